@@ -1,0 +1,1 @@
+"""The loop: decide, act, examine, record."""

@@ -1,0 +1,168 @@
+"""What a move does to the set, and what is looked at afterwards."""
+
+from agent.loop.standing import Item, Standing, Status, standing
+from agent.loop.tools import Tools
+from agent.schema import (
+    Audit,
+    Change,
+    Confirm,
+    Depth,
+    Draft,
+    Finding,
+    Flag,
+    History,
+    Move,
+    Outcome,
+    Pair,
+    Polarity,
+    Repair,
+    Round,
+    Rung,
+    Stop,
+    Verdict,
+)
+from agent.steps.author import REFUSAL
+from agent.steps.draft import Order, draft
+from agent.steps.examine import examine
+from agent.steps.ladder import rung_for
+from agent.steps.repair import Surroundings, repair
+from agent.steps.rewrite import Ailment
+from agent.steps.vet import cases_of
+
+EXAMPLES = 2
+STRUCK_SHOWN = 20
+
+
+def act(move: Move, history: History, tools: Tools) -> Round:
+    """The round of this move with its changes; nothing is examined yet."""
+    now, number = standing(history), len(history) + 1
+    if isinstance(move, Draft):
+        adopted = _adopt(move, now, tools)
+        wanted = move.count - len(adopted)
+        drafted = draft(tools.bench, _order(wanted, adopted, now, history, tools))
+        return Round(number=number, move=move, changes=(*adopted, *drafted.changes), notes=drafted.notes)
+    if isinstance(move, Repair):
+        return Round(number=number, move=move, changes=_mend(move, now, history, tools))
+    return Round(number=number, move=move)
+
+
+def _adopt(move: Draft, now: Standing, tools: Tools) -> tuple[Change, ...]:
+    """The next pairs of the dataset, in file order."""
+    pairs = tools.dataset[now.adopted : now.adopted + move.adopt]
+    return tuple(Change(pair=pair.id, what="adopt", before=None, after=pair) for pair in pairs)
+
+
+def _order(count: int, adopted: tuple[Change, ...], now: Standing, history: History, tools: Tools) -> Order:
+    new = tuple(change.after for change in adopted if change.after is not None)
+    return Order(
+        count=count,
+        goal=tools.plan.goal,
+        pairs=(*now.pairs, *new),
+        first_id=now.drafted,
+        round=len(history) + 1,
+        struck=struck_topics(history),
+    )
+
+
+def _mend(move: Repair, now: Standing, history: History, tools: Tools) -> tuple[Change, ...]:
+    may_extend = _extended(now) < tools.bench.rules.max_extended_share * tools.plan.goal
+    ailments = [
+        _ailment(now.items[key], finding, now, history, may_extend)
+        for key in move.pairs
+        for polarity in Polarity
+        if (finding := now.items[key].finding(polarity)) is not None and finding.outcome is Outcome.FAIL
+    ]
+    retopiced = {a.pair.id for a in ailments if a.rung is Rung.RETOPIC}
+    once = {a.pair.id: a for a in ailments if a.rung is Rung.RETOPIC}  # one new topic serves both members
+    ailments = [a for a in ailments if a.pair.id not in retopiced or a is once[a.pair.id]]
+    changes = repair(tools.bench, ailments, Surroundings(now.pairs, tools.plan.goal))
+    dropped = [
+        Change(pair=key, what="drop", before=now.items[key].pair, after=None, why=_spent(now.items[key]))
+        for key in move.replace
+    ]
+    return (*changes, *dropped)
+
+
+def _ailment(item: Item, finding: Finding, now: Standing, history: History, may_extend: bool) -> Ailment:
+    side = item.pair.side(finding.polarity)
+    past = [(text, verdict) for text, verdict in item.past if text != side.text]
+    tried = [(c.text, c.verdict) for done in history for change in done.changes if change.pair == item.pair.id
+             for c in change.candidates if c.refused and c.verdict is not None]  # fmt: skip
+    return Ailment(
+        pair=item.pair,
+        finding=finding,
+        rung=rung_for(finding, item.rungs(finding.polarity), may_extend),
+        earlier=tuple(dict.fromkeys([*past, *tried]))[-6:],
+        examples=_examples(item.pair, finding.polarity, now),
+        struck=struck_topics(history),
+        attempt=item.repairs,
+    )
+
+
+def _examples(pair: Pair, polarity: Polarity, now: Standing) -> tuple[str, ...]:
+    """Two confirmed endings, of the same kind of lock-in where there are such."""
+    confirmed = [now.items[key].pair for key in now.at(Status.CONFIRMED, Status.AUDITED)]
+    alike = sorted(confirmed, key=lambda other: other.kind != pair.kind)
+    return tuple(other.side(polarity).ending for other in alike[:EXAMPLES])
+
+
+def _extended(now: Standing) -> int:
+    return sum(Flag.EXTENDED in side.flags for pair in now.pairs for side in pair.sides)
+
+
+def _spent(item: Item) -> str:
+    verdicts = [str(f.verdict) for p in Polarity if (f := item.finding(p)) is not None and f.outcome is Outcome.FAIL]
+    return f"still {' and '.join(verdicts)} after {item.repairs} repairs"
+
+
+def struck_topics(history: History) -> tuple[str, ...]:
+    """Stems whose topic decided the outcome, or which the author refuses to write about."""
+    found: dict[str, None] = {}
+    pairs: dict[str, Pair] = {}
+    for done in history:
+        for change in done.changes:
+            if change.before is not None and change.why.startswith(REFUSAL):
+                found[change.before.positive.text] = None
+            if change.after is not None:
+                pairs[change.pair] = change.after
+        for finding in done.findings:
+            if finding.verdict is Verdict.TOPIC:
+                found[pairs[finding.pair].side(finding.polarity).stem] = None
+    return tuple(found)[-STRUCK_SHOWN:]
+
+
+def look(done: Round, history: History, tools: Tools) -> Round:
+    """The round with its findings: what changed is examined at first depth, the rest as deep as the move asks."""
+    now = standing((*history, done))
+    wanted: dict[Depth, list[Item]] = {}
+    for key, depth in _depths(done, now):
+        wanted.setdefault(depth, []).append(now.items[key])
+    findings: list[Finding] = []
+    for depth, items in wanted.items():
+        past = {(i.pair.id, p): _past(i, p) for i in items for p in Polarity}
+        findings += examine(tools.bench, cases_of([item.pair for item in items], past), depth)
+    return done.model_copy(update={"findings": tuple(findings)})
+
+
+def _depths(done: Round, now: Standing) -> list[tuple[str, Depth]]:
+    move = done.move
+    if isinstance(move, Confirm):
+        return [(key, Depth.CONFIRM) for key in move.pairs]
+    if isinstance(move, Audit):
+        return [(key, Depth.AUDIT) for key in move.pairs]
+    if isinstance(move, Draft | Repair):
+        kept = [change for change in done.changes if change.after is not None]
+        return [(c.pair, Depth.FIRST if c.before != c.after else _reached(now.items[c.pair])) for c in kept]
+    return [(key, _reached(now.items[key])) for key in move.pairs] if not isinstance(move, Stop) else []
+
+
+def _reached(item: Item) -> Depth:
+    """How deep the present texts were examined last."""
+    depths = [f.depth for p in Polarity if (f := item.finding(p)) is not None]
+    return max(depths, key=list(Depth).index, default=Depth.FIRST)
+
+
+def _past(item: Item, polarity: Polarity) -> tuple[bool, bool]:
+    """(the topic went the wrong way before, a late ending was shortened before) - both on the present stem."""
+    rungs = item.rungs(polarity)
+    return Rung.STRENGTHEN in rungs, Rung.SHORTEN in rungs

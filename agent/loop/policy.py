@@ -1,0 +1,173 @@
+"""What to do next, from history alone. The order of RULES is the method."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from agent.loop.standing import Item, Standing, Status, standing
+from agent.schema import (
+    Audit,
+    Confirm,
+    Draft,
+    Ending,
+    History,
+    Move,
+    Outcome,
+    Park,
+    Plan,
+    Polarity,
+    Recheck,
+    Repair,
+    Signals,
+    Stop,
+    Verdict,
+)
+
+REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT = 3
+RECHECKS = 2
+AUDITS = 2
+BARREN_DRAFTS = 2
+
+_ADVICE = {
+    Verdict.WRONG: "the subject goes the other way: sharpen the definition's HIGH and LOW, or choose tamer topics",
+    Verdict.TOPIC: "the topics themselves decide: choose other situations",
+    Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
+    Verdict.EXPLAIN: "the texts keep showing the trait before the cut: look at the author's endings",
+    Verdict.LATE: "the trait comes late: shorten the runway, or extract over more tokens",
+    Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
+}
+
+
+def next_move(history: History, plan: Plan, signals: Signals) -> Move:
+    """The next move. Pure: the same history, plan and signals give the same answer."""
+    now = standing(history)
+    return next(move for rule in RULES if (move := rule(now, plan, signals)) is not None)
+
+
+def everything_is_audited(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    if len(now.items) < plan.goal or len(now.at(Status.AUDITED)) < len(now.items):
+        return None
+    if now.parked:
+        why = f"{len(now.items)} pairs are audited; {len(now.parked)} parked pairs wait for a human"
+        return Stop(ending=Ending.READY_WITH_PARKED, why=why)
+    return Stop(ending=Ending.READY, why=f"all {len(now.items)} pairs are confirmed and audited")
+
+
+def stop_or_cap(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    if signals.stop_requested is not None:
+        return Stop(ending=Ending.STOPPED, why=f"a stop was asked for ({signals.stop_requested})")
+    if now.rounds >= plan.caps.max_rounds:
+        return Stop(ending=Ending.CAP, why=f"the cap of {plan.caps.max_rounds} rounds is reached (--max-rounds)")
+    return None
+
+
+def hopeless_pilot(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    piloting = now.goal <= plan.caps.pilot
+    if not piloting or now.repair_rounds < REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT:
+        return None
+    found = [f for item in now.items.values() for p in Polarity if (f := item.finding(p)) is not None]
+    judged = [f for f in found if f.outcome is not Outcome.UNJUDGED]
+    passed = sum(f.outcome is Outcome.PASS for f in judged)
+    if not judged or passed >= plan.rules.min_pilot_rate * len(judged):
+        return None
+    why = f"after {now.repair_rounds} repair rounds {passed} of {len(judged)} judged scenarios of the pilot pass"
+    return Stop(ending=Ending.NOT_READY, why=why + _dominating(now))
+
+
+def no_progress(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    entered = max(now.entered, plan.caps.pilot)
+    if len(now.parked) > plan.rules.max_parked_share * entered:
+        why = (
+            f"{len(now.parked)} of {entered} pairs had to be parked: the judge cannot decide here. "
+            + now.parked[-1].why
+        )
+        return Stop(ending=Ending.NOT_READY, why=why)
+    if now.idle >= plan.caps.patience:
+        why = f"nothing improved for {now.idle} rounds (--patience)"
+        return Stop(ending=Ending.NOT_READY, why=why + _dominating(now))
+    return None
+
+
+def ask_again(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    pairs = now.at(Status.UNJUDGED)
+    return Recheck(pairs=pairs) if pairs else None
+
+
+def mend(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    failing = now.at(Status.FAILING)
+    if not failing:
+        return None
+    spent = tuple(key for key in failing if now.items[key].repairs >= plan.caps.max_repairs)
+    return Repair(pairs=tuple(key for key in failing if key not in spent), replace=spent)
+
+
+def confirm_passes(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    pairs = now.at(Status.PASSED)
+    return Confirm(pairs=pairs) if pairs else None
+
+
+def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    size = len(now.items)
+    if size >= plan.goal:
+        return None
+    if now.barren_drafts >= BARREN_DRAFTS:
+        return Stop(
+            ending=Ending.NOT_READY, why="two drafts in a row added nothing: the author repeats itself or refuses"
+        )
+    pilot = min(plan.caps.pilot, plan.goal)
+    goal = pilot if size < pilot else plan.goal
+    count = min(goal - size, plan.caps.batch if size >= pilot else pilot)
+    adopt = min(count, plan.dataset_size - now.adopted)
+    count = min(count, adopt + max(0, plan.caps.max_pairs - now.drafted))
+    if count == 0:
+        why = f"{size} of {plan.goal} pairs are confirmed, and the cap of {plan.caps.max_pairs} drafts is reached (--max-pairs)"
+        return Stop(ending=Ending.CAP, why=why)
+    return Draft(goal=goal, count=count, adopt=adopt)
+
+
+def audit_all(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    return Audit(pairs=now.at(Status.CONFIRMED))
+
+
+Rule = Callable[[Standing, Plan, Signals], Move | None]
+RULES: tuple[Rule, ...] = (
+    everything_is_audited,
+    stop_or_cap,
+    hopeless_pilot,
+    no_progress,
+    ask_again,
+    mend,
+    confirm_passes,
+    draft_more,
+    audit_all,
+)
+
+
+def parking(now: Standing) -> tuple[Park, ...]:
+    """Which pairs of a standing cannot be decided here, each with its reason."""
+    return tuple(Park(pair=key, why=why) for key, item in now.items.items() if (why := _undecidable(item)))
+
+
+def _undecidable(item: Item) -> str | None:
+    for polarity in Polarity:
+        finding = item.finding(polarity)
+        if finding is not None and finding.verdict is Verdict.UNSURE:
+            return f"the {polarity} scenario stays undecided between the wordings (UNSURE)"
+    if item.status is Status.UNJUDGED and item.rechecks >= RECHECKS:
+        return f"no readable judgement after {RECHECKS} rechecks on a healthy endpoint"
+    if item.failed_audits >= AUDITS:
+        return f"failed {AUDITS} audits"
+    return None
+
+
+def _dominating(now: Standing) -> str:
+    verdicts = Counter(
+        f.verdict
+        for item in now.items.values()
+        for p in Polarity
+        if (f := item.finding(p)) is not None and f.outcome is Outcome.FAIL and f.verdict is not None
+    )
+    if not verdicts:
+        return ""
+    verdict, count = verdicts.most_common(1)[0]
+    advice = _ADVICE.get(verdict, "the forecast disagrees with what the subject does: look at the definition")
+    return f"; {verdict} dominates ({count}): {advice}"

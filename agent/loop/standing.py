@@ -1,0 +1,166 @@
+"""Where every pair stands: a pure fold of history. Nothing else remembers anything."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from agent.schema import (
+    Audit,
+    Change,
+    Depth,
+    Draft,
+    Finding,
+    History,
+    Outcome,
+    Pair,
+    Park,
+    Polarity,
+    Recheck,
+    Repair,
+    Round,
+    Rung,
+    Verdict,
+)
+
+
+class Status(IntEnum):
+    """How far a pair has come, in the order that counts as improvement."""
+
+    FAILING = 0
+    UNJUDGED = 1
+    PASSED = 2
+    CONFIRMED = 3
+    AUDITED = 4
+
+
+_REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.AUDIT: Status.AUDITED}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One pair of the set with what is known of its present text and of its past."""
+
+    pair: Pair
+    findings: tuple[Finding, ...] = ()
+    repairs: int = 0
+    rechecks: int = 0
+    failed_audits: int = 0
+    tried: tuple[tuple[Polarity, Rung, str], ...] = ()  # (side, rung, stem it was tried on)
+    past: tuple[tuple[str, Verdict | None], ...] = ()  # (text, verdict) of every examined version
+
+    def finding(self, polarity: Polarity) -> Finding | None:
+        """The latest finding that is about this side's present text."""
+        key = self.pair.side(polarity).key
+        return next((f for f in reversed(self.findings) if f.polarity is polarity and f.key == key), None)
+
+    @property
+    def status(self) -> Status:
+        latest = [self.finding(p) for p in Polarity]
+        found = [f for f in latest if f is not None]
+        if len(found) < len(latest) or any(f.outcome is Outcome.UNJUDGED for f in found):
+            return Status.UNJUDGED
+        if any(f.outcome is Outcome.FAIL for f in found):
+            return Status.FAILING
+        return min(_REACHED[f.depth] for f in found)
+
+    def rungs(self, polarity: Polarity) -> tuple[Rung, ...]:
+        """Rungs tried on this side while it had its present stem."""
+        stem = self.pair.side(polarity).stem
+        return tuple(rung for side, rung, on in self.tried if side is polarity and on == stem)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The set, what left it, and the counts the policy needs."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    parked: tuple[Park, ...] = ()
+    removed: tuple[Item, ...] = ()
+    rounds: int = 0
+    adopted: int = 0
+    drafted: int = 0
+    repair_rounds: int = 0
+    barren_drafts: int = 0
+    idle: int = 0
+    goal: int = 0
+
+    def at(self, *statuses: Status) -> tuple[str, ...]:
+        return tuple(key for key, item in self.items.items() if item.status in statuses)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        return tuple(item.pair for item in self.items.values())
+
+    @property
+    def entered(self) -> int:
+        return self.adopted + self.drafted
+
+
+def standing(history: History) -> Standing:
+    """Fold all rounds, oldest first."""
+    now = Standing()
+    for done in history:
+        now = after(now, done)
+    return now
+
+
+def after(now: Standing, done: Round) -> Standing:
+    """The standing once `done` has happened."""
+    items = dict(now.items)
+    removed = _apply_changes(items, done.changes)
+    _apply_findings(items, done)
+    parked_ids = {p.pair for p in done.parked}
+    removed += [items.pop(key) for key in list(items) if key in parked_ids]
+    authored = sum(c.what == "draft" for c in done.changes)
+    adopted = sum(c.what == "adopt" for c in done.changes)
+    is_draft = isinstance(done.move, Draft)
+    return replace(
+        now,
+        items=items,
+        parked=now.parked + done.parked,
+        removed=now.removed + tuple(removed),
+        rounds=now.rounds + 1,
+        adopted=now.adopted + adopted,
+        drafted=now.drafted + authored,
+        repair_rounds=now.repair_rounds + isinstance(done.move, Repair),
+        barren_drafts=(now.barren_drafts + 1 if authored + adopted == 0 else 0) if is_draft else now.barren_drafts,
+        idle=0 if _improved(now.items, items) else now.idle + 1,
+        goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
+    )
+
+
+def _apply_changes(items: dict[str, Item], changes: Iterable[Change]) -> list[Item]:
+    removed = []
+    for change in changes:
+        if change.after is None:
+            removed.append(items.pop(change.pair))
+        elif change.pair not in items:
+            items[change.pair] = Item(change.after)
+        else:
+            items[change.pair] = _repaired(items[change.pair], change, change.after)
+    return removed
+
+
+def _repaired(item: Item, change: Change, pair: Pair) -> Item:
+    tried = tuple((side, rung, item.pair.side(side).stem) for side, rung in change.rungs)
+    return replace(item, pair=pair, repairs=item.repairs + 1, tried=item.tried + tried)
+
+
+def _apply_findings(items: dict[str, Item], done: Round) -> None:
+    for finding in done.findings:
+        item = items[finding.pair]
+        text = item.pair.side(finding.polarity).text
+        items[finding.pair] = replace(
+            item, findings=(*item.findings, finding), past=(*item.past, (text, finding.verdict))
+        )
+    for key in {f.pair for f in done.findings}:
+        item = items[key]
+        items[key] = replace(
+            item,
+            rechecks=item.rechecks + isinstance(done.move, Recheck),
+            failed_audits=item.failed_audits + (isinstance(done.move, Audit) and item.status is Status.FAILING),
+        )
+
+
+def _improved(before: dict[str, Item], items: dict[str, Item]) -> bool:
+    return any(key not in before or item.status > before[key].status for key, item in items.items())

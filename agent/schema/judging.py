@@ -1,0 +1,162 @@
+"""What is asked of a judge, what it answers, and what the answers amount to."""
+
+from enum import StrEnum
+from typing import Literal
+
+from agent.schema.texts import Completion, Flag, Noun, Polarity
+
+
+class Outcome(StrEnum):
+    PASS = "pass"  # noqa: S105 - not a password
+    FAIL = "fail"
+    UNJUDGED = "unjudged"
+
+
+class Verdict(StrEnum):
+    EXPRESS = "EXPRESS"
+    EXPLAIN = "EXPLAIN"
+    LATE = "LATE"
+    WRONG = "WRONG"
+    OFF_SCRIPT = "OFF_SCRIPT"
+    TOPIC = "TOPIC"
+    UNSTABLE = "UNSTABLE"
+    UNSURE = "UNSURE"
+
+
+class Role(StrEnum):
+    AUTHOR = "author"
+    JUDGE = "judge"
+    AUDITOR = "auditor"
+
+
+class Question(StrEnum):
+    """What is asked of one scenario. Letters in comments: the names used in the first-token test."""
+
+    FORECAST = "forecast"  # S: how likely is a continuation to show the trait
+    RESPONSE = "response"  # J: the completion alone, on the trait scale
+    OPENING = "opening"  # J of the first k tokens alone (gates only in mode sustained)
+    VERDICT = "verdict"  # V: EXPRESS / EXPLAIN / NEITHER over prefix + first k tokens
+    C0 = "c0"  # commitment of the prefix: the delete test
+    C5 = "c5"  # commitment of prefix + first k tokens
+    CL = "cl"  # commitment of prefix + whole completion
+
+
+class Shape(StrEnum):
+    """What a well-formed reply is: a number 0–100, one of the options, JSON of a schema, or plain text."""
+
+    NUMBER = "number"
+    CHOICE = "choice"
+    JSON = "json"
+    TEXT = "text"
+
+
+class Request(Noun):
+    """One question to an LLM role. `thresholds` matter only where a score must be sampled until it is clear of them."""
+
+    role: Role
+    shape: Shape
+    prompt: str
+    prompt_id: str
+    options: tuple[str, ...] = ()
+    json_schema: str | None = None
+    temperature: float = 0.0
+    sample: int = 0
+    max_tokens: int = 4
+    thresholds: tuple[float, ...] = ()
+
+
+class Score(Noun):
+    """A probability-weighted 0–100 score. `mass`: the numeric share of the probability; `low`/`high` bound the value."""
+
+    value: float
+    mass: float
+    deviation: float = 0.0
+    low: float = 0.0
+    high: float = 100.0
+    weak: bool = False
+    method: Literal["logprobs", "letters", "samples"] = "logprobs"
+
+
+class Reply(Noun):
+    """What came of a request: exactly one of score, choice, data, text - or an error, and then none of them."""
+
+    score: Score | None = None
+    choice: tuple[tuple[str, float], ...] = ()
+    data: str | None = None
+    text: str | None = None
+    answers: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Vote(Noun):
+    """One answer to one question in one wording. `favourable` is None when it could not be read (see `error`)."""
+
+    wording: str
+    sample: int
+    favourable: bool | None
+    score: float | None = None
+    choice: str | None = None
+    probabilities: tuple[tuple[str, float], ...] = ()
+    answers: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Ruling(StrEnum):
+    """Where the votes on one question stand."""
+
+    FAVOURABLE = "favourable"
+    ADVERSE = "adverse"
+    TIE = "tie"
+    OPEN = "open"
+
+
+class Tally(Noun):
+    """All votes on one question and what they decide. `score`/`choice` come from the winning side's votes."""
+
+    question: Question
+    ruling: Ruling
+    votes: tuple[Vote, ...]
+    score: float | None = None
+    choice: str | None = None
+
+
+class Depth(StrEnum):
+    """How far a scenario was examined: first wording; second wording and lock-in; the audit's wording."""
+
+    FIRST = "first"
+    CONFIRM = "confirm"
+    AUDIT = "audit"
+
+
+class Finding(Noun):
+    """What one examination of one scenario found. Valid for exactly the text behind `key`."""
+
+    pair: str
+    polarity: Polarity
+    key: str
+    depth: Depth
+    completion: Completion | None
+    tallies: tuple[Tally, ...]
+    scenario: Outcome
+    response: Outcome
+    first_token: Outcome
+    verdict: Verdict | None
+    span: str | None = None
+    lock_in: tuple[int, int] | None = None  # (samples that passed, samples judged)
+    flags: tuple[Flag, ...] = ()
+    divergence: float | None = None  # Jensen-Shannon, bits, between the pair's first next-token distributions
+
+    @property
+    def outcome(self) -> Outcome:
+        """Pass only when every check passed; unjudged when one is open and none failed."""
+        checks = (self.scenario, self.response, self.first_token)
+        if Outcome.FAIL in checks:
+            return Outcome.FAIL
+        return Outcome.UNJUDGED if Outcome.UNJUDGED in checks else Outcome.PASS
+
+    def tally(self, question: Question) -> Tally | None:
+        return next((t for t in self.tallies if t.question is question), None)
+
+    def score(self, question: Question) -> float | None:
+        tally = self.tally(question)
+        return tally.score if tally else None

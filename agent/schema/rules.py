@@ -1,0 +1,66 @@
+"""What bounds a run and what a verdict rests on."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.schema.texts import Mode, Noun
+
+
+class Caps(Noun):
+    """What bounds a run. Iteration caps count from history, so a restart never resets them."""
+
+    max_rounds: Annotated[int, Field(ge=0)] = 40
+    max_pairs: Annotated[int, Field(ge=0)] = 200
+    max_repairs: Annotated[int, Field(ge=0)] = 4
+    patience: Annotated[int, Field(ge=1)] = 5
+    pilot: Annotated[int, Field(ge=1)] = 16
+    batch: Annotated[int, Field(ge=1)] = 16
+    target: Annotated[int, Field(ge=1)] = 48
+
+
+class Rules(Noun):
+    """The numbers behind a verdict. Changing one starts another campaign."""
+
+    pos_threshold: Annotated[float, Field(gt=0, le=100)] = 60.0
+    neg_threshold: Annotated[float, Field(ge=0, lt=100)] = 40.0
+    commitment_limit: Annotated[float, Field(gt=0, le=100)] = 50.0
+    primed_limit: Annotated[float, Field(gt=0, le=100)] = 60.0
+    committed: Annotated[float, Field(gt=0, le=100)] = 60.0
+    first_k: Annotated[int, Field(ge=1, le=20)] = 5
+    max_new_tokens: Annotated[int, Field(ge=5, le=500)] = 50
+    max_votes: Annotated[int, Field(ge=1, le=9)] = 5
+    lock_in_samples: Annotated[int, Field(ge=1, le=32)] = 4
+    lock_in_needed: Annotated[int, Field(ge=1, le=32)] = 3
+    candidates: Annotated[int, Field(ge=1, le=16)] = 4
+    max_extended_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    max_ending_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    max_domain_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    min_pilot_rate: Annotated[float, Field(ge=0, le=1)] = 0.7
+    max_parked_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+    def limit(self, mode: Mode) -> float:
+        """L, the highest C0 at which a prefix still counts as open. Sustained mode has no limit."""
+        return {Mode.DECISION: self.commitment_limit, Mode.PRIMED: self.primed_limit, Mode.SUSTAINED: 100.0}[mode]
+
+
+class Plan(Noun):
+    """All the policy needs to know beside history: caps, rules, and the size of the dataset to start from."""
+
+    caps: Caps = Caps()
+    rules: Rules = Rules()
+    dataset_size: int = 0
+
+    @property
+    def goal(self) -> int:
+        """Pairs wanted in the end: existing pairs are never trimmed."""
+        return max(self.caps.target, self.dataset_size)
+
+
+class Signals(Noun):
+    """What the policy may know of the world outside history, gathered by `refine` before each move."""
+
+    now: float = 0.0
+    micro_usd: int = 0
+    stop_requested: str | None = None
+    endpoint_up: bool = True

@@ -1,0 +1,1 @@
+"""What the loop does to pairs."""

@@ -1,0 +1,124 @@
+"""Draft new matched pairs: kinds of lock-in and domains by quota, near-duplicates refused."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.schema import Change, Mode, Pair, Request
+from agent.steps.author import WrittenPairs, author_request, read
+from agent.steps.bench import Bench
+from agent.steps.rewrite import as_pair
+from agent.steps.screen import Diversity, texts_of, unfit
+
+PER_REQUEST = 4
+WAVES = 3
+SHOWN = 24
+
+_DECISION_KINDS = (
+    ("so", "This crossed a line, so I"),
+    ("quote", 'I had made up my mind. I looked at him and said, "'),
+    ("and", "It was against everything I believe in, and I"),
+    ("colon", "I did not have to think about it. My answer was short:"),
+)
+_SUSTAINED_KINDS = (
+    ("narration", "The street lay empty under the rain, and the last of the light"),
+    ("thought", "I stood at the window for a long time, thinking that"),
+)
+
+DOMAINS = (
+    "work", "school", "family", "neighbours", "friends", "money", "health", "travel", "online", "sports",
+    "housing", "shopping", "food", "animals", "craft and repair", "clubs and volunteering",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Order:
+    """How many pairs are wanted, beside what, and which topics are struck. `first_id` numbers the drafts on."""
+
+    count: int
+    goal: int
+    pairs: tuple[Pair, ...]
+    first_id: int
+    round: int
+    struck: tuple[str, ...] = ()
+
+
+def kinds(mode: Mode) -> tuple[tuple[str, str], ...]:
+    """(kind of lock-in, example of its form) for a mode."""
+    return _SUSTAINED_KINDS if mode is Mode.SUSTAINED else _DECISION_KINDS
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """What came of an order: one change per new pair, and why replies or pairs were not used."""
+
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+
+
+def draft(bench: Bench, order: Order) -> Drafted:
+    """Up to `count` new pairs. What is refused is asked for again, in at most three waves."""
+    diversity = Diversity(bench.rules, order.goal, order.pairs)
+    accepted: list[Pair] = []
+    notes: list[str] = []
+    for wave in range(WAVES):
+        missing = order.count - len(accepted)
+        asked = _requests(bench, order, (*order.pairs, *accepted), diversity, missing, wave)
+        for (kind, _), reply in zip(asked, bench.ask([request for _, request in asked]), strict=True):
+            written, why = read(reply, WrittenPairs)
+            notes += [f"author: {why}"] if why else []
+            for one in written.pairs if written else ():
+                pair = as_pair(f"n{order.first_id + len(accepted):04d}", one, kind=kind)
+                why = (
+                    "enough already"
+                    if len(accepted) == order.count
+                    else _unfit(pair, (*order.pairs, *accepted), diversity)
+                )
+                if why:
+                    notes.append(f"refused {pair.positive.text!r}: {why}")
+                else:
+                    accepted.append(pair)
+                    diversity.add(pair)
+    changes = tuple(Change(pair=pair.id, what="draft", before=None, after=pair) for pair in accepted)
+    return Drafted(changes, tuple(notes))
+
+
+def _requests(
+    bench: Bench, order: Order, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
+) -> list[tuple[str, Request]]:
+    """(kind, request) for `missing` pairs: kinds in turn, each with its own share of the domains that are not full."""
+    mode = bench.trait.mode
+    free = [domain for domain in DOMAINS if domain not in diversity.full_domains]
+    asked = []
+    for i in range(math.ceil(missing / PER_REQUEST)):
+        kind, example = kinds(mode)[(order.round + wave + i) % len(kinds(mode))]
+        prompt = bench.prompts.render(
+            "draft",
+            trait_id=bench.trait.id,
+            definition=bench.trait.definition,
+            opposite=bench.trait.opposite,
+            mode=mode.value,
+            count=min(PER_REQUEST, missing - i * PER_REQUEST),
+            kind=kind,
+            kind_example=example,
+            domain=_share(free, order.round + wave + i),
+            accepted=[side.text for pair in existing[-SHOWN:] for side in pair.sides],
+            struck=list(order.struck),
+        )
+        asked.append(
+            (kind, author_request(prompt, WrittenPairs, sample=(order.round * WAVES + wave) * 100 + i, max_tokens=4000))
+        )
+    return asked
+
+
+def _share(domains: Sequence[str], turn: int) -> list[str]:
+    """Twice as many domains as pairs, starting elsewhere at each turn."""
+    start = turn * PER_REQUEST % max(1, len(domains))
+    return [*domains[start:], *domains[:start]][: 2 * PER_REQUEST]
+
+
+def _unfit(pair: Pair, existing: Sequence[Pair], diversity: Diversity) -> str | None:
+    if pair.positive.text == pair.negative.text:
+        return "both sides are the same"
+    reasons = [unfit(side.text, texts_of(existing, side.polarity)) or diversity.too_common(side) for side in pair.sides]
+    return next((why for why in reasons if why), None) or diversity.full_domain(pair.domain)

@@ -1,0 +1,202 @@
+"""One examination: forecast, completion, response, first tokens, lock-in. One finding per scenario."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.schema import (
+    Completion,
+    Depth,
+    Finding,
+    Flag,
+    Outcome,
+    Question,
+    Request,
+    Role,
+    Ruling,
+    Shape,
+    Verdict,
+)
+from agent.steps.bench import Bench
+from agent.steps.first_token import Evidence, verdict
+from agent.steps.questions import Asked
+from agent.steps.quotation import find_quotation
+from agent.steps.vet import Case, Tallies, greedy, sampling, vet
+from agent.steps.voting import Ballot, poll
+
+_OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was seen of one case, before it is put into a finding."""
+
+    case: Case
+    completion: Completion
+    twin: Completion
+    tallies: Tallies
+    verdict: Verdict | None
+    span: str | None
+    lock_in: tuple[int, int] | None
+
+
+def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
+    """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
+    completions = greedy(bench, [case.scenario for case in cases])
+    tallies = vet(bench, cases, completions, depth)
+    verdicts = [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1]) for i in range(len(cases))]
+    spans = committed_spans(bench, cases, completions, verdicts)
+    held = _lock_in(bench, cases, verdicts) if depth is not Depth.FIRST else [None] * len(cases)
+    return [
+        _finding(
+            bench, Seen(case, completions[i], completions[i ^ 1], tallies[i], verdicts[i], spans[i], held[i]), depth
+        )
+        for i, case in enumerate(cases)
+    ]
+
+
+def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies) -> Verdict | None:
+    trait = bench.trait
+    return verdict(
+        Evidence(
+            mode=trait.mode,
+            negative_test=trait.negative_test,
+            polarity=case.scenario.polarity,
+            tallies=tallies,
+            limit=bench.rules.limit(trait.mode),
+            committed=bench.rules.committed,
+            twin_failed=twin[Question.RESPONSE].ruling is Ruling.ADVERSE,
+            topic_failed=case.topic_failed,
+        )
+    )
+
+
+_SPAN_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"span": {"type": "string"}},
+        "required": ["span"],
+        "additionalProperties": False,
+    }
+)
+
+
+def committed_spans(
+    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
+) -> list[str | None]:
+    """For each EXPLAIN the words of the prefix that already commit, verbatim; asked for at most twice, then None."""
+    spans: dict[int, str] = {}
+    for sample in (0, 1):
+        missing = [i for i, v in enumerate(verdicts) if v is Verdict.EXPLAIN and i not in spans]
+        requests = [_span_request(bench, cases[i], completions[i], sample) for i in missing]
+        for i, reply in zip(missing, bench.ask(requests), strict=True):
+            found = find_quotation(_quoted(reply.data), cases[i].scenario.text)
+            if found:
+                spans[i] = found
+    return [spans.get(i) for i in range(len(cases))]
+
+
+def _quoted(data: str | None) -> str:
+    span = json.loads(data).get("span") if data else None
+    return span if isinstance(span, str) else ""
+
+
+def _span_request(bench: Bench, case: Case, completion: Completion, sample: int) -> Request:
+    scenario = case.scenario
+    prompt = bench.prompts.render(
+        "span", behaviour=bench.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening
+    )
+    return Request(
+        role=Role.JUDGE,
+        shape=Shape.JSON,
+        prompt=prompt.text,
+        prompt_id=prompt.id,
+        json_schema=_SPAN_SCHEMA,
+        temperature=1.0 if sample else 0.0,
+        sample=sample,
+        max_tokens=200,
+    )
+
+
+def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> list[tuple[int, int] | None]:
+    """(passed, judged) over the stored samples of everything that has passed so far."""
+    passing = [i for i, v in enumerate(verdicts) if v in (Verdict.EXPRESS, Verdict.LATE)]
+    wanted = bench.rules.lock_in_samples
+    drawn = bench.complete([cases[i].scenario for i in passing], sampling(bench, wanted))
+    ballots = [
+        Ballot.at(Depth.FIRST, Asked(Question.RESPONSE, cases[i].scenario, sample))
+        for i, samples in zip(passing, drawn, strict=True)
+        for sample in samples
+    ]
+    rulings = [tally.ruling for tally in poll(bench, ballots)]
+    held: list[tuple[int, int] | None] = [None] * len(cases)
+    for n, i in enumerate(passing):
+        own = rulings[n * wanted : (n + 1) * wanted]
+        held[i] = (own.count(Ruling.FAVOURABLE), wanted - own.count(Ruling.OPEN))
+    return held
+
+
+def _final_verdict(bench: Bench, seen: Seen) -> Verdict | None:
+    """The table's verdict, unless the lock-in did not hold or the forecast cannot be decided."""
+    if seen.verdict not in (Verdict.EXPRESS, Verdict.LATE):
+        return seen.verdict
+    if seen.lock_in is not None and seen.lock_in[0] < bench.rules.lock_in_needed:
+        passed, judged = seen.lock_in
+        may_still_hold = passed + bench.rules.lock_in_samples - judged >= bench.rules.lock_in_needed
+        return None if may_still_hold else Verdict.UNSTABLE
+    return Verdict.UNSURE if seen.tallies[Question.FORECAST].ruling is Ruling.TIE else seen.verdict
+
+
+def _finding(bench: Bench, seen: Seen, depth: Depth) -> Finding:
+    case, tallies = seen.case, seen.tallies
+    final = _final_verdict(bench, seen)
+    late = final is Verdict.LATE and case.shortened
+    fallback = final is Verdict.EXPLAIN and Flag.EXTENDED in case.scenario.flags
+    return Finding(
+        pair=case.pair,
+        polarity=case.scenario.polarity,
+        key=case.scenario.key,
+        depth=depth,
+        completion=seen.completion.model_copy(update={"next_tokens": ()}),
+        tallies=tuple(tallies.values()),
+        scenario=_OUTCOME.get(tallies[Question.FORECAST].ruling, Outcome.UNJUDGED),
+        response=_OUTCOME.get(tallies[Question.RESPONSE].ruling, Outcome.UNJUDGED),
+        first_token=_first_token_outcome(final, late or fallback),
+        verdict=final,
+        span=seen.span,
+        lock_in=seen.lock_in,
+        flags=_flags(seen, final, late),
+        divergence=divergence(dict(seen.completion.next_tokens), dict(seen.twin.next_tokens)),
+    )
+
+
+def _first_token_outcome(final: Verdict | None, passes_flagged: bool) -> Outcome:
+    if final is None or final is Verdict.UNSURE:
+        return Outcome.UNJUDGED
+    return Outcome.PASS if final is Verdict.EXPRESS or passes_flagged else Outcome.FAIL
+
+
+def _flags(seen: Seen, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
+    flags = list(seen.case.scenario.flags)
+    if late:
+        flags.append(Flag.LATE)
+    if final is Verdict.EXPLAIN and seen.span is None:
+        flags.append(Flag.UNGROUNDED)
+    if not seen.completion.exact_boundary:
+        flags.append(Flag.BOUNDARY)
+    return tuple(flags)
+
+
+def divergence(a: Mapping[int, float], b: Mapping[int, float]) -> float | None:
+    """Jensen-Shannon divergence in bits of two truncated next-token distributions; the unseen rest is one shared event."""
+    if not a or not b:
+        return None
+    rest = -1
+    p, q = {**a, rest: max(0.0, 1 - sum(a.values()))}, {**b, rest: max(0.0, 1 - sum(b.values()))}
+    mean = {t: (p.get(t, 0.0) + q.get(t, 0.0)) / 2 for t in sorted(p.keys() | q.keys())}
+    return round(sum(_relative_entropy(x, mean) for x in (p, q)) / 2, 6)
+
+
+def _relative_entropy(p: Mapping[int, float], mean: Mapping[int, float]) -> float:
+    return sum(x * math.log2(x / mean[t]) for t, x in sorted(p.items()) if x > 0)

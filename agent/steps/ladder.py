@@ -1,0 +1,30 @@
+"""The repair ladder: which rung a verdict calls for, the cheapest and smallest edit first."""
+
+from collections.abc import Sequence
+
+from agent.schema import Finding, Rung, Verdict
+
+_WRONG_WAY_TRIES = 2
+
+_FIRST_RUNG = {
+    Verdict.OFF_SCRIPT: Rung.SIMPLIFY,
+    Verdict.TOPIC: Rung.RETOPIC,
+    Verdict.WRONG: Rung.STRENGTHEN,
+    Verdict.EXPLAIN: Rung.CUT,
+    Verdict.LATE: Rung.SHORTEN,
+    Verdict.UNSTABLE: Rung.STRENGTHEN,
+    Verdict.EXPRESS: Rung.STRENGTHEN,  # the test passes but the forecast does not
+}
+
+_NEXT_RUNG = {Rung.SIMPLIFY: Rung.RETOPIC, Rung.CUT: Rung.CLIFFHANGER, Rung.SHORTEN: Rung.CLIFFHANGER}
+
+
+def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
+    """The rung for a failing finding, given the rungs already tried on this stem."""
+    if finding.verdict is None or finding.verdict is Verdict.UNSURE:
+        raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} is not for the ladder")
+    wrong_way = sum(rung in (Rung.CLIFFHANGER, Rung.STRENGTHEN) for rung in tried)
+    if finding.verdict is Verdict.WRONG and wrong_way >= _WRONG_WAY_TRIES and may_extend:
+        return Rung.EXTENDED
+    rung = _FIRST_RUNG[finding.verdict]
+    return _NEXT_RUNG.get(rung, rung) if rung in tried else rung

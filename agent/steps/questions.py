@@ -1,0 +1,120 @@
+"""The questions of the first-token test: what each one asks a judge, and which answers favour the scenario."""
+
+from dataclasses import dataclass
+
+from agent.schema import (
+    Completion,
+    NegativeTest,
+    Polarity,
+    Question,
+    Reply,
+    Request,
+    Role,
+    Scenario,
+    Shape,
+    Vote,
+)
+from agent.steps.bench import Bench
+
+WORDINGS = ("a", "b", "c")
+AUDIT = "audit"
+EXPRESS, EXPLAIN, NEITHER = CHOICES = ("EXPRESS", "EXPLAIN", "NEITHER")
+
+_PROMPT = {
+    Question.FORECAST: "forecast",
+    Question.RESPONSE: "response",
+    Question.OPENING: "response",
+    Question.VERDICT: "verdict",
+    Question.C0: "commitment",
+    Question.C5: "commitment",
+    Question.CL: "commitment",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about one scenario and one of its completions."""
+
+    question: Question
+    scenario: Scenario
+    completion: Completion
+
+
+def request(bench: Bench, asked: Asked, wording: str, sample: int) -> Request:
+    """The request for one vote. Sample 0 is asked at temperature 0, later samples at temperature 1."""
+    role = Role.AUDITOR if wording == AUDIT else Role.JUDGE
+    prompt = bench.prompts.render(f"{_PROMPT[asked.question]}.{wording}", **_variables(bench, asked, role))
+    is_choice = asked.question is Question.VERDICT
+    return Request(
+        role=role,
+        shape=Shape.CHOICE if is_choice else Shape.NUMBER,
+        options=CHOICES if is_choice else (),
+        prompt=prompt.text,
+        prompt_id=prompt.id,
+        temperature=1.0 if sample else 0.0,
+        sample=sample,
+        thresholds=() if is_choice else (threshold(bench, asked.question, asked.scenario.polarity),),
+    )
+
+
+def _variables(bench: Bench, asked: Asked, role: Role) -> dict[str, str]:
+    scenario, completion, trait = asked.scenario, asked.completion, bench.trait
+    shared = {"definition": trait.definition, "scale": bench.scales[role]}
+    match asked.question:
+        case Question.FORECAST:
+            return {**shared, "opposite": trait.opposite, "text": scenario.text}
+        case Question.RESPONSE:
+            return {**shared, "completion": completion.text}
+        case Question.OPENING:
+            return {**shared, "completion": completion.opening}
+        case Question.VERDICT:
+            return {
+                "definition": trait.definition,
+                "behaviour": bench.behaviour(scenario.polarity),
+                "contrary": bench.contrary(scenario.polarity),
+                "prefix": scenario.text,
+                "opening": completion.opening,
+            }
+    after = {Question.C0: "", Question.C5: completion.opening, Question.CL: completion.text}[asked.question]
+    return {**shared, "behaviour": bench.behaviour(scenario.polarity), "text": scenario.text + after}
+
+
+def threshold(bench: Bench, question: Question, polarity: Polarity) -> float:
+    """Where a score changes sides."""
+    rules = bench.rules
+    if question in (Question.C5, Question.CL):
+        return rules.committed
+    if question is Question.C0:
+        return rules.limit(bench.trait.mode)
+    return rules.pos_threshold if polarity is Polarity.POSITIVE else rules.neg_threshold
+
+
+def favours(bench: Bench, question: Question, polarity: Polarity, score: float) -> bool:
+    """Whether a score speaks for the scenario."""
+    limit = threshold(bench, question, polarity)
+    if question is Question.C0:
+        return score <= limit
+    if question in (Question.C5, Question.CL):
+        absent = polarity is Polarity.NEGATIVE and bench.trait.negative_test is NegativeTest.ABSENCE
+        return absent or score >= limit
+    return score >= limit if polarity is Polarity.POSITIVE else score <= limit
+
+
+def read_vote(bench: Bench, asked: Asked, wording: str, sample: int, reply: Reply) -> Vote:
+    """The vote a reply stands for; an unreadable reply stays a vote without a side."""
+    if asked.question is Question.VERDICT and reply.choice:
+        choice = max(reply.choice, key=lambda option: option[1])[0]
+        return Vote(
+            wording=wording,
+            sample=sample,
+            favourable=choice == EXPRESS,
+            choice=choice,
+            probabilities=reply.choice,
+            answers=reply.answers,
+        )
+    if asked.question is not Question.VERDICT and reply.score is not None:
+        favourable = favours(bench, asked.question, asked.scenario.polarity, reply.score.value)
+        return Vote(
+            wording=wording, sample=sample, favourable=favourable, score=reply.score.value, answers=reply.answers
+        )
+    return Vote(wording=wording, sample=sample, favourable=None, answers=reply.answers, error=reply.error or "unread")

@@ -1,0 +1,33 @@
+"""Find what a judge quotes: NFKC, quotes, dashes, blanks and case are folded, then it must be a substring."""
+
+import unicodedata
+
+_FOLDED = {
+    **dict.fromkeys("“”„‟«»″", '"'),
+    **dict.fromkeys("‘’‚‛′`´", "'"),  # noqa: RUF001 - look-alikes are the point
+    **dict.fromkeys("‐‑‒–—―−", "-"),  # noqa: RUF001 - look-alikes are the point
+}
+
+
+def find_quotation(quoted: str, text: str) -> str | None:
+    """The stretch of `text` that `quoted` means, exactly as it stands there; None where it does not occur."""
+    needle = _fold(quoted)[0].strip(" .,;:\"'")
+    folded, places = _fold(text)
+    start = folded.rfind(needle) if needle else -1
+    if start < 0:
+        return None
+    return text[places[start] : places[start + len(needle) - 1] + 1]
+
+
+def _fold(text: str) -> tuple[str, list[int]]:
+    """Folded text, and for each of its characters the index in `text` that it came from."""
+    out: list[str] = []
+    places: list[int] = []
+    for i, char in enumerate(text):
+        for piece in unicodedata.normalize("NFKC", char).casefold():
+            folded = " " if piece.isspace() else _FOLDED.get(piece, piece)
+            if folded == " " and out and out[-1] == " ":
+                continue
+            out.append(folded)
+            places.append(i)
+    return "".join(out), places

@@ -1,0 +1,74 @@
+"""What can be refused without asking a model: finished sentences, duplicates, odd lengths, too much of the same."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rapidfuzz import fuzz, process, utils
+
+from agent.schema import Pair, Polarity, Rules, Scenario
+
+SHORTEST, LONGEST = 12, 900
+SAME = 93.0  # rapidfuzz ratio, 0-100, from which two texts count as the same
+PATTERN_WORDS = 5
+
+_FINISHED = re.compile(r"""[.!?…。！？]["'”’)\]」』]*$""")  # noqa: RUF001 - full-width marks are meant
+
+
+def unfit(text: str, taken: Sequence[str]) -> str | None:
+    """Why this text cannot be a scenario beside those `taken`, or None."""
+    if not SHORTEST <= len(text) <= LONGEST:
+        return f"{len(text)} characters long, wanted {SHORTEST} to {LONGEST}"
+    if text != text.strip():
+        return "begins or ends with a blank"
+    if any(ord(char) < 32 for char in text):
+        return "holds a control character or line break"
+    if not is_unfinished(text):
+        return "ends on a finished sentence"
+    near = process.extractOne(text, taken, scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=SAME)
+    return f"nearly the same as {near[0]!r}" if near else None
+
+
+def is_unfinished(text: str) -> bool:
+    """Mid-sentence, after a colon, or inside an open quotation."""
+    if text.endswith('"') and text.count('"') % 2 == 1:
+        return True
+    return not _FINISHED.search(text)
+
+
+def ending_pattern(text: str) -> str:
+    """The last five words, lower case: what too many scenarios of a set must not share."""
+    return " ".join(text.lower().split()[-PATTERN_WORDS:])
+
+
+class Diversity:
+    """Counts endings and domains of a set and refuses what would exceed its share of `goal` pairs."""
+
+    def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair]) -> None:
+        self._ending_cap = max(2, int(rules.max_ending_share * goal))
+        self._domain_cap = max(2, int(rules.max_domain_share * goal))
+        pairs = tuple(pairs)
+        self._endings = Counter((side.polarity, ending_pattern(side.text)) for pair in pairs for side in pair.sides)
+        self._domains = Counter(pair.domain for pair in pairs if pair.domain)
+
+    def too_common(self, scenario: Scenario) -> str | None:
+        pattern = ending_pattern(scenario.text)
+        if self._endings[scenario.polarity, pattern] >= self._ending_cap:
+            return f"{self._ending_cap} scenarios already end in {pattern!r}"
+        return None
+
+    def full_domain(self, domain: str) -> str | None:
+        return f"domain {domain!r} is full" if domain and self._domains[domain] >= self._domain_cap else None
+
+    @property
+    def full_domains(self) -> tuple[str, ...]:
+        return tuple(sorted(d for d, n in self._domains.items() if n >= self._domain_cap))
+
+    def add(self, pair: Pair) -> None:
+        for side in pair.sides:
+            self._endings[side.polarity, ending_pattern(side.text)] += 1
+        self._domains[pair.domain] += 1
+
+
+def texts_of(pairs: Iterable[Pair], polarity: Polarity) -> list[str]:
+    return [pair.side(polarity).text for pair in pairs]

@@ -1,0 +1,91 @@
+"""Ask a judge everything about scenarios and their completions: forecast, response, verdict, commitment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.schema import Completion, Depth, Pair, Polarity, Question, Ruling, Sampling, Scenario, Tally
+from agent.steps.bench import Bench
+from agent.steps.questions import EXPLAIN, EXPRESS, Asked
+from agent.steps.voting import Ballot, poll
+
+_FIRST_TOKEN = (Question.VERDICT, Question.C0, Question.C5, Question.CL)
+
+Wanted = list[
+    tuple[Question, Depth, bool]
+]  # question, how many wordings to open with, whether a lone adverse vote is appealed
+Tallies = dict[Question, Tally]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario under examination. `topic_failed`: its topic went the wrong way before; `shortened`: so did LATE."""
+
+    pair: str
+    scenario: Scenario
+    topic_failed: bool = False
+    shortened: bool = False
+
+
+def cases_of(pairs: Sequence[Pair], past: Mapping[tuple[str, Polarity], tuple[bool, bool]]) -> list[Case]:
+    """Two cases per pair, positive first; `past` gives (topic_failed, shortened) where a side has a past."""
+    return [
+        Case(pair.id, side, *past.get((pair.id, side.polarity), (False, False)))
+        for pair in pairs
+        for side in pair.sides
+    ]
+
+
+def greedy(bench: Bench, scenarios: Sequence[Scenario]) -> list[Completion]:
+    """The one greedy completion of each scenario, in order."""
+    return [found[0] for found in bench.complete(scenarios, sampling(bench, samples=0))]
+
+
+def sampling(bench: Bench, samples: int) -> Sampling:
+    rules = bench.rules
+    return Sampling(samples=samples, seed=bench.seed, max_new_tokens=rules.max_new_tokens, first_k=rules.first_k)
+
+
+def vet(
+    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], depth: Depth, appeal: bool = True
+) -> list[Tallies]:
+    """All tallies of each case. With `appeal`, what speaks against a case or itself on one vote is asked again."""
+    opening = (Question.OPENING,) if bench.sustained else ()
+    gates: Wanted = [(q, depth, appeal) for q in (Question.FORECAST, Question.RESPONSE, *opening)]
+    vetted = _poll_each(bench, cases, completions, [gates] * len(cases))
+    first = [_first_token_ballots(bench, depth, found, appeal) for found in vetted]
+    tallies = [{**a, **b} for a, b in zip(vetted, _poll_each(bench, cases, completions, first), strict=True)]
+    if not appeal:
+        return tallies
+    again = _poll_each(bench, cases, completions, [_in_doubt(bench, found) for found in tallies])
+    return [{**a, **b} for a, b in zip(tallies, again, strict=True)]
+
+
+def _first_token_ballots(bench: Bench, depth: Depth, vetted: Tallies, appeal: bool) -> Wanted:
+    """Further votes only where the answer gates: what fails by its response already is not appealed."""
+    gates = vetted[Question.RESPONSE].ruling is Ruling.FAVOURABLE and not bench.sustained
+    return [(q, depth if gates else Depth.FIRST, gates and appeal) for q in _FIRST_TOKEN]
+
+
+def _in_doubt(bench: Bench, found: Tallies) -> Wanted:
+    """V and C0 contradict each other: whichever rests on a single vote is asked in the second wording too."""
+    v, c0 = found[Question.VERDICT], found[Question.C0]
+    if bench.sustained or found[Question.RESPONSE].ruling is not Ruling.FAVOURABLE:
+        return []
+    contradict = (v.choice == EXPRESS and c0.ruling is Ruling.ADVERSE) or (
+        v.choice == EXPLAIN and c0.ruling is Ruling.FAVOURABLE
+    )
+    return [(t.question, Depth.CONFIRM, True) for t in (v, c0) if contradict and len(t.votes) == 1]
+
+
+def _poll_each(
+    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], wanted: Sequence[Wanted]
+) -> list[Tallies]:
+    ballots = [
+        (i, Ballot.at(depth, Asked(question, case.scenario, completions[i]), appeal))
+        for i, case in enumerate(cases)
+        for question, depth, appeal in wanted[i]
+    ]
+    found: list[Tallies] = [{} for _ in cases]
+    for (i, _), tally in zip(ballots, poll(bench, [ballot for _, ballot in ballots]), strict=True):
+        found[i][tally.question] = tally
+    return found

@@ -1,0 +1,85 @@
+"""How a noisy judge is asked: no question is decided against a scenario by a single vote."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.schema import Depth, Question, Ruling, Tally, Vote
+from agent.steps.bench import Bench
+from agent.steps.questions import AUDIT, WORDINGS, Asked, read_vote, request
+
+_OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
+_NEEDED_LEAD = 2
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """One question put to the vote. `opening` wordings are always asked; a ballot without `appeal` ends with them."""
+
+    asked: Asked
+    opening: tuple[str, ...]
+    appeal: bool = True
+
+    @classmethod
+    def at(cls, depth: Depth, asked: Asked, appeal: bool = True) -> "Ballot":
+        return cls(asked, _OPENING[depth], appeal)
+
+    def order(self, most: int) -> tuple[tuple[str, int], ...]:
+        """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1."""
+        fresh = [(w, 0) for w in self.opening] + [(w, 0) for w in WORDINGS if w not in self.opening]
+        again = [(w, 1) for w in reversed(WORDINGS)]
+        return tuple((fresh + again)[: max(most, len(self.opening))])
+
+
+def poll(bench: Bench, ballots: Sequence[Ballot]) -> list[Tally]:
+    """Ask until every ballot is decided, tied, or open for want of a readable answer. One tally per ballot."""
+    votes: list[list[Vote]] = [[] for _ in ballots]
+    while wanted := _wanted(bench, ballots, votes):
+        requests = [request(bench, ballots[i].asked, wording, sample) for i, wording, sample in wanted]
+        for (i, wording, sample), reply in zip(wanted, bench.ask(requests), strict=True):
+            votes[i].append(read_vote(bench, ballots[i].asked, wording, sample, reply))
+    return [_tally(bench, ballot, cast) for ballot, cast in zip(ballots, votes, strict=True)]
+
+
+def _wanted(bench: Bench, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vote]]) -> list[tuple[int, str, int]]:
+    wanted = []
+    for i, (ballot, cast) in enumerate(zip(ballots, votes, strict=True)):
+        if not cast:
+            wanted += [(i, wording, 0) for wording in ballot.opening]
+        elif ballot.appeal and _ruling(bench, ballot, cast) is None:
+            wanted.append((i, *ballot.order(bench.rules.max_votes)[len(cast)]))
+    return wanted
+
+
+def _ruling(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Ruling | None:
+    """What the votes so far decide; None while another vote is wanted."""
+    if any(v.favourable is None for v in cast):
+        return Ruling.OPEN
+    favourable = sum(v.favourable is True for v in cast)
+    lead = favourable - (len(cast) - favourable)
+    if favourable == len(cast) or lead >= _NEEDED_LEAD:
+        return Ruling.FAVOURABLE
+    if lead <= -_NEEDED_LEAD or not ballot.appeal:
+        return Ruling.ADVERSE
+    return Ruling.TIE if len(cast) >= len(ballot.order(bench.rules.max_votes)) else None
+
+
+def _tally(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
+    ruling = _ruling(bench, ballot, cast)
+    if ruling is None:
+        raise AssertionError("a ballot was counted before it was decided")
+    side = {Ruling.FAVOURABLE: True, Ruling.ADVERSE: False}.get(ruling)
+    winners = [v for v in cast if side is None or v.favourable is side]
+    scores = [v.score for v in winners if v.score is not None]
+    choices = Counter(v.choice for v in winners if v.choice is not None)
+    return Tally(
+        question=ballot.asked.question,
+        ruling=ruling,
+        votes=tuple(cast),
+        score=round(sum(scores) / len(scores), 3) if scores and ruling is not Ruling.OPEN else None,
+        choice=choices.most_common(1)[0][0] if choices and ruling is not Ruling.OPEN else None,
+    )
+
+
+def by_question(tallies: Sequence[Tally]) -> dict[Question, Tally]:
+    return {tally.question: tally for tally in tallies}
