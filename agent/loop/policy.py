@@ -119,8 +119,8 @@ def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     adopt = min(count, plan.dataset_size - now.adopted)
     count = min(count, adopt + max(0, plan.caps.max_pairs - now.drafted))
     if count == 0:
-        why = f"{size} of {plan.goal} pairs are confirmed, and the cap of {plan.caps.max_pairs} drafts is reached (--max-pairs)"
-        return Stop(ending=Ending.CAP, why=why)
+        reached = f"the cap of {plan.caps.max_pairs} drafts is reached (--max-pairs)"
+        return Stop(ending=Ending.CAP, why=f"{size} of {plan.goal} pairs are confirmed, and {reached}")
     return Draft(goal=goal, count=count, adopt=adopt)
 
 

@@ -66,7 +66,7 @@ class Request(Noun):
 
 
 class Score(Noun):
-    """A probability-weighted 0–100 score. `mass`: the numeric share of the probability; `low`/`high` bound the value."""
+    """A probability-weighted 0–100 score. `mass`: numeric share of the probability; `low`/`high` bound the value."""
 
     value: float
     mass: float

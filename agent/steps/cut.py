@@ -30,7 +30,7 @@ def cut_points(scenario: Scenario, span: str | None) -> list[str]:
 
 
 def borrowed_hinges(scenario: Scenario, span: str | None, hinges: Sequence[str]) -> list[str]:
-    """The text before the committed sentence, joined to a confirmed sibling's hinge (", so I"): a rewrite, not a cut."""
+    """The text before the committed sentence with a confirmed sibling's hinge (", so I"): a rewrite, not a cut."""
     start, _ = _committed(scenario.text, span)
     before = scenario.text[: _sentence_start(scenario.text, start)].rstrip()
     if not before or not before.endswith("."):

@@ -189,7 +189,7 @@ def _flags(seen: Seen, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
 
 
 def divergence(a: Mapping[int, float], b: Mapping[int, float]) -> float | None:
-    """Jensen-Shannon divergence in bits of two truncated next-token distributions; the unseen rest is one shared event."""
+    """Jensen-Shannon divergence (bits) of two truncated next-token distributions; the rest is one shared event."""
     if not a or not b:
         return None
     rest = -1

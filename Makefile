@@ -1,0 +1,36 @@
+# Each target works as the first command on a fresh machine with Python 3.11 or newer.
+.PHONY: demo test check train
+
+PYTHON = python3
+BIN = .venv/bin
+INSTALLED = .venv/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+demo: $(INSTALLED)
+	@echo "Three toy traits, refined from flawed pairs: no key, no GPU, no network. A few minutes."
+	$(BIN)/cliffhanger run --experiment experiments/demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+train: $(INSTALLED)
+	$(BIN)/python -m agent.toyworld.train
+
+# torch comes first and alone: whatever depends on it and is asked for earlier may draw another build of it.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Cliffhanger needs Python 3.11 or newer; '$(PYTHON)' is missing or older." \
+	         "Install one and name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "Making .venv with $(PYTHON): the first time takes some minutes."; \
+	    $(PYTHON) -m venv --clear .venv; fi
+	$(BIN)/python -m pip install -c constraints.txt setuptools wheel torch
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@

@@ -1,0 +1,51 @@
+"""The command line: the one place where everything is put together, and the only one that prints."""
+
+import sys
+
+import typer
+
+from agent.cli import init, inspect, run, status, toyworld
+from agent.cli.exits import Commands
+
+_MAP = """
+Contrastive pairs that end on a cliffhanger: right before the trait is expressed.
+
+**In the evening**: `init` describes a trait, `run --dry-run` says what a night would ask, `run` starts it.
+It drafts, vets, completes, tests the first tokens, repairs, confirms, scales up and audits, all by itself.
+
+**In the morning**: `status` tells where every trait stands; `refinement/summary.md` and `refinement/proposal.json`
+hold the result with its evidence. No dataset is changed by a run.
+
+**At any time**: `vet`, `failures` and `first-tokens` do the guide's own steps by hand.
+"""
+
+_EXITS = (
+    "Exit codes: 0 ready and audited · 2 ready, but parked pairs wait for you · 3 a cap was reached, or not ready · "
+    "4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage or settings, nothing was run · 1 a bug."
+)
+
+app = typer.Typer(
+    cls=Commands,
+    help=_MAP,
+    epilog=_EXITS,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(rich_help_panel="Evening")(init.init)
+app.command(rich_help_panel="Evening")(run.run)
+app.command(rich_help_panel="Morning")(status.status)
+app.command(rich_help_panel="By hand")(inspect.vet)
+app.command(rich_help_panel="By hand")(inspect.failures)
+app.command("first-tokens", rich_help_panel="By hand")(inspect.first_tokens)
+app.add_typer(toyworld.app, name="toyworld", rich_help_panel="Rehearsal")
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without UTF-8 shows an escape where it lacks a character; it must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="cliffhanger")

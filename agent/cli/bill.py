@@ -1,0 +1,76 @@
+"""How many calls: what a run made, what judging all afresh would have made, and what a night can make at most."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from agent.loop.standing import after, standing
+from agent.schema import Caps, Finding, Mode, Noun, Polarity, Round, Rules
+from agent.steps.draft import PER_REQUEST, WAVES
+
+_SPANS = 2  # how often a committed span is asked for
+_CUTS = 5  # cut points of one text, a borrowed hinge included
+_ASKED_TWICE = 2  # a refusal is asked once more
+
+
+def by_role(history: Iterable[Round]) -> Counter[str]:
+    """Calls of all rounds by role; "subject" counts completions."""
+    calls: Counter[str] = Counter()
+    for done in history:
+        calls.update(dict(done.cost.calls))
+    return calls
+
+
+def afresh(history: Iterable[Round]) -> int:
+    """Judge calls of a loop that forgets: after each round every scenario in the set is judged again as it was last."""
+    now, calls = standing(()), 0
+    for done in history:
+        now = after(now, done)
+        found = [item.finding(polarity) for item in now.items.values() for polarity in Polarity]
+        calls += sum(_asked(finding) for finding in found if finding is not None)
+    return calls
+
+
+def _asked(finding: Finding) -> int:
+    votes = sum(max(1, len(vote.answers)) for tally in finding.tallies for vote in tally.votes)
+    return votes + (finding.lock_in[1] if finding.lock_in else 0)
+
+
+class Bound(Noun):
+    """At most so many answers of each role, and completions of the subject. Answers already bought are free."""
+
+    texts: int
+    judge: int
+    auditor: int
+    author: int
+    subject: int
+
+
+def upper_bound(caps: Caps, rules: Rules, mode: Mode, dataset_size: int) -> Bound:
+    """What one trait can cost at most under its caps, if everything fails and every ballot goes to the last vote."""
+    goal = max(caps.target, dataset_size)
+    pairs = min(dataset_size + caps.max_pairs, goal * caps.max_rounds)
+    repairs = min(pairs * caps.max_repairs, goal * caps.max_rounds)
+    texts = 2 * (pairs + repairs)
+    questions = 7 if mode is Mode.SUSTAINED else 6
+    tried = 2 * repairs * (_CUTS + 2 * rules.candidates)
+    votes = max(rules.max_votes, 2)
+    drafts = caps.max_rounds * WAVES * math.ceil(max(caps.batch, caps.pilot) / PER_REQUEST) if caps.max_pairs else 0
+    return Bound(
+        texts=texts,
+        judge=texts * (questions * votes + rules.lock_in_samples * votes + _SPANS) + tried * questions,
+        auditor=texts * questions,
+        author=drafts + 2 * repairs * _ASKED_TWICE,
+        subject=texts * (1 + rules.lock_in_samples) + tried,
+    )
+
+
+def explained(bound: Bound, caps: Caps, rules: Rules) -> str:
+    """The bound in words."""
+    return (
+        f"at most {bound.judge} judge, {bound.auditor} auditor and {bound.author} author calls, and {bound.subject} "
+        f"completions of the subject: {bound.texts} texts can be examined under --max-rounds {caps.max_rounds}, "
+        f"--max-pairs {caps.max_pairs} and --max-repairs {caps.max_repairs}, each question by up to {rules.max_votes} "
+        "votes. A usual night takes a small part of it; what is in the ledger already costs nothing; an endpoint "
+        "without log-probabilities is asked up to 16 times for one score"
+    )

@@ -1,0 +1,206 @@
+"""Where everything is put together: settings become models, and a trait's folders become the tools of its loop."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from agent.cli.trouble import EndpointDown
+from agent.config import TOYWORLD, EndpointSettings, Settings
+from agent.loop.tools import Continues, Tools, remembering
+from agent.models.capability import ProbeError
+from agent.models.endpoint import Endpoint
+from agent.models.llm import Llm
+from agent.prompts import PromptBook
+from agent.record.layout import Dataset, ExperimentFolder, load_dataset, read_definition
+from agent.record.ledger import Ledger
+from agent.schema import (
+    Completion,
+    Mode,
+    NegativeTest,
+    Plan,
+    Reply,
+    Request,
+    Role,
+    Sampling,
+    Scenario,
+    Signals,
+    Trait,
+    digest,
+)
+from agent.steps.bench import Ask, Bench, Complete
+
+if TYPE_CHECKING:
+    from agent.models.subject import HuggingFaceSubject
+
+Watch = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trait of an experiment: what it is, what there is of it already, and where its files go."""
+
+    trait: Trait
+    dataset: Dataset
+    folder: ExperimentFolder
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all traits of a run share."""
+
+    settings: Settings
+    prompts: PromptBook
+    llm: Llm
+    subject: Continues
+
+    def bench(self, job: Job, ledger: Ledger, watch: Watch) -> Bench:
+        """The bench of one trait: its questions and completions go through its ledger."""
+        return Bench(
+            trait=job.trait,
+            rules=self.settings.rules,
+            prompts=self.prompts,
+            ask=_asking(self.llm, ledger, watch),
+            complete=_completing(self.subject, ledger, watch),
+            scales={role: self.llm.scale(role) for role in Role},
+            seed=self.settings.seed,
+        )
+
+    def tools(self, job: Job, ledger: Ledger, bench: Bench, new: bool, signals: Callable[[], Signals]) -> Tools:
+        """All that `refine` needs, with the campaign found or begun."""
+        about = self.about(job)
+        return Tools(
+            bench=bench,
+            ledger=ledger,
+            campaign=ledger.campaign(digest(*(part for item in sorted(about.items()) for part in item)), about, new),
+            plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(job.dataset.pairs)),
+            dataset=job.dataset.pairs,
+            signals=signals,
+        )
+
+    def about(self, job: Job) -> dict[str, str]:
+        """What a campaign rests on, by name: another dataset, definition, prompt or model is another campaign."""
+        return {
+            **{f"dataset {name}": value or "" for name, value in job.dataset.hashes},
+            "trait": job.trait.model_dump_json(),
+            "settings": self.settings.meaning(job.trait.id),
+            "prompts": digest(*self.prompts.ids),
+            "subject": self.subject.signature,
+            **{role.value: self.llm.signature(role) for role in Role},
+        }
+
+
+def jobs(settings: Settings, pair_by_similarity: bool = False) -> list[Job]:
+    """The traits of a run with their datasets. Raises DatasetError."""
+    return [job_of(settings, trait_id, pair_by_similarity) for trait_id in settings.traits]
+
+
+def job_of(settings: Settings, trait_id: str, pair_by_similarity: bool = False) -> Job:
+    """One trait with its dataset."""
+    folder = settings.datasets / trait_id
+    trait = described(settings, trait_id, read_definition(folder))
+    dataset = load_dataset(folder, trait_id, pair_by_similarity)
+    return Job(trait, dataset, ExperimentFolder(settings.experiment, trait_id, settings.variant))
+
+
+_LOW = re.compile(r"^\s*[-*]*\s*LOW\b[^:]*:\s*(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def described(settings: Settings, trait_id: str, definition: str) -> Trait:
+    """The trait as its definition and its section of refine.toml say; unsaid, the opposite is the LOW line."""
+    about = settings.of(trait_id)
+    low = _LOW.search(definition)
+    name = trait_id.rpartition("/")[2].replace("_", " ")
+    return Trait(
+        id=trait_id,
+        definition=definition,
+        opposite=about.opposite or (low.group(1) if low else f"the opposite of {name}"),
+        mode=about.mode or Mode.DECISION,
+        negative_test=about.negative_test or NegativeTest.OPPOSITE,
+    )
+
+
+def settings_of(settings: Settings, role: Role) -> EndpointSettings:
+    """What the settings say of one role."""
+    return {Role.AUTHOR: settings.author, Role.JUDGE: settings.judge, Role.AUDITOR: settings.auditor}[role]
+
+
+def open_llm(settings: Settings, roles: Sequence[Role] = tuple(Role)) -> Llm:
+    """The client for these roles; nothing is sent yet."""
+    by_settings: dict[EndpointSettings, Endpoint] = {}
+    endpoints = {}
+    for role in roles:
+        about = settings_of(settings, role)
+        endpoints[role] = by_settings.setdefault(about, _endpoint(about, settings))
+    return Llm(endpoints)
+
+
+def _endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
+    toy = about.base_url == TOYWORLD
+    return Endpoint(
+        model=about.model,
+        base_url=about.base_url,
+        key=SecretStr("" if toy else os.environ.get(about.key_variable, "")),
+        concurrency=about.concurrency,
+        input_price=about.input_price or 0.0,
+        output_price=about.output_price or 0.0,
+        app=toy_app(settings) if toy else None,
+    )
+
+
+def toy_app(settings: Settings) -> object:
+    """The toy world's endpoint as an application that is called in process."""
+    from agent.toyworld.endpoint import ToySettings, create_app
+
+    return create_app(ToySettings(**settings.toyworld.model_dump()))
+
+
+def open_subject(settings: Settings) -> "HuggingFaceSubject":
+    """The subject, loaded."""
+    from agent.models.subject import load_subject
+
+    about = settings.subject
+    return load_subject(about.model, about.dtype, about.device, about.batch_tokens)
+
+
+def _asking(llm: Llm, ledger: Ledger, watch: Watch) -> Ask:
+    def ask(requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        watch(f"asks {len(requests)} questions")
+        replies = llm.ask_all(requests, ledger)
+        require_endpoint(llm, replies)
+        return replies
+
+    return ask
+
+
+_HOPELESS = ("quota", "auth")
+_TROUBLED = ("transient", "rate", "timeout")
+
+
+def require_endpoint(llm: Llm, replies: Sequence[Reply]) -> None:
+    """Raise EndpointDown when nothing can be bought any more, so that an outage never counts against a text."""
+    kinds = [reply.error.partition(":")[0] if reply.error else "" for reply in replies]
+    for kind, reply in zip(kinds, replies, strict=True):
+        if kind in _HOPELESS:
+            raise EndpointDown(str(reply.error))
+    if all(kind in _TROUBLED for kind in kinds):
+        try:
+            llm.probe()
+        except ProbeError as error:
+            raise EndpointDown(str(error)) from error
+
+
+def _completing(subject: Continues, ledger: Ledger, watch: Watch) -> Complete:
+    complete = remembering(subject, ledger)
+
+    def watched(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
+        if scenarios:
+            watch(f"continues {len(scenarios)} texts")
+        return complete(scenarios, sampling)
+
+    return watched

@@ -1,0 +1,148 @@
+"""What `init` does: ask the author, show what it wrote, and put it where a run reads it. Nothing is overwritten."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.cli.compose import open_llm
+from agent.cli.preflight import missing_keys
+from agent.cli.screen import Screen
+from agent.cli.trouble import Refusal
+from agent.config import FILE, Settings, load_settings
+from agent.prompts import PromptBook
+from agent.record.files import write_atomically
+from agent.record.ledger import Ledger
+from agent.schema import Mode, NegativeTest, Reply, Request, Role, Shape
+
+_LINES = ("HIGH", "MID", "LOW", "Key")
+
+
+class Description(BaseModel):
+    """What the author says of a trait."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    definition: str = Field(min_length=1)
+    opposite: str = Field(min_length=1)
+    mode: Mode
+    negative_test: NegativeTest
+    reason: str
+
+    def table(self, trait: str) -> str:
+        """The trait's section of refine.toml."""
+        return (
+            f"\n[trait.{_quoted(trait)}]\nmode = {_quoted(self.mode.value)}\nopposite = {_quoted(self.opposite)}\n"
+            f"negative_test = {_quoted(self.negative_test.value)}\n"
+        )
+
+
+def describe(trait: str, description: str, experiment: Path, dry_run: bool) -> int:
+    """Describe a trait. Raises Refusal before anything is asked when a file is in the way."""
+    settings = load_settings(experiment, {"traits": [trait]})
+    definition = settings.datasets / trait / "definition.txt"
+    written = (experiment / FILE).read_text(encoding="utf-8-sig")
+    _require_free_way(trait, definition, written, dry_run)
+    found = _ask(settings, trait, description)
+    with Screen() as screen:
+        _show(screen, trait, found)
+        if dry_run:
+            screen.say("No file was written.")
+            return 0
+        write_atomically(experiment / FILE, with_trait(written, trait, found).encode())
+        write_atomically(definition, (found.definition.strip() + "\n").encode())
+        screen.say(f"Written: {definition}, and [trait.{_quoted(trait)}] in {experiment / FILE}. Read both; then:")
+        screen.say(f"  cliffhanger run --experiment {experiment} --traits {trait} --dry-run")
+    return 0
+
+
+def _require_free_way(trait: str, definition: Path, written: str, dry_run: bool) -> None:
+    if definition.exists() and not dry_run:
+        raise Refusal(f"{definition} exists already: move it away first, or edit it by hand.")
+    if trait in tomllib.loads(written).get("trait", {}):
+        raise Refusal(f"{FILE} has a section [trait.{_quoted(trait)}] already: edit it by hand.")
+
+
+def _ask(settings: Settings, trait: str, description: str) -> Description:
+    """One question to the author. Its answer is shown and written at once, so its ledger is not kept."""
+    problems = list(missing_keys(settings, [Role.AUTHOR]))
+    if problems:
+        raise Refusal("\n".join(problems))
+    prompt = PromptBook.load().render("init", name=trait, description=description)
+    request = Request(
+        role=Role.AUTHOR,
+        shape=Shape.JSON,
+        prompt=prompt.text,
+        prompt_id=prompt.id,
+        json_schema=json.dumps(Description.model_json_schema(), sort_keys=True),
+        max_tokens=2000,
+    )
+    llm = open_llm(settings, [Role.AUTHOR])
+    llm.probe()
+    with TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
+        reply = llm.ask_all([request], ledger)[0]
+    llm.close()
+    return read_description(reply)
+
+
+def read_description(reply: Reply) -> Description:
+    """The author's description. Raises Refusal when it cannot be used as it is."""
+    if reply.data is None:
+        raise Refusal(f"The author gave no description ({reply.error}). Say it in other words, or try again.")
+    try:
+        found = TypeAdapter(Description).validate_json(reply.data)
+    except ValidationError as error:
+        raise Refusal(f"The author's description lacks something ({error.errors()[0]['msg']}). Try again.") from error
+    missing = [line for line in _LINES if not re.search(rf"^{line}\b", found.definition, re.MULTILINE)]
+    if missing:
+        raise Refusal(f"The author's definition lacks {', '.join(missing)}. Say it in other words, or try again.")
+    return found
+
+
+def with_trait(written: str, trait: str, found: Description) -> str:
+    """refine.toml with the trait in its list and its section at the end; all else stays, to the byte."""
+    before = tomllib.loads(written)
+    text = written if trait in before.get("traits", []) else _listed(written, trait)
+    text = text.rstrip("\n") + "\n" + found.table(trait)
+    after: dict[str, Any] = tomllib.loads(text)
+    section = after.get("trait", {}).pop(trait, None)
+    if not after.get("trait"):
+        after.pop("trait", None)
+    expected = {**before, "traits": [*before.get("traits", [])]}
+    if trait not in expected["traits"]:
+        expected["traits"].append(trait)
+    if section is None or after != expected:
+        raise Refusal(f"The list `traits` in {FILE} could not be extended: add {_quoted(trait)} to it, then try again.")
+    return text
+
+
+_LIST = re.compile(r"^traits\s*=\s*\[([^\]]*)\]", re.MULTILINE)
+
+
+def _listed(written: str, trait: str) -> str:
+    """The file with the trait at the end of its list `traits`, where that is a plain list."""
+
+    def longer(match: re.Match[str]) -> str:
+        inside = match.group(1).rstrip()
+        comma = "" if not inside.strip() else " " if inside.endswith(",") else ", "
+        closing = match.group(1)[len(inside) :]
+        return f"traits = [{inside}{comma}{_quoted(trait)}{closing}]"
+
+    return _LIST.sub(longer, written, count=1)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string. JSON's escapes are TOML's, but for DEL, which TOML wants escaped as well."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _show(screen: Screen, trait: str, found: Description) -> None:
+    screen.say(f"{trait}: mode {found.mode.value}, negatives shown by {found.negative_test.value}")
+    for line in found.definition.strip().split("\n"):
+        screen.say(f"  {line}")
+    screen.say(f"  opposite: {found.opposite}")
+    screen.say(f"  why: {found.reason}")

@@ -1,0 +1,59 @@
+"""How a command ends: its exit code, and errors as sentences."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+USAGE = 64
+STOPPED = 6
+
+# The worst first: what needs somebody's hand soonest.
+_BY_GRAVITY = (4, 5, 6, 3, 2, 0)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """One exit code for several traits: endpoint, stalled, stopped, cap or not ready, parked, ready."""
+    return min(codes, key=_BY_GRAVITY.index, default=0)
+
+
+def known_errors() -> tuple[type[Exception], ...]:
+    """The errors whose messages are sentences for the user. Imported only when something has gone wrong."""
+    from agent.cli.trouble import TROUBLE
+
+    return TROUBLE
+
+
+class Commands(TyperGroup):
+    """The commands. A command returns its exit code; since 2 means "ready, parked remain", wrong usage ends with 64."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except TyperException as error:
+            code = _usage(error)
+        except typer.Abort:
+            code = STOPPED
+        except known_errors() as error:
+            typer.echo(f"cliffhanger: {_shown(error)}", err=True)
+            code = USAGE
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: TyperException) -> int:
+    from typer.rich_utils import rich_format_error
+
+    rich_format_error(error)
+    return USAGE
+
+
+def _shown(error: Exception) -> str:
+    """An error's sentences, each on its own line and harmless on a terminal: they may quote a dataset."""
+    from agent.cli.screen import safe_text
+
+    return "\n".join(safe_text(line) for line in str(error).split("\n"))

@@ -1,0 +1,93 @@
+"""What a command was asked to do, read and checked, and the night's three ways of doing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.cli import bill, preflight
+from agent.cli.compose import Job, Workshop, jobs, settings_of
+from agent.cli.evening import Evening
+from agent.cli.screen import Screen
+from agent.cli.stops import Stops
+from agent.config import Settings, load_settings
+from agent.schema import Role
+
+
+@dataclass(frozen=True)
+class Order:
+    """The options that all commands on an experiment share; `overrides` are dotted keys of refine.toml."""
+
+    experiment: Path
+    traits: str | None = None
+    variant: str | None = None
+    pair_by_similarity: bool = False
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    def settings(self) -> Settings:
+        """refine.toml with the options laid over it. Raises SettingsError."""
+        given = dict(self.overrides)
+        if self.traits is not None:
+            given["traits"] = [name.strip() for name in self.traits.split(",") if name.strip()]
+        given["variant"] = self.variant
+        return load_settings(self.experiment, {key: value for key, value in given.items() if value is not None})
+
+    def jobs(self, settings: Settings) -> list[Job]:
+        return jobs(settings, self.pair_by_similarity)
+
+
+
+
+def dry_run(order: Order) -> int:
+    """Say what would be asked and how many calls at most. No file, no call."""
+    settings = order.settings()
+    work = order.jobs(settings)
+    with Screen() as screen:
+        for line in (*_models(settings), *(line for job in work for line in _planned(settings, job))):
+            screen.say(line)
+        for problem in preflight.free_problems(settings, work):
+            screen.say(f"before a run: {problem}")
+        screen.say("Nothing was asked and no file was written.")
+    return 0
+
+
+def refine(order: Order, new: bool) -> int:
+    """The evening itself."""
+    with Screen() as screen, Stops() as stops:
+        workshop, work = _prepare(order, screen)
+        return Evening(workshop, screen, stops, new).run(work)
+
+
+def diagnose(order: Order) -> int:
+    """Judge everything, repair nothing."""
+    with Screen() as screen, Stops() as stops:
+        workshop, work = _prepare(order, screen)
+        return Evening(workshop, screen, stops).diagnose(work)
+
+
+def _prepare(order: Order, screen: Screen) -> tuple[Workshop, list[Job]]:
+    settings = order.settings()
+    work = order.jobs(settings)
+    for job in work:
+        for issue in job.dataset.issues:
+            screen.say(f"{job.trait.id}: {issue}")
+    return preflight.check(settings, work, screen.say), work
+
+
+def _models(settings: Settings) -> list[str]:
+    roles = [(role, settings_of(settings, role)) for role in Role]
+    return [
+        f"subject: {settings.subject.model}, {settings.subject.dtype} on {settings.subject.device}",
+        *(f"{role.value}: {about.model} at {about.base_url}" for role, about in roles),
+    ]
+
+
+def _planned(settings: Settings, job: Job) -> list[str]:
+    trait, size = job.trait, len(job.dataset.pairs)
+    bound = bill.upper_bound(settings.caps, settings.rules, trait.mode, size)
+    start = f"starts from {size} pairs" if size else "starts from its definition alone"
+    return [
+        f"{trait.id}: mode {trait.mode.value}; a negative shows {trait.opposite!r} ({trait.negative_test.value}); "
+        f"{start}; wants {max(settings.caps.target, size)}",
+        *(f"  {issue}" for issue in job.dataset.issues),
+        f"  {bill.explained(bound, settings.caps, settings.rules)}.",
+    ]

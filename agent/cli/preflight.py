@@ -1,0 +1,98 @@
+"""What is made sure of before the first paid call: everything free first, each failure a sentence with its remedy."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from agent.cli.compose import Job, Workshop, open_llm, open_subject, settings_of
+from agent.cli.trouble import Refusal
+from agent.config import TOYWORLD, Settings
+from agent.loop.tools import Continues
+from agent.models.llm import Llm
+from agent.models.weights import SubjectError
+from agent.prompts import PromptBook
+from agent.schema import Role, Sampling
+
+ENOUGH_DISK = 500_000_000  # bytes: a long night's ledger with its write-ahead log
+_TIMED = 8  # texts in the timed batch
+_PLAIN_TEXT = "I opened the door and looked outside, and"
+
+
+def check(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None]) -> Workshop:
+    """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before."""
+    problems = list(free_problems(settings, jobs))
+    if problems:
+        raise Refusal("\n".join(problems))
+    prompts = PromptBook.load()
+    subject = open_subject(settings)
+    say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
+    llm = open_llm(settings)
+    _probe(llm, settings, say)
+    return Workshop(settings, prompts, llm, subject)
+
+
+def free_problems(settings: Settings, jobs: Sequence[Job]) -> Iterator[str]:
+    """What can be found wrong without a model and without a call, as sentences."""
+    yield from missing_keys(settings, tuple(Role))
+    for folder in sorted({job.folder.refinement for job in jobs}):
+        yield from _unwritable(folder)
+    if jobs:
+        yield from _little_room(jobs[0].folder.refinement)
+
+
+def missing_keys(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
+    """The environment variables that should hold a key and do not; the toy world and keyless servers need none."""
+    named: dict[str, list[str]] = {}
+    for role in roles:
+        about = settings_of(settings, role)
+        if about.base_url != TOYWORLD and about.key_variable and not os.environ.get(about.key_variable, "").strip():
+            named.setdefault(about.key_variable, []).append(role.value)
+    for variable, whose in named.items():
+        yield (
+            f"The environment variable {variable} is empty, but {' and '.join(whose)} need the key in it: "
+            f"export {variable}=…, or name another one as key_variable in refine.toml."
+        )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _unwritable(folder: Path) -> Iterator[str]:
+    above = _existing(folder)
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        yield f"{folder} cannot be made or written in ({above} forbids it): change its permissions, or copy the experiment."
+
+
+def _little_room(folder: Path) -> Iterator[str]:
+    free = shutil.disk_usage(_existing(folder)).free
+    if free < ENOUGH_DISK:
+        yield (
+            f"Only {free / 1e6:.0f} MB are free on the disk of {folder}; a night may need {ENOUGH_DISK / 1e6:.0f}: "
+            "free some space, or move the experiment."
+        )
+
+
+def _timed(subject: Continues, jobs: Sequence[Job], settings: Settings) -> str:
+    """One batch of completions, timed; a subject that says nothing at all is refused."""
+    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED] or [_PLAIN_TEXT]
+    began = time.monotonic()
+    made = subject.complete([(text, None) for text in texts], Sampling(max_new_tokens=settings.rules.max_new_tokens))
+    seconds = time.monotonic() - began
+    if not any(completion.text.strip() for own in made for completion in own):
+        raise SubjectError(
+            f"The subject {settings.subject.model} continues {texts[0]!r} with nothing: use a base model, not one that "
+            "waits for a chat template."
+        )
+    return f"{len(texts)} texts continued in {seconds:.1f} s"
+
+
+def _probe(llm: Llm, settings: Settings, say: Callable[[str], None]) -> None:
+    """What each endpoint can do; its oddities are told. Raises ProbeError."""
+    for role, found in llm.probe().items():
+        about = settings_of(settings, role)
+        note = f" {found.note}" if found.note else ""
+        say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")

@@ -1,0 +1,153 @@
+"""Finding out, in a few calls, what an endpoint's model can do. Failures are sentences with a remedy."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from agent.models.calls import canonical_json, options, schema_format
+from agent.models.endpoint import Capability, Structure
+from agent.models.failures import (
+    Auth,
+    Deterministic,
+    Garbled,
+    LlmError,
+    Malformed,
+    Quota,
+    RateLimited,
+    Refused,
+    Truncated,
+    Unreachable,
+)
+from agent.models.objects import canonical
+from agent.models.replies import Said
+from agent.models.scores import bare
+
+Send = Callable[[bytes], Awaitable[Said]]
+
+LITERALS = ("85", "100")
+_THINKING = 2048  # tokens granted to a model that thinks before it answers
+_MOST_CHANGES = 6
+_GREETING = '{"type":"object","properties":{"greeting":{"type":"string"}},"required":["greeting"]}'
+
+
+class ProbeError(Exception):
+    """An endpoint cannot be used as configured. The message names role, endpoint and remedy."""
+
+
+async def find_capability(send: Send, model: str) -> Capability:
+    """What the model behind `send` can do: 3 calls where all is usual, about ten at most. Raises LlmError."""
+    known = Capability(logprobs=True, scale="percent", structured="plain")
+    known, said = await _settle_options(send, model, known)
+    known = known.model_copy(update={"logprobs": known.logprobs and any(len(p.top) > 1 for p in said.positions)})
+    if known.logprobs:
+        second = await send(_literal(model, known, LITERALS[1]))
+        whole = _in_one_token(said, LITERALS[0]) and _in_one_token(second, LITERALS[1])
+        known = known.model_copy(update={"scale": "percent" if whole else "letters"})
+    known = known.model_copy(update={"structured": await _find_structure(send, model, known)})
+    return known.model_copy(update={"note": _note(known)})
+
+
+async def _settle_options(send: Send, model: str, known: Capability) -> tuple[Capability, Said]:
+    """Ask for the first literal, leaving out what the endpoint names as unsupported, until it answers."""
+    for _ in range(_MOST_CHANGES):
+        try:
+            return known, await send(_literal(model, known, LITERALS[0]))
+        except Truncated:
+            if known.headroom:
+                raise
+            known = known.model_copy(update={"headroom": _THINKING, "logprobs": False})
+        except (Deterministic, Auth) as error:
+            changed = relax(known, error.sentence)
+            if changed is None:
+                raise
+            known = changed
+    raise Deterministic(f"The endpoint still refused the request after {_MOST_CHANGES} changes to it.")
+
+
+def relax(known: Capability, complaint: str) -> Capability | None:
+    """The capability without the option that an error sentence complains about; None if it names none in use."""
+    text = complaint.lower()
+    if known.max_tokens_name == "max_tokens" and "max_completion_tokens" in text:
+        return known.model_copy(update={"max_tokens_name": "max_completion_tokens"})
+    if known.logprobs and "logprob" in text:
+        fewer = "top_logprobs" in text and known.top_logprobs > 5
+        return known.model_copy(update={"top_logprobs": 5} if fewer else {"logprobs": False})
+    if known.temperature and "temperature" in text:
+        return known.model_copy(update={"temperature": False})
+    if known.seed and "seed" in text:
+        return known.model_copy(update={"seed": False})
+    return None
+
+
+async def _find_structure(send: Send, model: str, known: Capability) -> Structure:
+    """The strongest form of JSON output that the endpoint really holds the model to."""
+    if await _greets(
+        send, model, known, schema_format({"properties": {"greeting": {"type": "string"}}, "type": "object"})
+    ):
+        return "json_schema"
+    if await _greets(send, model, known, {"type": "json_object"}):
+        return "json_object"
+    return "plain"
+
+
+async def _greets(send: Send, model: str, known: Capability, form: Mapping[str, Any]) -> bool:
+    """Whether a greeting comes as JSON. Under a schema the prompt does not mention JSON: the schema alone is tried."""
+    by_schema = form["type"] == "json_schema"
+    ask = "Say hello." if by_schema else f"Say hello in one JSON object of this schema:\n{_GREETING}"
+    body = _body(model, known, ask, 60, logprobs=False) | {"response_format": form}
+    try:
+        canonical((await send(canonical_json(body))).content, _GREETING)
+    except (Deterministic, Garbled, Malformed, Refused, Truncated):  # this form is not to be had here
+        return False
+    return True
+
+
+def _literal(model: str, known: Capability, literal: str) -> bytes:
+    ask = f"Answer with the number {literal} and nothing else."
+    return canonical_json(_body(model, known, ask, 4, logprobs=known.logprobs))
+
+
+def _body(model: str, known: Capability, prompt: str, max_tokens: int, logprobs: bool) -> dict[str, Any]:
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt}],
+        known.max_tokens_name: max_tokens + known.headroom,
+        **options(known, 0.0, 0, logprobs),
+    }
+
+
+def _in_one_token(said: Said, literal: str) -> bool:
+    return next((bare(p.token) == literal for p in said.positions if bare(p.token)), False)
+
+
+def _note(known: Capability) -> str:
+    """What a user should know of the endpoint, in a sentence or two; empty where all is usual."""
+    notes = []
+    if not known.logprobs:
+        notes.append("It gives no log-probabilities: each score is the mean of 4 to 16 samples.")
+    elif known.scale == "letters":
+        notes.append("It writes numbers in several tokens: scores are read on the letters A to K.")
+    if known.structured != "json_schema":
+        notes.append(f"It has no JSON schema: structured replies are asked for as {known.structured}.")
+    if known.headroom:
+        notes.append(f"It thinks before it answers: {known.headroom} tokens are added to every limit.")
+    return " ".join(notes)
+
+
+def remedy(error: LlmError, model: str) -> str:
+    """What to do about an endpoint that failed its probe, by the kind of failure."""
+    match error:
+        case Auth():
+            return "Check the key in the environment variable that `key_variable` names, and that it may use the model."
+        case Quota():
+            return "Add credit to the account behind the key, or name another endpoint."
+        case RateLimited():
+            return "Lower `concurrency`, or wait until the limit is reset."
+        case Unreachable():
+            return "Start the server, or correct `base_url`."
+        case Deterministic() if "404" in error.sentence or "not found" in error.sentence.lower():
+            return (
+                f"Check that `model` ({model}) exists there, and that `base_url` ends as the server wants (often /v1)."
+            )
+        case Malformed() | Deterministic():
+            return "Check that `base_url` is an OpenAI-compatible API (it often ends on /v1) and that `model` is right."
+    return "Try again later; if it persists, look at the server's log."

@@ -1,0 +1,165 @@
+"""The named ways in which a call to an LLM endpoint fails, and how to tell them apart."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+Usage = tuple[int, int]
+
+
+class LlmError(Exception):
+    """A failed call. `kind` is its class in ledger and replies; the message is a sentence without secrets.
+
+    `wait` is the pause in seconds that the server asked for; `usage` the (input, output) tokens a useless reply
+    was billed with; `content` what the model had written.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, sentence: str, *, wait: float | None = None, usage: Usage | None = None, content: str = ""
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.wait = wait
+        self.usage = usage
+        self.content = content
+
+    @property
+    def named(self) -> str:
+        """The error of a reply: "class: sentence"."""
+        return f"{self.kind}: {self.sentence}"
+
+
+class Transient(LlmError):
+    """The server or the way to it is troubled; the same request may succeed later."""
+
+    kind = "transient"
+
+
+class Unreachable(Transient):
+    """No connection came about at all."""
+
+
+class RateLimited(LlmError):
+    """The server asks for a slower pace."""
+
+    kind = "rate"
+
+
+class AttemptTimeout(LlmError):
+    """No complete reply within the attempt's time limit."""
+
+    kind = "timeout"
+
+
+class Malformed(LlmError):
+    """A reply arrived that is not one: HTML, cut JSON, no choices, missing log-probabilities."""
+
+    kind = "malformed"
+
+
+class Garbled(LlmError):
+    """A complete reply whose text is not the JSON asked for. The same request again would hardly help; a repair may."""
+
+    kind = "malformed"
+
+
+class Quota(LlmError):
+    """The account is out of credit; only a human helps."""
+
+    kind = "quota"
+
+
+class Auth(LlmError):
+    """The key is refused or lacks a permission; only a human helps."""
+
+    kind = "auth"
+
+
+class Deterministic(LlmError):
+    """The request itself is refused and always will be."""
+
+    kind = "deterministic"
+
+
+class Truncated(LlmError):
+    """The reply was cut by its token limit before it was usable."""
+
+    kind = "truncated"
+
+
+class Refused(LlmError):
+    """The model or its provider declined to answer."""
+
+    kind = "refusal"
+
+
+class Unscored(LlmError):
+    """A complete reply that does not say enough to be read as a score or a choice."""
+
+    kind = "unscored"
+
+
+RETRYABLE = (Transient, RateLimited, AttemptTimeout, Malformed)
+
+_QUOTA = re.compile(
+    r"insufficient_quota|billing|exceeded your current quota|insufficient (?:credit|fund|balance)", re.I
+)
+_FILTERED = re.compile(r"content_filter|content_policy|responsibleai|moderation", re.I)
+_RATE = re.compile(r"rate.?limit|too many requests", re.I)
+_AUTH = re.compile(r"invalid_api_key|unauthorized|authentication", re.I)
+_REQUEST = re.compile(r"invalid_request|not_found|unsupported", re.I)
+_SECRET = re.compile(r"\bsk-[\w*.\-]{4,}|(?<=Bearer )\S+", re.I)
+
+
+def error_text(body: Any) -> str:
+    """Code, type and message of an API's error object in one line; whatever was sent instead, shortened."""
+    error = body.get("error", body) if isinstance(body, Mapping) else body
+    if isinstance(error, Mapping):
+        parts = [error.get(name) for name in ("message", "code", "type", "param")]
+        error = " / ".join(str(part) for part in parts if part not in (None, ""))
+    return clip(str(error or "without a reason"))
+
+
+def classify(status: int, text: str, wait: float | None = None) -> LlmError:
+    """The named error behind an HTTP status and the text of the error object that came with it."""
+    sentence = f"The endpoint answers {status}: {text}" + (f" It asks to wait {wait:g} s." if wait else "")
+    if status == 402 or (status in (403, 429) and _QUOTA.search(text)):
+        return Quota(sentence)
+    if status == 429:
+        return RateLimited(sentence, wait=wait)
+    if status in (400, 403, 422) and _FILTERED.search(text):
+        return Refused(sentence)
+    if status in (401, 403):
+        return Auth(sentence)
+    if status >= 500 or status in (408, 409, 425):
+        return Transient(sentence, wait=wait)
+    return Deterministic(sentence)
+
+
+def classify_body(error: Any) -> LlmError:
+    """The named error of an error object that came with status 200. Unknown ones count as passing trouble."""
+    text = error_text(error)
+    code = error.get("code") if isinstance(error, Mapping) else None
+    if isinstance(code, int) and 400 <= code <= 599:
+        return classify(code, text)
+    status = next((status for pattern, status in _STATUS_OF if pattern.search(text)), 500)
+    return classify(status, text)
+
+
+_STATUS_OF = ((_QUOTA, 402), (_RATE, 429), (_AUTH, 401), (_FILTERED, 400), (_REQUEST, 400))
+
+
+def clip(text: str, limit: int = 300) -> str:
+    """A text on one line, shortened for an error sentence."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def scrub(text: str, *secrets: str) -> str:
+    """The text without the given keys and without anything that looks like one."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    return _SECRET.sub("[key]", text)

@@ -1,0 +1,278 @@
+"""The LLM roles over any OpenAI-compatible endpoint: many requests in, one reply per request out, in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.models import background
+from agent.models.asking import Desk
+from agent.models.calls import Call
+from agent.models.capability import ProbeError, find_capability, remedy
+from agent.models.endpoint import Capability, Endpoint, ScaleName
+from agent.models.failures import (
+    RETRYABLE,
+    AttemptTimeout,
+    LlmError,
+    Transient,
+    Unreachable,
+    classify,
+    clip,
+    error_text,
+    scrub,
+)
+from agent.models.flights import Flights
+from agent.models.manners import Manners, Patience
+from agent.models.prices import charged, micro_usd, reservation
+from agent.models.replies import Said, pack, read_reply
+from agent.models.server_waits import wait_asked
+from agent.record.ledger import Answer, Ledger
+from agent.schema import Reply, Request, Role
+
+if TYPE_CHECKING:
+    import openai
+    import tenacity
+
+__all__ = ["Capability", "Endpoint", "Llm", "Manners", "ProbeError"]
+
+T = TypeVar("T")
+
+
+class Line:
+    """The connection to one endpoint: its client, its limit on calls in flight, and its errors by name."""
+
+    def __init__(self, endpoint: Endpoint, manners: Manners) -> None:
+        self.endpoint = endpoint
+        self.manners = manners
+        self.slots = asyncio.Semaphore(endpoint.concurrency)
+        self._key = endpoint.key.get_secret_value()
+
+    @cached_property
+    def _client(self) -> "openai.AsyncOpenAI":
+        import httpx2
+        import openai
+
+        many = self.endpoint.concurrency
+        transport: httpx2.AsyncClient
+        if self.endpoint.app is not None:
+            transport = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.endpoint.app))
+        else:
+            pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
+            transport = openai.DefaultAioHttpClient(limits=pool)
+        url = self.endpoint.base_url
+        return openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=url if "://" in url else f"http://{url}/v1",
+            max_retries=0,
+            timeout=None,  # asyncio.timeout bounds each attempt: the client's own timeout starts anew at every byte
+            http_client=transport,
+        )
+
+    async def send(self, body: bytes) -> Said:
+        """One attempt, no retry. Raises an LlmError without secrets."""
+        try:
+            async with asyncio.timeout(self.manners.attempt_timeout):
+                raw = await self._post(body)
+        except TimeoutError as error:
+            raise AttemptTimeout(f"No whole reply within {self.manners.attempt_timeout:g} seconds.") from error
+        secret = self._key.encode()
+        return read_reply(raw)
+
+    async def _post(self, body: bytes) -> bytes:
+        import aiohttp
+        import httpx2
+        import openai
+
+        try:
+            # Bytes in and the raw response out: building the client's reply models is most of its CPU time.
+            response = await self._client.post("/chat/completions", cast_to=httpx2.Response, content=body)
+        except openai.APIStatusError as error:
+            raise self._named(error) from None  # the cause would carry the request's headers along
+        except openai.APIConnectionError as error:
+            raise self._unconnected(error.__cause__ or error) from None
+        except (aiohttp.ClientError, httpx2.HTTPError) as error:
+            raise self._unconnected(error) from None
+        return response.content
+
+    def _named(self, error: "openai.APIStatusError") -> LlmError:
+        wait = wait_asked(error.response.headers, self.manners.time_of_day())
+        return classify(error.status_code, scrub(error_text(error.body), self._key), wait)
+
+    def _unconnected(self, error: BaseException) -> LlmError:
+        import aiohttp
+        import httpx2
+
+        cause = error.__cause__ or error  # what aiohttp said: its translation calls a refused connection a timeout
+        reason = scrub(clip(f"{type(cause).__name__}: {cause}"), self._key)
+        if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.UnsupportedProtocol):
+            return Unreachable(f"No connection to {self.endpoint.base_url} ({reason}).")
+        return Transient(f"The connection to {self.endpoint.base_url} broke ({reason}).")
+
+    async def close(self) -> None:
+        if "_client" in self.__dict__:
+            await self._client.close()
+
+
+class Llm:
+    """The client of all roles. Threads may share it; calls wait for their turn on one background event loop."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[Role, Endpoint],
+        manners: Manners | None = None,
+        known: Mapping[Role, Capability] | None = None,
+    ) -> None:
+        self._manners = manners or Manners()
+        lines = {endpoint: Line(endpoint, self._manners) for endpoint in endpoints.values()}
+        self._lines = {role: lines[endpoint] for role, endpoint in endpoints.items()}
+        self._known = dict(known or {})
+        self._flights: Flights[Answer] = Flights()
+
+    def probe(self) -> Mapping[Role, Capability]:
+        """Ask each endpoint what it can do. Raises ProbeError with role, endpoint and remedy; records no answer."""
+        self._known = background.run(self._probe_all())
+        return dict(self._known)
+
+    async def _probe_all(self) -> dict[Role, Capability]:
+        found: dict[Line, Capability] = {}
+        for role, line in self._lines.items():
+            if line not in found:
+                found[line] = await self._probe(role, line)
+        return {role: found[line] for role, line in self._lines.items()}
+
+    async def _probe(self, role: Role, line: Line) -> Capability:
+        model = line.endpoint.model
+
+        async def send(body: bytes) -> Said:
+            return await self._persist(lambda: line.send(body), 0.0, hopeless=Unreachable)
+
+        try:
+            return await find_capability(send, model)
+        except LlmError as error:
+            where = f"{role}: the model {model} at {line.endpoint.base_url} cannot be used."
+            raise ProbeError(f"{where} {error.sentence} {remedy(error, model)}") from error
+
+    def ask_all(self, requests: Sequence[Request], ledger: Ledger) -> list[Reply]:
+        """One reply per request, in order. What the ledger holds is not asked again; every new answer is in it.
+
+        Raises what the ledger raises; trouble with a call is that reply's error. Call `probe` first.
+        """
+        for role in {request.role for request in requests}:
+            self._capability(role)
+        return background.run(self._ask_all(requests, ledger)) if requests else []
+
+    async def _ask_all(self, requests: Sequence[Request], ledger: Ledger) -> list[Reply]:
+        replies: dict[int, Reply] = {}
+
+        async def work(desk: Desk, numbers: "list[int]") -> None:
+            while numbers:
+                number = numbers.pop()
+                replies[number] = await desk.reply(requests[number])
+
+        tasks = []
+        for role, line in self._lines.items():
+            numbers = [number for number in reversed(range(len(requests))) if requests[number].role is role]
+            workers = min(len(numbers), line.endpoint.concurrency)
+            tasks += [asyncio.create_task(work(self._desk(role, ledger), numbers)) for _ in range(workers)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        return [replies[number] for number in range(len(requests))]
+
+    def _desk(self, role: Role, ledger: Ledger) -> Desk:
+        line = self._lines[role]
+
+        async def buy(call: Call) -> Answer:
+            stored = ledger.answer(call.key)
+            if stored is not None:
+                return stored
+            return await self._flights.join((id(ledger), call.key), lambda: self._buy(call, line, ledger))
+
+        return Desk(line.endpoint, self._capability(role), buy)
+
+    async def _buy(self, call: Call, line: Line, ledger: Ledger) -> Answer:
+        spread = int(call.key[:8], 16) / 2**32
+        return await self._persist(lambda: self._attempt(call, line, ledger), spread)
+
+    async def _attempt(self, call: Call, line: Line, ledger: Ledger) -> Answer:
+        """One send with its intent on disk before and its outcome after. A cancelled one stays open: possibly paid."""
+        async with line.slots:
+            attempt = ledger.intend(call.key, call.role, call.purpose)
+            try:
+                said = await line.send(call.body)
+                content = call.accept(said)
+            except LlmError as error:
+                ledger.fail(attempt, error.kind, error.sentence, charged(line.endpoint, call, error))
+                raise
+            return ledger.settle(attempt, _answer(call, line.endpoint, said, content))
+
+    async def _persist(
+        self, once: Callable[[], Awaitable[T]], spread: float, hopeless: type[LlmError] | None = None
+    ) -> T:
+        """Try until it succeeds, the error is not worth a retry, or patience is over; then the last error rises."""
+        import tenacity
+
+        patience = Patience(self._manners, spread)
+        retrying = tenacity.AsyncRetrying(
+            sleep=self._manners.sleep,
+            stop=lambda state: patience.ends_with(_error(state)),
+            wait=lambda state: patience.pause(_error(state), state.attempt_number),
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, RETRYABLE) and type(error) is not hopeless
+            ),
+            reraise=True,
+        )
+
+        async def attempt() -> T:  # tenacity awaits only what is declared async
+            return await once()
+
+        return await retrying(attempt)
+
+    def _capability(self, role: Role) -> Capability:
+        if role not in self._known:
+            raise ProbeError(f"{role}: its endpoint has not been probed. Configure the role and call probe() first.")
+        return self._known[role]
+
+    def scale(self, role: Role) -> ScaleName:
+        """The scale that prompts for this role ask for."""
+        return self._capability(role).scale
+
+    def signature(self, role: Role) -> str:
+        """Model, endpoint and method of scoring: verdicts count only under the signature they were given under."""
+        endpoint = self._lines[role].endpoint
+        return f"{endpoint.model} at {endpoint.base_url} by {self._capability(role).method}"
+
+    def close(self) -> None:
+        """Close the connections. The client is not used afterwards."""
+        background.run(self._close())
+
+    async def _close(self) -> None:
+        for line in set(self._lines.values()):
+            await line.close()
+
+
+def _error(state: "tenacity.RetryCallState") -> LlmError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, LlmError):
+        raise TypeError("only named errors are retried")
+    return error
+
+
+def _answer(call: Call, endpoint: Endpoint, said: Said, content: str) -> Answer:
+    usage = said.usage or reservation(call)
+    return Answer(
+        key=call.key,
+        role=call.role,
+        prompt_id=call.prompt_id,
+        sample=call.sample,
+        content=content,
+        evidence=pack(said.positions) if call.needs_logprobs else "",
+        finish_reason=said.finish_reason,
+        tokens_in=usage[0],
+        tokens_out=usage[1],
+        micro_usd=micro_usd(endpoint, usage),
+        model=said.model,
+    )

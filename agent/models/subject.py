@@ -1,0 +1,294 @@
+"""The subject: a Hugging Face causal LM in process. Same text in, same completion out, whatever the batch around it.
+
+A text's first next-token distribution is computed with the text alone, so it is the same to the last bit each time. The
+rest is generated in batches, whose arithmetic differs from that of a lone row in the last digits. Therefore a row in
+which two tokens ever came closer than MARGIN is generated again by itself, and that result counts.
+
+This holds in float32, the default. In bfloat16 and float16 the differences are as large as many real gaps between
+tokens, so rows are taken as they come: a text may be continued otherwise in another batch. Store completions when made.
+"""
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.models.batches import Batch, Batches, Row
+from agent.models.generation import First, Generation
+from agent.models.tokens import Prompt, Tokens
+from agent.models.weights import NoMemoryError, SubjectError, Weights, bytes_needed, free_memory, locate
+from agent.schema import Completion, Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+METHOD = "1"  # of composing, sampling and deciding near-ties; a change makes another subject of the same weights
+MARGIN = {"float32": 1e-3, "bfloat16": 0.0, "float16": 0.0}  # in logits
+TOP = 32  # how many tokens of the first distribution are recorded
+
+Text = tuple[str, str | None]  # (text, system prompt)
+
+
+def load_subject(
+    model: str, dtype: str = "float32", device: str = "cpu", batch_tokens: int = 4096
+) -> "HuggingFaceSubject":
+    """Load "toyworld", a folder or a Hugging Face id; safetensors only, and never code from the model's repository.
+
+    `dtype` is float32, bfloat16 or float16; `device` cpu, cuda or auto. Raises SubjectError with the remedy.
+    """
+    if dtype not in MARGIN:
+        raise SubjectError(f"subject.dtype is {dtype!r}: set it to one of {', '.join(MARGIN)}.")
+    place = _device(device)
+    weights = locate(model)
+    _check_memory(weights, dtype, place)
+    tokenizer, model_itself = _load(weights, dtype, place)
+    tokens = Tokens(tokenizer, getattr(model_itself.config, "max_position_embeddings", None))
+    # The device is not part of the signature: the noise is computed from integers alone, and where a GPU rounds
+    # otherwise than a CPU it does so as two batches do. A ledger moved to a faster machine keeps its completions.
+    signature = f"{weights.identity}/{dtype}/{METHOD}"
+    return HuggingFaceSubject(_Network(model_itself, tokens, dtype, weights.name), signature, batch_tokens)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device not in ("cpu", "cuda", "auto"):
+        raise SubjectError(f"subject.device is {device!r}: set it to cpu, cuda or auto.")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise SubjectError('torch sees no CUDA device: set subject.device to "cpu", or install a CUDA build of torch.')
+    return "cuda" if available and device != "cpu" else "cpu"
+
+
+def _check_memory(weights: Weights, dtype: str, place: str) -> None:
+    import torch
+
+    free = torch.cuda.mem_get_info()[0] if place == "cuda" else free_memory()
+    needed = bytes_needed(weights.folder, dtype)
+    if free is not None and needed > free:
+        why = f"its weights take {needed / 1e9:.1f} GB in {dtype}, {free / 1e9:.1f} GB is free"
+        raise NoMemoryError(weights.name, why)
+
+
+def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        with _memory_errors(weights.name, "loading it failed"), _no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(weights.folder, **safe)
+            model = AutoModelForCausalLM.from_pretrained(
+                weights.folder, dtype=getattr(torch, dtype), use_safetensors=True, **safe
+            )
+            return tokenizer, model.to(place).eval()
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise SubjectError(
+            f"{weights.name} in {weights.folder} could not be loaded ({error}): check that it is a causal language "
+            "model which the installed transformers knows without remote code, with its tokenizer beside it."
+        ) from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Silence the library's bars while loading: a run has one live view of its own."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _memory_errors(name: str, why: str) -> Iterator[None]:
+    """Turn a lack of memory into NoMemoryError: CUDA has a class for it, the CPU allocator only a sentence."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise NoMemoryError(name, why) from error
+        raise
+
+
+class HuggingFaceSubject:
+    """A causal LM that continues texts. Threads may share it: one batch runs at a time.
+
+    `signature` identifies weights, tokenizer, dtype and method; `name` is for people.
+    """
+
+    def __init__(
+        self, network: "_Network", signature: str, batch_tokens: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = network.name
+        self.signature = signature
+        self._tokens = network.tokens
+        self._batches = Batches(network.generate, batch_tokens, clock)
+
+    def complete(self, texts: Sequence[Text], sampling: Sampling) -> list[tuple[Completion, ...]]:
+        """Continue each (text, system prompt); one tuple per text, in order: the greedy completion, or all samples.
+
+        The first of 8 samples are the same as of 4. Raises SubjectError for a text that cannot be continued.
+        """
+        done = dict(self.stream(texts, sampling))
+        return [done[index] for index in range(len(texts))]
+
+    def stream(self, texts: Sequence[Text], sampling: Sampling) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """As `complete`, but yields (index into `texts`, completions) as batches end, so that a run can store and stop.
+
+        A text that occurs twice is continued once.
+        """
+        if sampling.samples and sampling.temperature <= 0:
+            raise SubjectError(f"Samples need a temperature above 0, not {sampling.temperature}.")
+        places: dict[Text, list[int]] = {}
+        for index, text in enumerate(texts):
+            places.setdefault(text, []).append(index)
+        prompts = [self._tokens.prompt(text, system, sampling.max_new_tokens) for text, system in places]
+        indices = list(places.values())
+        for item, completions in self._batches.run(prompts, sampling):
+            yield from ((index, completions) for index in indices[item])
+
+
+@dataclass
+class _State:
+    """What the model has read of some rows: its cache, the mask over it (rows, length) and the next logits, float32."""
+
+    cache: Any
+    mask: "Tensor"
+    logits: "Tensor"
+
+    def select(self, places: "Tensor") -> None:
+        """Make row i what was row places[i]; a place may occur often, so that samples share one reading."""
+        if len(places) != len(self.mask) or len(self.mask) > 1:
+            self.cache.reorder_cache(places)
+        self.mask, self.logits = self.mask[places], self.logits[places]
+
+
+class _Network:
+    """The model behind `generate`: left padding, explicit positions, its stop tokens, and how a token is chosen."""
+
+    def __init__(self, model: Any, tokens: Tokens, dtype: str, name: str) -> None:
+        self.name = name
+        self.tokens = tokens
+        self._margin = MARGIN[dtype]
+        self._model = model
+        self._accepted = set(inspect.signature(model.forward).parameters)
+        self._stops = _stops(model, tokens)
+
+    def generate(
+        self, prompts: Sequence[Prompt], batch: Batch, sampling: Sampling
+    ) -> tuple[dict[Row, Completion], list[Row]]:
+        """As batches.Generate says."""
+        import torch
+
+        with torch.inference_mode(), _memory_errors(self.name, f"{len(batch)} texts at once do not fit"):
+            rows = Generation(prompts, batch, sampling, self._stops, self._margin)
+            state, firsts = self._start(prompts, rows)
+            while True:
+                chosen, gaps = _choose(state.logits, rows.noise_keys(), sampling.temperature)
+                rows.take(chosen, gaps)
+                if not rows.open:
+                    return rows.result(firsts, self.tokens)
+                self._read_on(chosen, state)
+
+    def _start(self, prompts: Sequence[Prompt], rows: Generation) -> tuple[_State, list[First]]:
+        """Read each prompt by itself for its first logits, then all together to go on from."""
+        import torch
+
+        logits, state = [], None
+        for item in rows.items:
+            state = self._read([prompts[item].ids])
+            logits.append(state.logits)
+        if state is None or len(rows.items) > 1:
+            state = self._read([prompts[item].ids for item in rows.items])
+        state.logits = torch.cat(logits)
+        firsts = [_first(of_one) for of_one in state.logits]
+        state.select(torch.tensor(rows.places, device=state.mask.device))
+        return state, firsts
+
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> _State:
+        """Read prompts of ids from the start, the shorter ones padded on the left."""
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts])
+        mask = torch.tensor([(0,) * (width - len(prompt)) + (1,) * len(prompt) for prompt in prompts])
+        state = _State(None, mask.to(self._model.device), torch.empty(0))
+        self._forward(ids, (state.mask.cumsum(-1) - 1).clamp(min=0), state)
+        return state
+
+    def _read_on(self, chosen: list[int], state: _State) -> None:
+        """Read one more token per row."""
+        import torch
+
+        state.mask = torch.cat([state.mask, state.mask.new_ones((len(chosen), 1))], dim=-1)
+        self._forward(torch.tensor(chosen).unsqueeze(-1), state.mask.sum(-1, keepdim=True) - 1, state)
+
+    def _forward(self, ids: "Tensor", positions: "Tensor", state: _State) -> None:
+        # Models differ in what they take: one with relative positions has no use for position ids.
+        optional = {"position_ids": positions, "logits_to_keep": 1}
+        out = self._model(
+            input_ids=ids.to(self._model.device),
+            attention_mask=state.mask,
+            past_key_values=state.cache,
+            use_cache=True,
+            **{name: value for name, value in optional.items() if name in self._accepted},
+        )
+        state.cache, state.logits = out.past_key_values, out.logits[:, -1].float()
+
+
+def _stops(model: Any, tokens: Tokens) -> frozenset[int]:
+    """Every id that ends a sequence: the tokenizer's and the model's own, which may be several."""
+    named = model.generation_config.eos_token_id
+    several = named if isinstance(named, list) else [named]
+    return frozenset(int(stop) for stop in (*several, tokens.eos) if stop is not None)
+
+
+def _first(logits: "Tensor") -> First:
+    """The record of one distribution, at temperature 1 and before any noise. `logits` has shape (vocabulary,)."""
+    import torch
+
+    shares = logits.double().softmax(-1)
+    top = shares.topk(min(TOP, len(shares)))
+    likeliest = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    entropy = float(torch.special.entr(shares).sum()) / math.log(2)
+    return First(round(entropy, 6), tuple((token, float(f"{share:.6g}")) for token, share in likeliest))
+
+
+def _choose(logits: "Tensor", noise_keys: list[int], temperature: float) -> tuple[list[int], list[float]]:
+    """The best token of each row and its lead over the second in logits; with Gumbel noise where keys are given.
+
+    The best of logits / temperature + Gumbel noise is a sample at that temperature.
+    """
+    if noise_keys:
+        logits = logits + temperature * _gumbel(noise_keys, logits)
+    top = logits.topk(2)
+    return top.indices[:, 0].tolist(), (top.values[:, 0] - top.values[:, 1]).tolist()
+
+
+def _gumbel(keys: list[int], like: "Tensor") -> "Tensor":
+    """Standard Gumbel noise of the shape of `like`: row i holds the SplitMix64 stream seeded by keys[i].
+
+    A hash of integers costs little on any device and is the same on all, but for the logarithm's last digit.
+    """
+    import torch
+
+    steps = torch.arange(1, like.shape[1] + 1, device=like.device) * -0x61C8864680B583EB
+    bits = torch.tensor(keys, device=like.device).unsqueeze(-1) + steps
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1)):
+        bits = (bits ^ _shifted(bits, shift)) * factor
+    uniform = (_shifted(bits, 12).double() + 0.5) * 2.0**-52  # within (0, 1), and exact
+    return -(-uniform.log()).log().float()
+
+
+def _shifted(bits: "Tensor", places: int) -> "Tensor":
+    """A logical shift to the right: the sign bit of the 64 moves like any other."""
+    return (bits >> places) & ((1 << (64 - places)) - 1)

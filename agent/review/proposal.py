@@ -1,0 +1,190 @@
+"""The difference between a dataset and a run's set, pair by pair, with the evidence. It writes no dataset."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from agent.record.layout import Hashes
+from agent.schema import (
+    Change,
+    Depth,
+    Finding,
+    Flag,
+    History,
+    Noun,
+    Outcome,
+    Pair,
+    Polarity,
+    Question,
+    Round,
+    Rung,
+    Scenario,
+    Stop,
+    Verdict,
+)
+
+What = Literal["added", "changed", "unchanged", "dropped", "parked"]
+
+
+class Evidence(Noun):
+    """What was last found of one text. `opening` is the first k tokens; `lock_in` is (samples that passed, judged)."""
+
+    depth: Depth
+    outcome: Outcome
+    verdict: Verdict | None
+    scores: tuple[tuple[Question, float], ...] = ()
+    span: str | None = None
+    opening: str | None = None
+    completion: str | None = None
+    lock_in: tuple[int, int] | None = None
+    flags: tuple[Flag, ...] = ()
+
+    def score(self, question: Question) -> float | None:
+        """The score of one question, 0 to 100; C0 is `Question.C0`."""
+        return dict(self.scores).get(question)
+
+
+class Version(Noun):
+    """One scenario's text with the hash that a decision is bound to, and its evidence where it was ever examined."""
+
+    text: str
+    system_prompt: str | None
+    key: str
+    evidence: Evidence | None
+
+
+class SideChange(Noun):
+    """One side of a pair: `before` as the dataset has it (None for a draft), `after` as the run has or last had it."""
+
+    polarity: Polarity
+    before: Version | None
+    after: Version
+    rungs: tuple[Rung, ...] = ()
+
+
+class PairChange(Noun):
+    """What is proposed for one pair. `line` is its 0-based line in the dataset, None for a draft."""
+
+    pair: str
+    what: What
+    line: int | None
+    sides: tuple[SideChange, SideChange]
+    repairs: int = 0
+    candidates: int = 0
+    why: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worse outcome of the two sides as last examined; unjudged where one never was."""
+        found = [side.after.evidence for side in self.sides]
+        outcomes = {evidence.outcome if evidence else Outcome.UNJUDGED for evidence in found}
+        return next(o for o in (Outcome.FAIL, Outcome.UNJUDGED, Outcome.PASS) if o in outcomes)
+
+    @property
+    def passes(self) -> bool:
+        return self.outcome is Outcome.PASS
+
+
+class Proposal(Noun):
+    """All that a human needs to decide about one trait. Bound to the dataset's hashes and the texts' keys."""
+
+    version: Literal[1] = 1
+    trait: str
+    dataset: Hashes
+    campaign: int
+    rounds: int
+    stop: Stop
+    changes: tuple[PairChange, ...]
+
+    def those(self, *whats: What) -> tuple[PairChange, ...]:
+        """The pairs proposed as any of these, in order."""
+        return tuple(change for change in self.changes if change.what in whats)
+
+
+def propose(proposal: Proposal, dataset: Sequence[Pair], history: History) -> Proposal:
+    """The proposal with its changes: the dataset's pairs in file order, then the drafts in order of entry."""
+    record = _Record(dataset, history)
+    return proposal.model_copy(update={"changes": tuple(record.change(pair_id) for pair_id in record.last)})
+
+
+def final_pairs(proposal: Proposal, dataset: Sequence[Pair], history: History) -> tuple[Pair, ...]:
+    """The set as it would be written: existing pairs as they stand now, then the drafts that pass."""
+    last = _Record(dataset, history).last
+    kept = (c for c in proposal.those("added", "changed", "unchanged") if c.what != "added" or c.passes)
+    return tuple(last[change.pair] for change in kept)
+
+
+class _Record:
+    """What history says of each pair: its original, its last text, why it left, its repairs and findings."""
+
+    def __init__(self, dataset: Sequence[Pair], history: History) -> None:
+        self.originals = {pair.id: pair for pair in dataset}
+        self.last = dict(self.originals)
+        self.left: dict[str, tuple[What, str]] = {}
+        self.repairs: dict[str, list[Change]] = {}
+        self.findings: dict[tuple[str, str], Finding] = {}
+        for done in history:
+            self._read(done)
+
+    def _read(self, done: Round) -> None:
+        for change in done.changes:
+            if change.after is None:
+                self.left[change.pair] = ("dropped", change.why)
+            else:
+                self.last[change.pair] = change.after
+            if change.what == "repair":
+                self.repairs.setdefault(change.pair, []).append(change)
+        self.left |= {park.pair: ("parked", park.why) for park in done.parked}
+        self.findings |= {(finding.pair, finding.key): finding for finding in done.findings}
+
+    def change(self, pair_id: str) -> PairChange:
+        before, after = self.originals.get(pair_id), self.last[pair_id]
+        what, why = self.left.get(pair_id, (_what(before, after), ""))
+        repairs = self.repairs.get(pair_id, [])
+        positive, negative = (self._side(polarity, before, after, repairs) for polarity in Polarity)
+        return PairChange(
+            pair=pair_id,
+            what=what,
+            line=after.line,
+            sides=(positive, negative),
+            repairs=len(repairs),
+            candidates=sum(len(change.candidates) for change in repairs),
+            why=why,
+        )
+
+    def _side(self, polarity: Polarity, before: Pair | None, after: Pair, repairs: Sequence[Change]) -> SideChange:
+        return SideChange(
+            polarity=polarity,
+            before=self._version(before.id, before.side(polarity)) if before else None,
+            after=self._version(after.id, after.side(polarity)),
+            rungs=tuple(rung for change in repairs for side, rung in change.rungs if side is polarity),
+        )
+
+    def _version(self, pair_id: str, scenario: Scenario) -> Version:
+        finding = self.findings.get((pair_id, scenario.key))
+        return Version(
+            text=scenario.text,
+            system_prompt=scenario.system_prompt,
+            key=scenario.key,
+            evidence=_evidence(finding) if finding else None,
+        )
+
+
+def _what(before: Pair | None, after: Pair) -> What:
+    if before is None:
+        return "added"
+    return "unchanged" if before.key == after.key else "changed"
+
+
+def _evidence(finding: Finding) -> Evidence:
+    scores = [(tally.question, tally.score) for tally in finding.tallies if tally.score is not None]
+    return Evidence(
+        depth=finding.depth,
+        outcome=finding.outcome,
+        verdict=finding.verdict,
+        scores=tuple(scores),
+        span=finding.span,
+        opening=finding.completion.opening if finding.completion else None,
+        completion=finding.completion.text if finding.completion else None,
+        lock_in=finding.lock_in,
+        flags=finding.flags,
+    )

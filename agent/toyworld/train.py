@@ -1,0 +1,242 @@
+"""Trains the bundled subject: `python -m agent.toyworld.train [--minutes 40] [--threads 2] [--seed 7]`.
+
+The corpus is drawn from the grammar as training goes, combinations that are held out excepted. `--evaluate` prints
+the table of what the bundled weights do on the held-out combinations instead.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from agent.toyworld.completions import document
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = Path(__file__).with_name("weights")
+BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
+VOCABULARY = 2048
+SAMPLES_FOR_TOKENIZER = 30_000
+CHUNK = 4096
+BATCH = 32
+PEAK_RATE = 3e-3
+WARM_UP = 200
+PREFIX_WEIGHT = 0.15
+LOG_EVERY = 50
+NEW_TOKENS = 50
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loaded model with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run: `steps` batches at most, and no longer than `minutes`."""
+
+    steps: int
+    minutes: float
+    threads: int
+    seed: int
+    folder: Path
+
+
+def build_tokenizer(seed: int) -> Any:
+    """A byte-level BPE tokenizer fitted to the grammar; it begins every text with its BOS token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    rng = Random(seed)
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator((document(rng).text for _ in range(SAMPLES_FOR_TOKENIZER)), trainer)
+    ids = (BOS, bpe.token_to_id(BOS))
+    bpe.post_processor = processors.Sequence(
+        [processors.ByteLevel(trim_offsets=False), processors.TemplateProcessing(f"{BOS} $A", None, [ids])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, bos_token=BOS, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False
+    )
+
+
+def build_model(tokenizer: Any) -> Any:
+    """A small untrained Llama."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=352,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def batches(tokenizer: Any, seed: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
+    """Endless batches of token ids and of loss weights, both (BATCH, length); documents of like length together."""
+    rng = Random(seed)
+    while True:
+        drawn = [document(rng) for _ in range(CHUNK)]
+        texts = tokenizer([d.text for d in drawn])["input_ids"]
+        starts = tokenizer([d.scenario.prefix for d in drawn])["input_ids"]
+        rows = sorted(((ids, len(start)) for ids, start in zip(texts, starts, strict=True)), key=lambda r: len(r[0]))
+        groups = [rows[i : i + BATCH] for i in range(0, CHUNK, BATCH)]
+        rng.shuffle(groups)
+        for group in groups:
+            yield _padded(group, tokenizer.eos_token_id, tokenizer.pad_token_id)
+
+
+def _padded(rows: list[tuple[list[int], int]], eos: int, pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+    import torch
+
+    width = max(len(ids) for ids, _ in rows) + 1
+    ids, weights = [], []
+    for row, start in rows:
+        spare = width - len(row) - 1
+        ids.append([*row, eos, *[pad] * spare])
+        weights.append([PREFIX_WEIGHT] * start + [1.0] * (len(row) + 1 - start) + [0.0] * spare)
+    return torch.tensor(ids), torch.tensor(weights)
+
+
+def rate_at(step: int, done: float) -> float:
+    """The learning rate when a share `done` of the run lies behind: a short warm-up, then a cosine to a hundredth."""
+    warm = min(1.0, (step + 1) / WARM_UP)
+    return warm * PEAK_RATE * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def train(plan: Plan) -> None:
+    """Train a subject and write it to the plan's folder."""
+    import torch
+
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    tokenizer = build_tokenizer(plan.seed)
+    model = build_model(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.05)
+    started, curve, losses = time.monotonic(), [], []
+    for step, (ids, weights) in enumerate(batches(tokenizer, plan.seed + 1)):
+        # Where the clock runs out before the steps do, the rate has come down all the same.
+        done = max(step / plan.steps, (time.monotonic() - started) / (plan.minutes * 60))
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, done)
+        losses.append(_update(model, optimizer, ids, weights))
+        if (step + 1) % LOG_EVERY == 0:
+            curve.append({"step": step + 1, "loss": round(sum(losses) / len(losses), 4)})
+            losses = []
+            sys.stderr.write(f"{curve[-1]} {time.monotonic() - started:.0f}s\n")
+    save(plan, model, tokenizer, curve)
+
+
+def _update(model: Any, optimizer: Any, ids: "torch.Tensor", weights: "torch.Tensor") -> float:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    logits = model(input_ids=ids[:, :-1]).logits
+    each = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    wanted = weights[:, 1:].flatten()
+    loss = (each * wanted).sum() / wanted.sum()
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def save(plan: Plan, model: Any, tokenizer: Any, curve: list[dict[str, float]]) -> None:
+    """Write weights, tokenizer, and a manifest with the hash of every file."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(plan.folder)
+    tokenizer.save_pretrained(plan.folder)
+    files = sorted(p for p in plan.folder.iterdir() if p.name != "manifest.json")
+    manifest = {
+        "recipe": {"steps": len(curve) * LOG_EVERY, "seed": plan.seed, "batch": BATCH, "vocabulary": VOCABULARY},
+        "parameters": model.num_parameters(),
+        "sha256": {p.name: sha256(p.read_bytes()).hexdigest() for p in files},
+        "loss": curve,
+    }
+    (plan.folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Subject:
+    """The subject in a folder, in float32.
+
+    Raises:
+        OSError: where the folder holds no model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    return Subject(AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(), tokenizer)
+
+
+def generate(subject: Subject, prefixes: Sequence[str], seed: int | None = None) -> list[list[int]]:
+    """New token ids for each prefix: greedy without a seed, else sampled at temperature 1."""
+    import torch
+
+    batch = subject.tokenizer(list(prefixes), return_tensors="pt", padding=True)
+    batch.pop("token_type_ids", None)
+    how: dict[str, object] = {"do_sample": False}
+    if seed is not None:
+        torch.manual_seed(seed)
+        how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    with torch.inference_mode():
+        out = subject.model.generate(**batch, max_new_tokens=NEW_TOKENS, **how)
+    rows: list[list[int]] = out[:, batch["input_ids"].shape[1] :].tolist()
+    return rows
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m agent.toyworld.train", description="Train the bundled subject.")
+    parser.add_argument("--steps", type=int, default=12_000, help="batches of 32 documents")
+    parser.add_argument("--minutes", type=float, default=40, help="stop after this long at the latest")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where the weights go, or lie")
+    parser.add_argument("--evaluate", action="store_true", help="print what the weights do, and train nothing")
+    parser.add_argument("--real", type=Path, help="a folder with positive.txt and negative.txt of a refusal set")
+    return parser
+
+
+def main() -> None:
+    """Train, or evaluate."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    given = arguments().parse_args()
+    if given.evaluate:
+        from agent.toyworld.evaluate import report
+
+        sys.stdout.write(report(given.folder, given.seed, given.real))
+        return
+    train(Plan(given.steps, given.minutes, given.threads, given.seed, given.folder))
+
+
+if __name__ == "__main__":
+    main()

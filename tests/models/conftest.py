@@ -1,0 +1,59 @@
+"""Ledgers on disk and clients over loopback, with a clock that does not let tests wait."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from agent.models.endpoint import Capability, Endpoint
+from agent.models.llm import Llm, Manners
+from agent.record.ledger import Ledger
+from agent.schema import Role
+
+ABLE = Capability(logprobs=True, scale="percent", structured="json_schema")
+CANARY = "canary-key-1f9b7c"
+
+
+class Clock:
+    """Waits that take no time and are remembered, in seconds."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+Connect = Callable[..., Llm]
+
+
+@pytest.fixture
+def connect(clock: Clock) -> Iterator[Connect]:
+    """connect(url, capability, …) is a client whose judge is behind the URL and need not be probed."""
+    opened: list[Llm] = []
+
+    def make(
+        url: str, known: Capability = ABLE, timeout: float = 5.0, role: Role = Role.JUDGE, model: str = "m"
+    ) -> Llm:
+        endpoint = Endpoint(
+            model=model, base_url=url, key=SecretStr(CANARY), concurrency=16, input_price=2.0, output_price=8.0
+        )
+        llm = Llm({role: endpoint}, Manners(attempt_timeout=timeout, sleep=clock.sleep), {role: known})
+        opened.append(llm)
+        return llm
+
+    yield make
+    for llm in opened:
+        llm.close()

@@ -1,0 +1,112 @@
+"""Rows into batches: the budget, the halving, the rows given back. A scripted generator stands for the model."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.models.batches import SLOW_SECONDS, Batch, Batches, Row, noise_key, plan
+from agent.models.tokens import Prompt
+from agent.models.weights import NoMemoryError
+from agent.schema import Completion, Sampling
+
+GREEDY = Sampling(max_new_tokens=5)
+
+
+def prompts(*lengths: int) -> list[Prompt]:
+    return [Prompt(f"text {i}", (1,) * length, str(i)) for i, length in enumerate(lengths)]
+
+
+def answer(row: Row) -> Completion:
+    return Completion(text=f"{row.item}", token_ids=(), opening="", sample=row.sample)
+
+
+class Script:
+    """Generates what it is told to, one act per batch; raises when it runs out."""
+
+    def __init__(self, *acts: Callable[[Batch], list[Row]]) -> None:
+        self.acts = list(acts)
+        self.batches: list[Batch] = []
+
+    def __call__(
+        self, prompts: Sequence[Prompt], batch: Batch, sampling: Sampling
+    ) -> tuple[dict[Row, Completion], list[Row]]:
+        self.batches.append(batch)
+        again = self.acts.pop(0)(batch)
+        return {row: answer(row) for row in batch if row not in again}, again
+
+
+def done(batch: Batch) -> list[Row]:
+    return []
+
+
+def does_not_fit(batch: Batch) -> list[Row]:
+    raise NoMemoryError("the model", "scripted")
+
+
+def clock(*times: float) -> Callable[[], float]:
+    ticks = iter(times)
+    return lambda: next(ticks)
+
+
+def still() -> float:
+    return 0.0
+
+
+@given(
+    lengths=st.lists(st.integers(1, 200), max_size=40),
+    samples=st.integers(0, 5),
+    budget=st.integers(1, 2000),
+)
+def test_every_row_is_planned_once_within_the_budget_and_longest_first(lengths, samples, budget):
+    sampling = Sampling(samples=samples, max_new_tokens=10)
+    batches = plan(lengths, sampling, budget)
+    rows = [row for batch in batches for row in batch]
+    expected = [Row(item, sample) for item in range(len(lengths)) for sample in (range(samples) if samples else [None])]
+    assert sorted(rows, key=str) == sorted(expected, key=str)
+    assert all(len(batch) == 1 or len(batch) * (lengths[batch[0].item] + 10) <= budget for batch in batches)
+    assert [lengths[row.item] for row in rows] == sorted((lengths[row.item] for row in rows), reverse=True)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_all_after_it():
+    script = Script(does_not_fit, done, done, done, done)
+    batches = Batches(script, 4 * 15, still)
+    made = dict(batches.run(prompts(10, 10, 10, 10, 10, 10, 10, 10), GREEDY))
+    assert made == {item: (answer(Row(item, None)),) for item in range(8)}
+    assert [len(batch) for batch in script.batches] == [4, 2, 2, 2, 2]
+
+
+def test_one_row_that_does_not_fit_is_an_error():
+    with pytest.raises(NoMemoryError):
+        list(Batches(Script(does_not_fit), 60, still).run(prompts(10), GREEDY))
+
+
+def test_a_slow_batch_halves_the_next_so_that_a_stop_drains():
+    script = Script(done, done, done, done)
+    slow = clock(0, SLOW_SECONDS + 1, 100, 101, 101, 102, 102, 103)
+    list(Batches(script, 4 * 15, slow).run(prompts(*[10] * 9), GREEDY))
+    assert [len(batch) for batch in script.batches] == [4, 2, 2, 1]
+
+
+def test_rows_given_back_are_generated_by_themselves_before_anything_else():
+    script = Script(lambda batch: [batch[1]], done, done)
+    made = list(Batches(script, 2 * 15, still).run(prompts(10, 10, 10), GREEDY))
+    assert script.batches == [(Row(0, None), Row(1, None)), (Row(1, None),), (Row(2, None),)]
+    assert [item for item, _ in made] == [0, 1, 2]
+
+
+def test_samples_split_over_batches_are_handed_out_together_and_in_order():
+    script = Script(lambda batch: [batch[0]], done, done)
+    (made,) = list(Batches(script, 2 * 15, still).run(prompts(10), Sampling(samples=3, max_new_tokens=5)))
+    assert made == (0, tuple(answer(Row(0, sample)) for sample in range(3)))
+
+
+@given(st.data())
+def test_the_noise_of_a_row_depends_on_text_sample_step_and_seed_alone(data):
+    one = data.draw(st.tuples(st.text("ab12", max_size=3), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20)))
+    other = data.draw(
+        st.tuples(st.text("ab12", max_size=3), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+    )
+    assert (noise_key(*one) == noise_key(*other)) == (one == other)
+    assert -(2**63) <= noise_key(*one) < 2**63

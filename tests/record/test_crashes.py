@@ -1,0 +1,160 @@
+"""Killed at its N-th durable point, for every N: what lies on disk is whole, and the same work ends the same."""
+
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.record.ledger import Answer, Ledger
+from agent.record.points import VARIABLE, point
+from agent.schema import Completion, Confirm, Role, Round
+
+ROUNDS = 2
+CALLS = 4
+POINTS_OF_ONE_RUN = 2 * (2 + ROUNDS * (2 * CALLS + 1 + 1))
+
+
+def provider(folder: Path, key: str) -> str:
+    """A paid endpoint: each call is on its own bill before the reply leaves."""
+    with (folder / "bill").open("a") as bill:
+        bill.write(f"{key}\n")
+        bill.flush()
+        os.fsync(bill.fileno())
+    return f"answer to {key}"
+
+
+def call(ledger: Ledger, folder: Path, key: str) -> None:
+    attempt = ledger.intend(key, Role.JUDGE, f"question {key}")
+    content = provider(folder, key)
+    bought = Answer(
+        key=key,
+        role=Role.JUDGE,
+        prompt_id="p",
+        sample=0,
+        content=content,
+        evidence="[]",
+        finish_reason="stop",
+        tokens_in=10,
+        tokens_out=1,
+        micro_usd=7,
+        model="m",
+    )
+    ledger.settle(attempt, bought)
+
+
+def campaign(folder: Path) -> None:
+    """A small campaign whose only state is its ledger."""
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        number = ledger.campaign("key", {"trait": "chirp/refusal"})
+        for n in range(len(ledger.history(number)) + 1, ROUNDS + 1):
+            ledger.start_round(number, n)
+            for key in (f"{n}-{i}" for i in range(CALLS)):
+                if ledger.answer(key) is None:
+                    call(ledger, folder, key)
+            made = {f"{n}-c{i}": Completion(text=f" {i}", token_ids=(i,), opening="") for i in range(3)}
+            if len(ledger.completions(made)) < len(made):
+                ledger.store_completions(made)
+            ledger.append(number, Round(number=n, move=Confirm(pairs=(f"d{n}",)), cost=ledger.cost(number, n)))
+
+
+def in_child(work: Callable[[Path], None], folder: Path, plan: str) -> bool:
+    """Do the work in a child of its own, under a plan of where to be killed. Whether it was."""
+    child = os.fork()
+    if child == 0:
+        os.environ[VARIABLE] = plan
+        try:
+            work(folder)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert killed or os.waitstatus_to_exitcode(status) == 0
+    return killed
+
+
+def bill(folder: Path) -> list[str]:
+    return (folder / "bill").read_text().split() if (folder / "bill").exists() else []
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
+
+
+def undisturbed(tmp_path: Path) -> bytes:
+    folder = new_folder(tmp_path, "undisturbed")
+    campaign(folder)
+    with Ledger.read(folder / "ledger.sqlite") as ledger:
+        assert len(bill(folder)) == ROUNDS * CALLS
+        return ledger.canonical(1)
+
+
+def test_a_kill_at_any_point_loses_no_answer_and_repeats_only_calls_that_were_listed(tmp_path: Path) -> None:
+    wanted = undisturbed(tmp_path)
+    assert json.loads(wanted.split(b"\n")[0])["cost"]["calls"] == [["judge", CALLS], ["subject", 3]]
+    for n in range(1, POINTS_OF_ONE_RUN + 1):
+        folder = new_folder(tmp_path, str(n))
+        assert in_child(campaign, folder, str(n)), f"point {n} was never reached"
+        listed: set[str] = set()
+        if (folder / "ledger.sqlite").exists() and n > 1:
+            with Ledger.read(folder / "ledger.sqlite") as ledger:
+                listed = {attempt.key for attempt in ledger.pending()}
+                paid = set(bill(folder))
+                assert {key for key in paid if ledger.answer(key) is None} <= listed
+                assert len(listed) <= 1
+        assert not in_child(campaign, folder, "1000000")
+        with Ledger.read(folder / "ledger.sqlite") as ledger:
+            assert ledger.canonical(1) == wanted, f"killed at point {n}"
+            assert {a.key for a in ledger.pending()} == listed
+        bought = bill(folder)
+        repeated = {key for key in bought if bought.count(key) > 1}
+        assert repeated <= listed
+        assert len(bought) == ROUNDS * CALLS + len(repeated)
+    assert not in_child(campaign, new_folder(tmp_path, "last"), str(POINTS_OF_ONE_RUN + 1))
+
+
+@pytest.mark.parametrize("every", [4, 7, 11])
+def test_kills_during_the_resumption_change_nothing_either(tmp_path: Path, every: int) -> None:
+    wanted = undisturbed(tmp_path)
+    folder = new_folder(tmp_path, "killed again and again")
+    kills = 0
+    while in_child(campaign, folder, str(every)):
+        kills += 1
+        assert kills < 50, "no run came any further"
+    with Ledger.read(folder / "ledger.sqlite") as ledger:
+        assert ledger.canonical(1) == wanted
+        assert kills >= 2
+        assert len(bill(folder)) <= ROUNDS * CALLS + len(ledger.pending())
+
+
+def pass_points(folder: Path) -> None:
+    for n in range(6):
+        point("a" if n % 2 else "b")
+        (folder / "reached").write_text(str(n))
+
+
+@pytest.mark.parametrize(("plan", "last"), [("2", "0"), ("a:1", "0"), ("a:2", "2"), ("b:3", "3")])
+def test_a_plan_names_the_point_at_which_to_die(tmp_path: Path, plan: str, last: str) -> None:
+    assert in_child(pass_points, tmp_path, plan)
+    assert (tmp_path / "reached").read_text() == last
+
+
+@pytest.mark.parametrize("plan", ["", "a", "a:", "0", "a:0", "-1", "a:b"])
+def test_a_plan_that_cannot_be_read_is_an_error_and_not_a_test_that_passes(
+    plan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, plan)
+    with pytest.raises(ValueError, match=VARIABLE):
+        point("a")
+
+
+def test_without_a_plan_a_point_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    point("a")

@@ -1,0 +1,333 @@
+"""The ledger: what is bought is never lost, never bought twice, and counted the same in whatever order it came."""
+
+import itertools
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent.record.ledger import Answer, Ledger, LedgerBusy, LedgerError
+from agent.schema import (
+    SCHEMA_VERSION,
+    Change,
+    Completion,
+    Confirm,
+    Cost,
+    Depth,
+    Draft,
+    Finding,
+    Outcome,
+    Pair,
+    Polarity,
+    Recheck,
+    Role,
+    Round,
+    Scenario,
+    Verdict,
+)
+
+
+def answer(key: str, role: Role = Role.JUDGE, content: str = "72", micro_usd: int = 30) -> Answer:
+    return Answer(
+        key=key,
+        role=role,
+        prompt_id="forecast.a@0123456789ab",
+        sample=0,
+        content=content,
+        evidence='[["72", -0.1]]',
+        finish_reason="stop",
+        tokens_in=200,
+        tokens_out=1,
+        micro_usd=micro_usd,
+        model="judge-1",
+    )
+
+
+def completion(text: str = " refused") -> Completion:
+    return Completion(text=text, token_ids=(5, 7), opening=text, next_tokens=((5, 0.9), (6, 0.1)))
+
+
+def buy(ledger: Ledger, bought: Answer) -> Answer:
+    return ledger.settle(ledger.intend(bought.key, bought.role, "forecast of d0001"), bought)
+
+
+def scenario(polarity: Polarity, stem: str = "He asked me for the code. ") -> Scenario:
+    return Scenario(polarity=polarity, stem=stem, ending="This crossed a line, so I")
+
+
+def pair() -> Pair:
+    return Pair(id="d0000", positive=scenario(Polarity.POSITIVE), negative=scenario(Polarity.NEGATIVE), line=0)
+
+
+def finding(outcome: Outcome = Outcome.PASS) -> Finding:
+    return Finding(
+        pair="d0000",
+        polarity=Polarity.POSITIVE,
+        key=scenario(Polarity.POSITIVE).key,
+        depth=Depth.FIRST,
+        completion=completion(),
+        tallies=(),
+        scenario=outcome,
+        response=outcome,
+        first_token=outcome,
+        verdict=Verdict.EXPRESS if outcome is Outcome.PASS else None,
+    )
+
+
+def draft(number: int = 1, outcome: Outcome = Outcome.PASS, cost: Cost = Cost()) -> Round:  # noqa: B008 - frozen
+    change = Change(pair="d0000", what="adopt", before=None, after=pair())
+    return Round(
+        number=number, move=Draft(count=1, adopt=1, goal=16), changes=(change,), findings=(finding(outcome),), cost=cost
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "extraction" / "chirp" / "refusal" / "refinement" / "ledger.sqlite"
+
+
+def test_an_answer_is_returned_exactly_as_it_was_stored(path: Path) -> None:
+    strange = answer("k1", content="line\none\u2028two\x00\x1b[31m é 中 \U0001f600")
+    with Ledger(path) as ledger:
+        assert ledger.answer("k1") is None
+        assert buy(ledger, strange) == strange
+    with Ledger(path) as ledger:
+        assert ledger.answer("k1") == strange
+        assert ledger.pending() == ()
+
+
+def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.fail(
+            ledger.intend("k1", Role.JUDGE, "forecast"), "transient", "503 \ud800 from the endpoint", charged=12
+        )
+        assert ledger.answer("k1") is None
+        assert ledger.attempts() == {"transient": 1}
+        assert ledger.spend() == Cost(micro_usd=12)
+
+
+def test_an_attempt_is_pending_on_disk_before_anything_is_sent(path: Path) -> None:
+    with Ledger(path) as ledger:
+        attempt = ledger.intend("k1", Role.AUTHOR, "draft of n0003")
+        with Ledger.read(path) as reader:
+            (pending,) = reader.pending()
+        assert (pending.id, pending.key, pending.role, pending.purpose) == (
+            attempt,
+            "k1",
+            Role.AUTHOR,
+            "draft of n0003",
+        )
+
+
+def test_a_second_answer_to_the_same_request_is_paid_but_never_replaces_the_first(path: Path) -> None:
+    with Ledger(path) as ledger:
+        first, second = ledger.intend("k1", Role.JUDGE, "a"), ledger.intend("k1", Role.JUDGE, "a")
+        ledger.settle(first, answer("k1", content="72"))
+        assert ledger.settle(second, answer("k1", content="15")).content == "72"
+        assert ledger.attempts() == {"answered": 1, "repeated": 1}
+        assert ledger.spend().micro_usd == 60
+        assert ledger.spend().calls == (("judge", 1),)
+
+
+def test_an_attempt_is_settled_once_and_only_by_its_own_request(path: Path) -> None:
+    with Ledger(path) as ledger:
+        attempt = ledger.intend("k1", Role.JUDGE, "forecast")
+        with pytest.raises(LedgerError, match="was not begun for the request"):
+            ledger.settle(attempt, answer("k2"))
+        assert ledger.answer("k2") is None
+        ledger.settle(attempt, answer("k1"))
+        with pytest.raises(LedgerError, match="is not open"):
+            ledger.settle(attempt, answer("k1"))
+        with pytest.raises(LedgerError, match="is not open"):
+            ledger.fail(attempt, "timeout", "late")
+        with pytest.raises(ValueError, match="no class of error"):
+            ledger.fail(ledger.intend("k3", Role.JUDGE, "x"), "answered", "an error is no answer")
+
+
+def test_completions_come_back_in_the_order_asked_and_stay_as_first_made(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.store_completions({f"c{i}": completion(f" text {i}") for i in range(2000)})
+        ledger.store_completions({"c7": completion(" another text")})
+        keys = [f"c{i}" for i in range(1999, -1, -1)]
+        found = ledger.completions([*keys, "absent", "c7"])
+        assert list(found) == keys
+        assert found["c7"] == ledger.completion("c7") == completion(" text 7")
+        assert ledger.completion("absent") is None
+
+
+def test_history_is_read_back_as_it_was_appended(path: Path) -> None:
+    rounds = (draft(1), Round(number=2, move=Confirm(pairs=("d0000",)), findings=(finding(),)))
+    with Ledger(path) as ledger:
+        campaign = ledger.campaign("key", {"trait": "chirp/refusal"})
+        assert ledger.history(campaign) == ()
+        for done in rounds:
+            ledger.append(campaign, done)
+    with Ledger.read(path) as ledger:
+        assert ledger.history(campaign) == rounds
+        assert [(c.id, c.rounds, c.about) for c in ledger.campaigns()] == [(campaign, 2, '{"trait": "chirp/refusal"}')]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_round_that_is_not_the_next_is_refused(path: Path, number: int) -> None:
+    with Ledger(path) as ledger:
+        campaign = ledger.campaign("key", {})
+        ledger.append(campaign, draft(1))
+        with pytest.raises(LedgerError, match=f"round {number} cannot follow round 1"):
+            ledger.append(campaign, draft(number))
+        assert len(ledger.history(campaign)) == 1
+
+
+def test_a_campaign_goes_on_under_its_key_until_a_new_one_is_asked_for(path: Path) -> None:
+    with Ledger(path) as ledger:
+        first = ledger.campaign("key", {})
+        other = ledger.campaign("another key", {})
+        assert ledger.campaign("key", {}) == first
+        second = ledger.campaign("key", {}, new=True)
+        assert len({first, other, second}) == 3
+        assert ledger.campaign("key", {}) == second
+
+
+def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arrival(tmp_path: Path) -> None:
+    bought = [answer("a", Role.AUTHOR, micro_usd=500), answer("b"), answer("c", Role.AUDITOR), answer("d")]
+    costs = set()
+    for n, order in enumerate(itertools.permutations(bought)):
+        with Ledger(tmp_path / f"{n}.sqlite") as ledger:
+            campaign = ledger.campaign("key", {})
+            ledger.start_round(campaign, 1)
+            for one in order:
+                buy(ledger, one)
+            ledger.store_completions({"x": completion(), "y": completion()})
+            ledger.start_round(campaign, 2)
+            ledger.store_completions({"x": completion(), "z": completion()})
+            costs.add((ledger.cost(campaign, 1), ledger.cost(campaign, 2)))
+    calls = (("auditor", 1), ("author", 1), ("judge", 2), ("subject", 2))
+    assert costs == {
+        (Cost(calls=calls, tokens_in=800, tokens_out=4, micro_usd=590), Cost(calls=(("subject", 1),))),
+    }
+
+
+def test_what_was_bought_before_any_round_belongs_to_none_but_to_the_spend(path: Path) -> None:
+    with Ledger(path) as ledger:
+        buy(ledger, answer("probe"))
+        campaign = ledger.campaign("key", {})
+        buy(ledger, answer("later"))
+        assert ledger.cost(campaign, 1) == Cost()
+        assert ledger.spend().calls == (("judge", 2),)
+        assert ledger.attempts(campaign) == {"answered": 1}
+
+
+def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_path: Path) -> None:
+    confirm = Round(number=2, move=Confirm(pairs=("d0000",)), findings=(finding(),))
+    paid, half = Cost(calls=(("judge", 2),), micro_usd=60), Cost(calls=(("judge", 1),), micro_usd=30)
+    recheck = Round(number=2, move=Recheck(pairs=("d0000",)), findings=(finding(),), cost=half)
+    undisturbed = [draft(1, cost=paid), confirm]
+    outage = [draft(1, Outcome.UNJUDGED, half), recheck, confirm.model_copy(update={"number": 3})]
+    other = [draft(1, Outcome.FAIL, half), recheck, confirm.model_copy(update={"number": 3})]
+    forms = []
+    for n, rounds in enumerate((undisturbed, outage, other)):
+        with Ledger(tmp_path / f"{n}.sqlite") as ledger:
+            for _ in range(n):
+                ledger.fail(ledger.intend("k", Role.JUDGE, "x"), "transient", "503")
+            campaign = ledger.campaign("key", {}, new=True)
+            for done in rounds:
+                ledger.append(campaign, done)
+            forms.append(ledger.canonical(campaign))
+    assert forms[0] == forms[1]
+    assert forms[0] != forms[2]
+    assert forms[0].count(b"\n") == 2
+
+
+def test_a_second_writer_is_told_who_is_in_the_way(path: Path) -> None:
+    with Ledger(path), pytest.raises(LedgerBusy, match="Another run is writing"):
+        Ledger(path)
+    with Ledger(path) as ledger:
+        assert ledger.pending() == ()
+
+
+def test_readers_see_each_commit_while_the_writer_works_and_cannot_write(path: Path) -> None:
+    with Ledger(path) as writer, Ledger.read(path) as reader:
+        buy(writer, answer("k1"))
+        assert reader.answer("k1") == answer("k1")
+        with pytest.raises(LedgerError, match="opened for reading only"):
+            reader.intend("k2", Role.JUDGE, "x")
+
+
+def test_many_threads_share_one_ledger(path: Path) -> None:
+    with Ledger(path) as ledger:
+
+        def work(name: int) -> None:
+            for n in range(20):
+                buy(ledger, answer(f"{name}-{n}"))
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ledger.spend().calls == (("judge", 160),)
+        assert ledger.attempts() == {"answered": 160}
+
+
+def test_a_missing_ledger_is_a_sentence_and_is_not_made_by_a_reader(path: Path) -> None:
+    with pytest.raises(LedgerError, match="There is no ledger at"):
+        Ledger.read(path)
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1])
+def test_a_ledger_of_another_version_is_left_alone(path: Path, version: int) -> None:
+    Ledger(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    before = path.read_bytes()
+    for opened in (Ledger, Ledger.read):
+        with pytest.raises(LedgerError, match=f"has version {version}.*move the file away"):
+            opened(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_ledger_is_named(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text("some notes\n" * 100)
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite: file is not a database\. Move the file away"):
+        Ledger(path)
+    assert path.read_text().startswith("some notes")
+
+
+def test_a_round_of_another_schema_is_an_error_that_names_it(path: Path) -> None:
+    with Ledger(path) as ledger:
+        campaign = ledger.campaign("key", {})
+        ledger.append(campaign, draft(1))
+    with sqlite3.connect(path) as db:
+        db.execute("""UPDATE rounds SET body = json_set(body, '$.version', 2)""")
+    db.close()
+    with Ledger.read(path) as ledger, pytest.raises(LedgerError, match="Round 1 of campaign 1 .* cannot be read"):
+        ledger.history(campaign)
+
+
+def test_a_full_disk_is_said_so_and_loses_nothing_that_was_stored(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger._db._connection.execute("PRAGMA max_page_count = 20")
+        stored = iter(range(100))
+        with pytest.raises(LedgerError, match="is full.*Free some space, then give the same command again"):
+            all(buy(ledger, answer(f"k{n}", content="x" * 2000)) for n in stored)
+        failed = next(stored) - 1
+        assert failed > 1
+        ledger._db._connection.execute("PRAGMA max_page_count = 100000")
+        assert [ledger.answer(f"k{n}") is not None for n in range(failed + 1)] == [True] * failed + [False]
+        buy(ledger, answer(f"k{failed}"))
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
+    share = tmp_path / "our share"
+    share.mkdir()
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {str(share).replace(' ', chr(92) + '040')} {kind} rw 0 0\n")
+    with pytest.raises(LedgerError, match=f"network file system.*{kind}.*local disk"):
+        Ledger(share / "deep" / "ledger.sqlite", mounts)
+    Ledger(tmp_path / "our share, not" / "ledger.sqlite", mounts).close()
+    mounts.write_text(mounts.read_text() + f"tmpfs {str(share).replace(' ', chr(92) + '040')} tmpfs rw 0 0\n")
+    Ledger(share / "ledger.sqlite", mounts).close()
