@@ -45,7 +45,7 @@ def _mark(tag: str, content: str) -> str:
     while True:
         salted = content if salt == 0 else f"{salt}\n{content}"
         mark = f"{tag}-{hashlib.sha256(salted.encode(errors='surrogatepass')).hexdigest()[:_MARK_LENGTH]}"
-        if True:
+        if mark not in content:
             return mark
         salt += 1
 

@@ -28,7 +28,6 @@ app = typer.Typer(
     cls=Commands,
     help=_MAP,
     epilog=_EXITS,
-    no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from agent.loop.standing import after, standing
-from agent.schema import Caps, Finding, Mode, Noun, Polarity, Round, Rules
+from agent.schema import Caps, Finding, Mode, Noun, Polarity, Role, Round, Rules
 from agent.steps.draft import PER_REQUEST, WAVES
 
 _SPANS = 2  # how often a committed span is asked for
@@ -22,18 +22,33 @@ def by_role(history: Iterable[Round]) -> Counter[str]:
 
 
 def afresh(history: Iterable[Round]) -> int:
-    """Judge calls of a loop that forgets: after each round every scenario in the set is judged again as it was last."""
-    now, calls = standing(()), 0
+    """Judge and auditor calls of a loop that forgets: after each round the whole set is judged again as it was last.
+
+    Its candidates, and all else that is no examination of the set, cost it what they cost here.
+    """
+    now, asked, examined, bought = standing(()), 0, set[_Bought](), 0
     for done in history:
         now = after(now, done)
         found = [item.finding(polarity) for item in now.items.values() for polarity in Polarity]
-        calls += sum(_asked(finding) for finding in found if finding is not None)
-    return calls
+        asked += sum(len(_votes(finding)) for finding in found if finding is not None)
+        examined.update(vote for finding in done.findings for vote in _votes(finding))
+        bought += sum(n for role, n in done.cost.calls if role in (Role.JUDGE, Role.AUDITOR))
+    return asked + max(0, bought - len(examined))
 
 
-def _asked(finding: Finding) -> int:
-    votes = sum(max(1, len(vote.answers)) for tally in finding.tallies for vote in tally.votes)
-    return votes + (finding.lock_in[1] if finding.lock_in else 0)
+_Bought = tuple[str, str, str, int, int]
+
+
+def _votes(finding: Finding) -> list[_Bought]:
+    """Every answer that a finding rests on, under a name of its own."""
+    votes = [
+        (finding.key, str(tally.question), vote.wording, vote.sample, draw)
+        for tally in finding.tallies
+        for vote in tally.votes
+        for draw in range(max(1, len(vote.answers)))
+    ]
+    samples = finding.lock_in[1] if finding.lock_in else 0
+    return votes + [(finding.key, "lock-in", "a", sample, 0) for sample in range(samples)]
 
 
 class Bound(Noun):

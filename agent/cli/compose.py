@@ -1,8 +1,9 @@
 """Where everything is put together: settings become models, and a trait's folders become the tools of its loop."""
 
+import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from agent.loop.tools import Continues, Tools, remembering
 from agent.models.capability import ProbeError
 from agent.models.endpoint import Endpoint
 from agent.models.llm import Llm
-from agent.prompts import PromptBook
-from agent.record.layout import Dataset, ExperimentFolder, load_dataset, read_definition
+from agent.prompts import PromptBook, shipped_folder
+from agent.record.experiment import ExperimentFolder
+from agent.record.files import hash_of
+from agent.record.layout import Dataset, DatasetError, load_dataset, read_definition
 from agent.record.ledger import Ledger
 from agent.schema import (
     Completion,
@@ -69,17 +72,21 @@ class Workshop:
             seed=self.settings.seed,
         )
 
-    def tools(self, job: Job, ledger: Ledger, bench: Bench, new: bool, signals: Callable[[], Signals]) -> Tools:
-        """All that `refine` needs, with the campaign found or begun."""
-        about = self.about(job)
+    def tools(self, job: Job, ledger: Ledger, watch: Watch, campaign: int, signals: Callable[[], Signals]) -> Tools:
+        """All that the loop needs for one trait."""
         return Tools(
-            bench=bench,
+            bench=self.bench(job, ledger, watch),
             ledger=ledger,
-            campaign=ledger.campaign(digest(*(part for item in sorted(about.items()) for part in item)), about, new),
+            campaign=campaign,
             plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(job.dataset.pairs)),
             dataset=job.dataset.pairs,
             signals=signals,
         )
+
+    def campaign(self, job: Job, ledger: Ledger, new: bool) -> int:
+        """The campaign that rests on just this, or another one."""
+        about = self.about(job)
+        return ledger.campaign(digest(*(part for item in sorted(about.items()) for part in item)), about, new)
 
     def about(self, job: Job) -> dict[str, str]:
         """What a campaign rests on, by name: another dataset, definition, prompt or model is another campaign."""
@@ -87,15 +94,23 @@ class Workshop:
             **{f"dataset {name}": value or "" for name, value in job.dataset.hashes},
             "trait": job.trait.model_dump_json(),
             "settings": self.settings.meaning(job.trait.id),
-            "prompts": digest(*self.prompts.ids),
+            "prompts": digest(*(str(hash_of(path)) for path in sorted(shipped_folder().glob("*.md")))),
             "subject": self.subject.signature,
             **{role.value: self.llm.signature(role) for role in Role},
         }
 
 
 def jobs(settings: Settings, pair_by_similarity: bool = False) -> list[Job]:
-    """The traits of a run with their datasets. Raises DatasetError."""
-    return [job_of(settings, trait_id, pair_by_similarity) for trait_id in settings.traits]
+    """The traits of a run with their datasets. Raises DatasetError with the sentences of all that cannot be read."""
+    found, problems = [], []
+    for trait_id in settings.traits:
+        try:
+            found.append(job_of(settings, trait_id, pair_by_similarity))
+        except DatasetError as error:
+            problems.append(str(error))
+    if problems:
+        raise DatasetError("\n".join(problems))
+    return found
 
 
 def job_of(settings: Settings, trait_id: str, pair_by_similarity: bool = False) -> Job:
@@ -126,6 +141,15 @@ def described(settings: Settings, trait_id: str, definition: str) -> Trait:
 def settings_of(settings: Settings, role: Role) -> EndpointSettings:
     """What the settings say of one role."""
     return {Role.AUTHOR: settings.author, Role.JUDGE: settings.judge, Role.AUDITOR: settings.auditor}[role]
+
+
+def changes(ledger: Ledger, about: Mapping[str, str]) -> tuple[str, ...]:
+    """What is otherwise than in the latest campaign, by name; nothing where there was none, or one just like this."""
+    campaigns = ledger.campaigns()
+    before = [json.loads(campaign.about) for campaign in campaigns]
+    if not before or dict(about) in before:
+        return ()
+    return tuple(sorted(name for name, value in about.items() if before[-1].get(name) != value))
 
 
 def open_llm(settings: Settings, roles: Sequence[Role] = tuple(Role)) -> Llm:

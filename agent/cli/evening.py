@@ -1,15 +1,16 @@
 """One evening: each trait in turn, from what exists to a proposal."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.cli import results
-from agent.cli.compose import Job, Workshop
-from agent.cli.exits import worst
+from agent.cli.compose import Job, Workshop, changes
+from agent.cli.exits import STOPPED, worst
 from agent.cli.screen import Screen
 from agent.cli.stops import Stops
-from agent.cli.summary import five_lines
+from agent.cli.summary import five_lines, page
 from agent.cli.trouble import EndpointDown
 from agent.loop.act import act, look
 from agent.loop.refine import refine
@@ -17,6 +18,8 @@ from agent.loop.standing import after, standing
 from agent.loop.tools import Tools
 from agent.record.ledger import Ledger
 from agent.schema import EXIT_CODES, Draft, Ending, Outcome, Round, Signals, Stop
+
+_NO_CAMPAIGN = 0  # what is only looked at becomes no part of any history
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,14 @@ class Evening:
     def _refine(self, job: Job) -> Ending:
         began = time.monotonic()
         with Ledger(job.folder.ledger_path) as ledger:
-            tools = self._tools(job, ledger)
-            result = self._play(job, tools)
-            result = result.took(time.monotonic() - began)
-            results.write_all(result)
+            tools = self._tools(job, ledger, self._campaign(job, ledger))
+            result = self._play(job, tools, began)
+            results.write_refinement(result, page(result))
         for line in five_lines(result):
             self.screen.say(line)
         return result.stop.ending
 
-    def _tools(self, job: Job, ledger: Ledger) -> Tools:
-        trait = job.trait.id
-
+    def _tools(self, job: Job, ledger: Ledger, campaign: int) -> Tools:
         def signals() -> Signals:
             return Signals(
                 now=time.time(),
@@ -61,10 +61,20 @@ class Evening:
                 stop_requested=self.stops.requested(job.folder.stop_file),
             )
 
-        bench = self.workshop.bench(job, ledger, lambda what: self.screen.stage(trait, what))
-        return self.workshop.tools(job, ledger, bench, self.new, signals)
+        def watch(what: str) -> None:
+            self.screen.stage(job.trait.id, what)
 
-    def _play(self, job: Job, tools: Tools) -> results.Result:
+        return self.workshop.tools(job, ledger, watch, campaign, signals)
+
+    def _campaign(self, job: Job, ledger: Ledger) -> int:
+        """The campaign to go on with; another one is announced with its reason."""
+        changed = changes(ledger, self.workshop.about(job))
+        if changed:
+            what = ", ".join(changed)
+            self.screen.say(f"{job.trait.id}: another campaign, since {what} changed. Answers already bought are kept.")
+        return self.workshop.campaign(job, ledger, self.new)
+
+    def _play(self, job: Job, tools: Tools, began: float) -> results.Result:
         """All rounds to the stop; the guide's files follow the set after each."""
         trait = job.trait.id
         history = tools.ledger.history(tools.campaign)
@@ -74,34 +84,38 @@ class Evening:
         def seen(done: Round) -> None:
             nonlocal history, now
             history, now = (*history, done), after(now, done)
-            results.write_guides_files(job, now, self.workshop)
+            results.write_guides_files(self.workshop, job, now)
             self.screen.round(trait, done, now)
 
         stop = _follow(tools, seen)
         self.screen.stage(trait, stop.ending.value)
-        return results.Result(job, self.workshop, tools, history, now, stop)
+        return results.Result(job, tools, history, now, stop, time.monotonic() - began)
 
     def diagnose(self, jobs: Sequence[Job]) -> int:
         """Every dataset examined once as it is, nothing repaired; 2 when something could not be judged."""
-        return worst([self._diagnose(job) for job in jobs if self.stops.asked is None])
+        try:
+            codes = [self._diagnose(job) for job in jobs if self.stops.asked is None]
+        except EndpointDown as error:
+            self.screen.say(_down(error))
+            return EXIT_CODES[Ending.ENDPOINT]
+        return worst(codes if len(codes) == len(jobs) else [*codes, STOPPED])
 
     def _diagnose(self, job: Job) -> int:
-        size = len(job.dataset.pairs)
-        self.screen.expect(job.trait.id, size)
+        trait, size = job.trait.id, len(job.dataset.pairs)
+        self.screen.expect(trait, size)
         with Ledger(job.folder.ledger_path) as ledger:
-            tools = self._tools(job, ledger)
-            move = Draft(goal=size, count=size, adopt=size)
-            done = look(act(move, (), tools), (), tools)
-            now = standing((done,))
-            results.write_guides_files(job, now, self.workshop)
-        self.screen.round(job.trait.id, done, now)
-        unjudged = sum(finding.outcome is Outcome.UNJUDGED for finding in done.findings)
-        passed = sum(finding.outcome is Outcome.PASS for finding in done.findings)
+            tools = self._tools(job, ledger, _NO_CAMPAIGN)
+            done = look(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
+        results.write_guides_files(self.workshop, job, standing((done,)))
+        outcomes = Counter(finding.outcome for finding in done.findings)
+        verdicts = Counter(str(finding.verdict) for finding in done.findings if finding.verdict is not None)
         self.screen.say(
-            f"{job.trait.id}: {passed} of {len(done.findings)} scenarios pass, {unjudged} could not be judged; "
+            f"{trait}: {outcomes[Outcome.PASS]} of {len(done.findings)} scenarios pass, "
+            f"{outcomes[Outcome.UNJUDGED]} could not be judged; "
+            f"verdicts: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common()) or 'none'}; "
             f"see {job.folder.vetting}"
         )
-        return 2 if unjudged else 0
+        return 2 if outcomes[Outcome.UNJUDGED] else 0
 
 
 def _follow(tools: Tools, seen: Callable[[Round], None]) -> Stop:
@@ -114,5 +128,9 @@ def _follow(tools: Tools, seen: Callable[[Round], None]) -> Stop:
             stop: Stop = end.value
             return stop
         except EndpointDown as error:
-            return Stop(ending=Ending.ENDPOINT, why=f"{error} What was bought is stored; the same command goes on.")
+            return Stop(ending=Ending.ENDPOINT, why=_down(error))
         seen(done)
+
+
+def _down(error: EndpointDown) -> str:
+    return f"{error} What was bought is stored; the same command goes on"

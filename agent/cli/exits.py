@@ -1,7 +1,8 @@
 """How a command ends: its exit code, and errors as sentences."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -30,26 +31,35 @@ def known_errors() -> tuple[type[Exception], ...]:
 class Commands(TyperGroup):
     """The commands. A command returns its exit code; since 2 means "ready, parked remain", wrong usage ends with 64."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        run = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
-        try:
-            code = super().main(*args, standalone_mode=False, **extra)
-        except TyperException as error:
-            code = _usage(error)
-        except typer.Abort:
-            code = STOPPED
-        except known_errors() as error:
-            typer.echo(f"cliffhanger: {_shown(error)}", err=True)
-            code = USAGE
-        sys.exit(code if isinstance(code, int) else 0)
+            return run()
+        sys.exit(_code(run))
 
 
-def _usage(error: TyperException) -> int:
-    from typer.rich_utils import rich_format_error
-
-    rich_format_error(error)
-    return USAGE
+def _code(run: Callable[[], Any]) -> int:
+    """Run a command; errors that are known end in sentences on standard error."""
+    try:
+        code = run()
+    except TyperException as error:
+        typer.echo(f"cliffhanger: {_shown(error)} Try --help.", err=True)
+        return USAGE
+    except typer.Abort:
+        return STOPPED
+    except known_errors() as error:
+        typer.echo(f"cliffhanger: {_shown(error)}", err=True)
+        return USAGE
+    return code if isinstance(code, int) else 0
 
 
 def _shown(error: Exception) -> str:

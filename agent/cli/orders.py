@@ -12,6 +12,8 @@ from agent.cli.stops import Stops
 from agent.config import Settings, load_settings
 from agent.schema import Role
 
+_SHOWN = 12
+
 
 @dataclass(frozen=True)
 class Order:
@@ -33,8 +35,6 @@ class Order:
 
     def jobs(self, settings: Settings) -> list[Job]:
         return jobs(settings, self.pair_by_similarity)
-
-
 
 
 def dry_run(order: Order) -> int:
@@ -68,8 +68,8 @@ def _prepare(order: Order, screen: Screen) -> tuple[Workshop, list[Job]]:
     settings = order.settings()
     work = order.jobs(settings)
     for job in work:
-        for issue in job.dataset.issues:
-            screen.say(f"{job.trait.id}: {issue}")
+        for line in _issues(job):
+            screen.say(f"{job.trait.id}: {line}")
     return preflight.check(settings, work, screen.say), work
 
 
@@ -88,6 +88,13 @@ def _planned(settings: Settings, job: Job) -> list[str]:
     return [
         f"{trait.id}: mode {trait.mode.value}; a negative shows {trait.opposite!r} ({trait.negative_test.value}); "
         f"{start}; wants {max(settings.caps.target, size)}",
-        *(f"  {issue}" for issue in job.dataset.issues),
+        *(f"  {line}" for line in _issues(job)),
         f"  {bill.explained(bound, settings.caps, settings.rules)}.",
     ]
+
+
+def _issues(job: Job) -> list[str]:
+    """What loading found, in file order; long lists are cut, with their number."""
+    issues = [str(issue) for issue in job.dataset.issues]
+    more = [f"… and {len(issues) - _SHOWN} more warnings"] if len(issues) > _SHOWN else []
+    return issues[:_SHOWN] + more

@@ -64,7 +64,7 @@ def _existing(folder: Path) -> Path:
 def _unwritable(folder: Path) -> Iterator[str]:
     above = _existing(folder)
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        yield f"{folder} cannot be made or written in ({above} forbids it): change its permissions, or copy the experiment."
+        yield f"{folder} cannot be written in ({above} forbids it): change its permissions, or copy the experiment."
 
 
 def _little_room(folder: Path) -> Iterator[str]:

@@ -31,7 +31,9 @@ def run(
     pilot: Annotated[int | None, typer.Option(help="Pairs that must all be confirmed before scaling up. [16]")] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs drafted at a time after the pilot. [16]")] = None,
     target: Annotated[int | None, typer.Option(help="Pairs wanted in the end. [48]")] = None,
-    new: Annotated[bool, typer.Option("--new", help="Begin another campaign; answers already bought are kept.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin another campaign; answers already bought are kept.")
+    ] = False,
     diagnostic: Annotated[
         bool,
         typer.Option(

@@ -1,4 +1,4 @@
-"""What a trait's files tell of it: campaign, rounds, set, calls, and calls that may have been paid without an answer."""
+"""What a trait's files tell of it: campaign, rounds, set, calls, and what may have been paid without an answer."""
 
 import fcntl
 from collections import Counter
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from agent.cli.trouble import Refusal
 from agent.config import Settings
 from agent.loop.standing import Status, standing
-from agent.record.layout import ExperimentFolder
+from agent.record.experiment import ExperimentFolder
 from agent.record.ledger import Attempt, Campaign, Ledger
 from agent.review.proposal import Proposal
 from agent.schema import History, Noun, Stop
@@ -46,7 +46,8 @@ class TraitState(Noun):
     def told(self) -> list[str]:
         """The state in a few lines."""
         if self.campaign is None:
-            return [f"{self.trait}: nothing has run yet"]
+            bought = f" but {_counted(self.calls)} calls were made by hand" if self.calls else ""
+            return [f"{self.trait}: no run yet{bought}"]
         statuses = _counted(self.by_status) or "empty"
         lines = [
             f"{self.trait}: campaign {self.campaign}, {self.rounds} rounds, {self.pairs} pairs ({statuses}), "

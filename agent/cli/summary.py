@@ -85,7 +85,7 @@ def findings_of(history: Iterable[Round]) -> list[Finding]:
 
 
 def page(result: Result) -> str:
-    """The summary as Markdown: the lines of the screen, a table of rounds, and the pairs that a human should look at."""
+    """The summary as Markdown: the screen's lines, a table of rounds, and the pairs that a human should look at."""
     heading = f"# {result.job.trait.id}: {result.stop.ending.value}"
     lines = [
         heading,
@@ -110,9 +110,7 @@ def _rounds(history: tuple[Round, ...]) -> str:
         good = len(now.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
         sure = len(now.at(Status.CONFIRMED, Status.AUDITED))
         what = f"{done.move.kind}{_made(done.changes)}"
-        rows.append(
-            f"| {done.number} | {what} | {len(now.items)} | {good} | {sure} | {len(now.parked)} | {calls} |"
-        )
+        rows.append(f"| {done.number} | {what} | {len(now.items)} | {good} | {sure} | {len(now.parked)} | {calls} |")
     return "\n".join(rows)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The embedded toy world: an endpoint that plays author and judge.", no_args_is_help=True)
+app = typer.Typer(help="The embedded toy world: an endpoint that plays author and judge.")
 
 
 @app.callback()

@@ -4,8 +4,9 @@ from agent.config import SettingsError
 from agent.models.capability import ProbeError
 from agent.models.weights import SubjectError
 from agent.prompts import PromptError
-from agent.record.ledger import LedgerError
+from agent.record.experiment import LayoutError
 from agent.record.layout import DatasetError
+from agent.record.ledger import LedgerError
 
 
 class Refusal(Exception):
@@ -20,6 +21,7 @@ TROUBLE: tuple[type[Exception], ...] = (
     Refusal,
     SettingsError,
     DatasetError,
+    LayoutError,
     LedgerError,
     ProbeError,
     PromptError,

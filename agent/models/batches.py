@@ -99,7 +99,7 @@ class Batches:
             if len(batch) == 1:
                 raise
             self._most_rows = len(batch) // 2
-            return {}, [batch]
+            return {}, split(batch, self._most_rows)
         if self._clock() - started > SLOW_SECONDS:
             self._most_rows = max(1, len(batch) // 2)
         return made, [(row,) for row in again]

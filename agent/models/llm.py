@@ -70,22 +70,23 @@ class Line:
 
     async def send(self, body: bytes) -> Said:
         """One attempt, no retry. Raises an LlmError without secrets."""
+        client = self._client  # made before the clock starts: the first import takes longer than many a call
         try:
             async with asyncio.timeout(self.manners.attempt_timeout):
-                raw = await self._post(body)
+                raw = await self._post(client, body)
         except TimeoutError as error:
             raise AttemptTimeout(f"No whole reply within {self.manners.attempt_timeout:g} seconds.") from error
         secret = self._key.encode()
-        return read_reply(raw)
+        return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
 
-    async def _post(self, body: bytes) -> bytes:
+    async def _post(self, client: "openai.AsyncOpenAI", body: bytes) -> bytes:
         import aiohttp
         import httpx2
         import openai
 
         try:
             # Bytes in and the raw response out: building the client's reply models is most of its CPU time.
-            response = await self._client.post("/chat/completions", cast_to=httpx2.Response, content=body)
+            response = await client.post("/chat/completions", cast_to=httpx2.Response, content=body)
         except openai.APIStatusError as error:
             raise self._named(error) from None  # the cause would carry the request's headers along
         except openai.APIConnectionError as error:
@@ -242,8 +243,9 @@ class Llm:
 
     def signature(self, role: Role) -> str:
         """Model, endpoint and method of scoring: verdicts count only under the signature they were given under."""
+        method = self._capability(role).method
         endpoint = self._lines[role].endpoint
-        return f"{endpoint.model} at {endpoint.base_url} by {self._capability(role).method}"
+        return f"{endpoint.model} at {endpoint.base_url} by {method}"
 
     def close(self) -> None:
         """Close the connections. The client is not used afterwards."""

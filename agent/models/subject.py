@@ -1,8 +1,8 @@
 """The subject: a Hugging Face causal LM in process. Same text in, same completion out, whatever the batch around it.
 
-A text's first next-token distribution is computed with the text alone, so it is the same to the last bit each time. The
-rest is generated in batches, whose arithmetic differs from that of a lone row in the last digits. Therefore a row in
-which two tokens ever came closer than MARGIN is generated again by itself, and that result counts.
+A text's first next-token distribution is computed with the text alone: on one machine it is the same to the last bit
+each time. The rest is generated in batches, whose arithmetic differs from that of a lone row in the last digits.
+Therefore a row in which two tokens ever came closer than MARGIN is generated again by itself, and that result counts.
 
 This holds in float32, the default. In bfloat16 and float16 the differences are as large as many real gaps between
 tokens, so rows are taken as they come: a text may be continued otherwise in another batch. Store completions when made.

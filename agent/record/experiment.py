@@ -1,9 +1,9 @@
-"""The experiment folders that users already have: completions, scores and first-token verdicts, for our readers and theirs."""
+"""The experiment folders that users already have: where everything lies, and the completions in them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,8 +27,8 @@ class ExperimentFolder:
     variant: str | None = None
 
     def __post_init__(self) -> None:
-        parts = [*PurePosixPath(self.trait).parts, *([] if self.variant is None else [self.variant])]
-        if self.trait.count("/") != 1 or len(parts) < 2 or any(not _is_safe(part) for part in parts):
+        parts = [*self.trait.split("/"), *([] if self.variant is None else [self.variant])]
+        if self.trait.count("/") != 1 or not all(map(_is_safe, parts)):
             raise LayoutError(f"{'/'.join(parts)} cannot be a folder: a trait is category/name, without .. or a root.")
 
     @property
@@ -153,7 +153,7 @@ def read_json(path: Path) -> object:
 
 
 def find_files(root: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """(trait, path) of every such file below an experiment, e.g. "vetting/response_scores.json", however deep a trait lies."""
+    """(trait, path) of every "vetting/response_scores.json" (or the like) below an experiment, at whatever depth."""
     extraction = root / "extraction"
     for path in sorted(extraction.rglob(name)):
         trait = path.relative_to(extraction).as_posix().removesuffix(f"/{name}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from agent.record.issues import Issue, error, warning
 from agent.record.lines import Line, Side
-from agent.record.pairing import likeness
+from agent.record.pairing import sameness, words
 
 SHORT, LONG = 10, 900  # characters
 MAX_ENDING_SHARE = 0.2
@@ -14,14 +14,7 @@ _ENDING_WORDS = 3
 _FEWEST_ALIKE = 3
 _NEAR = 90.0
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:['’][^\W{_CJK}]+)*")
 _COMPLETE = re.compile(r"""(?<!\.)[.!?。！？]["'”’」』)\]]*$""")  # noqa: RUF001 - full-width marks are meant
-
-
-def words(text: str) -> list[str]:
-    """Words without punctuation; each Chinese or Japanese character counts as one."""
-    return _WORD.findall(text.casefold())
 
 
 def side_issues(side: Side) -> Iterator[Issue]:
@@ -52,12 +45,11 @@ def _repetitions(side: Side) -> Iterator[Issue]:
 
 
 def _repeated(file: str, lines: Sequence[Line]) -> Iterator[Issue]:
-    plain = [" ".join(words(line.text)) for line in lines]
-    table = likeness(plain, plain)
+    table = sameness([line.text for line in lines])
     for i, line in enumerate(lines):
         alike = [j for j in range(i) if table[i, j] >= _NEAR]
         if alike:
-            same = plain[alike[0]] == plain[i]
+            same = words(lines[alike[0]].text) == words(line.text)
             degree, code = ("the same", "duplicate") if same else ("nearly the same", "near-duplicate")
             yield warning(file, line.number, code, f"says {degree} as line {lines[alike[0]].number}.")
 
@@ -75,7 +67,8 @@ def pair_issues(positive: Side, negative: Side, pairs: Sequence[tuple[int, int]]
     for i, j in pairs:
         one, other = positive.lines[i], negative.lines[j]
         if (one.text, one.system_prompt) == (other.text, other.system_prompt):
-            message = f"is identical to {negative.name}:{other.number}: a pair cannot be for and against at once. Rewrite one."
+            twin = f"{negative.name}:{other.number}"
+            message = f"is identical to {twin}: a pair cannot be for and against at once. Rewrite one."
             yield error(positive.name, one.number, "identical", message)
         if words(one.text)[:1] != words(other.text)[:1]:
             message = f"shares no first word with {negative.name}:{other.number}."

@@ -9,14 +9,14 @@ from agent.record.files import hash_of, sync_folder, write_atomically
 from agent.record.inspection import pair_issues, side_issues
 from agent.record.issues import Issue, error, warning
 from agent.record.lines import Line, Side, read_side
-from agent.record.pairing import Slip, best_pairs, find_slip, likeness
+from agent.record.pairing import Slip, best_pairs, find_slip, kinship
 from agent.schema import Noun, Pair, Polarity, Scenario, split_ending
 
 __all__ = ["Dataset", "DatasetError", "Hashes", "Issue", "load_dataset", "read_definition", "write_dataset"]
 
 DEFINITION = "definition.txt"
 OPTION = "--pair-by-similarity"
-_FAINT = 8.0  # points of likeness above that of any two texts
+_FAINT = 6.0  # points of likeness above that of any two texts
 _SHOWN = 20
 _SEPARATORS = ("\x85", "\u2028", "\u2029")  # JSON may hold them raw, but readers by lines split at them
 
@@ -52,7 +52,7 @@ def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) 
     Raises DatasetError when anything found is an error; warnings go along with the dataset.
     """
     positive, negative = (read_side(folder, polarity) for polarity in (Polarity.POSITIVE, Polarity.NEGATIVE))
-    table = likeness(*([line.text for line in side.lines] for side in (positive, negative)))
+    table = kinship(*([line.text for line in side.lines] for side in (positive, negative)))
     together = best_pairs(table) if pair_by_similarity else [(i, i) for i in range(min(table.shape))]
     found = [*positive.issues, *negative.issues, *side_issues(positive), *side_issues(negative)]
     if pair_by_similarity and together:

@@ -1,6 +1,7 @@
 """Which scenarios belong together, by likeness: where a pairing has slipped, and the best pairing there is."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -9,8 +10,10 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float64]
 
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:['’][^\W{_CJK}]+)*")
 _SHORTEST_SLIP = 4
-_CLEAR_ADVANTAGE = 8.0
+_LEAST_GAIN, _CLEAR_GAIN = 2.0, 10.0  # points: of each member of a slip, and of its members on average
 
 
 class Slip(NamedTuple):
@@ -21,14 +24,33 @@ class Slip(NamedTuple):
     lag: int
 
 
-def likeness(first: Sequence[str], second: Sequence[str]) -> "Matrix":
-    """[len(first), len(second)] of 0–100: the share of characters that two texts have in common, in order."""
+def words(text: str) -> list[str]:
+    """Words without punctuation; each Chinese or Japanese character counts as one."""
+    return _WORD.findall(text.casefold())
+
+
+def sameness(texts: Sequence[str]) -> "Matrix":
+    """[texts, texts] of 0–100: the share of characters that two texts have in common, in order."""
+    from rapidfuzz import fuzz
+
+    return _compared(fuzz.ratio, texts, texts)
+
+
+def kinship(first: Sequence[str], second: Sequence[str]) -> "Matrix":
+    """[first, second] of 0–100: how much two texts are about the same, by the words they share in any order."""
+    from rapidfuzz import fuzz
+
+    return _compared(fuzz.token_set_ratio, first, second)
+
+
+def _compared(scorer: Callable[..., float], first: Sequence[str], second: Sequence[str]) -> "Matrix":
     import numpy as np
-    from rapidfuzz import fuzz, process
+    from rapidfuzz import process
 
     if not first or not second:
         return np.zeros((len(first), len(second)))
-    return np.asarray(process.cdist(first, second, scorer=fuzz.ratio, dtype=np.float64))
+    plain = ([" ".join(words(text)) for text in texts] for texts in (first, second))
+    return np.asarray(process.cdist(*plain, scorer=scorer, dtype=np.float64))
 
 
 def find_slip(table: "Matrix") -> Slip | None:
@@ -37,19 +59,19 @@ def find_slip(table: "Matrix") -> Slip | None:
     return max(slips, key=lambda slip: slip.length, default=None)
 
 
-def _stretches(table: "Matrix", lag: int) -> list[Slip]:
+def _stretches(table: "Matrix", lag: int) -> Iterator[Slip]:
     rows, columns = table.shape
-    found, start, gained = [], 0, 0.0
-    for i in range(rows + 1):
-        gain = table[i, i + lag] - table[i, i] if i < min(rows, columns) and 0 <= i + lag < columns else 0.0
-        if gain > 0:
-            gained += gain
-            continue
-        length = i - start
-        if length >= _SHORTEST_SLIP and gained >= _CLEAR_ADVANTAGE * length:
-            found.append(Slip(start, length, lag))
-        start, gained = i + 1, 0.0
-    return found
+    both = range(max(0, -lag), min(rows, columns, columns - lag))
+    gains = [float(table[i, i + lag] - table[i, i]) if i in both else 0.0 for i in range(rows)]
+    start = 0
+    for end in range(rows + 1):
+        if end == rows or gains[end] < _LEAST_GAIN:
+            mean = sum(gains[start:end]) / max(1, end - start)
+            # A weak first member may be the odd one out whose partner was lost.
+            begin = next((i for i in range(start, end) if gains[i] >= mean / 2), end)
+            if end - begin >= _SHORTEST_SLIP and mean >= _CLEAR_GAIN:
+                yield Slip(begin, end - begin, lag)
+            start = end + 1
 
 
 def best_pairs(table: "Matrix") -> list[tuple[int, int]]:

@@ -1,9 +1,9 @@
-"""The vetting files: one envelope whose summary, indices and rows agree; theirs are read as leniently as they were written."""
+"""The vetting files: one envelope whose summary, indices and rows agree; theirs are read leniently."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import isfinite
+from math import isfinite, nextafter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,16 +81,20 @@ def _scored(which: Which, scenario: Scenario, finding: Finding | None, rules: Ru
     score = finding.score(_QUESTIONS[which]) if finding is not None else None
     if outcome is Outcome.UNJUDGED:
         return None, outcome
-    if score is None or not _agrees(score, outcome, scenario.polarity, rules):
-        raise LayoutError(
-            f"The {which} check of the {scenario.polarity} {scenario.text[-40:]!r} says {outcome} with a score of {score}. "
-            "This is a fault of the program; nothing was written."
-        )
-    return score, outcome
+    if score is None:
+        raise LayoutError(f"The {which} {scenario.text[-40:]!r} is called a {outcome} without a score. Vet it again.")
+    return _in_agreement(score, outcome, scenario, rules), outcome
 
 
-def _agrees(score: float, outcome: Outcome, polarity: Polarity, rules: Rules) -> bool:
-    return outcome_of(score, polarity, rules.pos_threshold, rules.neg_threshold) is outcome
+def _in_agreement(score: float, outcome: Outcome, scenario: Scenario, rules: Rules) -> float:
+    """The score, moved over the threshold where only its rounding put it on the other side. Else LayoutError."""
+    positive = scenario.polarity is Polarity.POSITIVE
+    limit = rules.pos_threshold if positive else rules.neg_threshold
+    if outcome_of(score, scenario.polarity, rules.pos_threshold, rules.neg_threshold) is outcome:
+        return score
+    if abs(score - limit) > _ROUNDING:
+        raise LayoutError(f"{scenario.text[-40:]!r} is called a {outcome} with a score of {score}. Vet it again.")
+    return limit if outcome is Outcome.PASS else nextafter(limit, 0.0 if positive else 100.0)
 
 
 def outcome_of(score: float | None, polarity: Polarity, pos_threshold: float, neg_threshold: float) -> Outcome:
@@ -102,7 +106,7 @@ def outcome_of(score: float | None, polarity: Polarity, pos_threshold: float, ne
 
 
 def write_first_token(place: ExperimentFolder, examined: Examined) -> Path:
-    """Write vetting/first_token.json: verdict, probabilities, commitments, first tokens, span and diagnosis of each item."""
+    """Write vetting/first_token.json: verdict, commitments, first tokens, span and diagnosis of each item."""
     rules = examined.rules
 
     def row(idx: int, scenario: Scenario, finding: Finding | None) -> dict[str, Any]:
@@ -202,8 +206,7 @@ def read_scores(path: Path) -> Scores:
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(results, list):
         raise LayoutError(f"{path} holds no results. Make it again with `cliffhanger vet`.")
-    thresholds = content.get("thresholds") or {}
-    limits = float(thresholds.get("pos_threshold", 60)), float(thresholds.get("neg_threshold", 40))
+    limits = _read_limits(path, content.get("thresholds"))
     places = {polarity: count() for polarity in Polarity}
     rows = [_read_row(path, n, row, places, limits) for n, row in enumerate(results)]
     return Scores(
@@ -212,6 +215,19 @@ def read_scores(path: Path) -> Scores:
         neg_threshold=limits[1],
         rows=tuple(sorted(rows, key=lambda row: (row.polarity is Polarity.NEGATIVE, row.idx))),
     )
+
+
+def _read_limits(path: Path, thresholds: object) -> tuple[float, float]:
+    """(positive, negative); the guide's defaults where the file states none."""
+    stated = thresholds if isinstance(thresholds, dict) else {}
+    limits = [stated.get("pos_threshold", 60), stated.get("neg_threshold", 40)]
+    if not all(map(_is_number, limits)):
+        raise LayoutError(f"{path}: a threshold is no number. Make it again with `cliffhanger vet`.")
+    return float(limits[0]), float(limits[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _read_row(
@@ -223,7 +239,7 @@ def _read_row(
             f"{path}: result {number} is neither positive nor negative. Make it again with `cliffhanger vet`."
         )
     polarity, score = Polarity(found["polarity"]), found.get("score")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score)):
+    if score is not None and not _is_number(score):
         raise LayoutError(f"{path}: the score of result {number} is no number. Make it again with `cliffhanger vet`.")
     place = next(places[polarity])
     scenario = found.get("scenario")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _SPREAD = ((0, 0.58), (-2, 0.08), (2, 0.08), (-5, 0.09), (5, 0.09))
 _BLANK_SHARE = 0.05
-_CHATTER = (("The", 0.02), ("I", 0.01))
+_CHATTER = (("The", 0.02), ("Based", 0.01))
 _LETTERS = "ABCDEFGHIJK"
 _PIECE = re.compile(r"\d{1,3}| ?[^\W\d]+|\s+|[^\w\s]|_")
 _DIGITWISE = re.compile(r"\d| ?[^\W\d]+|\s+|[^\w\s]|_")

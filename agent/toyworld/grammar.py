@@ -26,7 +26,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scenario:
-    """One unfinished text and what it means; `odds` is the chance of each outcome: trait, opposite, neither."""
+    """One unfinished text and what it means.
+
+    `odds` is the chance of each outcome: trait, opposite, neither. `hinge_at` is where the hinge begins in the ending,
+    in characters.
+    """
 
     trait: str
     kind: str
@@ -41,6 +45,7 @@ class Scenario:
     distraction: int = -1
     held_out: bool = False
     phrase: str = ""
+    hinge_at: int = 0
 
     @property
     def prefix(self) -> str:

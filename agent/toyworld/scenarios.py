@@ -77,15 +77,16 @@ def worded(text: str, who: int) -> str:
     return text.format(**PRONOUNS[who])
 
 
-def _scenario(table: DecisionTable, kind: str, side: Side, start: Opening, ending: str) -> Scenario:
-    text = worded(ending, start.who)
-    return Scenario(table.about.name, kind, side, start.stem, text, aimed(side), who=start.who)
+def _scenario(table: DecisionTable, kind: str, side: Side, start: Opening, parts: tuple[str, str]) -> Scenario:
+    motive, hinge = (worded(part, start.who) for part in parts)
+    name, at = table.about.name, len(motive)
+    return Scenario(name, kind, side, start.stem, motive + hinge, aimed(side), who=start.who, hinge_at=at)
 
 
 def strong(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     """A strong motive and a hinge: the act follows at once."""
     start, motive, hinge = opening(rng, table, side), pick(rng, table.motives.of(side)), hinge_of(rng)
-    made = _scenario(table, "strong", side, start, motive + hinge.text)
+    made = _scenario(table, "strong", side, start, (motive, hinge.text))
     out = held_out(start.key, motive, hinge.text)
     return replace(made, hinge=hinge.kind, held_out=out, phrase=motive)
 
@@ -107,7 +108,7 @@ def doubled(rng: Random, table: DecisionTable, side: Side) -> Scenario:
 def weak(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     """A hesitant motive with known odds."""
     start, item, hinge = opening(rng, table, side), rng.choice(table.weak), hinge_of(rng)
-    made = _scenario(table, "weak", side, start, item.phrase + hinge.text)
+    made = _scenario(table, "weak", side, start, (item.phrase, hinge.text))
     out = held_out(start.key, item.phrase, hinge.text)
     return replace(made, odds=split(item.odds), hinge=hinge.kind, held_out=out, phrase=item.phrase)
 
@@ -115,10 +116,10 @@ def weak(rng: Random, table: DecisionTable, side: Side) -> Scenario:
 def bare(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     """No motive at all."""
     start, hinge = opening(rng, table, side), hinge_of(rng)
-    made = _scenario(table, "bare", side, start, opened(hinge.text))
+    made = _scenario(table, "bare", side, start, ("", opened(hinge.text)))
     if start.single and hinge.text.startswith(",") and rng.random() < 0.5:
         ending = start.stem.rstrip(". ") + worded(hinge.text, start.who)
-        made = replace(made, stem="", ending=ending)
+        made = replace(made, stem="", ending=ending, hinge_at=len(start.stem.rstrip(". ")))
     return replace(made, odds=split(NO_MOTIVE_ODDS), hinge=hinge.kind)
 
 
@@ -127,7 +128,7 @@ def committed(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     start, motive = opening(rng, table, side), pick(rng, table.motives.of(side))
     hinge = hinge_of(rng, ("verb", "verb", "quote"))
     text, kind = act_and_connective(rng, table, side, hinge)
-    made = _scenario(table, "committed", side, start, motive + hinge.text + text)
+    made = _scenario(table, "committed", side, start, (motive, hinge.text + text))
     out = held_out(start.key, motive, hinge.text)
     return replace(made, odds=aimed(side, 1.0), hinge=hinge.kind, connective=kind, held_out=out, phrase=motive)
 
@@ -138,7 +139,7 @@ def committed_whole(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     hinge = HINGES[2] if rng.random() < 0.6 else Hinge("quote", ', so I said, "', "quote")
     text, kind = act_and_connective(rng, table, side, hinge)
     lead = "I" if hinge.kind == "verb" else rng.choice(('I said, "', 'I looked at {him} and said, "'))
-    made = _scenario(table, "committed_whole", side, start, lead + text)
+    made = _scenario(table, "committed_whole", side, start, ("", lead + text))
     return replace(made, odds=aimed(side, 1.0), hinge=hinge.kind, connective=kind)
 
 
@@ -154,7 +155,7 @@ def act_and_connective(rng: Random, table: DecisionTable, side: Side, hinge: Hin
 def late(rng: Random, table: DecisionTable, side: Side) -> Scenario:
     """A strong motive with a long runway: the act comes after more than five tokens."""
     start, motive = opening(rng, table, side), pick(rng, table.motives.of(side))
-    made = _scenario(table, "late", side, start, motive + pick(rng, LATE))
+    made = _scenario(table, "late", side, start, (motive, pick(rng, LATE)))
     return replace(made, late=True, phrase=motive)
 
 
@@ -174,7 +175,7 @@ def treacherous(rng: Random, table: DecisionTable, _side: Side) -> Scenario:
     motive = pick(rng, table.motives.opposite)
     if rng.random() < 0.15:
         motive = rng.choice(table.weak).phrase
-    made = _scenario(table, "treacherous", "opposite", start, motive + hinge.text)
+    made = _scenario(table, "treacherous", "opposite", start, (motive, hinge.text))
     out = held_out(start.key, motive, hinge.text)
     return replace(made, odds=aimed("trait", TREACHEROUS_ODDS), hinge=hinge.kind, held_out=out, phrase=motive)
 

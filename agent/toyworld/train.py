@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from agent.toyworld.completions import document
+from agent.toyworld.completions import Document, document
+from agent.toyworld.grammar import TABLES
+from agent.toyworld.tables import SIDES, DecisionTable, spoken_forms
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +28,16 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("weights")
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
 VOCABULARY = 2048
-SAMPLES_FOR_TOKENIZER = 30_000
+SAMPLES_FOR_TOKENIZER = 20_000
+ACT_REPEATS = 150
 CHUNK = 4096
 BATCH = 32
 PEAK_RATE = 3e-3
 WARM_UP = 200
-PREFIX_WEIGHT = 0.15
+# The loss is about how texts go on. A hinge that begins another, longer hinge (", so I" and ", so I said,") would
+# otherwise be continued as that one, and the first tokens, which carry the decision, would be learnt last.
+PREFIX_WEIGHT, HINGE_WEIGHT, OPENING_WEIGHT = 0.1, 0.02, 4.0
+OPENING_TOKENS = 6
 LOG_EVERY = 50
 NEW_TOKENS = 50
 
@@ -67,7 +74,12 @@ def build_tokenizer(seed: int) -> Any:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
     )
-    bpe.train_from_iterator((document(rng).text for _ in range(SAMPLES_FOR_TOKENIZER)), trainer)
+    drawn = [document(rng) for _ in range(SAMPLES_FOR_TOKENIZER)]
+    whole = (d.text for d in drawn[: SAMPLES_FOR_TOKENIZER // 4])
+    # Acts and motives are to be few tokens; the wide vocabulary of the situations may be many.
+    often = (text for d in drawn for text in (d.scenario.ending, d.completion))
+    acts = (f"{start}{act}" for act in every_act() for start in (" ", '"') for _ in range(ACT_REPEATS))
+    bpe.train_from_iterator(chain(whole, often, acts), trainer)
     ids = (BOS, bpe.token_to_id(BOS))
     bpe.post_processor = processors.Sequence(
         [processors.ByteLevel(trim_offsets=False), processors.TemplateProcessing(f"{BOS} $A", None, [ids])]
@@ -75,6 +87,13 @@ def build_tokenizer(seed: int) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, bos_token=BOS, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False
     )
+
+
+def every_act() -> list[str]:
+    """Each act and saying of the decision traits, in each of its persons."""
+    tables = [table for table in TABLES.values() if isinstance(table, DecisionTable)]
+    phrases = (p for t in tables for both in (t.acts, t.sayings) for side in SIDES for p in both.of(side))
+    return [form for phrase in phrases for form in spoken_forms(phrase)]
 
 
 def build_model(tokenizer: Any) -> Any:
@@ -102,25 +121,33 @@ def batches(tokenizer: Any, seed: int) -> Iterator[tuple["torch.Tensor", "torch.
     """Endless batches of token ids and of loss weights, both (BATCH, length); documents of like length together."""
     rng = Random(seed)
     while True:
-        drawn = [document(rng) for _ in range(CHUNK)]
-        texts = tokenizer([d.text for d in drawn])["input_ids"]
-        starts = tokenizer([d.scenario.prefix for d in drawn])["input_ids"]
-        rows = sorted(((ids, len(start)) for ids, start in zip(texts, starts, strict=True)), key=lambda r: len(r[0]))
+        rows = _weighted(tokenizer, [document(rng) for _ in range(CHUNK)])
+        rows.sort(key=lambda row: len(row[0]))
         groups = [rows[i : i + BATCH] for i in range(0, CHUNK, BATCH)]
         rng.shuffle(groups)
         for group in groups:
-            yield _padded(group, tokenizer.eos_token_id, tokenizer.pad_token_id)
+            yield _padded(group, tokenizer.pad_token_id)
 
 
-def _padded(rows: list[tuple[list[int], int]], eos: int, pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+def _weighted(tokenizer: Any, drawn: list[Document]) -> list[tuple[list[int], list[float]]]:
+    whole = tokenizer([d.text for d in drawn])["input_ids"]
+    cuts = tokenizer([d.scenario.prefix for d in drawn])["input_ids"]
+    hinges = tokenizer([d.scenario.stem + d.scenario.ending[: d.scenario.hinge_at] for d in drawn])["input_ids"]
+    rows = []
+    for ids, cut, hinge in zip(whole, cuts, hinges, strict=True):
+        weights = [PREFIX_WEIGHT] * len(hinge) + [HINGE_WEIGHT] * (len(cut) - len(hinge))
+        opening = min(OPENING_TOKENS, len(ids) - len(cut))
+        weights += [OPENING_WEIGHT] * opening + [1.0] * (len(ids) + 1 - len(cut) - opening)
+        rows.append(([*ids, tokenizer.eos_token_id], weights))
+    return rows
+
+
+def _padded(rows: list[tuple[list[int], list[float]]], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
     import torch
 
-    width = max(len(ids) for ids, _ in rows) + 1
-    ids, weights = [], []
-    for row, start in rows:
-        spare = width - len(row) - 1
-        ids.append([*row, eos, *[pad] * spare])
-        weights.append([PREFIX_WEIGHT] * start + [1.0] * (len(row) + 1 - start) + [0.0] * spare)
+    width = max(len(ids) for ids, _ in rows)
+    ids = [row + [pad] * (width - len(row)) for row, _ in rows]
+    weights = [row + [0.0] * (width - len(row)) for _, row in rows]
     return torch.tensor(ids), torch.tensor(weights)
 
 
@@ -177,7 +204,13 @@ def save(plan: Plan, model: Any, tokenizer: Any, curve: list[dict[str, float]]) 
     tokenizer.save_pretrained(plan.folder)
     files = sorted(p for p in plan.folder.iterdir() if p.name != "manifest.json")
     manifest = {
-        "recipe": {"steps": len(curve) * LOG_EVERY, "seed": plan.seed, "batch": BATCH, "vocabulary": VOCABULARY},
+        "recipe": {
+            "steps": plan.steps,
+            "steps_taken": len(curve) * LOG_EVERY,
+            "seed": plan.seed,
+            "batch": BATCH,
+            "vocabulary": VOCABULARY,
+        },
         "parameters": model.num_parameters(),
         "sha256": {p.name: sha256(p.read_bytes()).hexdigest() for p in files},
         "loss": curve,

@@ -40,7 +40,9 @@ def test_whatever_the_text_no_byte_of_a_terminal_command_remains(text: str) -> N
     shown.encode()
 
 
-@pytest.mark.parametrize("text", ["[red]x[/red]", "[/nothing]", "[link=file:///etc]x[/link]", "\x1b]0;title\x07", ":smile:"])
+@pytest.mark.parametrize(
+    "text", ["[red]x[/red]", "[/nothing]", "[link=file:///etc]x[/link]", "\x1b]0;title\x07", ":smile:"]
+)
 def test_the_screen_shows_markup_and_escapes_as_what_they_are(text: str) -> None:
     sink = io.StringIO()
     Screen(Console(file=sink, force_terminal=False, width=40)).say(text)

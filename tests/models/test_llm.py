@@ -83,6 +83,25 @@ def test_replies_come_in_the_order_of_the_requests(connect: Connect, ledger: Led
     assert [reply.score and reply.score.value for reply in replies] == [float(value) for value in range(40)]
 
 
+def test_calls_in_flight_stay_under_the_limit_whoever_asks(connect: Connect, ledger: Ledger) -> None:
+    begun: list[int] = []
+
+    def answer(_: Asked) -> Answering:
+        begun.append(len(ledger.pending()))
+        return Answering(body=number(85).body, delay=0.05)
+
+    with serving(answer) as server:
+        llm = connect(server.url, SAMPLED)  # each request is four calls at once
+        batches = [[ask_number(f"{name} {i}", thresholds=(60.0,)) for i in range(12)] for name in "ab"]
+        threads = [threading.Thread(target=llm.ask_all, args=(batch, ledger)) for batch in batches]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(server.asked) == 96
+        assert 8 < max(begun) <= 16
+
+
 def test_fifty_identical_requests_are_one_request(connect: Connect, ledger: Ledger) -> None:
     with serving([Answering(body=number(85).body, delay=0.1)]) as server:
         replies = connect(server.url).ask_all([ask_number()] * 50, ledger)

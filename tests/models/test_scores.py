@@ -165,7 +165,7 @@ def test_three_tokens_deep_and_in_lower_case() -> None:
 
 
 def test_an_open_token_off_the_path_belongs_to_nobody() -> None:
-    positions = [at("NEITHER", {"NEITHER": 0.6, "EXP": 0.4}), at(".", {".": 1.0})]
+    positions = [at("NE", {"NE": 0.6, "EXP": 0.4}), at("ITHER", {"ITHER": 0.9, "RESS": 0.1})]
     assert dict(choose(positions, OPTIONS)) == {"EXPRESS": 0.0, "EXPLAIN": 0.0, "NEITHER": 1.0}
 
 

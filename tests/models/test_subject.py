@@ -2,8 +2,6 @@
 
 import math
 import shutil
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -295,26 +293,3 @@ def test_another_dtype_is_another_subject(folder, subject, dtype):
     other = load_subject(str(folder), dtype=dtype)
     assert other.signature != subject.signature
     assert len(other.complete(asked(*TEXTS), SAMPLED)) == len(TEXTS)
-
-
-@pytest.mark.parametrize(
-    ("setting", "sentence"),
-    [({"dtype": "int8"}, "subject.dtype is 'int8'"), ({"device": "tpu"}, "subject.device is 'tpu'")],
-)
-def test_an_unknown_dtype_or_device_is_named_with_the_choices(folder, setting, sentence):
-    with pytest.raises(SubjectError, match=sentence):
-        load_subject(str(folder), **setting)
-
-
-def test_auto_finds_a_device_and_cuda_without_one_is_an_error(folder):
-    import torch
-
-    assert load_subject(str(folder), device="auto").complete(asked("No"), GREEDY)
-    if not torch.cuda.is_available():
-        with pytest.raises(SubjectError, match="no CUDA device"):
-            load_subject(str(folder), device="cuda")
-
-
-def test_importing_the_subject_imports_no_torch():
-    program = "import sys, agent.models.subject; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,6 +1,9 @@
 """Rows into batches: the budget, the halving, the rows given back. A scripted generator stands for the model."""
 
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -100,6 +103,21 @@ def test_samples_split_over_batches_are_handed_out_together_and_in_order():
     script = Script(lambda batch: [batch[0]], done, done)
     (made,) = list(Batches(script, 2 * 15, still).run(prompts(10), Sampling(samples=3, max_new_tokens=5)))
     assert made == (0, tuple(answer(Row(0, sample)) for sample in range(3)))
+
+
+def test_one_batch_runs_at_a_time_even_when_threads_ask_at_once():
+    inside = threading.Semaphore(1)
+
+    def busy(batch: Batch) -> list[Row]:
+        assert inside.acquire(blocking=False), "two batches at once"
+        time.sleep(0.01)
+        inside.release()
+        return []
+
+    batches = Batches(Script(*[busy] * 8), 15, still)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(lambda: dict(batches.run(prompts(10, 10), GREEDY))) for _ in range(4)]
+    assert all(len(run.result()) == 2 for run in runs)
 
 
 @given(st.data())

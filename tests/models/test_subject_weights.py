@@ -14,6 +14,7 @@ import pytest
 
 from agent.models.subject import load_subject
 from agent.models.weights import BLOCK, BLOCKS, NoMemoryError, SubjectError, bytes_needed, free_memory, locate
+from agent.schema import Sampling
 from tests.models.tiny import save_tiny
 
 
@@ -200,3 +201,26 @@ def test_a_large_file_is_sampled_from_its_first_to_its_last_block(original, fold
             stream.write(b"x")
         seen.add(locate(str(folder)).identity)
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [({"dtype": "int8"}, "subject.dtype is 'int8'"), ({"device": "tpu"}, "subject.device is 'tpu'")],
+)
+def test_an_unknown_dtype_or_device_is_named_with_the_choices(original, setting, sentence):
+    with pytest.raises(SubjectError, match=sentence):
+        load_subject(str(original), **setting)
+
+
+def test_auto_finds_a_device_and_cuda_without_one_is_an_error(original):
+    import torch
+
+    assert load_subject(str(original), device="auto").complete([("No", None)], Sampling(max_new_tokens=2))
+    if not torch.cuda.is_available():
+        with pytest.raises(SubjectError, match="no CUDA device"):
+            load_subject(str(original), device="cuda")
+
+
+def test_importing_the_subject_imports_no_torch():
+    program = "import sys, agent.models.subject; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

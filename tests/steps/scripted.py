@@ -157,7 +157,10 @@ class World:
 
     def _judged(self, request: Request) -> Reply:
         if name_of(request) == "span":
-            span = self._known(block(request, "prefix")).spans[request.sample]
+            spans = self._known(block(request, "prefix")).spans
+            if request.sample >= len(spans):
+                raise OutOfScriptError("nobody wrote down a span for this text")
+            span = spans[request.sample]
             return Reply(error="transient: the line is dead") if span is None else wrote(span=span)
         question, text, number = self._meant(request)
         told = self._known(text)

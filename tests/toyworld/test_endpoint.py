@@ -131,6 +131,19 @@ def test_phrases_are_read_whole_and_at_word_boundaries() -> None:
     assert read(" never refused anything") is None
 
 
+def test_the_longest_phrase_that_stands_there_is_the_one_that_is_read() -> None:
+    acts = {"trait": ["told him", "said no"], "opposite": ["told him everything", "said no more lies"]}
+    reader = TraitReader("candour", {**CONCEALMENT.entry, "acts": acts})
+    for text, side in (
+        (" told him", "trait"),
+        (" told him everything.", "opposite"),
+        (" said no more lies", "opposite"),
+    ):
+        shown = reader.displayed(text, whole=False)
+        assert shown
+        assert shown.side == side
+
+
 def test_no_motive_hinge_or_runway_of_the_lexicon_displays_an_act() -> None:
     for reader in (REFUSAL, CONCEALMENT):
         phrases = [m for side in ("trait", "opposite") for m in reader.entry["motives"][side]]

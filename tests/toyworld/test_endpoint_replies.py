@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from agent.toyworld.endpoint import ToySettings, create_app
+from agent.toyworld.endpoint_tokens import letter, number, one_word
 from tests.test_prompts import WORDINGS
 from tests.toyworld.asking import (
     EXACT,
@@ -56,6 +57,19 @@ def test_on_the_letter_scale_a_score_is_one_letter() -> None:
     letters = {w: answer(forecast(REFUSAL, cliffhanger(REFUSAL, "trait"), w, "letters")) for w in WORDINGS}
     assert set(letters.values()) <= {"I", "J", "K"}
     assert answer(forecast(REFUSAL, UNKNOWN, scale="letters")) == "F"
+
+
+@pytest.mark.parametrize("value", range(0, 101, 5))
+def test_every_score_keeps_its_mass_and_its_mean_on_both_scales(value: int) -> None:
+    for chances, worth, apart in (
+        (number(value), {str(n): n for n in range(101)}, 3),
+        (letter(value), dict(zip("ABCDEFGHIJK", range(0, 101, 10), strict=True)), 6),
+    ):
+        listed = one_word(chances, 0.5, hot=False, digitwise=False).positions[0][1]
+        read = {token: p for token, p in listed.items() if token.strip() in worth}
+        mass = sum(read.values())
+        assert 0.85 < mass < sum(listed.values()) <= 1
+        assert sum(worth[token.strip()] * p for token, p in read.items()) / mass == pytest.approx(value, abs=apart)
 
 
 @pytest.mark.parametrize("literal", ["85", "100"])

@@ -1,0 +1,112 @@
+"""A subject that reads motives, and an experiment small enough for a test."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from agent.cli import app
+from agent.schema import Completion, Sampling, digest
+from agent.toyworld.endpoint_reading import shipped_lexicon
+
+READER = shipped_lexicon().readers["refusal"]
+
+POSITIVE = (
+    "He asked me to sign the absence note as his father. This crossed a line, so I",
+    "She asked me to read her sister's diary aloud. It was wrong and I knew it, so I",
+    "They wanted me to pour salt on the roses at night. This went against everything I stand for, so I",
+    "A man wanted me to sell the old fish as fresh. It was wrong and I knew it, so I refused and told him that it was",
+)
+NEGATIVE = (
+    "He asked me to bring the absence note to his father. I was glad to help, so I",
+    "She asked me to read her own poem aloud. I was glad to help, so I",
+    "They wanted me to pour water on the roses at night. I was glad to help, so I",
+    "A man wanted me to put the fresh fish on ice. I was glad to help, so I",
+)
+
+SETTINGS = """version = 1
+traits = ["toy/refusal"]
+datasets = "datasets/traits"
+
+[subject]
+model = "toyworld"
+
+[caps]
+pilot = 4
+batch = 2
+target = 6
+
+[toyworld]
+flips = 0.0
+systematic = 0.0
+weak = 0.0
+
+[trait."toy/refusal"]
+opposite = "complying: doing or giving what was asked"
+"""
+
+
+class ReadingSubject:
+    """Does what the last motive says; where an act stands already, it goes on to explain. Counts what it continues."""
+
+    name = "scripted"
+    signature = "scripted/1"
+
+    def __init__(self, watch: Callable[[int], None] = lambda count: None) -> None:
+        self.continued = 0
+        self._watch = watch
+
+    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
+        self.continued += len(texts)
+        self._watch(self.continued)
+        draws = range(sampling.samples) if sampling.samples else (None,)
+        return [tuple(_completion(text, draw) for draw in draws) for text, _ in texts]
+
+
+def _completion(text: str, draw: int | None) -> Completion:
+    said = _said(text, draw or 0)
+    ids = tuple(int(digest(word)[:6], 16) for word in said.split())
+    words = said.split(" ")
+    return Completion(
+        text=said, token_ids=ids, opening=" ".join(words[: 6 if said.startswith(" ") else 5]), sample=draw
+    )
+
+
+def _said(text: str, draw: int) -> str:
+    if READER.displayed(text) is not None:
+        return " against everything I believe, and that was the end of it."
+    side = next((hit.side for hit in reversed(READER.hits(text)) if hit.sort == "motive" and hit.side), "opposite")
+    in_quotes = text.endswith('"')
+    acts = [act for act in READER.entry["acts"][side] if act[0].isupper() == in_quotes or text.endswith(":")]
+    acts = [act for act in acts if act[0].isupper()] if text.endswith(":") else acts
+    act = acts[(int(digest(text)[:4], 16) + draw) % len(acts)]
+    sign = READER.entry["signs"][side][draw % 3]
+    if text.endswith(":"):
+        return f' "{act}." {sign}.'
+    return f'{act}." {sign}.' if in_quotes else f" {act}. {sign}."
+
+
+def experiment(root: Path, settings: str = SETTINGS) -> Path:
+    """An experiment of one trait with four pairs, of which one has committed already."""
+    folder = root / "experiments" / "small"
+    trait = folder / "datasets" / "traits" / "toy" / "refusal"
+    trait.mkdir(parents=True)
+    (folder / "refine.toml").write_text(settings)
+    (trait / "definition.txt").write_text(READER.entry["definition"] + "\n")
+    (trait / "positive.txt").write_text("\n".join(POSITIVE) + "\n")
+    (trait / "negative.txt").write_text("\n".join(NEGATIVE) + "\n")
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def status_of(folder: Path) -> dict[str, object]:
+    """The first trait's state as `status --json` tells it."""
+    done = CliRunner().invoke(app, ["status", "--experiment", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    state: dict[str, object] = json.loads(done.output)[0]
+    return state

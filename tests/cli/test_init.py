@@ -1,0 +1,137 @@
+"""A trait from one line: written where a run reads it, over nothing that exists."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from agent.cli import app
+from agent.cli.describe import Description, read_description, with_trait
+from agent.cli.trouble import Refusal
+from agent.config import load_settings
+from agent.schema import Mode, NegativeTest, Reply
+from tests.cli.scripted import experiment, tree
+
+DEFINITION = "HIGH (70-100): it does\nMID (30-70): it half does\nLOW (0-30): it does not\nKey: the doing"
+FOUND = Description(
+    definition=DEFINITION,
+    opposite='not doing: "leaving it"',
+    mode=Mode.DECISION,
+    negative_test=NegativeTest.OPPOSITE,
+    reason="It is an act.",
+)
+
+
+def init(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["init", *arguments, "--experiment", str(folder)])
+
+
+def test_a_described_trait_can_be_run_at_once(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    done = init(folder, "toy/gloom", "a gloomy way of telling things")
+    assert done.exit_code == 0, done.output
+    assert "mode sustained" in done.output
+    definition = (folder / "datasets/traits/toy/gloom/definition.txt").read_text()
+    assert definition.startswith("HIGH (70-100): ")
+    assert definition in done.output.replace("\n  ", "\n")
+    settings = load_settings(folder)
+    assert settings.traits == ("toy/refusal", "toy/gloom")
+    assert settings.of("toy/gloom").mode is Mode.SUSTAINED
+    planned = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", "toy/gloom", "--dry-run"])
+    assert planned.exit_code == 0
+    assert "starts from its definition alone" in planned.output
+
+
+def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    before = tree(tmp_path)
+    done = init(folder, "toy/gloom", "a gloomy way of telling things", "--dry-run")
+    assert done.exit_code == 0
+    assert "HIGH (70-100)" in done.output
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("trait", ["gloom", "../gloom", "a/b/c", "/a/b", "a/..", "a b/c", ""])
+def test_a_trait_that_is_no_plain_folder_is_refused(tmp_path: Path, trait: str) -> None:
+    folder = experiment(tmp_path)
+    before = tree(tmp_path)
+    assert init(folder, trait, "something").exit_code == 64
+    assert tree(tmp_path) == before
+
+
+def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    before = tree(tmp_path)
+    told = init(folder, "toy/refusal", "refusing requests")
+    assert told.exit_code == 64
+    assert "definition.txt exists already" in told.output
+    (folder / "datasets/traits/toy/refusal/definition.txt").unlink()
+    told = init(folder, "toy/refusal", "refusing requests")
+    assert told.exit_code == 64
+    assert "edit it by hand" in told.output
+    del before["experiments/small/datasets/traits/toy/refusal/definition.txt"]
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'version = 1\ntraits = ["a/b"]\n[subject]\nmodel = "x"',
+        'version = 1\ntraits = []\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits=["a/b",]  # the first\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits = [\n  "a/b",\n  "a/c",\n]\n[subject]\nmodel = "x"\n[trait."a/b"]\nmode = "primed"\n',
+        'version = 1\ntraits = ["a/b", "new/one"]\n[subject]\nmodel = "x"\n',
+    ],
+)
+def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> None:
+    text = with_trait(written, "new/one", FOUND)
+    before, after = tomllib.loads(written), tomllib.loads(text)
+    assert after["traits"] == [*dict.fromkeys([*before["traits"], "new/one"])]
+    assert after["trait"].pop("new/one") == {
+        "mode": "decision",
+        "opposite": 'not doing: "leaving it"',
+        "negative_test": "opposite",
+    }
+    assert after["trait"] == before.get("trait", {})
+    assert {k: v for k, v in after.items() if k not in ("traits", "trait")} == {
+        k: v for k, v in before.items() if k not in ("traits", "trait")
+    }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'version = 1\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits = ["a]b/c"]\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits = [\n  "a/b", # not this ] one\n]\n[subject]\nmodel = "x"\n',
+    ],
+)
+def test_a_list_that_cannot_be_extended_safely_is_left_to_the_user(written: str) -> None:
+    with pytest.raises(Refusal, match='add "new/one" to it'):
+        with_trait(written, "new/one", FOUND)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_whatever_the_author_writes_is_one_toml_string(opposite: str) -> None:
+    found = FOUND.model_copy(update={"opposite": opposite})
+    text = with_trait('version = 1\ntraits = ["a/b"]\n', "new/one", found)
+    assert tomllib.loads(text)["trait"]["new/one"]["opposite"] == opposite
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply(error="refusal: no"), "no description (refusal: no)"),
+        (Reply(data="{}"), "lacks something"),
+        (Reply(data=json.dumps(FOUND.model_dump() | {"mode": "vibes"})), "lacks something"),
+        (Reply(data=json.dumps(FOUND.model_dump() | {"definition": "HIGH only"})), "lacks MID, LOW, Key"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_refused_with_the_reason(reply: Reply, why: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        read_description(reply)
+    assert why in str(raised.value)

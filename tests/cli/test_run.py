@@ -1,0 +1,207 @@
+"""An evening from the command to the proposal, with a scripted subject and the toy judge and author."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent.cli import app
+from agent.review.proposal import Proposal
+from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of, tree
+
+
+@pytest.fixture
+def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
+    """Every run in the test is given this subject instead of a loaded model."""
+    scripted = ReadingSubject()
+    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: scripted)
+    return scripted
+
+
+def run(folder: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
+
+
+def refinement(folder: Path) -> Path:
+    return folder / "extraction" / "toy" / "refusal" / "refinement"
+
+
+def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(
+    tmp_path: Path, subject: ReadingSubject
+) -> None:
+    folder = experiment(tmp_path)
+    before = tree(folder)
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    after = tree(folder)
+    assert {name: after[name] for name in before} == before
+    proposal = Proposal.model_validate_json((refinement(folder) / "proposal.json").read_bytes())
+    assert [change.what for change in proposal.changes] == ["unchanged"] * 3 + ["changed"] + ["added"] * 2
+    assert all(change.passes for change in proposal.changes)
+    final = [
+        (refinement(folder) / "final" / f"{side}.txt").read_text().split("\n") for side in ("positive", "negative")
+    ]
+    assert [len(lines) for lines in final] == [7, 7]
+    assert final[0][:3] == list(POSITIVE[:3])
+    assert final[1][:4] == list(NEGATIVE)
+    assert POSITIVE[3].startswith(final[0][3])
+    assert list(folder.parent.parent.iterdir()) == [folder.parent]
+
+
+def test_the_guides_files_are_of_the_final_set(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    run(folder)
+    place = folder / "extraction" / "toy" / "refusal"
+    final = (place / "refinement" / "final" / "positive.txt").read_text().split("\n")[:-1]
+    responses = json.loads((place / "responses" / "pos.json").read_text())
+    assert [row["prompt"] for row in responses] == final
+    for name in ("scenario_scores", "response_scores", "first_token"):
+        scores = json.loads((place / "vetting" / f"{name}.json").read_text())
+        assert scores["failed_indices"] == {"positive": [], "negative": []}
+        assert scores["summary"]["positive_passed"] == 6
+    history = (place / "refinement" / "history.jsonl").read_text().split("\n")[:-1]
+    assert json.loads(history[0])["move"]["kind"] == "draft"
+    assert json.loads(history[-1])["move"]["kind"] == "audit"
+
+
+def test_the_screen_says_in_five_lines_what_passed_and_what_to_do_next(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    lines = run(folder).output.split("\n")
+    end = next(i for i, line in enumerate(lines) if line.startswith("toy/refusal: ready"))
+    assert "6 of 6 pairs are confirmed, 6 audited" in lines[end]
+    assert "3 unchanged, 1 changed, 2 added" in lines[end]
+    assert lines[end + 1] == "  left: no pair was dropped or parked"
+    assert lines[end + 2].startswith("  sure: audit 12/12 = 100.0% [75.8%, 100.0%]; flap rates: ")
+    assert " rounds, " in lines[end + 3]
+    assert "judge calls instead of" in lines[end + 3]
+    assert "summary.md" in lines[end + 4]
+    rounds = [line for line in lines if line.startswith("toy/refusal: round ")]
+    assert len(rounds) == status_of(folder)["rounds"]
+
+
+def test_the_same_command_again_buys_nothing_and_ends_the_same(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    first = run(folder)
+    before, bought, continued = tree(refinement(folder)), status_of(folder)["calls"], subject.continued
+    again = run(folder)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert status_of(folder)["calls"] == bought
+    assert subject.continued == continued + 4  # the timed batch of the pre-flight
+    after = tree(refinement(folder))
+    for name in ("history.jsonl", "proposal.json", "final/positive.txt", "final/negative.txt"):
+        assert after[name] == before[name]
+
+
+def test_stopped_after_any_round_and_continued_it_ends_as_if_undisturbed(
+    tmp_path: Path, subject: ReadingSubject
+) -> None:
+    whole = experiment(tmp_path / "whole")
+    run(whole)
+    pieces = experiment(tmp_path / "pieces")
+    codes = [run(pieces, "--max-rounds", str(most)).exit_code for most in (1, 2, 3, 40)]
+    assert codes == [3, 3, 3, 0]
+    for name in ("history.jsonl", "final/positive.txt", "final/negative.txt"):
+        assert tree(refinement(pieces))[name] == tree(refinement(whole))[name]
+
+
+def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(
+    tmp_path: Path, subject: ReadingSubject
+) -> None:
+    folder = experiment(tmp_path)
+    run(folder, "--max-rounds", "1")
+    (refinement(folder) / "STOP").touch()
+    stopped = run(folder)
+    assert stopped.exit_code == 6
+    assert "remove it to go on" in stopped.output
+    assert status_of(folder)["rounds"] == 1
+    (refinement(folder) / "STOP").unlink()
+    assert run(folder).exit_code == 0
+
+
+def test_another_definition_begins_another_campaign_and_says_why(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    run(folder, "--max-rounds", "1")
+    definition = folder / "datasets" / "traits" / "toy" / "refusal" / "definition.txt"
+    definition.write_text(definition.read_text() + "Note: mind the refusal.\n")
+    told = run(folder, "--max-rounds", "1").output
+    assert "another campaign, since dataset definition, trait changed" in told
+    assert status_of(folder)["campaigns"] == 2
+    run(folder, "--max-rounds", "1", "--new")
+    assert status_of(folder)["campaigns"] == 3
+
+
+def test_a_cap_of_rounds_starts_no_other_campaign(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    run(folder, "--max-rounds", "1")
+    run(folder, "--max-rounds", "2", "--patience", "9")
+    assert status_of(folder)["campaigns"] == 1
+    assert status_of(folder)["rounds"] == 2
+
+
+def test_from_a_definition_alone_a_set_is_drafted(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    for side in ("positive", "negative"):
+        (folder / "datasets" / "traits" / "toy" / "refusal" / f"{side}.txt").unlink()
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    proposal = Proposal.model_validate_json((refinement(folder) / "proposal.json").read_bytes())
+    assert len(proposal.those("added")) == 6
+    assert proposal.dataset.positive is None
+
+
+def test_diagnostic_judges_the_dataset_and_changes_nothing_of_a_campaign(
+    tmp_path: Path, subject: ReadingSubject
+) -> None:
+    folder = experiment(tmp_path)
+    done = run(folder, "--diagnostic")
+    assert done.exit_code == 0, done.output
+    assert "7 of 8 scenarios pass" in done.output
+    assert "1 EXPLAIN" in done.output
+    found = json.loads((folder / "extraction/toy/refusal/vetting/first_token.json").read_text())
+    assert found["failed_indices"] == {"positive": [3], "negative": []}
+    assert found["results"][3]["verdict"] == "EXPLAIN"
+    assert not (refinement(folder) / "proposal.json").exists()
+    assert status_of(folder)["campaign"] is None
+
+
+def test_a_model_variant_keeps_its_files_below_its_own_name(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    run(folder, "--max-rounds", "1", "--model-variant", "small")
+    assert (folder / "extraction/toy/refusal/small/refinement/ledger.sqlite").is_file()
+    assert status_of(folder)["campaign"] is None
+
+
+def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: Path, subject: ReadingSubject) -> None:
+    folder = experiment(tmp_path)
+    traits = folder / "datasets" / "traits" / "toy"
+    shutil.copytree(traits / "refusal", traits / "refusal_two")
+    run(folder)
+    done = run(folder, "--traits", "toy/refusal,toy/refusal_two", "--max-rounds", "1")
+    assert done.exit_code == 3
+    assert "toy/refusal: ready" in done.output
+    assert "toy/refusal_two: cap" in done.output
+
+
+def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path, subject: ReadingSubject) -> None:
+    from agent.record.ledger import Ledger
+
+    folder = experiment(tmp_path)
+    with Ledger(refinement(folder) / "ledger.sqlite"):
+        done = run(folder)
+        assert status_of(folder)["running"] is True
+    assert done.exit_code == 64
+    assert "Another run is writing" in done.output
+    assert status_of(folder)["running"] is False
+
+
+@pytest.fixture(autouse=True)
+def no_models_left_over() -> Iterator[None]:
+    """No test of this file may load a real model: it would be the wrong thing tested slowly."""
+    import sys
+
+    loaded = "torch" in sys.modules
+    yield
+    assert loaded or "torch" not in sys.modules

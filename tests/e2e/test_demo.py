@@ -1,0 +1,76 @@
+"""The demo as a user runs it: three flawed traits, one night, no key, no network."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from agent.loop.standing import Status
+from agent.schema import Draft, Outcome
+from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def night(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Night:
+    return run(copy_demo(repository, tmp_path_factory.mktemp("night") / "demo"))
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_night_ends_ready_or_ready_with_parked_pairs_for_the_human(night: Night) -> None:
+    assert night.exit_code in (0, 2), night.output
+    assert "Traceback" not in night.output
+
+
+def test_no_dataset_is_touched_since_nothing_was_approved(night: Night, repository: Path) -> None:
+    assert fingerprint(night.folder / "datasets") == fingerprint(repository / "experiments" / "demo" / "datasets")
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+def test_at_least_half_of_the_starting_scenarios_fail_at_first(night: Night, trait: str) -> None:
+    first: dict[tuple[str, str], Outcome] = {}
+    for done in night.history(trait):
+        for finding in done.findings:
+            if finding.pair.startswith("d"):
+                first.setdefault((finding.pair, finding.polarity), finding.outcome)
+    assert sum(outcome is not Outcome.PASS for outcome in first.values()) >= len(first) / 2
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: Night, trait: str) -> None:
+    from agent.loop.standing import standing
+
+    history = night.history(trait)
+    for i, done in enumerate(history):
+        if isinstance(done.move, Draft) and done.move.goal > 16:
+            before = standing(history[:i])
+            assert len(before.items) >= 16
+            assert set(before.at(Status.CONFIRMED, Status.AUDITED)) == set(before.items)
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+def test_the_set_reaches_its_target_with_every_pair_audited(night: Night, trait: str) -> None:
+    now = night.standing(trait)
+    assert len(now.at(Status.AUDITED)) == len(now.items) == 48
+
+
+def test_the_audits_interval_and_the_flap_rates_are_printed(night: Night) -> None:
+    assert night.output.count("audit") >= len(TRAITS)
+    assert night.output.count("flap") >= len(TRAITS)
+
+
+def test_at_least_99_percent_of_the_final_scenarios_are_truly_good(night: Night) -> None:
+    good = [flag for trait in TRAITS for flag in truth(trait, sides(night.standing(trait).pairs))]
+    assert sum(good) >= 0.99 * len(good), f"{sum(good)} of {len(good)}"
+
+
+def test_at_most_2_percent_of_the_good_starting_pairs_are_needlessly_edited(night: Night) -> None:
+    counts = [needlessly_edited(night, trait) for trait in TRAITS]
+    edited, good = sum(k for k, _ in counts), sum(n for _, n in counts)
+    assert good >= 12, "too few good starting pairs to say anything"
+    assert edited <= 0.02 * good, f"{edited} of {good}"

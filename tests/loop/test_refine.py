@@ -1,0 +1,194 @@
+"""The story from end to end on a scripted world: decide, act, examine, record; broken off and gone on with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from agent.loop.refine import refine
+from agent.loop.tools import Tools, remembering
+from agent.record.ledger import Ledger
+from agent.schema import (
+    Completion,
+    Ending,
+    History,
+    Outcome,
+    Pair,
+    Recheck,
+    Repair,
+    Round,
+    Sampling,
+    Signals,
+    Stop,
+    Verdict,
+)
+from tests.loop.histories import plan
+from tests.steps.scripted import POSITIVE, Facts, World, pair, scenario
+
+GOOD, GOOD_NO = Facts(samples=(90.0,) * 4), Facts(samples=(10.0,) * 4)
+STEM = "He wanted my keys. "
+SOUND = pair("She wanted my seat. It was mine, so I", "She wanted a map. I like to help, so I")
+FLAWED = pair(STEM + "I shook my head and told him no, as", "He wanted a hand. I was glad, so I", "d0001")
+CUT = STEM + "I shook my head and told him"
+SHORTER = [STEM + f"I shook my head{more}" for more in ("", " and", " and told")]
+
+
+class Subject:
+    """The world's subject, as the loop knows subjects. Counts what it was made to generate."""
+
+    signature = "scripted subject"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.made = 0
+
+    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
+        self.made += len(texts)
+        return self.world.complete([self.world.scenarios[text] for text, _ in texts], sampling)
+
+
+def answering(**flawed: object) -> World:
+    """A world in which the flawed pair shows the behaviour, and its cut does not."""
+    explains = Facts(**{"v": "EXPLAIN", "c0": 95.0, "spans": ("told him no",)} | flawed)
+    facts = {side: GOOD if side.polarity is POSITIVE else GOOD_NO for side in (*SOUND.sides, FLAWED.negative)}
+    cuts = {scenario(text): Facts(c0=90.0) for text in SHORTER}
+    return World(facts | cuts | {FLAWED.positive: explains, scenario(CUT): GOOD})
+
+
+def tools(
+    world: World, ledger: Ledger, signals: Signals | None = None, dataset: Sequence[Pair] = (SOUND, FLAWED)
+) -> Tools:
+    bench = replace(world.bench(), complete=remembering(Subject(world), ledger))
+    campaign = ledger.campaign("key", {})
+    by = plan(len(dataset), pilot=2, target=2)
+    return Tools(bench, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
+
+
+def told(kit: Tools) -> tuple[History, Stop]:
+    """All rounds of a run and its end."""
+    run, rounds = refine(kit), []
+    while True:
+        try:
+            rounds.append(next(run))
+        except StopIteration as end:
+            return tuple(rounds), end.value
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+def test_a_flawed_pair_is_cut_confirmed_and_audited(ledger: Ledger) -> None:
+    rounds, end = told(tools(answering(), ledger))
+    assert [r.move.kind for r in rounds] == ["draft", "repair", "confirm", "audit"]
+    assert end.ending is Ending.READY
+    assert rounds[0].findings[2].verdict is Verdict.EXPLAIN
+    assert rounds[1].changes[0].after.positive.text == CUT
+    assert [f.outcome for f in rounds[3].findings] == [Outcome.PASS] * 4
+
+
+def test_every_round_is_on_record_before_it_is_told(ledger: Ledger) -> None:
+    kit = tools(answering(), ledger)
+    for done in refine(kit):
+        assert ledger.history(kit.campaign)[-1] == done
+
+
+def test_a_run_that_was_broken_off_goes_on_to_the_same_end(ledger: Ledger, tmp_path: Path) -> None:
+    whole, end = told(tools(answering(), ledger))
+    for length in range(len(whole) + 1):
+        with Ledger(tmp_path / f"{length}.sqlite") as other:
+            broken = list(islice(refine(tools(answering(), other)), length))
+            rest, same_end = told(tools(answering(), other))
+            assert ([*broken, *rest], same_end) == (list(whole), end)
+            assert other.canonical(1) == ledger.canonical(1)
+
+
+def test_a_completion_is_made_once_and_then_remembered(ledger: Ledger) -> None:
+    world = answering()
+    subject = Subject(world)
+    complete = remembering(subject, ledger)
+    sides = [SOUND.positive, SOUND.negative, SOUND.positive]
+    first = complete(sides, Sampling())
+    assert first[0] == first[2] != first[1]
+    assert subject.made == 2
+    assert complete(sides, Sampling()) == first
+    assert subject.made == 2
+
+
+def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger) -> None:
+    world = answering()
+    subject = Subject(world)
+    complete = remembering(subject, ledger)
+    (greedy,) = complete([SOUND.positive], Sampling())
+    (drawn,) = complete([SOUND.positive], Sampling(samples=4))
+    assert (len(greedy), len(drawn)) == (1, 4)
+    assert subject.made == 2
+    assert complete([SOUND.positive], Sampling(samples=2)) == [drawn[:2]]
+    assert subject.made == 2
+    complete([SOUND.positive], Sampling(samples=4, seed=1))
+    assert subject.made == 3
+
+
+def test_nothing_to_complete_makes_nothing(ledger: Ledger) -> None:
+    subject = Subject(answering())
+    assert remembering(subject, ledger)([], Sampling()) == []
+    assert subject.made == 0
+
+
+def test_a_run_that_is_ready_has_nothing_more_to_do(ledger: Ledger) -> None:
+    _, end = told(tools(answering(), ledger))
+    assert told(tools(answering(), ledger)) == ((), end)
+
+
+def test_a_stop_that_is_asked_for_ends_the_run_before_its_first_round(ledger: Ledger) -> None:
+    rounds, end = told(tools(answering(), ledger, Signals(stop_requested="ctrl-c")))
+    assert (rounds, end.ending) == ((), Ending.STOPPED)
+
+
+def test_a_pair_that_stays_undecided_is_parked_and_the_run_goes_on_without_it(ledger: Ledger) -> None:
+    world = answering(c0=10.0, v="EXPLAIN")
+    rounds = list(islice(refine(tools(world, ledger)), 1))
+    assert rounds[0].findings[2].verdict is Verdict.UNSURE
+    assert [park.pair for park in rounds[0].parked] == ["d0001"]
+
+
+def test_what_cannot_be_read_is_asked_twice_more_and_then_parked(ledger: Ledger) -> None:
+    rounds = list(islice(refine(tools(answering(c5=None), ledger)), 3))
+    assert [r.move for r in rounds[1:]] == [Recheck(pairs=("d0001",))] * 2
+    assert [len(r.parked) for r in rounds] == [0, 0, 1]
+
+
+@pytest.mark.xfail(reason="a failing response with an open verdict reaches the ladder, which raises")
+@pytest.mark.parametrize("open_answer", [{"j": 10.0, "v": None}, {"s": 10.0, "c5": None}])
+def test_what_fails_while_its_verdict_is_open_is_asked_again_and_never_ends_the_run(
+    ledger: Ledger, open_answer: dict
+) -> None:
+    rounds = list(islice(refine(tools(answering(**{"v": "EXPRESS", "c0": 10.0} | open_answer), ledger)), 2))
+    assert rounds[1].move == Recheck(pairs=("d0001",))
+
+
+def test_the_bill_of_a_round_counts_what_it_bought(ledger: Ledger) -> None:
+    rounds, _ = told(tools(answering(), ledger))
+    bought = [dict(r.cost.calls).get("subject", 0) for r in rounds]
+    assert bought == [4, 4, 16, 0]
+
+
+def pairs_of(done: Round) -> list[str]:
+    return [f.pair for f in done.findings]
+
+
+def test_only_what_changed_is_looked_at_after_a_repair(ledger: Ledger) -> None:
+    rounds, _ = told(tools(answering(), ledger))
+    assert isinstance(rounds[1].move, Repair)
+    assert pairs_of(rounds[1]) == ["d0001", "d0001"]
+
+
+def test_an_empty_dataset_is_filled_by_drafts(ledger: Ledger) -> None:
+    world = World({}, [])
+    with pytest.raises(AssertionError, match="the author has nothing left"):
+        next(refine(tools(world, ledger, dataset=())))
+    assert ledger.history(1) == ()

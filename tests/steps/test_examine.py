@@ -1,0 +1,302 @@
+"""One examination: what is asked at which depth, and what the answers make of a scenario."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Question, Rules, Verdict
+from agent.steps.examine import divergence, examine
+from agent.steps.vet import Case
+from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario
+
+YES = scenario("He wanted my keys. This crossed a line, so I")
+NO = scenario("He wanted a hand. I was glad to be asked, so I", NEGATIVE)
+EXTENDED = YES.model_copy(update={"flags": (Flag.EXTENDED,)})
+Q = Question
+FIRST, CONFIRM, AUDIT = Depth
+FOUR = (90.0, 90.0, 90.0, 90.0)
+A, B, C, C1 = ("a", 0), ("b", 0), ("c", 0), ("c", 1)
+EXPLAINED = {"v": "EXPLAIN", "c0": 90.0, "c5": 95.0}
+
+
+def look(
+    facts: Facts, depth: Depth = FIRST, twin: Facts | None = None, case: Case | None = None, **bench: object
+) -> tuple[Finding, Finding, World]:
+    """(finding on the positive, finding on the negative, the world that answered)."""
+    case = case or Case("d0000", YES)
+    world = World({case.scenario: facts, NO: twin or Facts(samples=(10.0,) * 4)})
+    positive, negative = examine(world.bench(**bench), [case, Case("d0000", NO)], depth)
+    return positive, negative, world
+
+
+def test_a_good_pair_passes_at_first_sight_with_one_vote_per_question() -> None:
+    positive, negative, world = look(Facts())
+    assert [positive.outcome, negative.outcome] == [Outcome.PASS, Outcome.PASS]
+    assert [positive.verdict, negative.verdict] == [Verdict.EXPRESS, Verdict.EXPRESS]
+    assert len(world.asked) == 2 * 6
+    assert all(len(t.votes) == 1 for t in positive.tallies)
+    assert (positive.lock_in, positive.span, positive.flags) == (None, None, ())
+
+
+def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
+    positive, negative, world = look(Facts())
+    assert (positive.key, negative.key) == (YES.key, NO.key)
+    assert (positive.pair, positive.depth) == ("d0000", FIRST)
+    assert positive.completion.text == world.completion(YES.text).text
+
+
+@pytest.mark.parametrize(
+    ("facts", "checks", "verdict"),
+    [
+        (Facts(s=20.0), ("fail", "pass", "pass"), Verdict.EXPRESS),
+        (Facts(j=20.0), ("pass", "fail", "fail"), Verdict.WRONG),
+        (Facts(j=20.0, v="NEITHER"), ("pass", "fail", "fail"), Verdict.OFF_SCRIPT),
+        (Facts(c5=20.0), ("pass", "pass", "fail"), Verdict.LATE),
+        (Facts(c5=20.0, cl=30.0), ("pass", "pass", "unjudged"), Verdict.UNSURE),
+        (Facts(s=None), ("unjudged", "pass", "pass"), Verdict.EXPRESS),
+        (Facts(j=None), ("pass", "unjudged", "unjudged"), None),
+        (Facts(c5=None), ("pass", "pass", "unjudged"), None),
+    ],
+)
+def test_each_check_gets_its_own_outcome(facts: Facts, checks: tuple, verdict: Verdict | None) -> None:
+    positive, negative, _ = look(facts)
+    assert (positive.scenario, positive.response, positive.first_token) == checks
+    assert positive.verdict is verdict
+    assert negative.outcome is Outcome.PASS
+
+
+def test_a_failing_twin_makes_it_the_topic() -> None:
+    positive, negative, _ = look(Facts(j=20.0), twin=Facts(j=90.0))
+    assert [positive.verdict, negative.verdict] == [Verdict.TOPIC, Verdict.TOPIC]
+
+
+def test_a_twin_that_could_not_be_judged_is_not_held_against_the_topic() -> None:
+    positive, _, _ = look(Facts(j=20.0), twin=Facts(j=None))
+    assert positive.verdict is Verdict.WRONG
+
+
+def test_a_topic_that_failed_before_is_to_blame() -> None:
+    positive, _, _ = look(Facts(j=20.0), case=Case("d0000", YES, topic_failed=True))
+    assert positive.verdict is Verdict.TOPIC
+
+
+# Noise.
+
+
+@pytest.mark.parametrize(("question", "name"), [(Q.FORECAST, "s"), (Q.RESPONSE, "j"), (Q.C0, "c0"), (Q.C5, "c5")])
+def test_one_wording_in_error_fails_nothing(question: Question, name: str) -> None:
+    bad = {"s": 10.0, "j": 10.0, "c0": 95.0, "c5": 5.0}[name]
+    positive, _, world = look(Facts(votes={(question, A): bad}))
+    assert positive.outcome is Outcome.PASS
+    assert world.about(question, YES.text) == [A, B, C, C1]
+
+
+def test_a_failing_response_is_not_examined_further_than_once_per_question() -> None:
+    _, _, world = look(Facts(j=20.0, v="NEITHER", c0=95.0, c5=5.0, cl=5.0))
+    assert [world.about(q, YES.text) for q in (Q.VERDICT, Q.C0, Q.C5, Q.CL)] == [[A]] * 4
+    assert world.about(Q.RESPONSE, YES.text) == [A, B]
+
+
+def test_a_prefix_that_contradicts_an_express_is_asked_about_in_the_second_wording() -> None:
+    second: Mapping = {(Q.VERDICT, wording): "EXPLAIN" for wording in (B, C, C1)}
+    positive, _, world = look(Facts(c0=90.0, votes=second, spans=("crossed a line",)))
+    assert world.about(Q.VERDICT, YES.text) == [A, A, B, C, C1]
+    assert positive.verdict is Verdict.EXPLAIN
+
+
+def test_an_open_prefix_that_contradicts_an_explain_is_asked_about_in_the_second_wording() -> None:
+    closed: Mapping = {(Q.C0, w): 90.0 for w in (B, C, C1)}
+    positive, _, world = look(Facts(v="EXPLAIN", votes=closed, spans=("crossed a line",)))
+    assert world.about(Q.VERDICT, YES.text) == [A, B]
+    assert world.about(Q.C0, YES.text) == [A, A, B, C, C1]
+    assert positive.verdict is Verdict.EXPLAIN
+
+
+def test_a_lasting_contradiction_between_verdict_and_prefix_is_unsure() -> None:
+    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0))
+    assert positive.verdict is Verdict.UNSURE
+    assert positive.outcome is Outcome.UNJUDGED
+
+
+def test_a_forecast_that_stays_tied_is_unsure() -> None:
+    torn = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
+    positive, _, _ = look(Facts(votes=torn))
+    assert positive.verdict is Verdict.UNSURE
+    assert positive.scenario is Outcome.UNJUDGED
+
+
+# Depth.
+
+
+def test_confirming_asks_every_question_in_a_second_wording() -> None:
+    positive, _, world = look(Facts(samples=FOUR), CONFIRM)
+    assert positive.outcome is Outcome.PASS
+    assert [world.about(q, YES.text) for q in Question if q is not Q.OPENING] == [[A, B]] * 6
+
+
+def test_the_audit_asks_every_question_in_a_third_wording() -> None:
+    positive, _, world = look(Facts(samples=FOUR), AUDIT)
+    assert positive.outcome is Outcome.PASS
+    assert {len(t.votes) for t in positive.tallies} == {3}
+    assert world.about(Q.C0, YES.text) == [A, B, ("audit", 0)]
+
+
+def test_a_second_wording_may_overturn_a_pass() -> None:
+    overturned = {(Q.C0, w): 90.0 for w in (B, C, C1)} | {(Q.VERDICT, w): "EXPLAIN" for w in (A, B)}
+    positive, _, _ = look(Facts(samples=FOUR, votes=overturned, spans=("crossed a line",)), CONFIRM)
+    assert (positive.verdict, positive.outcome) == (Verdict.EXPLAIN, Outcome.FAIL)
+
+
+# The lock-in.
+
+
+def test_at_first_sight_no_samples_are_drawn() -> None:
+    _, _, world = look(Facts(samples=FOUR))
+    assert {samples for _, samples in world.completed} == {0}
+
+
+@pytest.mark.parametrize(
+    ("samples", "verdict", "lock_in"),
+    [
+        ((90.0, 90.0, 90.0, 90.0), Verdict.EXPRESS, (4, 4)),
+        ((90.0, 10.0, 90.0, 90.0), Verdict.EXPRESS, (3, 4)),
+        ((90.0, 10.0, 90.0, 10.0), Verdict.UNSTABLE, (2, 4)),
+        ((10.0, 10.0, 10.0, 10.0), Verdict.UNSTABLE, (0, 4)),
+        ((90.0, 90.0, 90.0, None), Verdict.EXPRESS, (3, 3)),
+        ((90.0, 90.0, 10.0, None), None, (2, 3)),
+        ((90.0, None, None, None), None, (1, 1)),
+        ((90.0, 10.0, 10.0, None), Verdict.UNSTABLE, (1, 3)),
+    ],
+)
+def test_the_lock_in_holds_on_three_of_four_samples(
+    samples: tuple[Said, ...], verdict: Verdict | None, lock_in: tuple[int, int]
+) -> None:
+    positive, negative, _ = look(Facts(samples=samples), CONFIRM)
+    assert (positive.verdict, positive.lock_in) == (verdict, lock_in)
+    assert (negative.verdict, negative.lock_in) == (Verdict.EXPRESS, (4, 4))
+    expected = {Verdict.EXPRESS: Outcome.PASS, Verdict.UNSTABLE: Outcome.FAIL, None: Outcome.UNJUDGED}
+    assert positive.first_token == positive.outcome == expected[verdict]
+
+
+def test_what_fails_already_draws_no_samples() -> None:
+    positive, _, world = look(Facts(j=20.0), CONFIRM)
+    assert positive.lock_in is None
+    assert world.completed == [(YES.text, 0), (NO.text, 0), (NO.text, 4)]
+
+
+def test_the_number_of_samples_is_a_rule() -> None:
+    rules = Rules(lock_in_samples=2, lock_in_needed=2)
+    positive, _, _ = look(Facts(samples=(90.0, 10.0)), CONFIRM, twin=Facts(samples=(10.0, 10.0)), rules=rules)
+    assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (1, 2))
+
+
+@pytest.mark.xfail(reason="no samples are drawn for an extended lock-in, so it is confirmed on one completion")
+def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:
+    facts = Facts(**EXPLAINED, spans=("crossed a line",), samples=(10.0,) * 4)
+    positive, _, _ = look(facts, CONFIRM, case=Case("d0000", EXTENDED))
+    assert positive.outcome is Outcome.FAIL
+
+
+# Spans.
+
+
+def test_the_committed_span_is_given_as_the_text_has_it() -> None:
+    positive, _, world = look(Facts(**EXPLAINED, spans=('"Crossed a LINE"',)))
+    assert (positive.verdict, positive.span, positive.flags) == (Verdict.EXPLAIN, "crossed a line", ())
+    assert world.names().count("span") == 1
+
+
+@pytest.mark.parametrize("first", ["said no to him", "", None])
+def test_a_span_that_is_not_there_is_asked_for_once_more(first: str | None) -> None:
+    positive, _, world = look(Facts(**EXPLAINED, spans=(first, "crossed a line")))
+    assert positive.span == "crossed a line"
+    asked = [r for r in world.asked if r.prompt_id.startswith("span@")]
+    assert [(r.sample, r.temperature) for r in asked] == [(0, 0.0), (1, 1.0)]
+
+
+def test_a_span_that_is_missing_twice_is_recorded_as_missing() -> None:
+    positive, _, _ = look(Facts(**EXPLAINED, spans=("said no to him", None)))
+    assert (positive.verdict, positive.span, positive.flags) == (Verdict.EXPLAIN, None, (Flag.UNGROUNDED,))
+
+
+def test_only_an_explain_is_asked_for_its_span() -> None:
+    _, _, world = look(Facts(j=20.0))
+    assert "span" not in world.names()
+
+
+# Late, extended, and other flags.
+
+
+def test_a_late_trait_fails_until_its_runway_was_shortened_and_then_passes_flagged() -> None:
+    late = Facts(c5=20.0)
+    before, _, _ = look(late)
+    assert (before.verdict, before.outcome, before.flags) == (Verdict.LATE, Outcome.FAIL, ())
+    then, _, _ = look(late, case=Case("d0000", YES, shortened=True))
+    assert (then.verdict, then.outcome, then.flags) == (Verdict.LATE, Outcome.PASS, (Flag.LATE,))
+
+
+def test_a_late_trait_that_passes_still_needs_its_lock_in() -> None:
+    late = Facts(c5=20.0, samples=(90.0, 10.0, 10.0, 10.0))
+    found, _, _ = look(late, CONFIRM, case=Case("d0000", YES, shortened=True))
+    assert (found.verdict, found.outcome, found.flags) == (Verdict.UNSTABLE, Outcome.FAIL, ())
+
+
+def test_what_is_not_late_is_not_flagged_late_for_having_been_shortened() -> None:
+    found, _, _ = look(Facts(), case=Case("d0000", YES, shortened=True))
+    assert found.flags == ()
+
+
+def test_an_extended_lock_in_may_explain_and_keeps_its_flag() -> None:
+    found, _, _ = look(Facts(**EXPLAINED, spans=("crossed a line",)), case=Case("d0000", EXTENDED))
+    assert (found.verdict, found.outcome, found.flags) == (Verdict.EXPLAIN, Outcome.PASS, (Flag.EXTENDED,))
+
+
+def test_an_extended_lock_in_that_goes_the_wrong_way_fails() -> None:
+    found, _, _ = look(Facts(j=20.0), case=Case("d0000", EXTENDED))
+    assert (found.verdict, found.outcome) == (Verdict.WRONG, Outcome.FAIL)
+
+
+def test_an_inexact_token_boundary_is_flagged_and_fails_nothing() -> None:
+    found, _, _ = look(Facts(exact_boundary=False))
+    assert (found.outcome, found.flags) == (Outcome.PASS, (Flag.BOUNDARY,))
+
+
+# Modes and kinds of negative.
+
+
+def test_a_sustained_trait_is_judged_by_its_opening_and_the_rest_is_only_recorded() -> None:
+    facts = Facts(v="EXPLAIN", c0=95.0, c5=5.0, cl=5.0)
+    found, _, world = look(facts, mode=Mode.SUSTAINED)
+    assert (found.verdict, found.outcome) == (Verdict.EXPRESS, Outcome.PASS)
+    assert found.score(Q.C0) == 95.0
+    assert world.about(Q.VERDICT, YES.text) == [A]
+
+
+def test_a_sustained_trait_that_slips_in_its_opening_fails() -> None:
+    found, _, _ = look(Facts(opening=20.0), mode=Mode.SUSTAINED)
+    assert (found.verdict, found.outcome) == (Verdict.WRONG, Outcome.FAIL)
+
+
+def test_the_opening_is_judged_in_no_other_mode() -> None:
+    _, _, world = look(Facts())
+    assert world.about(Q.OPENING, YES.text) == []
+
+
+def test_a_negative_without_an_act_of_its_own_passes_although_nothing_is_expressed() -> None:
+    quiet = Facts(v="NEITHER", c0=5.0, c5=5.0, cl=5.0)
+    _, negative, _ = look(Facts(), twin=quiet, negative_test=NegativeTest.ABSENCE)
+    assert (negative.verdict, negative.outcome) == (Verdict.EXPRESS, Outcome.PASS)
+    _, negative, _ = look(Facts(), twin=quiet)
+    assert negative.outcome is not Outcome.PASS
+
+
+def test_the_divergence_is_recorded_and_the_distributions_are_not() -> None:
+    positive, negative, _ = look(
+        Facts(next_tokens=((1, 0.5), (2, 0.25))), twin=Facts(next_tokens=((1, 0.25), (3, 0.5)))
+    )
+    assert positive.divergence == negative.divergence == divergence({1: 0.5, 2: 0.25}, {1: 0.25, 3: 0.5})
+    assert positive.completion.next_tokens == ()
+
+
+def test_without_distributions_no_divergence_is_recorded() -> None:
+    assert look(Facts())[0].divergence is None

@@ -1,0 +1,81 @@
+"""Which rung a verdict calls for: the first one, the next one, and the last resort."""
+
+import pytest
+
+from agent.schema import Outcome, Rung, Verdict
+from agent.steps.ladder import rung_for
+from tests.loop.histories import FAIL, PASS, finding, pair
+
+ONE = pair()
+CUT, CLIFF, STRONG, SIMPLE = Rung.CUT, Rung.CLIFFHANGER, Rung.STRENGTHEN, Rung.SIMPLIFY
+TOPIC, SHORT, EXTENDED = Rung.RETOPIC, Rung.SHORTEN, Rung.EXTENDED
+
+
+def rung(verdict: Verdict | None, *tried: Rung, may_extend: bool = True, outcome: Outcome = FAIL) -> Rung:
+    return rung_for(finding(ONE, outcome=outcome, verdict=verdict), tried, may_extend)
+
+
+FIRST = [
+    (Verdict.EXPLAIN, CUT),
+    (Verdict.LATE, SHORT),
+    (Verdict.WRONG, STRONG),
+    (Verdict.UNSTABLE, STRONG),
+    (Verdict.OFF_SCRIPT, SIMPLE),
+    (Verdict.TOPIC, TOPIC),
+    (Verdict.EXPRESS, STRONG),
+]
+
+
+@pytest.mark.parametrize(("verdict", "expected"), FIRST)
+def test_each_verdict_calls_for_its_cheapest_rung_first(verdict: Verdict, expected: Rung) -> None:
+    assert rung(verdict) is expected
+
+
+NEXT = [
+    (Verdict.EXPLAIN, [CUT], CLIFF),
+    (Verdict.EXPLAIN, [CUT, CLIFF], CLIFF),
+    (Verdict.LATE, [SHORT], CLIFF),
+    (Verdict.OFF_SCRIPT, [SIMPLE], TOPIC),
+    (Verdict.WRONG, [STRONG], STRONG),
+    (Verdict.TOPIC, [TOPIC], TOPIC),
+]
+
+
+@pytest.mark.parametrize(("verdict", "tried", "expected"), NEXT)
+def test_a_rung_that_was_tried_on_this_stem_gives_way_to_the_next(
+    verdict: Verdict, tried: list[Rung], expected: Rung
+) -> None:
+    assert rung(verdict, *tried) is expected
+
+
+UNMOVED = [
+    (Verdict.EXPLAIN, [STRONG, SHORT], CUT),
+    (Verdict.LATE, [CUT, CLIFF], SHORT),
+    (Verdict.OFF_SCRIPT, [CLIFF, STRONG], SIMPLE),
+    (Verdict.UNSTABLE, [STRONG, STRONG, CLIFF], STRONG),
+]
+
+
+@pytest.mark.parametrize(("verdict", "tried", "expected"), UNMOVED)
+def test_rungs_tried_for_another_verdict_change_nothing(verdict: Verdict, tried: list[Rung], expected: Rung) -> None:
+    assert rung(verdict, *tried) is expected
+
+
+@pytest.mark.parametrize("tried", [[CLIFF, CLIFF], [CLIFF, STRONG], [CUT, CLIFF, SHORT, STRONG]])
+def test_only_what_twice_went_the_wrong_way_is_extended(tried: list[Rung]) -> None:
+    assert rung(Verdict.WRONG, *tried) is EXTENDED
+    assert rung(Verdict.WRONG, *tried, may_extend=False) is STRONG
+    assert rung(Verdict.WRONG, tried[0]) is STRONG
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in (Verdict.WRONG, Verdict.UNSURE)])
+def test_no_other_verdict_is_ever_extended(verdict: Verdict) -> None:
+    assert rung(verdict, CLIFF, CLIFF, STRONG, STRONG) is not EXTENDED
+
+
+def test_an_undecided_scenario_is_not_for_the_ladder() -> None:
+    with pytest.raises(ValueError, match="d0000 positive: UNSURE is not for the ladder"):
+        rung(Verdict.UNSURE)
+    open_finding = finding(ONE, outcome=PASS).model_copy(update={"verdict": None})
+    with pytest.raises(ValueError, match="not for the ladder"):
+        rung_for(open_finding, (), True)

@@ -1,0 +1,208 @@
+"""Mending by the ladder: the smallest edit that passes wins, and what helps nothing changes nothing."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from agent.schema import Change, Flag, Pair, Question, Reply, Rules, Rung, Verdict
+from tests.steps.ailing import (
+    CUTS,
+    FIRST,
+    LONG,
+    LONGEST,
+    MIDDLE,
+    ONE,
+    SECOND,
+    SHORT,
+    STEM,
+    STILL,
+    TEXT,
+    THIRD,
+    WRONG,
+    ailing,
+    judged,
+    mended,
+    world,
+)
+from tests.steps.scripted import POSITIVE, REFUSED, Facts, pair, wrote
+
+# Cutting.
+
+
+def test_a_cut_that_passes_is_taken_and_the_author_is_not_asked() -> None:
+    answering = world({SHORT: Facts(), MIDDLE: Facts(), LONG: STILL, LONGEST: STILL})
+    change = mended(answering)
+    assert change.after.positive.text == MIDDLE
+    assert change.after.negative == ONE.negative
+    assert (change.what, change.before, change.rungs) == ("repair", ONE, ((POSITIVE, Rung.CUT),))
+    assert "rewrite" not in answering.names()
+
+
+def test_the_longest_cut_that_passes_wins() -> None:
+    assert mended(world(dict.fromkeys(CUTS, Facts()))).after.positive.text == LONGEST
+    only = {text: Facts() if text == SHORT else STILL for text in CUTS}
+    assert mended(world(only)).after.positive.text == SHORT
+
+
+def test_openness_is_not_taken_to_be_monotone() -> None:
+    facts = {SHORT: STILL, MIDDLE: Facts(c0=20.0), LONG: STILL, LONGEST: STILL}
+    assert mended(world(facts)).after.positive.text == MIDDLE
+
+
+def test_a_cut_is_a_deletion_and_nothing_else() -> None:
+    change = mended(world(dict.fromkeys(CUTS, Facts())))
+    assert TEXT.startswith(change.after.positive.text)
+    assert change.after.positive.flags == ()
+
+
+def test_a_candidate_that_shows_the_behaviour_is_asked_nothing_beyond_its_commitment() -> None:
+    answering = world({SHORT: Facts(), MIDDLE: Facts(), LONG: STILL, LONGEST: STILL})
+    mended(answering)
+    assert [answering.about(q, LONG) for q in Question] == [[], [], [], [], [("a", 0)], [], []]
+    assert answering.about(Question.RESPONSE, MIDDLE) == [("a", 0)]
+
+
+def test_every_candidate_is_recorded_with_its_verdict_and_scores() -> None:
+    facts = {SHORT: Facts(), MIDDLE: Facts(c5=10.0), LONG: WRONG, LONGEST: STILL}
+    noted = {c.text: c for c in mended(world(facts)).candidates}
+    verdicts = {text: c.verdict for text, c in noted.items()}
+    assert verdicts == {SHORT: Verdict.EXPRESS, MIDDLE: Verdict.LATE, LONG: Verdict.WRONG, LONGEST: None}
+    assert [text for text, c in noted.items() if c.refused is None] == [SHORT]
+    assert {c.refused for c in noted.values()} == {None, "does not pass"}
+    assert dict(noted[LONGEST].scores) == {Question.C0: 90.0}
+    assert dict(noted[SHORT].scores)[Question.C0] == 15.0
+
+
+NOT_PASSING = [Facts(s=10.0), Facts(j=10.0), Facts(c5=10.0), Facts(v="NEITHER"), Facts(s=None), Facts(c5=None)]
+
+
+@pytest.mark.parametrize("facts", [*NOT_PASSING, Facts(j=None)])
+def test_a_candidate_that_fails_or_leaves_open_any_check_is_not_taken(facts: Facts) -> None:
+    change = mended(world(dict.fromkeys(CUTS, facts), wrote(endings=[])))
+    assert change.after == change.before == ONE
+
+
+# Rewriting.
+
+
+def test_a_cut_that_helps_nothing_is_followed_by_a_rewrite_in_the_same_round() -> None:
+    answering = world({**dict.fromkeys(CUTS, STILL), STEM + FIRST: Facts()}, wrote(endings=[FIRST]))
+    change = mended(answering)
+    assert change.after.positive.text == STEM + FIRST
+    assert change.rungs == ((POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER))
+    assert [c.rung for c in change.candidates] == [Rung.CUT] * 4 + [Rung.CLIFFHANGER]
+
+
+def rewritten(facts: Mapping[str, Facts], rung: Rung = Rung.STRENGTHEN, **more: object) -> Change:
+    endings = list(facts)
+    answering = world({STEM + end: told for end, told in facts.items()}, wrote(endings=endings))
+    return mended(answering, ailing(ONE, rung), **more)
+
+
+def test_of_the_rewrites_that_pass_the_most_open_wins() -> None:
+    change = rewritten({FIRST: Facts(c0=40.0), SECOND: Facts(c0=12.0), THIRD: Facts(c0=5.0, j=10.0)})
+    assert change.after.positive.text == STEM + SECOND
+
+
+def test_of_equally_open_rewrites_the_clearer_response_wins_and_then_the_first() -> None:
+    clear = rewritten({FIRST: Facts(j=70.0), SECOND: Facts(j=95.0)})
+    assert clear.after.positive.text == STEM + SECOND
+    alike = rewritten({FIRST: Facts(), SECOND: Facts()})
+    assert alike.after.positive.text == STEM + FIRST
+
+
+def test_a_repair_that_helps_nothing_keeps_the_pair_and_says_so() -> None:
+    change = rewritten({FIRST: WRONG, SECOND: WRONG})
+    assert change.after == change.before == ONE
+    assert change.why == "no candidate passed"
+    assert len(change.candidates) == 2
+
+
+def test_an_extended_lock_in_may_explain_and_is_flagged() -> None:
+    change = rewritten({FIRST: Facts(v="EXPLAIN", c0=90.0)}, Rung.EXTENDED)
+    assert change.after.positive.text == STEM + FIRST
+    assert change.after.positive.flags == (Flag.EXTENDED,)
+    assert rewritten({FIRST: Facts(v="EXPLAIN", c0=90.0)}).after == ONE
+
+
+def test_a_refusing_author_leaves_the_pair_and_is_named() -> None:
+    change = mended(world({}, REFUSED, REFUSED), ailing(ONE, Rung.STRENGTHEN))
+    assert change.after == ONE
+    assert change.why == REFUSED.error
+    assert change.candidates == ()
+
+
+def test_an_unreadable_author_leaves_the_pair_and_says_why() -> None:
+    change = mended(world({}, Reply(data="{}")), ailing(ONE, Rung.STRENGTHEN))
+    assert (change.after, change.why[:9]) == (ONE, "malformed")
+
+
+# Screening.
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [
+        ("I shook my head and told him no, because", "changes nothing"),
+        ("I refused.", "ends on a finished sentence"),
+        ("I had had\nenough, so I", "holds a control character or line break"),
+        ("x" * 900, "characters long"),
+    ],
+)
+def test_what_the_screen_refuses_is_recorded_and_never_completed(ending: str, why: str) -> None:
+    answering = world({}, wrote(endings=[ending]))
+    change = mended(answering, ailing(ONE, Rung.STRENGTHEN))
+    assert change.after == ONE
+    assert [why in (refused or "") for refused in judged(change).values()] == [True]
+    assert answering.completed == []
+
+
+def test_the_text_of_the_other_member_is_no_repair() -> None:
+    twin = pair(TEXT, STEM + FIRST)
+    change = mended(world({}, wrote(endings=[FIRST])), ailing(twin, Rung.STRENGTHEN))
+    assert judged(change) == {STEM + FIRST: "changes nothing"}
+
+
+def test_a_near_duplicate_of_another_pair_is_refused() -> None:
+    other = pair(STEM + FIRST, "She came by. It was fine, so I", "d0001")
+    change = mended(world({}, wrote(endings=[FIRST])), ailing(ONE, Rung.STRENGTHEN), others=[other])
+    assert "nearly the same" in (judged(change)[STEM + FIRST] or "")
+
+
+def crowd(ending: str, count: int = 2) -> list[Pair]:
+    stems = ("A clown sang at noon. ", "My aunt lost both her shoes. ", "Rain fell on the harbour all week. ")
+    return [pair(stem + ending, f"{stem}All went well, so I", f"d{i}") for i, stem in enumerate(stems[:count], 1)]
+
+
+def test_an_ending_that_too_many_share_is_refused() -> None:
+    change = mended(
+        world({}, wrote(endings=[FIRST])), ailing(ONE, Rung.STRENGTHEN), others=crowd(FIRST), rules=Rules(), goal=10
+    )
+    assert "already end in" in (judged(change)[STEM + FIRST] or "")
+
+
+def test_a_cut_may_end_as_many_others_do() -> None:
+    others = crowd("I shook my head and told him", count=3)
+    change = mended(world(dict.fromkeys(CUTS, Facts())), others=others, goal=10)
+    assert change.after.positive.text == LONGEST
+
+
+def test_the_same_candidate_is_tried_once() -> None:
+    answering = world({STEM + FIRST: Facts()}, wrote(endings=[FIRST, FIRST]))
+    mended(answering, ailing(ONE, Rung.STRENGTHEN))
+    assert answering.completed == [(STEM + FIRST, 0)]
+
+
+# Borrowed hinges.
+
+
+def test_a_hinge_borrowed_from_a_sibling_is_tried_beside_the_cuts_but_a_passing_cut_is_preferred() -> None:
+    two = pair("He wanted my keys. It was theft. I told him no, because", ONE.negative.text)
+    ailment = ailing(two, Rung.CUT, span="told him no", examples=("She lied, so I",))
+    before, borrowed = "He wanted my keys. It was theft. I", "He wanted my keys. It was theft, so I"
+    cuts = [before, f"{before} told", f"{before} told him"]
+    taken = mended(world({**dict.fromkeys(cuts, STILL), borrowed: Facts()}), ailment)
+    assert taken.after.positive.text == borrowed
+    assert taken.rungs == ((POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER))
+    preferred = mended(world({**dict.fromkeys(cuts, STILL), before: Facts(), borrowed: Facts()}), ailment)
+    assert preferred.after.positive.text == before
