@@ -3,9 +3,9 @@
 import json
 import re
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -81,12 +81,13 @@ def _ask(settings: Settings, trait: str, description: str) -> Description:
         json_schema=json.dumps(Description.model_json_schema(), sort_keys=True),
         max_tokens=2000,
     )
-    llm = open_llm(settings, [Role.AUTHOR])
-    llm.probe()
-    with TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
-        reply = llm.ask_all([request], ledger)[0]
-    llm.close()
-    return read_description(reply)
+    with (
+        closing(open_llm(settings, [Role.AUTHOR])) as llm,
+        TemporaryDirectory() as folder,
+        Ledger(Path(folder) / "ledger.sqlite") as ledger,
+    ):
+        llm.probe()
+        return read_description(llm.ask_all([request], ledger)[0])
 
 
 def read_description(reply: Reply) -> Description:
@@ -104,20 +105,20 @@ def read_description(reply: Reply) -> Description:
 
 
 def with_trait(written: str, trait: str, found: Description) -> str:
-    """refine.toml with the trait in its list and its section at the end; all else stays, to the byte."""
+    """refine.toml with the trait in its list and its section at the end; all else stays, to the byte.
+
+    Raises Refusal when the list cannot be extended so.
+    """
     before = tomllib.loads(written)
-    text = written if trait in before.get("traits", []) else _listed(written, trait)
-    text = text.rstrip("\n") + "\n" + found.table(trait)
-    after: dict[str, Any] = tomllib.loads(text)
-    section = after.get("trait", {}).pop(trait, None)
-    if not after.get("trait"):
-        after.pop("trait", None)
-    expected = {**before, "traits": [*before.get("traits", [])]}
-    if trait not in expected["traits"]:
-        expected["traits"].append(trait)
-    if section is None or after != expected:
+    listed = before.get("traits", [])
+    text = written if trait in listed else _listed(written, trait)
+    try:
+        after = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # what looked like the list's end stood inside a text or a comment
+        after = {}
+    if after != {**before, "traits": [*dict.fromkeys([*listed, trait])]}:
         raise Refusal(f"The list `traits` in {FILE} could not be extended: add {_quoted(trait)} to it, then try again.")
-    return text
+    return text.rstrip("\n") + "\n" + found.table(trait)
 
 
 _LIST = re.compile(r"^traits\s*=\s*\[([^\]]*)\]", re.MULTILINE)

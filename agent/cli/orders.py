@@ -1,6 +1,7 @@
 """What a command was asked to do, read and checked, and the night's three ways of doing it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,25 +53,26 @@ def dry_run(order: Order) -> int:
 
 def refine(order: Order, new: bool) -> int:
     """The evening itself."""
-    with Screen() as screen, Stops() as stops:
-        workshop, work = _prepare(order, screen)
+    with Screen() as screen, Stops() as stops, prepared(order, screen) as (workshop, work):
         return Evening(workshop, screen, stops, new).run(work)
 
 
 def diagnose(order: Order) -> int:
     """Judge everything, repair nothing."""
-    with Screen() as screen, Stops() as stops:
-        workshop, work = _prepare(order, screen)
+    with Screen() as screen, Stops() as stops, prepared(order, screen) as (workshop, work):
         return Evening(workshop, screen, stops).diagnose(work)
 
 
-def _prepare(order: Order, screen: Screen) -> tuple[Workshop, list[Job]]:
+@contextmanager
+def prepared(order: Order, screen: Screen) -> Iterator[tuple[Workshop, list[Job]]]:
+    """The traits of an order, and the models to work on them: loaded, proven and told."""
     settings = order.settings()
     work = order.jobs(settings)
     for job in work:
         for line in _issues(job):
             screen.say(f"{job.trait.id}: {line}")
-    return preflight.check(settings, work, screen.say), work
+    with preflight.checked(settings, work, screen.say) as workshop:
+        yield workshop, work
 
 
 def _models(settings: Settings) -> list[str]:

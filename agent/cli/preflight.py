@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.cli.compose import Job, Workshop, open_llm, open_subject, settings_of
@@ -20,7 +21,8 @@ _TIMED = 8  # texts in the timed batch
 _PLAIN_TEXT = "I opened the door and looked outside, and"
 
 
-def check(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None]) -> Workshop:
+@contextmanager
+def checked(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None]) -> Iterator[Workshop]:
     """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before."""
     problems = list(free_problems(settings, jobs))
     if problems:
@@ -28,9 +30,9 @@ def check(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None]) -
     prompts = PromptBook.load()
     subject = open_subject(settings)
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
-    llm = open_llm(settings)
-    _probe(llm, settings, say)
-    return Workshop(settings, prompts, llm, subject)
+    with closing(open_llm(settings)) as llm:
+        _probe(llm, settings, say)
+        yield Workshop(settings, prompts, llm, subject)
 
 
 def free_problems(settings: Settings, jobs: Sequence[Job]) -> Iterator[str]:

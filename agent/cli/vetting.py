@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from agent.cli import preflight
 from agent.cli.compose import Job, Workshop
 from agent.cli.exits import worst
-from agent.cli.orders import Order
+from agent.cli.orders import Order, prepared
 from agent.cli.results import write_completions
 from agent.cli.screen import Screen
 from agent.cli.trouble import EndpointDown, Refusal
@@ -44,10 +43,7 @@ def stages_of(listed: str, vet_scenarios: bool) -> frozenset[int]:
 
 def vet_by_hand(order: Order, stages: frozenset[int]) -> int:
     """Run the stages on every trait; 2 when something could not be judged."""
-    settings = order.settings()
-    work = order.jobs(settings)
-    with Screen() as screen:
-        workshop = preflight.check(settings, work, screen.say)
+    with Screen() as screen, prepared(order, screen) as (workshop, work):
         for job in work:
             screen.expect(job.trait.id, len(job.dataset.pairs))
         try:

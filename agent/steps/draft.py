@@ -16,9 +16,9 @@ SHOWN = 24
 
 _DECISION_KINDS = (
     ("so", "This crossed a line, so I"),
-    ("quote", 'I had made up my mind. I looked at him and said, "'),
+    ("quote", 'It went against all I had been taught, so I told him, "'),
     ("and", "It was against everything I believe in, and I"),
-    ("colon", "I did not have to think about it. My answer was short:"),
+    ("colon", "I could never do a thing like that, and my answer was one line:"),
 )
 _SUSTAINED_KINDS = (
     ("narration", "The street lay empty under the rain, and the last of the light"),

@@ -64,8 +64,12 @@ def needed_questions(mode: Mode, negative_test: NegativeTest, polarity: Polarity
 
 
 def _wrong_way(x: Evidence) -> Verdict:
+    """A failing completion: off script, an explanation that says nothing without its prefix, or the other way."""
     if x.choice == NEITHER:
         return Verdict.OFF_SCRIPT
+    c0 = x.tallies[Question.C0].score if Question.C0 in x.tallies else None
+    if x.mode is not Mode.SUSTAINED and x.choice == EXPLAIN and c0 is not None and c0 >= x.committed:
+        return Verdict.EXPLAIN
     return Verdict.TOPIC if x.twin_failed or x.topic_failed else Verdict.WRONG
 
 

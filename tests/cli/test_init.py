@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
@@ -116,6 +116,7 @@ def test_a_list_that_cannot_be_extended_safely_is_left_to_the_user(written: str)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example('\x7f\x00\x1b\u2028"\\')
 def test_whatever_the_author_writes_is_one_toml_string(opposite: str) -> None:
     found = FOUND.model_copy(update={"opposite": opposite})
     text = with_trait('version = 1\ntraits = ["a/b"]\n', "new/one", found)

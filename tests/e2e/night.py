@@ -1,4 +1,4 @@
-"""Runs the demo as a user does, and measures what came of it against the toy world's truth (never against its judge)."""
+"""Runs the demo as a user does, and measures it against the toy world's truth, never against its judge."""
 
 import os
 import shutil
@@ -47,7 +47,9 @@ def copy_demo(repository: Path, to: Path, seed: int = 0, noise: float = 0.02) ->
     shutil.copytree(repository / "experiments" / "demo", to, ignore=shutil.ignore_patterns("extraction"))
     settings = (to / "refine.toml").read_text(encoding="utf-8")
     settings = settings.replace("\nseed = 0\n", f"\nseed = {seed}\n")
-    settings = settings.replace("flips = 0.02\nsystematic = 0.02", f"flips = {noise}\nsystematic = {noise}\nseed = {seed}")
+    settings = settings.replace(
+        "flips = 0.02\nsystematic = 0.02", f"flips = {noise}\nsystematic = {noise}\nseed = {seed}"
+    )
     (to / "refine.toml").write_text(settings, encoding="utf-8")
     return to
 
@@ -58,7 +60,7 @@ def run(folder: Path, *options: str, crash: str | None = None) -> Night:
     if crash:
         environment["CLIFFHANGER_CRASH"] = crash
     command = [str(Path(sys.executable).with_name("cliffhanger")), "run", "--experiment", str(folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own program
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our program
     return Night(folder, done.returncode, done.stdout + done.stderr)
 
 

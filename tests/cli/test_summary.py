@@ -1,0 +1,62 @@
+"""The page of the morning: one screen, and no word of a model's is Markdown in it."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.cli import app
+from agent.cli.summary import code, left
+from agent.record.layout import Hashes
+from agent.review.proposal import Proposal, propose
+from agent.schema import Ending, Park, Recheck, Stop
+from tests.cli.scripted import ReadingSubject, experiment
+from tests.loop.histories import adopted, dropped, history, pairs, round_
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "` plain `"),
+        ("a `tick`", "`` a `tick` ``"),
+        ("``` fence", "```` ``` fence ````"),
+        ("[x](javascript:1) <script>", "` [x](javascript:1) <script> `"),
+        ("line\nbreak \x1b[31m", "` line␊break ␛[31m `"),
+        ("", "`  `"),
+    ],
+)
+def test_a_text_cannot_leave_its_code_span(text: str, shown: str) -> None:
+    assert code(text) == shown
+
+
+def test_what_left_is_counted_by_reason() -> None:
+    first, second, third = pairs(3)
+    rounds = history(
+        adopted([first, second, third]),
+        dropped(first),
+        round_(
+            Recheck(pairs=()),
+            parked=[Park(pair=second.id, why="undecided"), Park(pair=third.id, why="undecided")],
+        ),
+    )
+    empty = Proposal(
+        trait="a/b",
+        dataset=Hashes(positive=None, negative=None, definition=None),
+        campaign=1,
+        rounds=3,
+        stop=Stop(ending=Ending.READY, why=""),
+        changes=(),
+    )
+    told = left(propose(empty, (first, second, third), rounds))
+    assert told == "1 dropped (1 x ), 2 parked (2 x undecided)"
+
+
+def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = experiment(tmp_path)
+    CliRunner().invoke(app, ["run", "-e", str(folder)])
+    text = (folder / "extraction/toy/refusal/refinement/summary.md").read_text()
+    assert text.startswith("# toy/refusal: ready\n")
+    assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
+    assert "so I refused and told him that it was ` → `" in text
+    assert "by cut" in text
