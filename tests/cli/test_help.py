@@ -1,6 +1,7 @@
 """The help is a map, and it comes at once."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -25,14 +26,22 @@ def test_help_comes_in_half_a_second_and_without_the_heavy_libraries() -> None:
         "except SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
-    seconds = []
+    walls, cpus = [], []
     for _ in range(3):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), child_seconds()
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
-        seconds.append(time.perf_counter() - began)
+        walls.append(time.perf_counter() - began)
+        cpus.append(child_seconds() - before)
         assert done.stderr.strip() == "[]"
-    # The machine may be busy with other tests: the best of three is what the program itself takes.
-    assert min(seconds) < 0.5 or os.getloadavg()[0] > (os.cpu_count() or 1)
+    assert min(cpus) < 0.5
+    # Beside other work the clock on the wall tells of that work, not of the program.
+    assert min(walls) < 0.5 or os.getloadavg()[0] > 0.5
+
+
+def child_seconds() -> float:
+    """Processor time of all children that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("command", COMMANDS)

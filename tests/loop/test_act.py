@@ -49,6 +49,7 @@ from tests.loop.histories import (
     history,
     mended_in_vain,
     mixed,
+    pair,
     plan,
     rechecked,
     repaired,
@@ -199,12 +200,12 @@ def test_the_author_is_told_of_earlier_texts_and_candidates_with_their_verdicts(
 
 
 def test_the_author_is_shown_two_confirmed_endings_of_the_same_kind_first(tmp_path: Path) -> None:
-    quoting = [p.model_copy(update={"kind": "quote"}) for p in (ONE, FOUR[3])]
-    of = [quoting[0], TWO, FOUR[2], quoting[1]]
-    rounds = [adopted(of), confirmed(of[1:]), rechecked([ONE], FAIL)]
+    kinds = ["quote", "so", "so", "quote"]
+    of = [pair(p.id, version=i).model_copy(update={"kind": kinds[i]}) for i, p in enumerate(FOUR)]
+    rounds = [adopted(of), confirmed(of[1:]), rechecked(of[:1], FAIL)]
     answering = world([], wrote(endings=[]))
     mend(answering, *rounds, tmp_path=tmp_path, move=Repair(pairs=("d0000",)))
-    assert blocks(answering.asked[0], "example") == [FOUR[3].positive.ending, TWO.positive.ending]
+    assert blocks(answering.asked[0], "example") == [of[3].positive.ending, of[1].positive.ending]
 
 
 def wrong_twice(of: Pair) -> list[Round]:

@@ -152,6 +152,11 @@ def test_the_cap_on_drafts_limits_a_batch_and_then_stops() -> None:
     assert "--max-pairs" in ended.why
 
 
+def test_adopted_pairs_do_not_count_against_the_cap_on_drafts() -> None:
+    by = plan(dataset_size=4, target=8, max_pairs=4)
+    assert move(adopted(FOUR), confirmed(FOUR), by=by) == Draft(goal=8, count=4)
+
+
 def test_with_no_drafts_allowed_a_dataset_is_still_adopted_whole() -> None:
     by = plan(dataset_size=4, target=8, max_pairs=0)
     assert move(by=by) == Draft(goal=4, count=4, adopt=4)
