@@ -285,8 +285,6 @@ def _impossible(settings: Settings) -> Iterator[str]:
         ("rules.first_k", "rules.max_new_tokens"),
         ("rules.commitment_limit", "rules.committed"),
         ("rules.primed_limit", "rules.committed"),
-        ("caps.pilot", "caps.max_pairs"),
-        ("caps.pilot", "caps.target"),
     ):
         a, b = (getattr(caps if key.startswith("caps") else rules, key.partition(".")[2]) for key in (low, high))
         if a > b:

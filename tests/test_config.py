@@ -151,8 +151,6 @@ WRONG = {
         "[rules]\nlock_in_needed = 5",
         "`rules.lock_in_needed` is 5 and `rules.lock_in_samples`",
     ),
-    "a pilot above the cap": ("[caps]\npilot = 48\nmax_pairs = 40", "`caps.pilot` is 48 and `caps.max_pairs` is 40"),
-    "a pilot above the target": ("[caps]\ntarget = 8", "`caps.pilot` is 16 and `caps.target` is 8"),
     "a window beyond the text": ("[rules]\nfirst_k = 9\nmax_new_tokens = 8", "`rules.first_k` is 9"),
     "open and closed at once": ("[rules]\ncommitment_limit = 80", "`rules.commitment_limit` is 80.0"),
     "a mode unheard of": ('[trait."chirp/refusal"]\nmode = "decide"', '`trait."chirp/refusal".mode` should be'),

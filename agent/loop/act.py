@@ -65,13 +65,14 @@ def _order(count: int, adopted: tuple[Change, ...], now: Standing, history: Hist
 
 
 def _mend(move: Repair, now: Standing, history: History, tools: Tools) -> tuple[Change, ...]:
-    may_extend = _extended(now) < tools.bench.rules.max_extended_share * tools.plan.goal
-    ailments = [
-        _ailment(now.items[key], finding, now, history, may_extend)
-        for key in move.pairs
-        for polarity in Polarity
-        if (finding := now.items[key].finding(polarity)) is not None and finding.outcome is Outcome.FAIL
-    ]
+    ailments: list[Ailment] = []
+    share = 0.0 if tools.bench.sustained else tools.bench.rules.max_extended_share
+    room = share * tools.plan.goal - _extended(now)
+    for key in move.pairs:
+        for finding in (found for p in Polarity if (found := now.items[key].finding(p)) is not None):
+            if finding.outcome is Outcome.FAIL:
+                extending = sum(a.rung is Rung.EXTENDED for a in ailments)
+                ailments.append(_ailment(now.items[key], finding, now, history, extending < room))
     retopiced = {a.pair.id for a in ailments if a.rung is Rung.RETOPIC}
     once = {a.pair.id: a for a in ailments if a.rung is Rung.RETOPIC}  # one new topic serves both members
     ailments = [a for a in ailments if a.pair.id not in retopiced or a is once[a.pair.id]]
@@ -121,7 +122,7 @@ def struck_topics(history: History) -> tuple[str, ...]:
     pairs: dict[str, Pair] = {}
     for done in history:
         for change in done.changes:
-            if change.before is not None and change.why.startswith(REFUSAL):
+            if change.before is not None and any(why.startswith(REFUSAL) for why in change.why.split("; ")):
                 found[change.before.positive.text] = None
             if change.after is not None:
                 pairs[change.pair] = change.after

@@ -116,7 +116,7 @@ def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     pilot = min(plan.caps.pilot, plan.goal)
     goal = pilot if size < pilot else plan.goal
     count = min(goal - size, plan.caps.batch if size >= pilot else pilot)
-    adopt = min(count, plan.dataset_size - now.adopted)
+    adopt = max(0, min(count, plan.dataset_size - now.adopted))
     count = min(count, adopt + max(0, plan.caps.max_pairs - now.drafted))
     if count == 0:
         reached = f"the cap of {plan.caps.max_pairs} drafts is reached (--max-pairs)"

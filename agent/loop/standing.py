@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from agent.schema import (
-    Audit,
     Change,
     Depth,
     Draft,
@@ -26,13 +25,15 @@ from agent.schema import (
 class Status(IntEnum):
     """How far a pair has come, in the order that counts as improvement."""
 
-    FAILING = 0
-    UNJUDGED = 1
+    UNJUDGED = 0
+    FAILING = 1
     PASSED = 2
     CONFIRMED = 3
     AUDITED = 4
 
 
+AUTHOR_NOTE = "author: "
+_ENDPOINT_ERRORS = ("transient", "rate", "timeout", "quota", "auth")
 _REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.AUDIT: Status.AUDITED}
 
 
@@ -45,7 +46,7 @@ class Item:
     repairs: int = 0
     rechecks: int = 0
     failed_audits: int = 0
-    tried: tuple[tuple[Polarity, Rung, str], ...] = ()  # (side, rung, stem it was tried on)
+    tried: tuple[tuple[Polarity, Rung, str], ...] = ()  # (side, rung, situation it was tried in)
     past: tuple[tuple[str, Verdict | None], ...] = ()  # (text, verdict) of every examined version
 
     def finding(self, polarity: Polarity) -> Finding | None:
@@ -64,9 +65,9 @@ class Item:
         return min(_REACHED[f.depth] for f in found)
 
     def rungs(self, polarity: Polarity) -> tuple[Rung, ...]:
-        """Rungs tried on this side while it had its present stem."""
-        stem = self.pair.side(polarity).stem
-        return tuple(rung for side, rung, on in self.tried if side is polarity and on == stem)
+        """Rungs tried on this side in its present situation."""
+        situation = self.pair.side(polarity).situation
+        return tuple(rung for side, rung, on in self.tried if side is polarity and on == situation)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,11 @@ def after(now: Standing, done: Round) -> Standing:
     removed += [items.pop(key) for key in list(items) if key in parked_ids]
     authored = sum(c.what == "draft" for c in done.changes)
     adopted = sum(c.what == "adopt" for c in done.changes)
-    is_draft = isinstance(done.move, Draft)
+    barren = isinstance(done.move, Draft) and not authored + adopted
+    if barren and any(endpoint_failed(note.removeprefix(AUTHOR_NOTE)) for note in done.notes):
+        barren_drafts = now.barren_drafts
+    else:
+        barren_drafts = now.barren_drafts + 1 if barren else 0 if isinstance(done.move, Draft) else now.barren_drafts
     return replace(
         now,
         items=items,
@@ -123,10 +128,15 @@ def after(now: Standing, done: Round) -> Standing:
         adopted=now.adopted + adopted,
         drafted=now.drafted + authored,
         repair_rounds=now.repair_rounds + isinstance(done.move, Repair),
-        barren_drafts=(now.barren_drafts + 1 if authored + adopted == 0 else 0) if is_draft else now.barren_drafts,
+        barren_drafts=barren_drafts,
         idle=0 if _improved(now.items, items) else now.idle + 1,
         goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
     )
+
+
+def endpoint_failed(why: str) -> bool:
+    """Whether a reason is an endpoint's trouble, which says nothing about a text or its author."""
+    return why.startswith(_ENDPOINT_ERRORS)
 
 
 def _apply_changes(items: dict[str, Item], changes: Iterable[Change]) -> list[Item]:
@@ -142,8 +152,12 @@ def _apply_changes(items: dict[str, Item], changes: Iterable[Change]) -> list[It
 
 
 def _repaired(item: Item, change: Change, pair: Pair) -> Item:
-    tried = tuple((side, rung, item.pair.side(side).stem) for side, rung in change.rungs)
-    return replace(item, pair=pair, repairs=item.repairs + 1, tried=item.tried + tried)
+    """The item after a repair. One that an endpoint's error kept from being tried does not count."""
+    if not change.candidates and pair == item.pair and endpoint_failed(change.why):
+        return item
+    tried = tuple((side, rung, item.pair.side(side).situation) for side, rung in change.rungs)
+    rechecks = item.rechecks if pair.key == item.pair.key else 0
+    return replace(item, pair=pair, repairs=item.repairs + 1, tried=item.tried + tried, rechecks=rechecks)
 
 
 def _apply_findings(items: dict[str, Item], done: Round) -> None:
@@ -153,12 +167,14 @@ def _apply_findings(items: dict[str, Item], done: Round) -> None:
         items[finding.pair] = replace(
             item, findings=(*item.findings, finding), past=(*item.past, (text, finding.verdict))
         )
+    audited = {f.pair for f in done.findings if f.depth is Depth.AUDIT}
     for key in {f.pair for f in done.findings}:
         item = items[key]
+        again = item.rechecks + isinstance(done.move, Recheck)
         items[key] = replace(
             item,
-            rechecks=item.rechecks + isinstance(done.move, Recheck),
-            failed_audits=item.failed_audits + (isinstance(done.move, Audit) and item.status is Status.FAILING),
+            rechecks=again if item.status is Status.UNJUDGED else 0,
+            failed_audits=item.failed_audits + (item.status is Status.FAILING and key in audited),
         )
 
 

@@ -148,9 +148,11 @@ class Finding(Noun):
 
     @property
     def outcome(self) -> Outcome:
-        """Pass only when every check passed; unjudged when one is open and none failed."""
-        checks = (self.scenario, self.response, self.first_token)
-        if Outcome.FAIL in checks:
+        """Pass only when every check passed; unjudged while the verdict is open, since no rung can be chosen then."""
+        checks = (self.scenario, self.response)
+        if self.first_token is Outcome.UNJUDGED:
+            return Outcome.UNJUDGED
+        if Outcome.FAIL in checks or self.first_token is Outcome.FAIL:
             return Outcome.FAIL
         return Outcome.UNJUDGED if Outcome.UNJUDGED in checks else Outcome.PASS
 

@@ -84,6 +84,12 @@ class Scenario(Noun):
         return self.stem + self.ending
 
     @property
+    def situation(self) -> str:
+        """The first sentence, which edits of the ending leave alone; empty where the text has only one."""
+        first = _SENTENCE_END.search(self.text)
+        return self.text[: first.end()] if first else ""
+
+    @property
     def key(self) -> str:
         """Identity of what is judged: polarity, system prompt and text."""
         return digest(self.polarity, self.system_prompt or "", self.text)

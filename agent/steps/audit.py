@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from agent.schema import Depth, Finding, Noun, Outcome, Question, Tally
+from agent.steps.questions import AUDIT, WORDINGS
 
 _Z95 = 1.959963984540054
+UNCONDITIONAL = (*WORDINGS[:2], AUDIT)
 
 
 class Rate(Noun):
@@ -35,24 +37,29 @@ def wilson(k: int, n: int) -> Rate:
 
 
 def audit_rate(findings: Iterable[Finding]) -> Rate:
-    """How many of the scenarios' first audits were passed."""
+    """How many of the scenarios passed their first audit that came to a judgement."""
     first: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
-        if finding.depth is Depth.AUDIT:
+        if finding.depth is Depth.AUDIT and finding.outcome is not Outcome.UNJUDGED:
             first.setdefault((finding.pair, finding.polarity, finding.key), finding)
     return wilson(sum(f.outcome is Outcome.PASS for f in first.values()), len(first))
 
 
 def flap_rates(findings: Sequence[Finding]) -> dict[Question, Rate]:
-    """Per question: how often a further vote on the same text and completion contradicts the first wording's vote."""
+    """Per question: how often another wording contradicts the first one on the same text and completion.
+
+    Only votes that were asked for whatever the first one said are counted (confirmation and audit): an appeal is heard
+    where the first vote was adverse, so it would count the judge's errors at their worst.
+    """
     latest: dict[tuple[str, Question], Tally] = {}
     for finding in findings:
-        for tally in finding.tallies:
+        for tally in finding.tallies if finding.depth is not Depth.FIRST else ():
             latest[finding.key, tally.question] = tally
     rates = {}
     for question in Question:
         tallies = [t for (_, q), t in sorted(latest.items()) if q is question]
-        read = [[v.favourable for v in t.votes if v.favourable is not None] for t in tallies]
+        asked_anyway = [[v for v in t.votes if v.wording in UNCONDITIONAL and v.sample == 0] for t in tallies]
+        read = [[v.favourable for v in votes if v.favourable is not None] for votes in asked_anyway]
         further = [vote != votes[0] for votes in read for vote in votes[1:]]
         if further:
             rates[question] = wilson(sum(further), len(further))

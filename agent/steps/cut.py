@@ -9,15 +9,16 @@ from agent.steps.screen import is_unfinished
 MOST = 4
 
 _WORD = re.compile(r"\S+")
-_OPENERS = re.compile(r"""["“]$""")
+_OPENED = re.compile(r"""(?<!\S)["“]""")
 
 
 def cut_points(scenario: Scenario, span: str | None) -> list[str]:
-    """Up to four shortened texts that stop mid-clause or in an opened quotation, the smallest deletion first."""
+    """Up to four texts cut mid-clause or in an opened quotation: before the span, inside it, before its clause."""
     text = scenario.text
     start, end = _committed(text, span)
     points = [
         start,
+        *(m.end() for m in _OPENED.finditer(text, _sentence_start(text, start), end)),
         *_word_starts(text, start, end)[:3],
         *reversed(_word_starts(text, _sentence_start(text, start), start)),
     ]
@@ -73,6 +74,8 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
 def _stays_open(candidate: str, removed: str) -> bool:
     if not candidate or not removed or not is_unfinished(candidate):
         return False
-    if _OPENERS.search(candidate):
+    if candidate.endswith('"'):
+        return candidate.count('"') % 2 == 1
+    if candidate.endswith("“"):
         return True
     return candidate[-1].isalnum() or candidate[-1] in ":'’"  # noqa: RUF001 - a typographic apostrophe is meant

@@ -22,7 +22,7 @@ from agent.steps.bench import Bench
 from agent.steps.first_token import Evidence, verdict
 from agent.steps.questions import Asked
 from agent.steps.quotation import find_quotation
-from agent.steps.vet import Case, Tallies, greedy, sampling, vet
+from agent.steps.vet import Case, Tallies, greedy, look_again, sampling, vet
 from agent.steps.voting import Ballot, poll
 
 _OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
@@ -45,7 +45,10 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
     completions = greedy(bench, [case.scenario for case in cases])
     tallies = vet(bench, cases, completions, depth)
-    verdicts = [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1]) for i in range(len(cases))]
+    verdicts = _verdicts(bench, cases, tallies)
+    if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
+        tallies = look_again(bench, cases, completions, tallies, unsure)
+        verdicts = _verdicts(bench, cases, tallies)
     spans = committed_spans(bench, cases, completions, verdicts)
     held = _lock_in(bench, cases, verdicts) if depth is not Depth.FIRST else [None] * len(cases)
     return [
@@ -54,6 +57,10 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
         )
         for i, case in enumerate(cases)
     ]
+
+
+def _verdicts(bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies]) -> list[Verdict | None]:
+    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1]) for i in range(len(cases))]
 
 
 def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies) -> Verdict | None:
@@ -121,7 +128,7 @@ def _span_request(bench: Bench, case: Case, completion: Completion, sample: int)
 
 def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> list[tuple[int, int] | None]:
     """(passed, judged) over the stored samples of everything that has passed so far."""
-    passing = [i for i, v in enumerate(verdicts) if v in (Verdict.EXPRESS, Verdict.LATE)]
+    passing = [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)]
     wanted = bench.rules.lock_in_samples
     drawn = bench.complete([cases[i].scenario for i in passing], sampling(bench, wanted))
     ballots = [
@@ -137,9 +144,16 @@ def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | N
     return held
 
 
+def _may_pass(case: Case, found: Verdict | None) -> bool:
+    """EXPRESS passes, LATE may, and so may EXPLAIN where the text is a flagged extended lock-in."""
+    return found in (Verdict.EXPRESS, Verdict.LATE) or (
+        found is Verdict.EXPLAIN and Flag.EXTENDED in case.scenario.flags
+    )
+
+
 def _final_verdict(bench: Bench, seen: Seen) -> Verdict | None:
     """The table's verdict, unless the lock-in did not hold or the forecast cannot be decided."""
-    if seen.verdict not in (Verdict.EXPRESS, Verdict.LATE):
+    if not _may_pass(seen.case, seen.verdict):
         return seen.verdict
     if seen.lock_in is not None and seen.lock_in[0] < bench.rules.lock_in_needed:
         passed, judged = seen.lock_in

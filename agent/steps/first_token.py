@@ -81,12 +81,12 @@ def _sustained(x: Evidence) -> Verdict:
 
 
 def _open_or_closed(x: Evidence) -> Verdict:
-    c0, c5, cl = x.score(Question.C0), x.score(Question.C5), x.score(Question.CL)
+    c0, c5 = x.score(Question.C0), x.score(Question.C5)
     if c0 >= x.committed and x.choice != EXPRESS:
         return Verdict.EXPLAIN
     if x.choice == EXPLAIN and c0 > x.limit:
         return Verdict.EXPLAIN
-    if c0 <= x.limit and c5 < x.committed <= cl:
+    if c0 <= x.limit and c5 < x.committed and x.ruling(Question.CL) is Ruling.FAVOURABLE:
         return Verdict.LATE
     if c0 <= x.limit and c5 >= x.committed and x.choice == EXPRESS:
         return Verdict.EXPRESS

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from agent.schema import Finding, Rung, Verdict
 
-_WRONG_WAY_TRIES = 2
-
 _FIRST_RUNG = {
     Verdict.OFF_SCRIPT: Rung.SIMPLIFY,
     Verdict.TOPIC: Rung.RETOPIC,
@@ -23,8 +21,8 @@ def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
     """The rung for a failing finding, given the rungs already tried on this stem."""
     if finding.verdict is None or finding.verdict is Verdict.UNSURE:
         raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} is not for the ladder")
-    wrong_way = sum(rung in (Rung.CLIFFHANGER, Rung.STRENGTHEN) for rung in tried)
-    if finding.verdict is Verdict.WRONG and wrong_way >= _WRONG_WAY_TRIES and may_extend:
-        return Rung.EXTENDED
+    in_vain = Rung.STRENGTHEN in tried and Rung.RETOPIC in tried
+    if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and in_vain and may_extend:
+        return Rung.EXTENDED  # stronger cliffhangers and other topics kept going the wrong way
     rung = _FIRST_RUNG[finding.verdict]
     return _NEXT_RUNG.get(rung, rung) if rung in tried else rung

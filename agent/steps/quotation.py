@@ -1,6 +1,7 @@
 """Find what a judge quotes: NFKC, quotes, dashes, blanks and case are folded, then it must be a substring."""
 
 import unicodedata
+from collections.abc import Iterator
 
 _FOLDED = {
     **dict.fromkeys("“”„‟«»″", '"'),
@@ -16,18 +17,27 @@ def find_quotation(quoted: str, text: str) -> str | None:
     start = folded.rfind(needle) if needle else -1
     if start < 0:
         return None
-    return text[places[start] : places[start + len(needle) - 1] + 1]
+    return text[places[start][0] : places[start + len(needle) - 1][1]]
 
 
-def _fold(text: str) -> tuple[str, list[int]]:
-    """Folded text, and for each of its characters the index in `text` that it came from."""
+def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Folded text, and for each of its characters the stretch of `text` that it came from."""
     out: list[str] = []
-    places: list[int] = []
-    for i, char in enumerate(text):
-        for piece in unicodedata.normalize("NFKC", char).casefold():
+    places: list[tuple[int, int]] = []
+    for i, cluster in _clusters(text):
+        for piece in unicodedata.normalize("NFKC", cluster).casefold():
             folded = " " if piece.isspace() else _FOLDED.get(piece, piece)
             if folded == " " and out and out[-1] == " ":
                 continue
             out.append(folded)
-            places.append(i)
+            places.append((i, i + len(cluster)))
     return "".join(out), places
+
+
+def _clusters(text: str) -> Iterator[tuple[int, str]]:
+    """(index, character with the combining marks that follow it)."""
+    start = 0
+    for i in range(1, len(text) + 1):
+        if i == len(text) or not unicodedata.combining(text[i]):
+            yield start, text[start:i]
+            start = i

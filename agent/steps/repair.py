@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.schema import Candidate, Change, Pair, Polarity, Rung, Scenario
+from agent.steps.author import REFUSAL
 from agent.steps.bench import Bench
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.rewrite import Ailment, ask_author, edited
@@ -81,19 +82,34 @@ def _treat(
     """Screen all, try out what is fit in one batch, and take the best of each ailment."""
     screened = [_screen(bench, a, own, around) for a, own in zip(ailments, proposals, strict=True)]
     fit = [proposal for own, _ in screened for proposal in own]
-    sides = [(side, p.rung) for p in fit for side in (p.pair.sides if p.pair else (p.scenario,))]
+    sides = [(side, p.rung) for p in fit for side in _sides(p)]
     results = iter(try_out(bench, sides))
-    treatments = []
+    treatments: list[Treatment] = []
     for ailment, (own, refused) in zip(ailments, screened, strict=True):
-        tried = [(p, [next(results) for _ in (p.pair.sides if p.pair else (p.scenario,))]) for p in own]
-        passing = [
-            (min(rank(t, ailment) for t in both), i) for i, (_, both) in enumerate(tried) if all(t.passes for t in both)
-        ]
+        tried = [(p, [next(results) for _ in _sides(p)]) for p in own]
+        passing = [(min(rank(t, ailment) for t in both), i) for i, (_, both) in enumerate(tried) if _all_pass(both)]
         candidates = (*refused, *(t.noted() for _, both in tried for t in both))
-        taken = tried[min(passing)[1]][0] if passing else None
+        taken = next((tried[i][0] for _, i in sorted(passing) if _is_new(ailment, tried[i][0], treatments)), None)
         rungs = tuple(dict.fromkeys((ailment.rung, *(p.rung for p in own))))
         treatments.append(Treatment(ailment, rungs, candidates, taken, "" if taken else "no candidate passed"))
     return treatments
+
+
+def _all_pass(tried: Sequence[Tried]) -> bool:
+    return all(one.passes for one in tried)
+
+
+def _is_new(ailment: Ailment, proposal: Proposal, treatments: Sequence[Treatment]) -> bool:
+    """Whether no other pair took nearly the same text for the same side in this batch."""
+    others = [t.taken for t in treatments if t.taken is not None and t.ailment.pair.id != ailment.pair.id]
+    taken = [side for other in others for side in _sides(other)]
+    return all(
+        unfit(side.text, [t.text for t in taken if t.polarity is side.polarity]) is None for side in _sides(proposal)
+    )
+
+
+def _sides(proposal: Proposal) -> tuple[Scenario, ...]:
+    return proposal.pair.sides if proposal.pair else (proposal.scenario,)
 
 
 def _screen(
@@ -112,7 +128,7 @@ def _screen(
 
 def _unfit(ailment: Ailment, proposal: Proposal, around: Surroundings, diversity: Diversity) -> str | None:
     others = [p for p in around.pairs if p.id != ailment.pair.id]
-    for side in proposal.pair.sides if proposal.pair else (proposal.scenario,):
+    for side in _sides(proposal):
         if side.text in (ailment.pair.positive.text, ailment.pair.negative.text):
             return "changes nothing"
         why = unfit(side.text, texts_of(others, side.polarity))
@@ -136,7 +152,7 @@ def _change(treatments: Sequence[Treatment]) -> Change:
         after=after,
         rungs=tuple((t.ailment.finding.polarity, rung) for t in treatments for rung in t.rungs),
         candidates=tuple(c for t in treatments for c in t.candidates),
-        why="; ".join(dict.fromkeys(t.why for t in treatments if t.why)),
+        why="; ".join(sorted({t.why: None for t in treatments if t.why}, key=lambda why: not why.startswith(REFUSAL))),
     )
 
 

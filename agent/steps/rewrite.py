@@ -51,7 +51,7 @@ def ask_author(bench: Bench, ailments: Sequence[Ailment]) -> list[Written]:
     again = bench.ask([_request(bench, ailments[i], milder=True) for i in refused])
     for i, reply in zip(refused, again, strict=True):
         replies[i] = reply
-    return [_read(ailment, reply) for ailment, reply in zip(ailments, replies, strict=True)]
+    return [_read(ailment, reply, bench.rules.candidates) for ailment, reply in zip(ailments, replies, strict=True)]
 
 
 def _request(bench: Bench, ailment: Ailment, milder: bool) -> Request:
@@ -102,11 +102,13 @@ def _retopic_prompt(bench: Bench, ailment: Ailment, milder: bool) -> Prompt:
     )
 
 
-def _read(ailment: Ailment, reply: Reply) -> Written:
+def _read(ailment: Ailment, reply: Reply, most: int) -> Written:
+    """What the reply offers, at most as many candidates as were asked for."""
     if ailment.rung is Rung.RETOPIC:
         found, why = read(reply, WrittenPairs)
         return Written(
-            pairs=tuple(as_pair(ailment.pair.id, p, ailment.pair) for p in found.pairs) if found else (), refusal=why
+            pairs=tuple(as_pair(ailment.pair.id, p, ailment.pair) for p in found.pairs[:most]) if found else (),
+            refusal=why,
         )
     if ailment.rung is Rung.SIMPLIFY:
         sides, why = read(reply, WrittenSides)
@@ -115,11 +117,11 @@ def _read(ailment: Ailment, reply: Reply) -> Written:
         endings, why = read(reply, WrittenEndings)
         frozen, _ = frozen_part(ailment.scenario, ailment.finding.span)
         texts = [frozen + e.removeprefix(frozen).strip() for e in endings.endings] if endings else []
-    return Written(scenarios=tuple(edited(ailment.scenario, text, ailment.rung) for text in texts), refusal=why)
+    return Written(scenarios=tuple(edited(ailment.scenario, text, ailment.rung) for text in texts[:most]), refusal=why)
 
 
 def edited(scenario: Scenario, text: str, rung: Rung) -> Scenario:
-    """The scenario with another text; an extended lock-in says so for ever."""
+    """The scenario with another text; an extended lock-in says so as long as it stands."""
     stem, ending = split_ending(text)
     flags = (Flag.EXTENDED,) if rung is Rung.EXTENDED else ()
     return scenario.model_copy(update={"stem": stem, "ending": ending, "flags": flags})

@@ -25,8 +25,13 @@ def unfit(text: str, taken: Sequence[str]) -> str | None:
         return "holds a control character or line break"
     if not is_unfinished(text):
         return "ends on a finished sentence"
-    near = process.extractOne(text, taken, scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=SAME)
+    near = process.extractOne(text, taken, scorer=fuzz.ratio, processor=_plain, score_cutoff=SAME)
     return f"nearly the same as {near[0]!r}" if near else None
+
+
+def _plain(text: str) -> str:
+    """Letters and digits in lower case, single blanks: what counts when two texts are compared."""
+    return " ".join(utils.default_process(text).split())
 
 
 def is_unfinished(text: str) -> bool:

@@ -66,12 +66,12 @@ def _tried(bench: Bench, scenario: Scenario, rung: Rung, found: Tallies) -> Trie
         )
     )
     forecast, response, commitment = (found.get(q) for q in (Question.FORECAST, Question.RESPONSE, Question.C0))
-    likely = forecast is not None and forecast.ruling is Ruling.FAVOURABLE
+    vetted = all(tally is not None and tally.ruling is Ruling.FAVOURABLE for tally in (forecast, response))
     wanted = (Verdict.EXPRESS, Verdict.EXPLAIN) if rung is Rung.EXTENDED else (Verdict.EXPRESS,)
     return Tried(
         scenario=scenario,
         rung=rung,
-        passes=likely and said in wanted,
+        passes=vetted and said in wanted,
         verdict=said,
         c0=commitment.score if commitment and commitment.score is not None else 100.0,
         margin=abs(response.score - 50) if response and response.score is not None else 0.0,

@@ -60,6 +60,20 @@ def vet(
     return [{**a, **b} for a, b in zip(tallies, again, strict=True)]
 
 
+def look_again(
+    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], tallies: Sequence[Tallies], which: set[int]
+) -> list[Tallies]:
+    """The tallies once more, with a second vote for everything in the cases `which` that gates and rests on one."""
+    gating = (Question.RESPONSE, Question.OPENING) if bench.sustained else (Question.RESPONSE, *_FIRST_TOKEN)
+    wanted: list[Wanted] = [
+        [(t.question, Depth.CONFIRM, True) for t in found.values() if t.question in gating and len(t.votes) == 1]
+        if i in which
+        else []
+        for i, found in enumerate(tallies)
+    ]
+    return [{**a, **b} for a, b in zip(tallies, _poll_each(bench, cases, completions, wanted), strict=True)]
+
+
 def _first_token_ballots(bench: Bench, depth: Depth, vetted: Tallies, appeal: bool) -> Wanted:
     """Further votes only where the answer gates: what fails by its response already is not appealed."""
     gates = vetted[Question.RESPONSE].ruling is Ruling.FAVOURABLE and not bench.sustained

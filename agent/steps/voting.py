@@ -10,6 +10,7 @@ from agent.steps.questions import AUDIT, WORDINGS, Asked, read_vote, request
 
 _OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
 _NEEDED_LEAD = 2
+ABSTAINED = "unscored"
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,19 @@ def _wanted(bench: Bench, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vo
 
 
 def _ruling(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Ruling | None:
-    """What the votes so far decide; None while another vote is wanted."""
-    if any(v.favourable is None for v in cast):
+    """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
+    if any(v.favourable is None and not (v.error or "").startswith(ABSTAINED) for v in cast):
         return Ruling.OPEN
-    favourable = sum(v.favourable is True for v in cast)
-    lead = favourable - (len(cast) - favourable)
-    if favourable == len(cast) or lead >= _NEEDED_LEAD:
+    sides = [v.favourable for v in cast if v.favourable is not None]
+    favourable = sides.count(True)
+    lead = favourable - sides.count(False)
+    if favourable == len(sides) >= len(ballot.opening) or lead >= _NEEDED_LEAD:
         return Ruling.FAVOURABLE
-    if lead <= -_NEEDED_LEAD or not ballot.appeal:
+    if lead <= -_NEEDED_LEAD or (sides and not ballot.appeal):
         return Ruling.ADVERSE
-    return Ruling.TIE if len(cast) >= len(ballot.order(bench.rules.max_votes)) else None
+    if ballot.appeal and len(cast) < len(ballot.order(bench.rules.max_votes)):
+        return None
+    return Ruling.TIE if len(sides) == len(cast) else Ruling.OPEN
 
 
 def _tally(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Tally:

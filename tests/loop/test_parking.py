@@ -4,7 +4,7 @@ import pytest
 
 from agent.loop.policy import parking
 from agent.loop.standing import standing
-from agent.schema import Confirm, Draft, Park, Round, Verdict
+from agent.schema import Audit, Confirm, Draft, Park, Round, Verdict
 from tests.loop.histories import (
     AUDIT,
     CONFIRM,
@@ -27,6 +27,7 @@ from tests.loop.histories import (
     plan,
     rechecked,
     repaired,
+    round_,
 )
 from tests.loop.histories import NEGATIVE as NEG
 from tests.loop.histories import POSITIVE as POS
@@ -85,17 +86,18 @@ def test_a_parked_pair_stands_in_nobodys_way_and_its_place_is_filled() -> None:
     assert move(*rounds, last, confirmed(FOUR[1:]), by=by) == Draft(goal=4, count=1)
 
 
-# Still open: each of these says what is expected and why it does not hold yet.
-
-
-@pytest.mark.xfail(reason="rechecks are counted over a pair's whole life, not since its last judgement or edit")
 def test_rechecks_of_an_earlier_text_are_not_held_against_the_present_one() -> None:
     new = edited(FOUR[0], POS)
     judged = [*mixed(d0000=UNJUDGED), rechecked(FOUR[:1], UNJUDGED), rechecked(FOUR[:1], FAIL)]
     assert parks(*judged, repaired(FOUR[0], new, findings([new], UNJUDGED))) == {}
 
 
-@pytest.mark.xfail(reason="an audit that fails only when it is asked again is not counted as a failed audit")
 def test_an_audit_that_fails_at_its_recheck_counts_as_a_failed_audit() -> None:
     failing = [audited(FOUR[:1], UNJUDGED), rechecked(FOUR[:1], FAIL, AUDIT)]
     assert "audits" in parks(adopted(FOUR), *failing, audited(FOUR[:1], FAIL)).get("d0000", "")
+
+
+def test_one_failed_audit_is_counted_once_although_the_other_side_has_to_be_asked_again() -> None:
+    failed, unread = finding(FOUR[0], POS, FAIL, AUDIT), finding(FOUR[0], NEG, UNJUDGED, AUDIT)
+    audit = round_(Audit(pairs=("d0000",)), seen=[failed, unread])
+    assert parks(adopted(FOUR), confirmed(FOUR), audit, rechecked(FOUR[:1], FAIL, AUDIT)) == {}

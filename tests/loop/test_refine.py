@@ -162,7 +162,6 @@ def test_what_cannot_be_read_is_asked_twice_more_and_then_parked(ledger: Ledger)
     assert [len(r.parked) for r in rounds] == [0, 0, 1]
 
 
-@pytest.mark.xfail(reason="a failing response with an open verdict reaches the ladder, which raises")
 @pytest.mark.parametrize("open_answer", [{"j": 10.0, "v": None}, {"s": 10.0, "c5": None}])
 def test_what_fails_while_its_verdict_is_open_is_asked_again_and_never_ends_the_run(
     ledger: Ledger, open_answer: dict

@@ -6,10 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.schema import Finding, Question, Ruling, Tally, Vote
+from agent.schema import Depth, Finding, Question, Ruling, Tally, Vote
 from agent.steps.audit import audit_rate, flap_rates, wilson
-from tests.loop.histories import AUDIT, CONFIRM, FAIL, NEGATIVE, PASS, POSITIVE, UNJUDGED, edited, finding, pair, pairs
+from tests.loop.histories import (
+    AUDIT,
+    CONFIRM,
+    FAIL,
+    FIRST,
+    NEGATIVE,
+    PASS,
+    POSITIVE,
+    UNJUDGED,
+    edited,
+    finding,
+    pair,
+    pairs,
+)
 
+Q = Question
 Z = 1.959963984540054
 
 
@@ -88,46 +102,55 @@ def test_without_an_audit_the_rate_is_not_measured() -> None:
 # Flaps.
 
 
-def tally(question: Question, *favourable: bool | None) -> Tally:
-    votes = tuple(Vote(wording="a", sample=i, favourable=side) for i, side in enumerate(favourable))
-    return Tally(question=question, ruling=Ruling.FAVOURABLE, votes=votes)
+def tally(question: Question, **favourable: bool | None) -> Tally:
+    """A tally by wording; `c1` is the third wording asked again at temperature 1."""
+    votes = [Vote(wording=w.rstrip("1"), sample=int(w.endswith("1")), favourable=f) for w, f in favourable.items()]
+    return Tally(question=question, ruling=Ruling.FAVOURABLE, votes=tuple(votes))
 
 
-def looked(name: str, *tallies: Tally) -> Finding:
-    return finding(pair(name)).model_copy(update={"tallies": tallies})
+def looked(name: str, *tallies: Tally, depth: Depth = CONFIRM) -> Finding:
+    return finding(pair(name), depth=depth).model_copy(update={"tallies": tallies})
 
 
-def test_a_flap_is_a_further_vote_that_contradicts_the_first() -> None:
-    seen = [
-        looked("d0000", tally(Question.RESPONSE, True, False, True)),
-        looked("d0001", tally(Question.RESPONSE, False, False)),
-    ]
-    rate = flap_rates(seen)[Question.RESPONSE]
+def test_a_flap_is_another_wording_that_contradicts_the_first() -> None:
+    torn, firm = tally(Q.RESPONSE, a=True, b=False, audit=True), tally(Q.RESPONSE, a=False, b=False)
+    rate = flap_rates([looked("d0000", torn, depth=AUDIT), looked("d0001", firm)])[Q.RESPONSE]
     assert (rate.k, rate.n) == (1, 3)
 
 
 def test_flaps_are_counted_per_question() -> None:
-    rates = flap_rates([looked("d0000", tally(Question.C0, True, True), tally(Question.C5, True, False))])
-    assert {q: (r.k, r.n) for q, r in rates.items()} == {Question.C0: (0, 1), Question.C5: (1, 1)}
+    rates = flap_rates([looked("d0000", tally(Q.C0, a=True, b=True), tally(Q.C5, a=True, b=False))])
+    assert {q: (r.k, r.n) for q, r in rates.items()} == {Q.C0: (0, 1), Q.C5: (1, 1)}
 
 
 def test_a_question_asked_once_says_nothing_of_flaps() -> None:
-    assert flap_rates([looked("d0000", tally(Question.C0, True))]) == {}
+    assert flap_rates([looked("d0000", tally(Q.C0, a=True))]) == {}
+
+
+def test_appeals_are_not_counted_since_they_are_heard_only_where_a_vote_was_adverse() -> None:
+    rate = flap_rates([looked("d0000", tally(Q.C0, a=True, b=False, c=False, c1=False, b1=True))])[Q.C0]
+    assert (rate.k, rate.n) == (1, 1)
+    assert flap_rates([looked("d0000", tally(Q.C0, a=False, b=True, c=True, c1=True), depth=FIRST)]) == {}
 
 
 def test_unreadable_votes_are_no_flaps() -> None:
-    seen = [looked("d0000", tally(Question.C0, True, None)), looked("d0001", tally(Question.C0, None, False, True))]
-    rate = flap_rates(seen)[Question.C0]
+    seen = [looked("d0000", tally(Q.C0, a=True, b=None)), looked("d0001", tally(Q.C0, a=None, b=False, audit=True))]
+    rate = flap_rates(seen)[Q.C0]
     assert (rate.k, rate.n) == (1, 1)
 
 
 def test_a_text_looked_at_more_than_once_counts_by_its_latest_votes() -> None:
-    first, later = tally(Question.C0, True, False), tally(Question.C0, True, False, True)
-    rate = flap_rates([looked("d0000", first), looked("d0000", later)])[Question.C0]
+    first, later = tally(Q.C0, a=True, b=False), tally(Q.C0, a=True, b=False, audit=True)
+    rate = flap_rates([looked("d0000", first), looked("d0000", later, depth=AUDIT)])[Q.C0]
     assert (rate.k, rate.n) == (1, 2)
 
 
-@pytest.mark.xfail(reason="an unjudged first audit is counted as one that was not passed")
+def test_a_look_at_first_depth_does_not_wipe_out_what_a_confirmation_saw() -> None:
+    kept = looked("d0000", tally(Q.C0, a=True, b=False))
+    rate = flap_rates([kept, looked("d0000", tally(Q.C0, a=True), depth=FIRST)])[Q.C0]
+    assert (rate.k, rate.n) == (1, 1)
+
+
 def test_an_unjudged_audit_is_not_counted() -> None:
     one = pair()
     again = [finding(one, outcome=UNJUDGED, depth=AUDIT), finding(one, outcome=PASS, depth=AUDIT)]

@@ -118,6 +118,14 @@ def test_a_lasting_contradiction_between_verdict_and_prefix_is_unsure() -> None:
     assert positive.outcome is Outcome.UNJUDGED
 
 
+def test_nothing_is_left_unsure_on_a_single_favourable_vote() -> None:
+    """The completion goes the wrong way; only the first wording of one question says otherwise."""
+    mistaken: Mapping = {(Q.RESPONSE, A): 90.0}
+    positive, _, world = look(Facts(j=10.0, c5=10.0, cl=10.0, votes=mistaken))
+    assert positive.verdict is Verdict.WRONG
+    assert len(world.about(Q.RESPONSE, YES.text)) > 1
+
+
 def test_a_forecast_that_stays_tied_is_unsure() -> None:
     torn = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
     positive, _, _ = look(Facts(votes=torn))
@@ -190,7 +198,6 @@ def test_the_number_of_samples_is_a_rule() -> None:
     assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (1, 2))
 
 
-@pytest.mark.xfail(reason="no samples are drawn for an extended lock-in, so it is confirmed on one completion")
 def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:
     facts = Facts(**EXPLAINED, spans=("crossed a line",), samples=(10.0,) * 4)
     positive, _, _ = look(facts, CONFIRM, case=Case("d0000", EXTENDED))
@@ -296,7 +303,4 @@ def test_the_divergence_is_recorded_and_the_distributions_are_not() -> None:
     )
     assert positive.divergence == negative.divergence == divergence({1: 0.5, 2: 0.25}, {1: 0.25, 3: 0.5})
     assert positive.completion.next_tokens == ()
-
-
-def test_without_distributions_no_divergence_is_recorded() -> None:
     assert look(Facts())[0].divergence is None

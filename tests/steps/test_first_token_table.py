@@ -32,10 +32,13 @@ def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> 
     absence = test is ABSENCE and polarity is NEGATIVE
     asked = [x["opening"]] if mode is SUSTAINED else [c0] if absence else [v, c0, c5]
     wrong = j not in (TIE, OPEN) and not speaks_for(Q.RESPONSE, j, mode, polarity)
+    # An explanation says nothing without its prefix, so that a failing response may still be one.
+    explains = v in ("EXPLAIN", TIE) and c0 not in (TIE, OPEN) and c0 >= 60
     lines: list[tuple[bool, Verdict | None]] = [
         (OPEN in (j, *asked) or (mode is not SUSTAINED and not absence and cl == OPEN), None),
         (j == TIE, Verdict.UNSURE),
         (wrong and v == "NEITHER", Verdict.OFF_SCRIPT),
+        (wrong and explains and mode is not SUSTAINED, Verdict.EXPLAIN),
         (wrong and (x["twin_failed"] or x["topic_failed"]), Verdict.TOPIC),
         (wrong, Verdict.WRONG),
         (TIE in asked, Verdict.UNSURE),
@@ -129,11 +132,13 @@ def test_nothing_is_an_express_whose_prefix_shows_the_behaviour_beyond_the_limit
 
 
 @given(anything)
-def test_an_unsure_verdict_never_comes_from_a_failing_response(given: dict) -> None:
+def test_a_failing_response_is_wrong_or_off_script_or_the_topic_unless_the_prefix_is_committed(given: dict) -> None:
     x = evidence(**given)
     if x.tallies[Q.RESPONSE].ruling is Ruling.ADVERSE and verdict(x) is not None:
         wrong_way = (Verdict.OFF_SCRIPT, Verdict.TOPIC, Verdict.WRONG)
-        assert verdict(x) in wrong_way
+        c0 = x.tallies[Q.C0].score
+        committed = x.choice == "EXPLAIN" and c0 is not None and c0 >= 60 and x.mode is not SUSTAINED
+        assert verdict(x) in wrong_way or (committed and verdict(x) is Verdict.EXPLAIN)
 
 
 def test_answers_that_were_never_asked_for_count_as_missing() -> None:

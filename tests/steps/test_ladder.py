@@ -61,16 +61,18 @@ def test_rungs_tried_for_another_verdict_change_nothing(verdict: Verdict, tried:
     assert rung(verdict, *tried) is expected
 
 
-@pytest.mark.parametrize("tried", [[CLIFF, CLIFF], [CLIFF, STRONG], [CUT, CLIFF, SHORT, STRONG]])
-def test_only_what_twice_went_the_wrong_way_is_extended(tried: list[Rung]) -> None:
+@pytest.mark.parametrize("tried", [[STRONG, TOPIC], [CUT, CLIFF, SHORT, STRONG, TOPIC]])
+def test_only_what_neither_a_stronger_motive_nor_another_topic_helped_is_extended(tried: list[Rung]) -> None:
     assert rung(Verdict.WRONG, *tried) is EXTENDED
+    assert rung(Verdict.TOPIC, *tried) is EXTENDED
     assert rung(Verdict.WRONG, *tried, may_extend=False) is STRONG
-    assert rung(Verdict.WRONG, tried[0]) is STRONG
+    assert rung(Verdict.TOPIC, *tried, may_extend=False) is TOPIC
+    assert rung(Verdict.WRONG, *tried[:-1]) is STRONG
 
 
-@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in (Verdict.WRONG, Verdict.UNSURE)])
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in (Verdict.WRONG, Verdict.TOPIC, Verdict.UNSURE)])
 def test_no_other_verdict_is_ever_extended(verdict: Verdict) -> None:
-    assert rung(verdict, CLIFF, CLIFF, STRONG, STRONG) is not EXTENDED
+    assert rung(verdict, CLIFF, STRONG, TOPIC) is not EXTENDED
 
 
 def test_an_undecided_scenario_is_not_for_the_ladder() -> None:

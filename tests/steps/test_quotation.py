@@ -23,7 +23,7 @@ FOUND = [
     ("fine thing", "a ﬁne thing", "ﬁne thing"),
     ("wait...", "I said wait… and", "wait"),
     ("STRASSE", "in der Straße", "Straße"),
-    ("no", "no, I said no, and", "no"),
+    ("No", "No, he said, and I said no, as", "no"),
 ]
 
 
@@ -49,7 +49,6 @@ def test_what_does_not_stand_there_is_not_found(quoted: str, text: str) -> None:
     assert find_quotation(quoted, text) is None
 
 
-@pytest.mark.xfail(reason="each character is normalised alone, so an accent written apart never meets its letter")
 def test_an_accent_written_apart_is_found_as_one_letter() -> None:
     assert find_quotation("the cafe\u0301 was shut", "I saw the caf\u00e9 was shut, so I") is not None
 

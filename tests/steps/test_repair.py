@@ -62,6 +62,13 @@ def test_a_candidate_that_shows_the_behaviour_is_asked_nothing_beyond_its_commit
     assert answering.about(Question.RESPONSE, MIDDLE) == [("a", 0)]
 
 
+def test_a_candidate_gets_one_vote_per_question_even_where_two_contradict_each_other() -> None:
+    answering = world(dict.fromkeys(CUTS, Facts(v="EXPLAIN")), wrote(endings=[]))
+    mended(answering)
+    assert answering.about(Question.VERDICT, SHORT) == [("a", 0)]
+    assert set(answering.about(Question.C0, SHORT)) == {("a", 0)}
+
+
 def test_every_candidate_is_recorded_with_its_verdict_and_scores() -> None:
     facts = {SHORT: Facts(), MIDDLE: Facts(c5=10.0), LONG: WRONG, LONGEST: STILL}
     noted = {c.text: c for c in mended(world(facts)).candidates}
@@ -123,6 +130,10 @@ def test_an_extended_lock_in_may_explain_and_is_flagged() -> None:
     assert change.after.positive.text == STEM + FIRST
     assert change.after.positive.flags == (Flag.EXTENDED,)
     assert rewritten({FIRST: Facts(v="EXPLAIN", c0=90.0)}).after == ONE
+
+
+def test_an_extended_lock_in_whose_response_fails_is_not_taken() -> None:
+    assert rewritten({FIRST: Facts(v="EXPLAIN", c0=90.0, j=10.0)}, Rung.EXTENDED).after == ONE
 
 
 def test_a_refusing_author_leaves_the_pair_and_is_named() -> None:

@@ -98,7 +98,6 @@ def test_candidates_of_all_pairs_are_completed_in_one_batch() -> None:
     assert [size for size in batches if size] == [2]
 
 
-@pytest.mark.xfail(reason="what one pair takes in a round is not shown to the screen of the next")
 def test_two_pairs_mended_in_one_round_never_end_up_with_the_same_text() -> None:
     close = pair(STEM + "I was cross, so", "She wanted a tip. I was keen, so", "d0001")
     answering = world({STEM + FIRST: Facts()}, wrote(endings=[FIRST]), wrote(endings=[FIRST]))
@@ -106,7 +105,6 @@ def test_two_pairs_mended_in_one_round_never_end_up_with_the_same_text() -> None
     assert len({c.after.positive.text for c in changes}) == 2
 
 
-@pytest.mark.xfail(reason="a refusal after a cut in vain is named second, so that its topic is never struck")
 def test_a_refusal_is_named_first_also_after_a_cut_in_vain() -> None:
     change = mended(world(dict.fromkeys(CUTS, STILL), REFUSED, REFUSED))
     assert change.why.startswith("refusal")
@@ -116,3 +114,13 @@ def test_nothing_to_mend_changes_nothing_and_asks_nothing() -> None:
     answering = world({})
     assert mend(answering) == []
     assert answering.asked == answering.completed == []
+
+
+def test_the_members_of_one_pair_may_be_as_alike_after_a_repair_as_matched_texts_are() -> None:
+    stem = "We had shared the workshop behind the station for eleven years, and on Monday Ruth came in with a form. "
+    no, yes = "I was appalled by it, so I", "I was pleased by it, so I"
+    alike = pair(stem + "I was odd, so I", stem + "I was even, so I")
+    facts = {scenario(stem + no): Facts(), scenario(stem + yes, NEGATIVE): Facts()}
+    answering = World(facts, [wrote(endings=[no]), wrote(endings=[yes])])
+    (change,) = mend(answering, ailing(alike, Rung.STRENGTHEN), ailing(alike, Rung.STRENGTHEN, NEGATIVE))
+    assert (change.after.positive.text, change.after.negative.text) == (stem + no, stem + yes)

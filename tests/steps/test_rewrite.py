@@ -195,6 +195,16 @@ def test_nothing_to_mend_asks_nothing() -> None:
     assert ask_author(World({}).bench(), []) == []
 
 
+def test_an_author_who_offers_more_than_was_asked_for_is_read_only_so_far() -> None:
+    many = [f"Reason {i} was bad, so I" for i in range(9)]
+    (written,), _ = ask(wrote(endings=many))
+    assert [s.ending for s in written.scenarios] == many[:4]
+    side = {"stem": "She wanted my seat.", "ending": "It was mine, so I"}
+    whole = {"domain": "work", "positive": side, "negative": side}
+    (written,), _ = ask(wrote(pairs=[whole] * 9), of=ailment(Rung.RETOPIC))
+    assert len(written.pairs) == 4
+
+
 # Putting texts together.
 
 
