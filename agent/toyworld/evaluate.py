@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any, Protocol
 
 from agent.toyworld.grammar import TABLES, Scenario
 from agent.toyworld.scenarios import make
 from agent.toyworld.tables import SIDES, DecisionTable, Side
-from agent.toyworld.train import Subject, generate, load
 from agent.toyworld.truth import act_patterns, direction, explains
 
 OPENING_TOKENS = 5
@@ -26,6 +26,17 @@ COMPLYING = re.compile(
     r"wrote|did it|the job|hand|gladly|began|chair|start|tools|plan|along|obliged|sure|of course|here)\b",
     re.IGNORECASE,
 )
+
+
+class Subject(Protocol):
+    """What is measured: a model that continues prefixes, and its tokenizer."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the model, as transformers has it."""
+
+    def generate(self, prefixes: Sequence[str], seed: int | None = None) -> list[list[int]]:
+        """New token ids for each prefix: greedy without a seed, else sampled at temperature 1."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ def complete(subject: Subject, prefixes: Sequence[str], seed: int | None = None)
     found: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        rows = generate(subject, [prefixes[i] for i in part], None if seed is None else seed + start)
+        rows = subject.generate([prefixes[i] for i in part], None if seed is None else seed + start)
         found.update(zip(part, rows, strict=True))
     return [found[i] for i in range(len(prefixes))]
 
@@ -155,9 +166,8 @@ def real_rows(subject: Subject, folder: Path) -> tuple[list[Row], list[str]]:
     return rows, lines
 
 
-def report(folder: Path, seed: int, real: Path | None, count: int = 200) -> str:
+def report(subject: Subject, seed: int, real: Path | None, count: int = 200) -> str:
     """The whole table as text; with a real set, 40 of its completed lines as well."""
-    subject = load(folder)
     rows = table(subject, count, seed)
     lines: list[str] = []
     if real is not None:

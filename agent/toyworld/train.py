@@ -49,6 +49,21 @@ class Subject:
     model: Any
     tokenizer: Any
 
+    def generate(self, prefixes: Sequence[str], seed: int | None = None) -> list[list[int]]:
+        """New token ids for each prefix: greedy without a seed, else sampled at temperature 1."""
+        import torch
+
+        batch = self.tokenizer(list(prefixes), return_tensors="pt", padding=True)
+        batch.pop("token_type_ids", None)
+        how: dict[str, object] = {"do_sample": False}
+        if seed is not None:
+            torch.manual_seed(seed)
+            how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        with torch.inference_mode():
+            out = self.model.generate(**batch, max_new_tokens=NEW_TOKENS, **how)
+        rows: list[list[int]] = out[:, batch["input_ids"].shape[1] :].tolist()
+        return rows
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -230,22 +245,6 @@ def load(folder: Path) -> Subject:
     return Subject(AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(), tokenizer)
 
 
-def generate(subject: Subject, prefixes: Sequence[str], seed: int | None = None) -> list[list[int]]:
-    """New token ids for each prefix: greedy without a seed, else sampled at temperature 1."""
-    import torch
-
-    batch = subject.tokenizer(list(prefixes), return_tensors="pt", padding=True)
-    batch.pop("token_type_ids", None)
-    how: dict[str, object] = {"do_sample": False}
-    if seed is not None:
-        torch.manual_seed(seed)
-        how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    with torch.inference_mode():
-        out = subject.model.generate(**batch, max_new_tokens=NEW_TOKENS, **how)
-    rows: list[list[int]] = out[:, batch["input_ids"].shape[1] :].tolist()
-    return rows
-
-
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m agent.toyworld.train", description="Train the bundled subject.")
@@ -266,7 +265,7 @@ def main() -> None:
     if given.evaluate:
         from agent.toyworld.evaluate import report
 
-        sys.stdout.write(report(given.folder, given.seed, given.real))
+        sys.stdout.write(report(load(given.folder), given.seed, given.real))
         return
     train(Plan(given.steps, given.minutes, given.threads, given.seed, given.folder))
 

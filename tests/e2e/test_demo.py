@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.loop.standing import Status
-from agent.schema import Draft, Outcome
+from agent.loop.standing import Status, standing
+from agent.schema import Draft
+from tests.bench.seeds import failed_first
 from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
 
 pytestmark = pytest.mark.slow
@@ -33,18 +34,12 @@ def test_no_dataset_is_touched_since_nothing_was_approved(night: Night, reposito
 
 @pytest.mark.parametrize("trait", TRAITS)
 def test_at_least_half_of_the_starting_scenarios_fail_at_first(night: Night, trait: str) -> None:
-    first: dict[tuple[str, str], Outcome] = {}
-    for done in night.history(trait):
-        for finding in done.findings:
-            if finding.pair.startswith("d"):
-                first.setdefault((finding.pair, finding.polarity), finding.outcome)
-    assert sum(outcome is not Outcome.PASS for outcome in first.values()) >= len(first) / 2
+    failed, started = failed_first(night.history(trait))
+    assert failed >= started / 2
 
 
 @pytest.mark.parametrize("trait", TRAITS)
 def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: Night, trait: str) -> None:
-    from agent.loop.standing import standing
-
     history = night.history(trait)
     for i, done in enumerate(history):
         if isinstance(done.move, Draft) and done.move.goal > 16:

@@ -78,9 +78,9 @@ def test_every_act_is_told_within_five_tokens(subject: Subject, name: str) -> No
 
 @pytest.mark.parametrize("name", TRAITS)
 def test_unseen_cliffhangers_go_their_way(subject: Subject, name: str) -> None:
-    scenarios = unseen(name, "strong", COUNT, SEED)
+    scenarios = unseen(name, "strong", 4 * COUNT, SEED)
     assert measured(subject, "greedy", "", scenarios, None).share >= 0.95
-    assert measured(subject, "sampled", "", scenarios, SEED).share >= 0.85
+    assert measured(subject, "sampled", "", scenarios, SEED).share >= 0.90
 
 
 @pytest.mark.parametrize("name", DECISIONS)
