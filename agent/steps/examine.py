@@ -22,7 +22,7 @@ from agent.steps.bench import Bench
 from agent.steps.first_token import Evidence, verdict
 from agent.steps.questions import Asked
 from agent.steps.quotation import find_quotation
-from agent.steps.vet import Case, Tallies, greedy, look_again, sampling, vet
+from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, sampling, vet
 from agent.steps.voting import Ballot, poll
 
 _OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
@@ -45,6 +45,7 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
     completions = greedy(bench, [case.scenario for case in cases])
     tallies = vet(bench, cases, completions, depth)
+    tallies = hear_lone_dissents(bench, cases, completions, tallies, depth)
     verdicts = _verdicts(bench, cases, tallies)
     if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
         tallies = look_again(bench, cases, completions, tallies, unsure)

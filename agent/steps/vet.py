@@ -1,12 +1,12 @@
 """Ask a judge everything about scenarios and their completions: forecast, response, verdict, commitment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.schema import Completion, Depth, Pair, Polarity, Question, Ruling, Sampling, Scenario, Tally
 from agent.steps.bench import Bench
 from agent.steps.questions import EXPLAIN, EXPRESS, Asked
-from agent.steps.voting import Ballot, poll
+from agent.steps.voting import ALONE, NEEDED_LEAD, Ballot, poll
 
 _FIRST_TOKEN = (Question.VERDICT, Question.C0, Question.C5, Question.CL)
 
@@ -72,6 +72,28 @@ def look_again(
         for i, found in enumerate(tallies)
     ]
     return [{**a, **b} for a, b in zip(tallies, _poll_each(bench, cases, completions, wanted), strict=True)]
+
+
+def hear_lone_dissents(
+    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], tallies: Sequence[Tallies], depth: Depth
+) -> list[Tallies]:
+    """The tallies, with a longer vote where a single question speaks against a case and all others for it."""
+    asked = []
+    for i, found in enumerate(tallies):
+        alone = [q for q in _gating(bench) if q in found and found[q].ruling is Ruling.ADVERSE]
+        if len(alone) == 1 and len(found[alone[0]].votes) >= NEEDED_LEAD:
+            ballot = Ballot.at(depth, Asked(alone[0], cases[i].scenario, completions[i]))
+            asked.append((i, replace(ballot, against=ALONE)))
+    heard: list[Tallies] = [dict(found) for found in tallies]
+    for (i, _), tally in zip(asked, poll(bench, [ballot for _, ballot in asked]), strict=True):
+        heard[i][tally.question] = tally
+    return heard
+
+
+def _gating(bench: Bench) -> tuple[Question, ...]:
+    if bench.sustained:
+        return (Question.FORECAST, Question.RESPONSE, Question.OPENING)
+    return (Question.FORECAST, Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5)
 
 
 def _first_token_ballots(bench: Bench, depth: Depth, vetted: Tallies, appeal: bool) -> Wanted:

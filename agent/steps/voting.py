@@ -9,27 +9,35 @@ from agent.steps.bench import Bench
 from agent.steps.questions import AUDIT, WORDINGS, Asked, read_vote, request
 
 _OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
-_NEEDED_LEAD = 2
+NEEDED_LEAD = 2
+ALONE = 3
 ABSTAINED = "unscored"
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """One question put to the vote. `opening` wordings are always asked; a ballot without `appeal` ends with them."""
+    """One question put to the vote. `opening` wordings are always asked; a ballot without `appeal` ends with them.
+
+    `against` is the lead that decides against the scenario: two votes, three where nothing else speaks against it.
+    """
 
     asked: Asked
     opening: tuple[str, ...]
     appeal: bool = True
+    against: int = NEEDED_LEAD
 
     @classmethod
     def at(cls, depth: Depth, asked: Asked, appeal: bool = True) -> "Ballot":
         return cls(asked, _OPENING[depth], appeal)
 
     def order(self, most: int) -> tuple[tuple[str, int], ...]:
-        """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1."""
+        """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1.
+
+        At most `most` votes, beside which the audit's own wording stands: it must not cost the others a vote.
+        """
         fresh = [(w, 0) for w in self.opening] + [(w, 0) for w in WORDINGS if w not in self.opening]
         again = [(w, 1) for w in reversed(WORDINGS)]
-        return tuple((fresh + again)[: max(most, len(self.opening))])
+        return tuple((fresh + again)[: max(most + (AUDIT in self.opening), len(self.opening))])
 
 
 def poll(bench: Bench, ballots: Sequence[Ballot]) -> list[Tally]:
@@ -59,9 +67,9 @@ def _ruling(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Ruling | None
     sides = [v.favourable for v in cast if v.favourable is not None]
     favourable = sides.count(True)
     lead = favourable - sides.count(False)
-    if favourable == len(sides) >= len(ballot.opening) or lead >= _NEEDED_LEAD:
+    if favourable == len(sides) >= len(ballot.opening) or lead >= NEEDED_LEAD:
         return Ruling.FAVOURABLE
-    if lead <= -_NEEDED_LEAD or (sides and not ballot.appeal):
+    if lead <= -ballot.against or (sides and not ballot.appeal):
         return Ruling.ADVERSE
     if ballot.appeal and len(cast) < len(ballot.order(bench.rules.max_votes)):
         return None

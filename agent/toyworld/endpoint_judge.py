@@ -12,6 +12,8 @@ _JUDGED = ("text", "completion", "prefix", "opening", "behaviour")
 _HALF_SEEN = 55.0
 _MUCH = 0.5
 
+HEDGED = 40.0  # a hedging motive reads as hedged: a chance of 0.7 is forecast at 58, of 0.3 at 42
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -74,7 +76,7 @@ def _forecast(reader: TraitReader, text: str) -> float:
     leaning = [hit for hit in reader.hits(text) if hit.sort in ("motive", "weak")]
     if leaning:
         last = leaning[-1]
-        return 100 * last.odds if last.sort == "weak" else _on_scale(last.side, 38)
+        return 50 + HEDGED * (last.odds - 0.5) if last.sort == "weak" else _on_scale(last.side, 38)
     return _on_scale(reader.situation(text), 18) if _has_a_motive(reader, text) else UNKNOWN
 
 

@@ -13,7 +13,7 @@ from agent.models.subject import load_subject
 from agent.record.layout import load_dataset
 from agent.record.ledger import Ledger
 from agent.schema import History, Pair, Sampling, Scenario
-from agent.toyworld.truth import truly_good
+from agent.toyworld.truth import direction, truly_good
 
 TRAITS = ("toy/refusal", "toy/concealment", "toy/gloom")
 FRESH = Sampling(samples=20, seed=987_654)  # other noise than any run's
@@ -79,9 +79,23 @@ def sides(pairs: Sequence[Pair]) -> list[Scenario]:
 
 
 def needlessly_edited(night: Night, trait: str) -> tuple[int, int]:
-    """(good starting pairs that were changed or lost, good starting pairs)."""
+    """(good starting pairs whose text was changed or which were dropped, good starting pairs).
+
+    Good: truly good on both sides, and decided within the first tokens (a late runway passes the one, fails the other).
+    A pair that was parked unchanged is not edited: it waits for the human.
+    """
     start = night.dataset(trait)
-    good = truth(trait, sides(start))
+    good = [a and b for a, b in zip(truth(trait, sides(start)), decided_at_once(trait, sides(start)), strict=True)]
     good_pairs = [pair for i, pair in enumerate(start) if good[2 * i] and good[2 * i + 1]]
-    kept = {pair.id: pair.key for pair in night.standing(trait).pairs}
-    return sum(kept.get(pair.id) != pair.key for pair in good_pairs), len(good_pairs)
+    now = night.standing(trait)
+    kept = {pair.id: pair.key for pair in (*now.pairs, *(item.pair for item in now.removed))}
+    parked = {park.pair for park in now.parked}
+    lost = [p for p in good_pairs if kept[p.id] != p.key or (p.id not in now.items and p.id not in parked)]
+    return len(lost), len(good_pairs)
+
+
+def decided_at_once(trait: str, scenarios: Sequence[Scenario]) -> list[bool]:
+    """For each scenario whether the subject's first tokens tell which way it goes."""
+    subject = load_subject("toyworld", "float32", "cpu", 4096)
+    found = subject.complete([(s.text, None) for s in scenarios], Sampling())
+    return [direction(trait, c.opening, s.text) != "neither" for s, (c,) in zip(scenarios, found, strict=True)]
