@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.schema import Completion, Depth, Question, Reply, Request, Role, Rules, Ruling, Tally
 from agent.steps.questions import Asked
-from agent.steps.voting import Ballot, poll
+from agent.steps.voting import ALONE, Ballot, poll
 from tests.steps.scripted import OutOfScriptError, Said, Wording, bench, reply, scenario, wording_of
 
 TEXT = scenario("He wanted my keys. This crossed a line, so I")
@@ -127,7 +127,15 @@ def test_an_audit_that_disagrees_is_voted_on_before_it_counts() -> None:
     tally, voters = vote({A: GOOD, B: GOOD, AUDIT: BAD, C: GOOD}, Depth.AUDIT)
     assert tally.ruling is Ruling.FAVOURABLE
     assert voters.order == [A, B, AUDIT, C]
-    assert vote({A: GOOD, B: GOOD, AUDIT: BAD, C: BAD, C1: BAD}, Depth.AUDIT)[0].ruling is Ruling.TIE
+    torn = {A: GOOD, B: GOOD, AUDIT: BAD, C: BAD, C1: BAD, B1: GOOD}
+    assert vote(torn, Depth.AUDIT)[0].ruling is Ruling.TIE
+
+
+def test_a_lone_dissent_needs_a_lead_of_three_to_decide_against() -> None:
+    voters = Voters({A: BAD, B: BAD, C: GOOD, C1: GOOD, B1: BAD})
+    ballot = Ballot(Asked(Question.RESPONSE, TEXT, COMPLETION), ("a",), against=ALONE)
+    assert poll(bench(voters.ask), [ballot])[0].ruling is Ruling.TIE
+    assert voters.order == [A, B, C, C1, B1]
 
 
 def test_without_appeal_the_opening_wording_alone_decides() -> None:
@@ -216,7 +224,7 @@ def test_however_votes_fall_a_decision_against_has_a_lead_of_two(said: list, dep
     favours = [v.favourable for v in tally.votes]
     lead = favours.count(True) - favours.count(False)
     assert len(voters.order) == len(set(voters.order)) == len(favours)
-    assert len(favours) <= max(most, 3)
+    assert len(favours) <= max(most + (depth is Depth.AUDIT), 3)
     assert (tally.ruling is Ruling.OPEN) == (None in favours)
     if tally.ruling is Ruling.ADVERSE:
         assert lead <= -2
