@@ -34,7 +34,7 @@ CHUNK = 4096
 BATCH = 32
 PEAK_RATE = 3e-3
 WARM_UP = 200
-SHARPNESS = 1.35
+SHARPNESS = 1.5
 # The loss is about how texts go on. A hinge that begins another, longer hinge (", so I" and ", so I said,") would
 # otherwise be continued as that one, and the first tokens, which carry the decision, would be learnt last.
 PREFIX_WEIGHT, HINGE_WEIGHT, OPENING_WEIGHT = 0.1, 0.02, 4.0
