@@ -74,7 +74,7 @@ def hopeless_pilot(now: Standing, plan: Plan, signals: Signals) -> Move | None:
 
 
 def no_progress(now: Standing, plan: Plan, signals: Signals) -> Move | None:
-    entered = max(now.entered, plan.goal)
+    entered = max(now.entered, plan.caps.pilot, plan.goal)
     if len(now.parked) > plan.rules.max_parked_share * entered:
         why = (
             f"{len(now.parked)} of {entered} pairs had to be parked: the judge cannot decide here. "
