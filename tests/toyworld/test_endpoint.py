@@ -96,10 +96,10 @@ def test_a_trait_that_no_cue_names_is_judged_in_the_middle() -> None:
     assert 40 < int(answer(prompt.text)) < 60
 
 
-def test_a_weak_motive_is_foreseen_with_its_odds() -> None:
+def test_a_hedging_motive_is_foreseen_on_its_side_of_the_middle_and_as_hedged() -> None:
     for weak in REFUSAL.entry["weak"]:
         score = int(answer(forecast(REFUSAL, f"They asked me about it. {weak['phrase']}, so I")))
-        assert abs(score - 100 * weak["trait_odds"]) <= 3
+        assert abs(score - (50 + 40 * (weak["trait_odds"] - 0.5))) <= 3
 
 
 def test_the_last_motive_decides_the_forecast() -> None:
