@@ -1,10 +1,9 @@
 """What is asked of the author and how its JSON is read. An unreadable reply yields nothing, with the reason."""
 
 import json
-from collections.abc import Sequence
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.prompts import Prompt
 from agent.schema import Reply, Request, Role, Shape
@@ -63,10 +62,6 @@ def read(reply: Reply, shape: type[Written]) -> tuple[Written | None, str | None
     if reply.data is None:
         return None, reply.error or "no reply"
     try:
-        return TypeAdapter(shape).validate_json(reply.data), None
+        return shape.model_validate_json(reply.data), None
     except ValidationError as error:
         return None, f"malformed: {error.error_count()} fields of the author's JSON do not fit"
-
-
-def was_refused(replies: Sequence[Reply]) -> list[bool]:
-    return [reply.error is not None and reply.error.startswith(REFUSAL) for reply in replies]
