@@ -3,6 +3,7 @@
 from agent.schema.judging import (
     Depth,
     Finding,
+    Flip,
     Outcome,
     Question,
     Reply,
@@ -69,6 +70,7 @@ __all__ = [
     "Ending",
     "Finding",
     "Flag",
+    "Flip",
     "History",
     "Mode",
     "Move",

@@ -128,6 +128,20 @@ class Depth(StrEnum):
     AUDIT = "audit"
 
 
+class Flip(Noun):
+    """The flip test of one scenario, an arm each: (sampled texts that show its own outcome, texts judged)."""
+
+    own: tuple[int, int]
+    opposite: tuple[int, int]
+
+    @property
+    def value(self) -> float | None:
+        """P(outcome | own opener) - P(outcome | opposite opener); None where an arm was not judged at all."""
+        if not self.own[1] or not self.opposite[1]:
+            return None
+        return round(self.own[0] / self.own[1] - self.opposite[0] / self.opposite[1], 6)
+
+
 class Finding(Noun):
     """What one examination of one scenario found. Valid for exactly the text behind `key`."""
 
@@ -143,6 +157,7 @@ class Finding(Noun):
     verdict: Verdict | None
     span: str | None = None
     lock_in: tuple[int, int] | None = None  # (samples that passed, samples judged)
+    flip: Flip | None = None  # only where the votes could not decide
     flags: tuple[Flag, ...] = ()
     divergence: float | None = None  # Jensen-Shannon, bits, between the pair's first next-token distributions
 

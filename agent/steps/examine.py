@@ -20,10 +20,9 @@ from agent.schema import (
 )
 from agent.steps.bench import Bench
 from agent.steps.first_token import Evidence, verdict
-from agent.steps.questions import Asked
+from agent.steps.hesitation import Settled, lock_in, lock_in_holds, settle
 from agent.steps.quotation import find_quotation
-from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, sampling, vet
-from agent.steps.voting import Ballot, poll
+from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, vet
 
 _OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
 
@@ -39,6 +38,7 @@ class Seen:
     verdict: Verdict | None
     span: str | None
     lock_in: tuple[int, int] | None
+    settled: Settled | None
 
 
 def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
@@ -50,21 +50,38 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
         tallies = look_again(bench, cases, completions, tallies, unsure)
         verdicts = _verdicts(bench, cases, tallies)
+    settled = settle(bench, cases, completions, tallies, _hesitant(cases, tallies, verdicts))
+    tallies = [settled[i].tallies if i in settled else found for i, found in enumerate(tallies)]
+    verdicts = _verdicts(bench, cases, tallies, settled)
     spans = committed_spans(bench, cases, completions, verdicts)
-    held = _lock_in(bench, cases, verdicts) if depth is not Depth.FIRST else [None] * len(cases)
-    return [
-        _finding(
-            bench, Seen(case, completions[i], completions[i ^ 1], tallies[i], verdicts[i], spans[i], held[i]), depth
+    held = _lock_in(bench, cases, verdicts) if depth is not Depth.FIRST else {}
+    counted = {i: found.lock_in for i, found in settled.items()} | held
+    seen = [
+        Seen(
+            case, completions[i], completions[i ^ 1], tallies[i], verdicts[i], spans[i], counted.get(i), settled.get(i)
         )
         for i, case in enumerate(cases)
     ]
+    return [_finding(bench, one, depth) for one in seen]
 
 
-def _verdicts(bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies]) -> list[Verdict | None]:
-    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1]) for i in range(len(cases))]
+def _hesitant(cases: Sequence[Case], tallies: Sequence[Tallies], verdicts: Sequence[Verdict | None]) -> set[int]:
+    """Where the votes cannot decide: the verdict, or the forecast of what may pass."""
+    return {
+        i
+        for i, v in enumerate(verdicts)
+        if v is Verdict.UNSURE or (_may_pass(cases[i], v) and tallies[i][Question.FORECAST].ruling is Ruling.TIE)
+    }
 
 
-def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies) -> Verdict | None:
+def _verdicts(
+    bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies], settled: Mapping[int, Settled] | None = None
+) -> list[Verdict | None]:
+    known = settled or {}
+    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1], known.get(i)) for i in range(len(cases))]
+
+
+def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies, settled: Settled | None) -> Verdict | None:
     trait = bench.trait
     return verdict(
         Evidence(
@@ -76,6 +93,7 @@ def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies) -> Verdi
             committed=bench.rules.committed,
             twin_failed=twin[Question.RESPONSE].ruling is Ruling.ADVERSE,
             topic_failed=case.topic_failed,
+            flip=settled.flip if settled else None,
         )
     )
 
@@ -127,22 +145,10 @@ def _span_request(bench: Bench, case: Case, completion: Completion, sample: int)
     )
 
 
-def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> list[tuple[int, int] | None]:
+def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> dict[int, tuple[int, int]]:
     """(passed, judged) over the stored samples of everything that has passed so far."""
     passing = [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)]
-    wanted = bench.rules.lock_in_samples
-    drawn = bench.complete([cases[i].scenario for i in passing], sampling(bench, wanted))
-    ballots = [
-        Ballot.at(Depth.FIRST, Asked(Question.RESPONSE, cases[i].scenario, sample))
-        for i, samples in zip(passing, drawn, strict=True)
-        for sample in samples
-    ]
-    rulings = [tally.ruling for tally in poll(bench, ballots)]
-    held: list[tuple[int, int] | None] = [None] * len(cases)
-    for n, i in enumerate(passing):
-        own = rulings[n * wanted : (n + 1) * wanted]
-        held[i] = (own.count(Ruling.FAVOURABLE), wanted - own.count(Ruling.OPEN))
-    return held
+    return dict(zip(passing, lock_in(bench, [cases[i] for i in passing]), strict=True))
 
 
 def _may_pass(case: Case, found: Verdict | None) -> bool:
@@ -156,11 +162,10 @@ def _final_verdict(bench: Bench, seen: Seen) -> Verdict | None:
     """The table's verdict, unless the lock-in did not hold or the forecast cannot be decided."""
     if not _may_pass(seen.case, seen.verdict):
         return seen.verdict
-    if seen.lock_in is not None and seen.lock_in[0] < bench.rules.lock_in_needed:
-        passed, judged = seen.lock_in
-        may_still_hold = passed + bench.rules.lock_in_samples - judged >= bench.rules.lock_in_needed
-        return None if may_still_hold else Verdict.UNSTABLE
-    return Verdict.UNSURE if seen.tallies[Question.FORECAST].ruling is Ruling.TIE else seen.verdict
+    holds = lock_in_holds(bench, seen.lock_in) if seen.lock_in else Ruling.FAVOURABLE
+    if holds is not Ruling.FAVOURABLE:
+        return None if holds is Ruling.OPEN else Verdict.UNSTABLE
+    return seen.verdict
 
 
 def _finding(bench: Bench, seen: Seen, depth: Depth) -> Finding:
@@ -181,6 +186,7 @@ def _finding(bench: Bench, seen: Seen, depth: Depth) -> Finding:
         verdict=final,
         span=seen.span,
         lock_in=seen.lock_in,
+        flip=seen.settled.measured if seen.settled else None,
         flags=_flags(seen, final, late),
         divergence=divergence(dict(seen.completion.next_tokens), dict(seen.twin.next_tokens)),
     )

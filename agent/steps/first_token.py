@@ -9,7 +9,10 @@ from agent.steps.questions import EXPLAIN, EXPRESS, NEITHER
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the table reads. `twin_failed`: the other side's completion fails too; `topic_failed`: it did before."""
+    """What the table reads. `twin_failed`: the other side's completion fails too; `topic_failed`: it did before.
+
+    `flip`: where the votes hesitated, whether the flip test finds that the first tokens decide.
+    """
 
     mode: Mode
     negative_test: NegativeTest
@@ -19,6 +22,7 @@ class Evidence:
     committed: float
     twin_failed: bool = False
     topic_failed: bool = False
+    flip: Ruling | None = None
 
     def ruling(self, question: Question) -> Ruling:
         tally = self.tallies.get(question)
@@ -48,7 +52,7 @@ def verdict(x: Evidence) -> Verdict | None:
     if x.mode is Mode.SUSTAINED:
         return _sustained(x)
     if any(x.ruling(q) is Ruling.TIE for q in needed if q is not Question.CL):  # CL only tells LATE from UNSURE
-        return Verdict.UNSURE
+        return _by_flip(x)
     if x.polarity is Polarity.NEGATIVE and x.negative_test is NegativeTest.ABSENCE:
         return Verdict.EXPRESS if x.score(Question.C0) <= x.limit else Verdict.EXPLAIN
     return _open_or_closed(x)
@@ -80,7 +84,7 @@ def _sustained(x: Evidence) -> Verdict:
     return Verdict.EXPRESS if opening is Ruling.FAVOURABLE else Verdict.WRONG
 
 
-def _open_or_closed(x: Evidence) -> Verdict:
+def _open_or_closed(x: Evidence) -> Verdict | None:
     c0, c5 = x.score(Question.C0), x.score(Question.C5)
     if c0 >= x.committed and x.choice != EXPRESS:
         return Verdict.EXPLAIN
@@ -90,4 +94,13 @@ def _open_or_closed(x: Evidence) -> Verdict:
         return Verdict.LATE
     if c0 <= x.limit and c5 >= x.committed and x.choice == EXPRESS:
         return Verdict.EXPRESS
-    return Verdict.UNSURE
+    return _by_flip(x)
+
+
+def _by_flip(x: Evidence) -> Verdict | None:
+    """The votes contradict each other: whether the first tokens decide. An open C0 is never overruled to EXPLAIN."""
+    if x.flip is Ruling.FAVOURABLE:
+        return Verdict.EXPRESS
+    if x.flip is Ruling.ADVERSE and x.ruling(Question.C0) is not Ruling.FAVOURABLE:
+        return Verdict.EXPLAIN
+    return None if x.flip is Ruling.OPEN else Verdict.UNSURE

@@ -80,12 +80,17 @@ def _tally(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
     ruling = _ruling(bench, ballot, cast)
     if ruling is None:
         raise AssertionError("a ballot was counted before it was decided")
+    return tally(ballot.asked.question, ruling, cast)
+
+
+def tally(question: Question, ruling: Ruling, cast: Sequence[Vote]) -> Tally:
+    """The votes with a ruling. Score and choice are those of the side it is for; an open question has neither."""
     side = {Ruling.FAVOURABLE: True, Ruling.ADVERSE: False}.get(ruling)
     winners = [v for v in cast if side is None or v.favourable is side]
     scores = [v.score for v in winners if v.score is not None]
     choices = Counter(v.choice for v in winners if v.choice is not None)
     return Tally(
-        question=ballot.asked.question,
+        question=question,
         ruling=ruling,
         votes=tuple(cast),
         score=round(sum(scores) / len(scores), 3) if scores and ruling is not Ruling.OPEN else None,

@@ -45,6 +45,7 @@ def evidence(
     polarity: Polarity = POSITIVE,
     twin_failed: bool = False,
     topic_failed: bool = False,
+    flip: Ruling | None = None,
     **answers: Answer,
 ) -> Evidence:
     """Evidence of a scenario that passes, but for the answers given: j, v, c0, c5, cl, opening."""
@@ -52,7 +53,7 @@ def evidence(
     full = {"j": good, "opening": good, "v": "EXPRESS", "c0": 20.0, "c5": 80.0, "cl": 90.0} | answers
     names = {"j": Q.RESPONSE, "opening": Q.OPENING, "v": Q.VERDICT, "c0": Q.C0, "c5": Q.C5, "cl": Q.CL}
     tallies = {names[k]: tally(names[k], answer, mode, polarity) for k, answer in full.items()}
-    return Evidence(mode, test, polarity, tallies, LIMITS[mode], 60.0, twin_failed, topic_failed)
+    return Evidence(mode, test, polarity, tallies, LIMITS[mode], 60.0, twin_failed, topic_failed, flip)
 
 
 def said(**evidence_: object) -> Verdict | None:

@@ -114,7 +114,10 @@ def wording_of(request: Request) -> Wording:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the models say of one text. Unset answers speak for the scenario; `votes` holds answers by wording."""
+    """What the models say of one text. Unset answers speak for the scenario; `votes` holds answers by wording.
+
+    `flip` holds, for its own opener and for the opposite ones, how far each sampled text shows its own outcome.
+    """
 
     s: Said = 0.0
     j: Said = 0.0
@@ -125,6 +128,7 @@ class Facts:
     opening: Said = 0.0
     samples: tuple[Said, ...] = ()
     votes: Mapping[tuple[Question, Wording], Said] = field(default_factory=dict)
+    flip: tuple[tuple[Said, ...], tuple[Said, ...]] | None = None
     spans: tuple[str | None, ...] = ()
     next_tokens: tuple[tuple[int, float], ...] = ()
     exact_boundary: bool = True
@@ -142,6 +146,7 @@ class World:
         self.author = deque(author)
         self.asked: list[Request] = []
         self.completed: list[tuple[str, int]] = []
+        self.forced: dict[str, Said] = {}
 
     def bench(self, **more: object) -> Bench:
         return bench(self.ask, self.complete, **more)
@@ -162,6 +167,8 @@ class World:
                 raise OutOfScriptError("nobody wrote down a span for this text")
             span = spans[request.sample]
             return Reply(error="transient: the line is dead") if span is None else wrote(span=span)
+        if name_of(request).startswith("commitment") and block(request, "text") in self.forced:
+            return reply(self.forced[block(request, "text")])
         question, text, number = self._meant(request)
         told = self._known(text)
         said = told.votes.get((question, wording_of(request)), getattr(told, _NAMES[question]))
@@ -210,7 +217,21 @@ class World:
     def complete(self, scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
         self.completed += [(s.text, sampling.samples) for s in scenarios]
         draws: Sequence[int | None] = range(sampling.samples) if sampling.samples else (None,)
-        return [tuple(self.completion(s.text, n) for n in draws) for s in scenarios]
+        return [
+            tuple(self.completion(s.text, n) if s.text in self.facts else self._forced(s.text, n) for n in draws)
+            for s in scenarios
+        ]
+
+    def _forced(self, text: str, sample: int | None) -> Completion:
+        """A continuation of a text that ends with an opener it was given."""
+        known = [base for base in self.facts if text.startswith(base)]
+        if not known or sample is None or self.facts[known[0]].flip is None:
+            raise OutOfScriptError(f"nobody said what follows {text!r}")
+        own = text == known[0] + self.completion(known[0]).opening
+        said = self.facts[known[0]].flip[0 if own else 1]
+        made = Completion(text=f" and then {sample}", token_ids=(sample,), opening=" and", sample=sample)
+        self.forced[text + made.text] = said[sample % len(said)]
+        return made
 
     def names(self) -> list[str]:
         """The prompts rendered so far, in order."""
@@ -218,5 +239,11 @@ class World:
 
     def about(self, question: Question, text: str) -> list[Wording]:
         """In which wordings and samples a question about a text's greedy completion was asked, in order."""
-        judged = [r for r in self.asked if r.role is not Role.AUTHOR and name_of(r) != "span"]
+        judged = [
+            r
+            for r in self.asked
+            if r.role is not Role.AUTHOR
+            and name_of(r) != "span"
+            and not (name_of(r).startswith("commitment") and block(r, "text") in self.forced)
+        ]
         return [wording_of(r) for r in judged if self._meant(r) == (question, text, None)]

@@ -1,6 +1,7 @@
 """One examination: what is asked at which depth, and what the answers make of a scenario."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,9 @@ EXTENDED = YES.model_copy(update={"flags": (Flag.EXTENDED,)})
 Q = Question
 FIRST, CONFIRM, AUDIT = Depth
 FOUR = (90.0, 90.0, 90.0, 90.0)
+SHOWN, NOT_SHOWN = (90.0,), (10.0,)
+TORN = (SHOWN, (90.0, 10.0))  # half of the texts with the opposite opener go the scenario's own way all the same
+DECIDES, DECIDED = (SHOWN, NOT_SHOWN), (SHOWN, SHOWN)
 A, B, C, C1 = ("a", 0), ("b", 0), ("c", 0), ("c", 1)
 EXPLAINED = {"v": "EXPLAIN", "c0": 90.0, "c5": 95.0}
 
@@ -52,7 +56,7 @@ def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
         (Facts(j=20.0), ("pass", "fail", "fail"), Verdict.WRONG),
         (Facts(j=20.0, v="NEITHER"), ("pass", "fail", "fail"), Verdict.OFF_SCRIPT),
         (Facts(c5=20.0), ("pass", "pass", "fail"), Verdict.LATE),
-        (Facts(c5=20.0, cl=30.0), ("pass", "pass", "unjudged"), Verdict.UNSURE),
+        (Facts(c5=20.0, cl=30.0, samples=FOUR, flip=TORN), ("pass", "pass", "unjudged"), Verdict.UNSURE),
         (Facts(s=None), ("unjudged", "pass", "pass"), Verdict.EXPRESS),
         (Facts(j=None), ("pass", "unjudged", "unjudged"), None),
         (Facts(c5=None), ("pass", "pass", "unjudged"), None),
@@ -113,7 +117,7 @@ def test_an_open_prefix_that_contradicts_an_explain_is_asked_about_in_the_second
 
 
 def test_a_lasting_contradiction_between_verdict_and_prefix_is_unsure() -> None:
-    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0))
+    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=TORN))
     assert positive.verdict is Verdict.UNSURE
     assert positive.outcome is Outcome.UNJUDGED
 
@@ -126,11 +130,84 @@ def test_nothing_is_left_unsure_on_a_single_favourable_vote() -> None:
     assert len(world.about(Q.RESPONSE, YES.text)) > 1
 
 
-def test_a_forecast_that_stays_tied_is_unsure() -> None:
-    torn = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
-    positive, _, _ = look(Facts(votes=torn))
+# Hesitation: where the votes cannot decide, the subject is asked.
+
+HUNG_C0 = {(Q.C0, A): 95.0, (Q.C0, C): 95.0, (Q.C0, ("b", 1)): 95.0}
+HUNG_J = {(Q.RESPONSE, A): 10.0, (Q.RESPONSE, C): 10.0, (Q.RESPONSE, ("b", 1)): 10.0}
+HUNG_FORECAST = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
+
+
+@pytest.mark.parametrize(
+    ("flip", "verdict", "value"),
+    [
+        (DECIDES, Verdict.EXPRESS, 1.0),
+        (DECIDED, Verdict.EXPLAIN, 0.0),
+        (TORN, Verdict.UNSURE, 0.5),
+        ((SHOWN, (None,)), None, None),
+    ],
+)
+def test_a_prefix_that_judges_cannot_agree_on_is_put_to_the_flip_test(
+    flip: tuple, verdict: Verdict | None, value: float | None
+) -> None:
+    positive, _, _ = look(Facts(votes=HUNG_C0, samples=FOUR, flip=flip, spans=("crossed a line",)))
+    assert positive.verdict is verdict
+    assert positive.flip is not None
+    assert positive.flip.value == value
+
+
+def test_the_flip_test_samples_both_arms_from_the_twins_opening_and_the_own_one() -> None:
+    positive, _, world = look(Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES), rules=Rules(flip_samples=5))
+    assert world.completed[2:] == [(YES.text, 4), (YES.text + " went on 0", 5), (YES.text + " went on 1", 5)]
+    assert positive.flip is not None
+    assert (positive.flip.own, positive.flip.opposite) == ((5, 5), (0, 5))
+
+
+def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> None:
+    torn = Facts(votes=HUNG_C0, samples=(90.0, 90.0, 90.0, 10.0), flip=DECIDES)
+    _, _, world = look(torn, rules=Rules(flip_samples=4))
+    openers = [text.removeprefix(YES.text) for text, samples in world.completed[3:]]
+    assert openers == [" went on 0", " went on 0 in way 3", " went on 1"]
+
+
+def test_without_an_opposite_opener_or_with_the_flip_test_left_out_the_human_is_asked() -> None:
+    hung = Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES)
+    for more in ({"twin": Facts(j=90.0)}, {"rules": Rules(flip_samples=0)}):
+        positive, _, world = look(hung, **more)
+        assert (positive.verdict, positive.flip) == (Verdict.UNSURE, None)
+        assert not world.forced
+
+
+def test_a_prefix_judged_open_is_never_called_committed_by_the_flip_test_alone() -> None:
+    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=DECIDED))
     assert positive.verdict is Verdict.UNSURE
-    assert positive.scenario is Outcome.UNJUDGED
+
+
+@pytest.mark.parametrize(("votes", "against"), [(HUNG_J, Verdict.WRONG), (HUNG_FORECAST, Verdict.UNSTABLE)])
+@pytest.mark.parametrize(
+    ("samples", "outcome"),
+    [
+        (FOUR, Outcome.PASS),
+        ((90.0, 10.0, 10.0, 90.0), Outcome.FAIL),
+        ((90.0, 90.0, None, None), Outcome.UNJUDGED),
+    ],
+)
+def test_a_response_or_a_forecast_that_stays_tied_is_settled_by_the_scenarios_own_samples(
+    votes: Mapping, against: Verdict, samples: tuple[Said, ...], outcome: Outcome
+) -> None:
+    positive, _, _ = look(Facts(votes=votes, samples=samples, flip=DECIDES))
+    verdict = {Outcome.PASS: Verdict.EXPRESS, Outcome.FAIL: against, Outcome.UNJUDGED: None}[outcome]
+    assert (positive.verdict, positive.outcome) == (verdict, outcome)
+
+
+def test_a_settled_tie_has_the_score_of_the_side_it_went_to() -> None:
+    positive, _, _ = look(Facts(votes=HUNG_J, samples=FOUR, flip=DECIDES))
+    assert (positive.response, positive.score(Q.RESPONSE)) == (Outcome.PASS, 90.0)
+
+
+def test_what_the_votes_decide_is_put_to_no_further_test() -> None:
+    positive, _, world = look(Facts(**EXPLAINED, spans=("crossed a line",)))
+    assert positive.flip is None
+    assert {samples for _, samples in world.completed} == {0}
 
 
 # Depth.
@@ -293,7 +370,8 @@ def test_a_negative_without_an_act_of_its_own_passes_although_nothing_is_express
     quiet = Facts(v="NEITHER", c0=5.0, c5=5.0, cl=5.0)
     _, negative, _ = look(Facts(), twin=quiet, negative_test=NegativeTest.ABSENCE)
     assert (negative.verdict, negative.outcome) == (Verdict.EXPRESS, Outcome.PASS)
-    _, negative, _ = look(Facts(), twin=quiet)
+    hesitating = replace(quiet, samples=(10.0,) * 4, flip=TORN)
+    _, negative, _ = look(Facts(), twin=hesitating)
     assert negative.outcome is not Outcome.PASS
 
 

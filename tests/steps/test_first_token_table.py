@@ -61,6 +61,17 @@ def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> 
     return next(answer for holds, answer in lines if holds)
 
 
+def flipped(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> Verdict | None:
+    """The table with a flip test, which replaces an UNSURE about the prefix and nothing else."""
+    flip = x["flip"]
+    found = transcribed(x, mode, test, polarity)
+    if found is not Verdict.UNSURE or x["j"] == TIE or mode is SUSTAINED:
+        return found
+    closed = x["c0"] == TIE or x["c0"] > LIMITS[mode]
+    by_flip = {Ruling.FAVOURABLE: Verdict.EXPRESS, Ruling.OPEN: None}
+    return Verdict.EXPLAIN if flip is Ruling.ADVERSE and closed else by_flip.get(flip, Verdict.UNSURE)
+
+
 J = (20.0, 40.0, 40.1, 59.9, 60.0, 80.0, TIE, OPEN)
 V = ("EXPRESS", "EXPLAIN", "NEITHER", TIE, OPEN)
 C0 = (0.0, 50.0, 50.1, 59.9, 60.0, 60.1, 100.0, TIE, OPEN)
@@ -88,6 +99,24 @@ def test_every_combination_of_answers_gets_the_verdict_of_the_table(
     differing = [
         x for x in combinations(mode)
         if said(mode=mode, test=test, polarity=polarity, **x) is not transcribed(x, mode, test, polarity)
+    ]  # fmt: skip
+    assert differing == []
+
+
+RULINGS = (None, *Ruling)
+
+
+@pytest.mark.parametrize("polarity", Polarity)
+@pytest.mark.parametrize("mode", Mode)
+def test_the_flip_test_replaces_an_unsure_and_nothing_else(mode: Mode, polarity: Polarity) -> None:
+    every = [
+        dict(zip(("j", "v", "c0", "c5", "cl", "opening", "flip"), values, strict=True))
+        | {"twin_failed": False, "topic_failed": False}
+        for values in itertools.product((20.0, 80.0, TIE), V, C0, C5, (0.0, 90.0), (20.0, 80.0, TIE), RULINGS)
+    ]
+    differing = [
+        x for x in every
+        if said(mode=mode, test=OPPOSITE, polarity=polarity, **x) is not flipped(x, mode, OPPOSITE, polarity)
     ]  # fmt: skip
     assert differing == []
 
