@@ -81,7 +81,7 @@ def no_progress(now: Standing, plan: Plan, signals: Signals) -> Move | None:
             + now.parked[-1].why
         )
         return Stop(ending=Ending.NOT_READY, why=why)
-    if now.idle >= plan.caps.patience:
+    if now.idle >= plan.caps.patience and not _spent(now, plan):
         why = f"nothing improved for {now.idle} rounds (--patience)"
         return Stop(ending=Ending.NOT_READY, why=why + _dominating(now))
     return None
@@ -96,8 +96,13 @@ def mend(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     failing = now.at(Status.FAILING)
     if not failing:
         return None
-    spent = tuple(key for key in failing if now.items[key].repairs >= plan.caps.max_repairs)
+    spent = _spent(now, plan)
     return Repair(pairs=tuple(key for key in failing if key not in spent), replace=spent)
+
+
+def _spent(now: Standing, plan: Plan) -> tuple[str, ...]:
+    """Failing pairs whose repairs are used up: to replace them is a way on, whatever the patience."""
+    return tuple(key for key in now.at(Status.FAILING) if now.items[key].repairs >= plan.caps.max_repairs)
 
 
 def confirm_passes(now: Standing, plan: Plan, signals: Signals) -> Move | None:

@@ -129,7 +129,7 @@ def after(now: Standing, done: Round) -> Standing:
         drafted=now.drafted + authored,
         repair_rounds=now.repair_rounds + isinstance(done.move, Repair),
         barren_drafts=barren_drafts,
-        idle=0 if _improved(now.items, items) else now.idle + 1,
+        idle=0 if removed or _improved(now.items, items) else now.idle + 1,
         goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
     )
 

@@ -10,6 +10,7 @@ from agent.schema import (
     Depth,
     Finding,
     Flag,
+    Flip,
     Outcome,
     Question,
     Request,
@@ -20,7 +21,9 @@ from agent.schema import (
 )
 from agent.steps.bench import Bench
 from agent.steps.first_token import Evidence, verdict
-from agent.steps.hesitation import Settled, lock_in, lock_in_holds, settle
+from agent.steps.flip import flip_ruling, flip_test
+from agent.steps.hesitation import ask_samples, hesitates
+from agent.steps.lock_in import LockIn, lock_in
 from agent.steps.quotation import find_quotation
 from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, vet
 
@@ -37,8 +40,8 @@ class Seen:
     tallies: Tallies
     verdict: Verdict | None
     span: str | None
-    lock_in: tuple[int, int] | None
-    settled: Settled | None
+    lock_in: LockIn | None
+    flip: Flip | None
 
 
 def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
@@ -50,38 +53,44 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
         tallies = look_again(bench, cases, completions, tallies, unsure)
         verdicts = _verdicts(bench, cases, tallies)
-    settled = settle(bench, cases, completions, tallies, _hesitant(cases, tallies, verdicts))
-    tallies = [settled[i].tallies if i in settled else found for i, found in enumerate(tallies)]
-    verdicts = _verdicts(bench, cases, tallies, settled)
+    doubtful = [i for i, v in enumerate(verdicts) if hesitates(v, tallies[i], _may_pass(cases[i], v))]
+    held = _lock_in(bench, cases, doubtful)
+    tallies = ask_samples(bench, cases, tallies, held)
+    verdicts = _verdicts(bench, cases, tallies)
+    torn = {i: own for i, own in held.items() if verdicts[i] is Verdict.UNSURE and own.holds is Ruling.FAVOURABLE}
+    flips = flip_test(bench, cases, completions, tallies, torn)
+    verdicts = _verdicts(bench, cases, tallies, flips)
     spans = committed_spans(bench, cases, completions, verdicts)
-    held = _lock_in(bench, cases, verdicts) if depth is not Depth.FIRST else {}
-    counted = {i: found.lock_in for i, found in settled.items()} | held
+    if depth is not Depth.FIRST:
+        held |= _lock_in(bench, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
     seen = [
         Seen(
-            case, completions[i], completions[i ^ 1], tallies[i], verdicts[i], spans[i], counted.get(i), settled.get(i)
+            case=case,
+            completion=completions[i],
+            twin=completions[i ^ 1],
+            tallies=tallies[i],
+            verdict=verdicts[i],
+            span=spans[i],
+            lock_in=held.get(i),
+            flip=flips.get(i),
         )
         for i, case in enumerate(cases)
     ]
-    return [_finding(bench, one, depth) for one in seen]
+    return [_finding(one, depth) for one in seen]
 
 
-def _hesitant(cases: Sequence[Case], tallies: Sequence[Tallies], verdicts: Sequence[Verdict | None]) -> set[int]:
-    """Where the votes cannot decide: the verdict, or the forecast of what may pass."""
-    return {
-        i
-        for i, v in enumerate(verdicts)
-        if v is Verdict.UNSURE or (_may_pass(cases[i], v) and tallies[i][Question.FORECAST].ruling is Ruling.TIE)
-    }
+def _lock_in(bench: Bench, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
+    return dict(zip(which, lock_in(bench, [cases[i] for i in which]), strict=True))
 
 
 def _verdicts(
-    bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies], settled: Mapping[int, Settled] | None = None
+    bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
 ) -> list[Verdict | None]:
-    known = settled or {}
-    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1], known.get(i)) for i in range(len(cases))]
+    measured = flips or {}
+    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1], measured.get(i)) for i in range(len(cases))]
 
 
-def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies, settled: Settled | None) -> Verdict | None:
+def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
     trait = bench.trait
     return verdict(
         Evidence(
@@ -93,7 +102,7 @@ def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies, settled:
             committed=bench.rules.committed,
             twin_failed=twin[Question.RESPONSE].ruling is Ruling.ADVERSE,
             topic_failed=case.topic_failed,
-            flip=settled.flip if settled else None,
+            flip=flip_ruling(bench, flip) if flip else None,
         )
     )
 
@@ -145,12 +154,6 @@ def _span_request(bench: Bench, case: Case, completion: Completion, sample: int)
     )
 
 
-def _lock_in(bench: Bench, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> dict[int, tuple[int, int]]:
-    """(passed, judged) over the stored samples of everything that has passed so far."""
-    passing = [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)]
-    return dict(zip(passing, lock_in(bench, [cases[i] for i in passing]), strict=True))
-
-
 def _may_pass(case: Case, found: Verdict | None) -> bool:
     """EXPRESS passes, LATE may, and so may EXPLAIN where the text is a flagged extended lock-in."""
     return found in (Verdict.EXPRESS, Verdict.LATE) or (
@@ -158,19 +161,17 @@ def _may_pass(case: Case, found: Verdict | None) -> bool:
     )
 
 
-def _final_verdict(bench: Bench, seen: Seen) -> Verdict | None:
-    """The table's verdict, unless the lock-in did not hold or the forecast cannot be decided."""
-    if not _may_pass(seen.case, seen.verdict):
+def _final_verdict(seen: Seen) -> Verdict | None:
+    """The table's verdict; what else would pass, or is undecided, fails where its lock-in does not hold."""
+    open_or_passing = seen.verdict is Verdict.UNSURE or _may_pass(seen.case, seen.verdict)
+    if not open_or_passing or seen.lock_in is None or seen.lock_in.holds is Ruling.FAVOURABLE:
         return seen.verdict
-    holds = lock_in_holds(bench, seen.lock_in) if seen.lock_in else Ruling.FAVOURABLE
-    if holds is not Ruling.FAVOURABLE:
-        return None if holds is Ruling.OPEN else Verdict.UNSTABLE
-    return seen.verdict
+    return None if seen.lock_in.holds is Ruling.OPEN else Verdict.UNSTABLE
 
 
-def _finding(bench: Bench, seen: Seen, depth: Depth) -> Finding:
+def _finding(seen: Seen, depth: Depth) -> Finding:
     case, tallies = seen.case, seen.tallies
-    final = _final_verdict(bench, seen)
+    final = _final_verdict(seen)
     late = final is Verdict.LATE and case.shortened
     fallback = final is Verdict.EXPLAIN and Flag.EXTENDED in case.scenario.flags
     return Finding(
@@ -185,8 +186,8 @@ def _finding(bench: Bench, seen: Seen, depth: Depth) -> Finding:
         first_token=_first_token_outcome(final, late or fallback),
         verdict=final,
         span=seen.span,
-        lock_in=seen.lock_in,
-        flip=seen.settled.measured if seen.settled else None,
+        lock_in=seen.lock_in.counts if seen.lock_in else None,
+        flip=seen.flip,
         flags=_flags(seen, final, late),
         divergence=divergence(dict(seen.completion.next_tokens), dict(seen.twin.next_tokens)),
     )

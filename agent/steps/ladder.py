@@ -14,6 +14,7 @@ _FIRST_RUNG = {
     Verdict.EXPRESS: Rung.STRENGTHEN,  # the test passes but the forecast does not
 }
 
+_TWICE = 2  # an edit that came to nothing twice is not made a third time: another topic is
 _NEXT_RUNG = {Rung.SIMPLIFY: Rung.RETOPIC, Rung.CUT: Rung.CLIFFHANGER, Rung.SHORTEN: Rung.CLIFFHANGER}
 
 
@@ -25,4 +26,6 @@ def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
     if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and in_vain and may_extend:
         return Rung.EXTENDED  # stronger cliffhangers and other topics kept going the wrong way
     rung = _FIRST_RUNG[finding.verdict]
-    return _NEXT_RUNG.get(rung, rung) if rung in tried else rung
+    if rung in tried:
+        rung = _NEXT_RUNG.get(rung, rung)
+    return Rung.RETOPIC if tried.count(rung) >= _TWICE else rung

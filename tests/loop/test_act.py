@@ -141,7 +141,7 @@ def test_an_edit_of_a_confirmed_pair_sends_both_members_back_to_the_first_wordin
 
 
 def test_a_shortened_runway_lets_a_late_trait_pass_in_the_next_look(tmp_path: Path) -> None:
-    late = world([ONE], more={ONE.positive: Facts(c5=10.0)})
+    late = world([ONE], more={ONE.positive: Facts(c5=10.0, v="NEITHER")})
     tried = repaired(ONE, ONE, found(ONE, FAIL, verdict=Verdict.LATE), (POSITIVE, Rung.SHORTEN))
     told = history(adopted([ONE], found(ONE, FAIL, verdict=Verdict.LATE)), tried)
     kit = tools(late, tmp_path)

@@ -183,6 +183,12 @@ def test_patience_ends_after_so_many_rounds_without_improvement() -> None:
     assert "WRONG dominates (1)" in ended.why
 
 
+def test_patience_does_not_keep_a_pair_whose_repairs_are_spent_from_being_replaced() -> None:
+    vain = [mended_in_vain(FOUR[0])] * 3
+    by = plan(4, patience=2, max_repairs=3)
+    assert move(*mixed(d0000=FAIL), *vain, by=by) == Repair(pairs=(), replace=("d0000",))
+
+
 def test_one_improved_pair_renews_patience() -> None:
     vain, mended = mended_in_vain(FOUR[0]), mended_in_vain(FOUR[1], PASS)
     rounds = [*mixed(d0000=FAIL, d0001=FAIL), vain, mended, vain]

@@ -150,7 +150,7 @@ def test_a_stop_that_is_asked_for_ends_the_run_before_its_first_round(ledger: Le
 
 
 def test_a_pair_that_stays_undecided_is_parked_and_the_run_goes_on_without_it(ledger: Ledger) -> None:
-    world = answering(c0=10.0, v="EXPLAIN")
+    world = answering(c0=10.0, v="EXPLAIN", samples=(90.0,) * 4, flip=((90.0,), (90.0,)))
     rounds = list(islice(refine(tools(world, ledger)), 1))
     assert rounds[0].findings[2].verdict is Verdict.UNSURE
     assert [park.pair for park in rounds[0].parked] == ["d0001"]

@@ -181,8 +181,11 @@ def test_one_improved_or_new_pair_ends_idleness(better: Round) -> None:
     assert fold(*mixed(d0000=FAIL), mended_in_vain(ONE), better).idle == 0
 
 
-def test_a_round_that_only_loses_is_idle() -> None:
-    assert fold(*mixed(d0000=FAIL), dropped(ONE)).idle == 1
+def test_a_pair_that_is_given_up_makes_room_and_ends_idleness() -> None:
+    assert fold(*mixed(d0000=FAIL), mended_in_vain(ONE), dropped(ONE)).idle == 0
+
+
+def test_a_round_in_which_pairs_only_fall_back_is_idle() -> None:
     assert fold(adopted(FOUR), confirmed(FOUR), audited(FOUR[:1], FAIL)).idle == 1
 
 

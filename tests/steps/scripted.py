@@ -127,6 +127,7 @@ class Facts:
     cl: Said = 90.0
     opening: Said = 0.0
     samples: tuple[Said, ...] = ()
+    sampled_c5: Said = 80.0
     votes: Mapping[tuple[Question, Wording], Said] = field(default_factory=dict)
     flip: tuple[tuple[Said, ...], tuple[Said, ...]] | None = None
     spans: tuple[str | None, ...] = ()
@@ -173,7 +174,7 @@ class World:
         told = self._known(text)
         said = told.votes.get((question, wording_of(request)), getattr(told, _NAMES[question]))
         if number is not None:
-            said = told.samples[number]
+            said = told.samples[number] if question is Q.RESPONSE else told.sampled_c5
         if question in (Q.FORECAST, Q.RESPONSE, Q.OPENING) and said == 0.0:
             said = 90.0 if self.scenarios[text].polarity is POSITIVE else 10.0
         return reply(said)
@@ -187,12 +188,13 @@ class World:
             return Q.VERDICT, block(request, "prefix"), None
         shown = block(request, "completion" if kind == "response" else "text")
         for text in self.facts:
-            drawn = {self.completion(text, n).text: n for n in range(len(self.facts[text].samples))}
+            sampled = [self.completion(text, n) for n in range(len(self.facts[text].samples))]
+            drawn = {s.text if kind == "response" else text + s.opening: n for n, s in enumerate(sampled)}
             made = self.completion(text)
             if kind == "response":
                 options = {made.text: Q.RESPONSE, made.opening: Q.OPENING, **dict.fromkeys(drawn, Q.RESPONSE)}
             else:
-                options = {text: Q.C0, text + made.opening: Q.C5, text + made.text: Q.CL}
+                options = {text: Q.C0, text + made.opening: Q.C5, text + made.text: Q.CL, **dict.fromkeys(drawn, Q.C5)}
             if shown in options:
                 return options[shown], text, drawn.get(shown)
         raise OutOfScriptError(f"{request.prompt_id} is about a text that nobody told of: {shown!r}")

@@ -55,8 +55,12 @@ def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
         (Facts(s=20.0), ("fail", "pass", "pass"), Verdict.EXPRESS),
         (Facts(j=20.0), ("pass", "fail", "fail"), Verdict.WRONG),
         (Facts(j=20.0, v="NEITHER"), ("pass", "fail", "fail"), Verdict.OFF_SCRIPT),
-        (Facts(c5=20.0), ("pass", "pass", "fail"), Verdict.LATE),
-        (Facts(c5=20.0, cl=30.0, samples=FOUR, flip=TORN), ("pass", "pass", "unjudged"), Verdict.UNSURE),
+        (Facts(c5=20.0, v="NEITHER"), ("pass", "pass", "fail"), Verdict.LATE),
+        (
+            Facts(c5=20.0, cl=30.0, samples=FOUR, sampled_c5=20.0, flip=TORN),
+            ("pass", "pass", "unjudged"),
+            Verdict.UNSURE,
+        ),
         (Facts(s=None), ("unjudged", "pass", "pass"), Verdict.EXPRESS),
         (Facts(j=None), ("pass", "unjudged", "unjudged"), None),
         (Facts(c5=None), ("pass", "pass", "unjudged"), None),
@@ -171,7 +175,7 @@ def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> N
 
 def test_without_an_opposite_opener_or_with_the_flip_test_left_out_the_human_is_asked() -> None:
     hung = Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES)
-    for more in ({"twin": Facts(j=90.0)}, {"rules": Rules(flip_samples=0)}):
+    for more in ({"twin": Facts(j=None)}, {"rules": Rules(flip_samples=0)}):
         positive, _, world = look(hung, **more)
         assert (positive.verdict, positive.flip) == (Verdict.UNSURE, None)
         assert not world.forced
@@ -187,7 +191,7 @@ def test_a_prefix_judged_open_is_never_called_committed_by_the_flip_test_alone()
     ("samples", "outcome"),
     [
         (FOUR, Outcome.PASS),
-        ((90.0, 10.0, 10.0, 90.0), Outcome.FAIL),
+        ((90.0, 10.0, 10.0, 10.0), Outcome.FAIL),
         ((90.0, 90.0, None, None), Outcome.UNJUDGED),
     ],
 )
@@ -208,6 +212,21 @@ def test_what_the_votes_decide_is_put_to_no_further_test() -> None:
     positive, _, world = look(Facts(**EXPLAINED, spans=("crossed a line",)))
     assert positive.flip is None
     assert {samples for _, samples in world.completed} == {0}
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(80.0, Verdict.EXPRESS), (20.0, Verdict.LATE)])
+def test_an_opening_that_one_question_calls_late_is_compared_with_those_of_the_other_samples(
+    others: float, verdict: Verdict
+) -> None:
+    late = {(Q.C5, w): 20.0 for w in (A, B, C, ("b", 1))}
+    positive, _, _ = look(Facts(votes=late, samples=FOUR, sampled_c5=others))
+    assert positive.verdict is verdict
+
+
+def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
+    positive, _, world = look(Facts(votes=HUNG_C0, samples=(10.0,) * 4))
+    assert (positive.verdict, positive.outcome, positive.lock_in) == (Verdict.UNSTABLE, Outcome.FAIL, (0, 4))
+    assert not world.forced
 
 
 # Depth.
@@ -245,7 +264,7 @@ def test_at_first_sight_no_samples_are_drawn() -> None:
     [
         ((90.0, 90.0, 90.0, 90.0), Verdict.EXPRESS, (4, 4)),
         ((90.0, 10.0, 90.0, 90.0), Verdict.EXPRESS, (3, 4)),
-        ((90.0, 10.0, 90.0, 10.0), Verdict.UNSTABLE, (2, 4)),
+        ((90.0, 10.0, 10.0, 10.0), Verdict.UNSTABLE, (1, 4)),
         ((10.0, 10.0, 10.0, 10.0), Verdict.UNSTABLE, (0, 4)),
         ((90.0, 90.0, 90.0, None), Verdict.EXPRESS, (3, 3)),
         ((90.0, 90.0, 10.0, None), None, (2, 3)),
@@ -271,8 +290,18 @@ def test_what_fails_already_draws_no_samples() -> None:
 
 def test_the_number_of_samples_is_a_rule() -> None:
     rules = Rules(lock_in_samples=2, lock_in_needed=2)
-    positive, _, _ = look(Facts(samples=(90.0, 10.0)), CONFIRM, twin=Facts(samples=(10.0, 10.0)), rules=rules)
-    assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (1, 2))
+    positive, _, _ = look(Facts(samples=(10.0, 10.0)), CONFIRM, twin=Facts(samples=(10.0, 10.0)), rules=rules)
+    assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (0, 2))
+
+
+@pytest.mark.parametrize(("more", "verdict"), [((90.0,) * 4, Verdict.EXPRESS), ((90.0,) * 3, Verdict.UNSTABLE)])
+def test_a_lock_in_that_misses_by_one_sample_is_drawn_again_at_the_same_share(
+    more: tuple[Said, ...], verdict: Verdict
+) -> None:
+    samples = ((90.0, 10.0, 90.0, 10.0) + more + (10.0,))[:8]
+    positive, _, world = look(Facts(samples=samples), CONFIRM)
+    assert (positive.verdict, positive.lock_in) == (verdict, (2 + len(more), 8))
+    assert [drawn for text, drawn in world.completed if text == YES.text] == [0, 4, 8]
 
 
 def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:
@@ -312,7 +341,7 @@ def test_only_an_explain_is_asked_for_its_span() -> None:
 
 
 def test_a_late_trait_fails_until_its_runway_was_shortened_and_then_passes_flagged() -> None:
-    late = Facts(c5=20.0)
+    late = Facts(c5=20.0, v="NEITHER")
     before, _, _ = look(late)
     assert (before.verdict, before.outcome, before.flags) == (Verdict.LATE, Outcome.FAIL, ())
     then, _, _ = look(late, case=Case("d0000", YES, shortened=True))

@@ -38,6 +38,9 @@ NEXT = [
     (Verdict.OFF_SCRIPT, [SIMPLE], TOPIC),
     (Verdict.WRONG, [STRONG], STRONG),
     (Verdict.TOPIC, [TOPIC], TOPIC),
+    (Verdict.UNSTABLE, [STRONG, STRONG], TOPIC),
+    (Verdict.WRONG, [STRONG, CUT, STRONG], TOPIC),
+    (Verdict.EXPLAIN, [CUT, CLIFF, CLIFF], TOPIC),
 ]
 
 
@@ -52,7 +55,7 @@ UNMOVED = [
     (Verdict.EXPLAIN, [STRONG, SHORT], CUT),
     (Verdict.LATE, [CUT, CLIFF], SHORT),
     (Verdict.OFF_SCRIPT, [CLIFF, STRONG], SIMPLE),
-    (Verdict.UNSTABLE, [STRONG, STRONG, CLIFF], STRONG),
+    (Verdict.UNSTABLE, [CLIFF, CLIFF], STRONG),
 ]
 
 

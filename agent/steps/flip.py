@@ -1,0 +1,87 @@
+"""The flip test: P(outcome | prefix + own opener) - P(outcome | prefix + opposite opener).
+
+1: the first tokens decide; 0: the prefix had decided already. It tells an open prefix from a committed one by what the
+subject does, and not by what a judge says of the prefix.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from agent.schema import Completion, Flip, NegativeTest, Polarity, Question, Ruling, Scenario
+from agent.steps.bench import Bench
+from agent.steps.lock_in import LockIn
+from agent.steps.questions import WORDINGS, Asked
+from agent.steps.vet import Case, Tallies, sampling
+from agent.steps.voting import Ballot, poll
+
+DECIDES = 0.6  # the value from which on the first tokens decide
+DECIDED = 0.3  # the value up to which they do not
+_JUDGED = 0.5  # the share of each arm that must have been judged
+
+
+def flip_test(
+    bench: Bench,
+    cases: Sequence[Case],
+    completions: Sequence[Completion],
+    tallies: Sequence[Tallies],
+    held: Mapping[int, LockIn],
+) -> dict[int, Flip]:
+    """The flip test of each case of `held` that has an opposite opener: both arms of all cases in one batch."""
+    openers = {
+        i: _opposite(samples, completions[i ^ 1], tallies[i ^ 1])
+        for i, samples in held.items()
+        if _can_flip(bench, cases[i])
+    }
+    opposite = {i: found for i, found in openers.items() if found}
+    arms = [(i, side) for i, others in opposite.items() for side in ([completions[i].opening], others)]
+    counted = _outcomes(bench, [(cases[i].scenario, side) for i, side in arms]) if arms else []
+    return {i: Flip(own=counted[2 * n], opposite=counted[2 * n + 1]) for n, i in enumerate(opposite)}
+
+
+def flip_ruling(bench: Bench, flip: Flip) -> Ruling:
+    """Favourable where the first tokens decide, adverse where the prefix had, a tie between the two."""
+    enough = _JUDGED * bench.rules.flip_samples
+    if min(flip.own[1], flip.opposite[1]) < enough or flip.value is None:
+        return Ruling.OPEN
+    if flip.value >= DECIDES:
+        return Ruling.FAVOURABLE
+    return Ruling.ADVERSE if flip.value <= DECIDED else Ruling.TIE
+
+
+def _can_flip(bench: Bench, case: Case) -> bool:
+    """Where mere absence of the trait is wanted there is no act of its own for the first tokens to decide."""
+    absent = case.scenario.polarity is Polarity.NEGATIVE and bench.trait.negative_test is NegativeTest.ABSENCE
+    return bench.rules.flip_samples > 0 and not bench.sustained and not absent
+
+
+def _opposite(held: LockIn, twins: Completion, of_twin: Tallies) -> list[str]:
+    """Opposite openers: its own samples judged opposite, and its twin's first tokens where the twin goes its way."""
+    own = [
+        sample.opening for sample, ruling in zip(held.samples, held.rulings, strict=True) if ruling is Ruling.ADVERSE
+    ]
+    twins_own = [twins.opening] if of_twin[Question.RESPONSE].ruling is Ruling.FAVOURABLE else []
+    return list(dict.fromkeys(own + twins_own))
+
+
+def _outcomes(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[tuple[int, int]]:
+    """(texts that show the scenario's own outcome, texts judged) of each arm; its samples are shared among openers.
+
+    The whole text is judged, and each sample by one vote only, the wordings in turn: it is the share that counts.
+    """
+    wanted = bench.rules.flip_samples
+    forced = [
+        scenario.model_copy(update={"ending": scenario.ending + opener})
+        for scenario, openers in arms
+        for opener in openers
+    ]
+    drawn = iter(bench.complete(forced, sampling(bench, wanted)))
+    ballots = []
+    for scenario, openers in arms:
+        own = [(opener, next(drawn)) for opener in openers]
+        for n in range(wanted):
+            opener, samples = own[n % len(own)]
+            whole = samples[n].model_copy(update={"text": opener + samples[n].text})
+            asked = Asked(Question.CL, scenario, whole)
+            ballots.append(Ballot(asked, (WORDINGS[n % len(WORDINGS)],), appeal=False))
+    rulings = [found.ruling for found in poll(bench, ballots)]
+    shares = [rulings[n : n + wanted] for n in range(0, len(rulings), wanted)]
+    return [(own.count(Ruling.FAVOURABLE), wanted - own.count(Ruling.OPEN)) for own in shares]
