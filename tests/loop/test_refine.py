@@ -46,7 +46,7 @@ class Subject:
 
     def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
         self.made += len(texts)
-        return self.world.complete([self.world.scenarios[text] for text, _ in texts], sampling)
+        return self.world.complete([scenario(text) for text, _ in texts], sampling)
 
 
 def answering(**flawed: object) -> World:
