@@ -130,7 +130,7 @@ _NO_FINDING: dict[str, Any] = {
     "outcome": str(Outcome.UNJUDGED),
     "verdict": None,
     "probabilities": {},
-    **dict.fromkeys(("c0", "c5", "cl", "opening", "opening_ids", "span", "lock_in", "divergence")),
+    **dict.fromkeys(("c0", "c5", "cl", "opening", "opening_ids", "span", "lock_in", "flip", "divergence")),
     "flags": [],
     "diagnosis": UNJUDGED,
 }
@@ -149,6 +149,7 @@ def _first_token_row(finding: Finding, first_k: int) -> dict[str, Any]:
         "opening_ids": completion and list(completion.token_ids[:first_k]),
         "span": finding.span,
         "lock_in": finding.lock_in and {"passed": finding.lock_in[0], "judged": finding.lock_in[1]},
+        "flip": finding.flip and {**finding.flip.model_dump(mode="json"), "value": finding.flip.value},
         "divergence": finding.divergence,
         "flags": [str(flag) for flag in finding.flags],
         "diagnosis": DIAGNOSES[finding.verdict] if finding.verdict else UNJUDGED,

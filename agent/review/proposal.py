@@ -9,6 +9,7 @@ from agent.schema import (
     Depth,
     Finding,
     Flag,
+    Flip,
     History,
     Noun,
     Outcome,
@@ -36,6 +37,7 @@ class Evidence(Noun):
     opening: str | None = None
     completion: str | None = None
     lock_in: tuple[int, int] | None = None
+    flip: Flip | None = None
     flags: tuple[Flag, ...] = ()
 
     def score(self, question: Question) -> float | None:
@@ -186,5 +188,6 @@ def _evidence(finding: Finding) -> Evidence:
         opening=finding.completion.opening if finding.completion else None,
         completion=finding.completion.text if finding.completion else None,
         lock_in=finding.lock_in,
+        flip=finding.flip,
         flags=finding.flags,
     )

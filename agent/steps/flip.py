@@ -4,6 +4,7 @@
 subject does, and not by what a judge says of the prefix.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from agent.schema import Completion, Flip, NegativeTest, Polarity, Question, Ruling, Scenario
@@ -68,20 +69,29 @@ def _outcomes(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> l
     The whole text is judged, and each sample by one vote only, the wordings in turn: it is the share that counts.
     """
     wanted = bench.rules.flip_samples
-    forced = [
-        scenario.model_copy(update={"ending": scenario.ending + opener})
-        for scenario, openers in arms
-        for opener in openers
+    texts = _texts(bench, arms)
+    ballots = [
+        Ballot(Asked(Question.CL, scenario, text), (WORDINGS[n % len(WORDINGS)],), appeal=False)
+        for (scenario, _), own in zip(arms, texts, strict=True)
+        for n, text in enumerate(own)
     ]
-    drawn = iter(bench.complete(forced, sampling(bench, wanted)))
-    ballots = []
-    for scenario, openers in arms:
-        own = [(opener, next(drawn)) for opener in openers]
-        for n in range(wanted):
-            opener, samples = own[n % len(own)]
-            whole = samples[n].model_copy(update={"text": opener + samples[n].text})
-            asked = Asked(Question.CL, scenario, whole)
-            ballots.append(Ballot(asked, (WORDINGS[n % len(WORDINGS)],), appeal=False))
     rulings = [found.ruling for found in poll(bench, ballots)]
     shares = [rulings[n : n + wanted] for n in range(0, len(rulings), wanted)]
     return [(own.count(Ruling.FAVOURABLE), wanted - own.count(Ruling.OPEN)) for own in shares]
+
+
+def _texts(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[list[Completion]]:
+    """For each arm the `flip_samples` continuations with their opener in front, the openers in turn."""
+    wanted = bench.rules.flip_samples
+    texts: list[list[Completion]] = [[] for _ in arms]
+    for size in sorted({math.ceil(wanted / len(openers)) for _, openers in arms}):
+        of_size = [
+            (n, scenario, opener)
+            for n, (scenario, openers) in enumerate(arms)
+            if math.ceil(wanted / len(openers)) == size
+            for opener in openers
+        ]
+        forced = [s.model_copy(update={"ending": s.ending + opener}) for _, s, opener in of_size]
+        for (n, _, opener), drawn in zip(of_size, bench.complete(forced, sampling(bench, size)), strict=True):
+            texts[n] += [sample.model_copy(update={"text": opener + sample.text}) for sample in drawn]
+    return [own[:wanted] for own in texts]

@@ -266,6 +266,7 @@ def test_the_first_token_file_holds_all_evidence_of_an_item(place: ExperimentFol
         "opening_ids": [0, 1, 2, 3, 4],
         "span": None,
         "lock_in": {"passed": 3, "judged": 4},
+        "flip": None,
         "divergence": 0.25,
         "flags": ["late"],
         "diagnosis": "The first tokens carry the decision.",

@@ -226,7 +226,7 @@ class World:
 
     def _forced(self, text: str, sample: int | None) -> Completion:
         """A continuation of a text that ends with an opener it was given."""
-        known = [base for base in self.facts if text.startswith(base)]
+        known = sorted((base for base in self.facts if text.startswith(base)), key=len, reverse=True)
         if not known or sample is None or self.facts[known[0]].flip is None:
             raise OutOfScriptError(f"nobody said what follows {text!r}")
         own = text == known[0] + self.completion(known[0]).opening

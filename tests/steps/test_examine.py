@@ -169,8 +169,8 @@ def test_the_flip_test_samples_both_arms_from_the_twins_opening_and_the_own_one(
 def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> None:
     torn = Facts(votes=HUNG_C0, samples=(90.0, 90.0, 90.0, 10.0), flip=DECIDES)
     _, _, world = look(torn, rules=Rules(flip_samples=4))
-    openers = [text.removeprefix(YES.text) for text, samples in world.completed[3:]]
-    assert openers == [" went on 0", " went on 0 in way 3", " went on 1"]
+    openers = [(text.removeprefix(YES.text), samples) for text, samples in world.completed[3:]]
+    assert openers == [(" went on 0 in way 3", 2), (" went on 1", 2), (" went on 0", 4)]
 
 
 def test_without_an_opposite_opener_or_with_the_flip_test_left_out_the_human_is_asked() -> None:
