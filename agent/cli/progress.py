@@ -1,0 +1,83 @@
+"""What a run is doing just now: one record for the screen, the heartbeat and the watchdog. Threads share it."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from agent.schema import Noun
+
+_ERRORS_KEPT = 5
+
+
+class TraitNow(Noun):
+    """One trait at this moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind."""
+
+    stage: str = "waiting"
+    since: float = 0.0
+    steps: dict[str, int] = {}
+    ended: str | None = None
+
+
+class Now(Noun):
+    """The whole run at this moment. Times are in seconds since 1970; `paused` says why nothing moves, if so."""
+
+    begun: float
+    moved: float
+    paused: str | None = None
+    traits: dict[str, TraitNow] = {}
+    errors: tuple[str, ...] = ()
+
+
+class Progress:
+    """Written by whoever works, read by whoever looks. `moved` is the time of the last step of any kind."""
+
+    def __init__(self, traits: tuple[str, ...], time_of_day: Callable[[], float] = time.time) -> None:
+        self._time = time_of_day
+        self._lock = threading.Lock()
+        self._begun = self._moved = time_of_day()
+        self._traits = {trait: TraitNow(since=self._begun) for trait in traits}
+        self._steps: dict[str, Counter[str]] = {trait: Counter() for trait in traits}
+        self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
+        self._paused: dict[str, str] = {}
+
+    def stage(self, trait: str, what: str) -> None:
+        """What a trait is busy with from now on."""
+        with self._lock:
+            self._traits[trait] = self._traits[trait].model_copy(update={"stage": what, "since": self._time()})
+
+    def step(self, trait: str, kind: str, count: int = 1) -> None:
+        """Something was achieved: an answer stored, a batch of completions made, a round recorded."""
+        with self._lock:
+            self._steps[trait][kind] += count
+            self._moved = self._time()
+
+    def error(self, sentence: str) -> None:
+        """A trouble worth showing; the latest few are kept."""
+        with self._lock:
+            self._errors.append(sentence)
+
+    def pause(self, who: str, why: str | None) -> None:
+        """Whoever waits on purpose says why; None when the wait is over. A pause is no stall."""
+        with self._lock:
+            if why is None:
+                if self._paused.pop(who, None) is not None:
+                    self._moved = self._time()
+            else:
+                self._paused[who] = why
+
+    def ended(self, trait: str, ending: str) -> None:
+        """How a trait's part of the run ended."""
+        with self._lock:
+            self._traits[trait] = self._traits[trait].model_copy(update={"ended": ending, "stage": ending})
+            self._moved = self._time()
+
+    def now(self) -> Now:
+        """All of it, as it stands."""
+        with self._lock:
+            traits = {
+                trait: found.model_copy(update={"steps": dict(self._steps[trait])})
+                for trait, found in self._traits.items()
+            }
+            paused = "; ".join(dict.fromkeys(self._paused.values())) or None
+            return Now(begun=self._begun, moved=self._moved, paused=paused, traits=traits, errors=tuple(self._errors))
