@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from agent.cli.trouble import EndpointDown
+from agent.cli.trouble import Interrupted
 from agent.config import TOYWORLD, EndpointSettings, Settings
 from agent.loop.tools import Continues, Tools, remembering
 from agent.models.capability import ProbeError
@@ -22,6 +22,7 @@ from agent.record.layout import Dataset, DatasetError, load_dataset, read_defini
 from agent.record.ledger import Ledger
 from agent.schema import (
     Completion,
+    Ending,
     Mode,
     NegativeTest,
     Plan,
@@ -207,16 +208,16 @@ _TROUBLED = ("transient", "rate", "timeout")
 
 
 def require_endpoint(llm: Llm, replies: Sequence[Reply]) -> None:
-    """Raise EndpointDown when nothing can be bought any more, so that an outage never counts against a text."""
+    """Raise Interrupted when nothing can be bought any more, so that an outage never counts against a text."""
     kinds = [reply.error.partition(":")[0] if reply.error else "" for reply in replies]
     for kind, reply in zip(kinds, replies, strict=True):
         if kind in _HOPELESS:
-            raise EndpointDown(str(reply.error))
+            raise Interrupted(Ending.ENDPOINT, str(reply.error))
     if all(kind in _TROUBLED for kind in kinds):
         try:
             llm.probe()
         except ProbeError as error:
-            raise EndpointDown(str(error)) from error
+            raise Interrupted(Ending.ENDPOINT, str(error)) from error
 
 
 def _completing(subject: Continues, ledger: Ledger, watch: Watch) -> Complete:

@@ -11,7 +11,7 @@ from agent.cli.exits import STOPPED, worst
 from agent.cli.screen import Screen
 from agent.cli.stops import Stops
 from agent.cli.summary import five_lines, page
-from agent.cli.trouble import EndpointDown
+from agent.cli.trouble import Interrupted
 from agent.loop.act import act, look
 from agent.loop.refine import refine
 from agent.loop.standing import after, standing
@@ -95,9 +95,9 @@ class Evening:
         """Every dataset examined once as it is, nothing repaired; 2 when something could not be judged."""
         try:
             codes = [self._diagnose(job) for job in jobs if self.stops.asked is None]
-        except EndpointDown as error:
-            self.screen.say(_down(error))
-            return EXIT_CODES[Ending.ENDPOINT]
+        except Interrupted as error:
+            self.screen.say(_told(error))
+            return EXIT_CODES[error.ending]
         return worst(codes if len(codes) == len(jobs) else [*codes, STOPPED])
 
     def _diagnose(self, job: Job) -> int:
@@ -127,10 +127,10 @@ def _follow(tools: Tools, seen: Callable[[Round], None]) -> Stop:
         except StopIteration as end:
             stop: Stop = end.value
             return stop
-        except EndpointDown as error:
-            return Stop(ending=Ending.ENDPOINT, why=_down(error))
+        except Interrupted as error:
+            return Stop(ending=error.ending, why=_told(error))
         seen(done)
 
 
-def _down(error: EndpointDown) -> str:
+def _told(error: Interrupted) -> str:
     return f"{error} What was bought is stored; the same command goes on"

@@ -7,14 +7,22 @@ from agent.prompts import PromptError
 from agent.record.experiment import LayoutError
 from agent.record.layout import DatasetError
 from agent.record.ledger import LedgerError
+from agent.schema import Ending
 
 
 class Refusal(Exception):
     """A command cannot do what was asked; the message says why and what to do, one sentence per line."""
 
 
-class EndpointDown(Exception):
-    """An endpoint stopped answering in mid-run; only a human or time helps."""
+class Interrupted(Exception):
+    """A round cannot go on just now: an endpoint is out, a cap is reached, a stop was asked for, or nothing moves.
+
+    What was bought is stored; the round is not recorded, and the same command plays it again without buying twice.
+    """
+
+    def __init__(self, ending: Ending, why: str) -> None:
+        super().__init__(why)
+        self.ending = ending
 
 
 TROUBLE: tuple[type[Exception], ...] = (

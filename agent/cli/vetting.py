@@ -7,7 +7,7 @@ from agent.cli.exits import worst
 from agent.cli.orders import Order, prepared
 from agent.cli.results import write_completions
 from agent.cli.screen import Screen
-from agent.cli.trouble import EndpointDown, Refusal
+from agent.cli.trouble import Interrupted, Refusal
 from agent.record.ledger import Ledger
 from agent.record.scores import Examined, Which, write_scores
 from agent.schema import (
@@ -48,7 +48,7 @@ def vet_by_hand(order: Order, stages: frozenset[int]) -> int:
             screen.expect(job.trait.id, len(job.dataset.pairs))
         try:
             return worst([_vet(workshop, job, stages, screen) for job in work])
-        except EndpointDown as error:
+        except Interrupted as error:
             screen.say(f"{error} What was bought is stored; the same command goes on.")
             return EXIT_CODES[Ending.ENDPOINT]
 

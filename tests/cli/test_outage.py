@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.cli.compose import require_endpoint
-from agent.cli.trouble import EndpointDown
+from agent.cli.trouble import Interrupted
 from agent.models.capability import ProbeError
 from agent.models.llm import Llm
 from agent.record.ledger import Ledger
@@ -32,7 +32,7 @@ class Probing:
 
 @pytest.mark.parametrize("kind", ["quota", "auth"])
 def test_an_account_that_cannot_buy_stops_the_run_at_the_first_reply(kind: str) -> None:
-    with pytest.raises(EndpointDown, match=f"{kind}: no more"):
+    with pytest.raises(Interrupted, match=f"{kind}: no more"):
         require_endpoint(Probing(), [GOOD, Reply(error=f"{kind}: no more"), GOOD])  # type: ignore[arg-type]
 
 
@@ -43,7 +43,7 @@ def test_trouble_with_some_calls_is_no_outage() -> None:
 def test_trouble_with_all_calls_is_an_outage_only_if_the_probe_fails_too() -> None:
     troubled = [Reply(error="transient: 500"), Reply(error="rate: 429"), Reply(error="timeout: 180 s")]
     require_endpoint(Probing("up"), troubled)  # type: ignore[arg-type]
-    with pytest.raises(EndpointDown, match="nobody there"):
+    with pytest.raises(Interrupted, match="nobody there"):
         require_endpoint(Probing("nobody there"), troubled)  # type: ignore[arg-type]
 
 
