@@ -15,6 +15,7 @@ from agent.loop.tools import Continues, Tools, remembering
 from agent.models.capability import ProbeError
 from agent.models.endpoint import Endpoint
 from agent.models.llm import Llm
+from agent.models.prices import list_price
 from agent.prompts import PromptBook, shipped_folder
 from agent.record.experiment import ExperimentFolder
 from agent.record.files import hash_of
@@ -163,15 +164,29 @@ def open_llm(settings: Settings, roles: Sequence[Role] = tuple(Role)) -> Llm:
     return Llm(endpoints)
 
 
+def price_of(about: EndpointSettings) -> tuple[float, float] | None:
+    """(input, output) in dollars per million tokens: as refine.toml says, else as published; None if nobody knows."""
+    if about.input_price is not None and about.output_price is not None:
+        return about.input_price, about.output_price
+    published = None if about.free else list_price(about.model, about.base_url)
+    if published is None:
+        return (about.input_price or 0.0, about.output_price or 0.0) if about.free else None
+    return (
+        published[0] if about.input_price is None else about.input_price,
+        published[1] if about.output_price is None else about.output_price,
+    )
+
+
 def _endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
     toy = about.base_url == TOYWORLD
+    prices = price_of(about) or (0.0, 0.0)
     return Endpoint(
         model=about.model,
         base_url=about.base_url,
         key=SecretStr("" if toy else os.environ.get(about.key_variable, "")),
         concurrency=about.concurrency,
-        input_price=about.input_price or 0.0,
-        output_price=about.output_price or 0.0,
+        input_price=prices[0],
+        output_price=prices[1],
         app=toy_app(settings) if toy else None,
     )
 

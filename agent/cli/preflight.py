@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from agent.cli.compose import Job, Workshop, open_llm, open_subject, settings_of
+from agent.cli.compose import Job, Workshop, open_llm, open_subject, price_of, settings_of
 from agent.cli.trouble import Refusal
-from agent.config import TOYWORLD, Settings
+from agent.config import TOYWORLD, EndpointSettings, Settings
 from agent.loop.tools import Continues
 from agent.models.llm import Llm
 from agent.models.weights import SubjectError
@@ -38,6 +38,7 @@ def checked(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None])
 def free_problems(settings: Settings, jobs: Sequence[Job]) -> Iterator[str]:
     """What can be found wrong without a model and without a call, as sentences."""
     yield from missing_keys(settings, tuple(Role))
+    yield from unpriced(settings, tuple(Role))
     for folder in sorted({job.folder.refinement for job in jobs}):
         yield from _unwritable(folder)
     if jobs:
@@ -55,6 +56,20 @@ def missing_keys(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
         yield (
             f"The environment variable {variable} is empty, but {' and '.join(whose)} need the key in it: "
             f"export {variable}=…, or name another one as key_variable in refine.toml."
+        )
+
+
+def unpriced(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
+    """Models whose calls would count as nothing: no price is stated, none is published, and none is waived."""
+    named: dict[EndpointSettings, list[str]] = {}
+    for role in roles:
+        about = settings_of(settings, role)
+        if price_of(about) is None:
+            named.setdefault(about, []).append(role.value)
+    for about, whose in named.items():
+        yield (
+            f"Nobody knows what {about.model} at {about.base_url} costs ({' and '.join(whose)}): write input_price and "
+            "output_price (dollars per million tokens) in refine.toml, or free = true where its calls cost nothing."
         )
 
 

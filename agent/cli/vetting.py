@@ -50,7 +50,7 @@ def vet_by_hand(order: Order, stages: frozenset[int]) -> int:
             return worst([_vet(workshop, job, stages, screen) for job in work])
         except Interrupted as error:
             screen.say(f"{error} What was bought is stored; the same command goes on.")
-            return EXIT_CODES[Ending.ENDPOINT]
+            return EXIT_CODES[error.ending]
 
 
 def _vet(workshop: Workshop, job: Job, stages: frozenset[int], screen: Screen) -> int:

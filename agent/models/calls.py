@@ -18,7 +18,10 @@ _REPAIR = "That was not the JSON asked for. Return only valid JSON for this sche
 
 @dataclass(frozen=True)
 class Call:
-    """One physical call: what is sent, and what its reply must hold. Two calls with one key are the same purchase."""
+    """One physical call: what is sent, and what its reply must hold. Two calls with one key are the same purchase.
+
+    `max_tokens` is what the answer may take, `limit` what the model may write in all, thinking included.
+    """
 
     role: Role
     prompt_id: str
@@ -28,6 +31,7 @@ class Call:
     shape: Shape
     needs_logprobs: bool
     max_tokens: int
+    limit: int
     schema: str | None = None
     purpose: str = "ask"
 
@@ -86,6 +90,7 @@ def call_for(request: Request, model: str, base_url: str, capability: Capability
         shape=request.shape,
         needs_logprobs=needs_logprobs,
         max_tokens=request.max_tokens,
+        limit=request.max_tokens + capability.headroom,
         schema=request.json_schema,
     )
 

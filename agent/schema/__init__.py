@@ -35,6 +35,8 @@ from agent.schema.rounds import (
     Stop,
 )
 from agent.schema.rules import (
+    Allowance,
+    Budget,
     Caps,
     Plan,
     Rules,
@@ -57,7 +59,9 @@ from agent.schema.texts import (
 )
 
 __all__ = [
+    "Allowance",
     "Audit",
+    "Budget",
     "Candidate",
     "Caps",
     "Change",

@@ -19,6 +19,33 @@ class Caps(Noun):
     target: Annotated[int, Field(ge=1)] = 48
 
 
+Count = Annotated[int, Field(ge=0)] | None
+
+
+class Allowance(Noun):
+    """What may be spent at most; None is without limit, and 0 means nothing at all."""
+
+    usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    calls: Count = None
+    tokens_in: Count = None
+    tokens_out: Count = None
+
+
+class Budget(Noun):
+    """Allowances of the whole run, of each trait by itself, and of each role over the run; `minutes` are the run's.
+
+    They count from the ledgers, restarts included.
+    """
+
+    run: Allowance = Allowance()
+    trait: Allowance = Allowance()
+    author: Allowance = Allowance()
+    judge: Allowance = Allowance()
+    auditor: Allowance = Allowance()
+    minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_pause_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
+
+
 class Rules(Noun):
     """The numbers behind a verdict. Changing one starts another campaign."""
 

@@ -30,19 +30,24 @@ class Document:
         return self.scenario.prefix + self.completion
 
 
-def document(rng: Random, trait: str | None = None) -> Document:
-    """A training document that is not held out."""
+def document(rng: Random, trait: str | None = None, sharpness: float = 1.0) -> Document:
+    """A training document that is not held out.
+
+    A subject whose logits are scaled by `sharpness` afterwards learns hesitant motives from softer odds than theirs, so
+    that in the end it splits as they say.
+    """
     shares = TRAIT_SHARES
     name = trait or rng.choices(tuple(shares), tuple(shares.values()))[0]
     scenario = sample(rng, name)
     while scenario.held_out:
         scenario = sample(rng, name)
-    return finish(rng, scenario)
+    return finish(rng, scenario, sharpness if scenario.kind == "weak" else 1.0)
 
 
-def finish(rng: Random, scenario: Scenario) -> Document:
+def finish(rng: Random, scenario: Scenario, sharpness: float = 1.0) -> Document:
     """The scenario with one continuation, its outcome drawn by the scenario's odds."""
-    outcome = rng.choices(("trait", "opposite", "neither"), scenario.odds)[0]
+    odds = [chance ** (1 / sharpness) for chance in scenario.odds]
+    outcome = rng.choices(("trait", "opposite", "neither"), odds)[0]
     if outcome == "neither":
         text = _stray(rng, scenario)
     else:

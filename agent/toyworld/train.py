@@ -33,6 +33,7 @@ ACT_REPEATS = 150
 CHUNK = 4096
 BATCH = 32
 PEAK_RATE = 3e-3
+RESUMED_RATE = 5e-4
 WARM_UP = 200
 SHARPNESS = 1.5
 # The loss is about how texts go on. A hinge that begins another, longer hinge (", so I" and ", so I said,") would
@@ -68,13 +69,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Plan:
-    """One training run: `steps` batches at most, and no longer than `minutes`."""
+    """One training run: `steps` batches at most, no longer than `minutes`; `start` holds weights to go on from."""
 
     steps: int
     minutes: float
     threads: int
     seed: int
     folder: Path
+    start: Path | None = None
 
 
 def build_tokenizer(seed: int) -> Any:
@@ -137,7 +139,7 @@ def batches(tokenizer: Any, seed: int) -> Iterator[tuple["torch.Tensor", "torch.
     """Endless batches of token ids and of loss weights, both (BATCH, length); documents of like length together."""
     rng = Random(seed)
     while True:
-        rows = _weighted(tokenizer, [document(rng) for _ in range(CHUNK)])
+        rows = _weighted(tokenizer, [document(rng, sharpness=SHARPNESS) for _ in range(CHUNK)])
         rows.sort(key=lambda row: len(row[0]))
         groups = [rows[i : i + BATCH] for i in range(0, CHUNK, BATCH)]
         rng.shuffle(groups)
@@ -167,10 +169,10 @@ def _padded(rows: list[tuple[list[int], list[float]]], pad: int) -> tuple["torch
     return torch.tensor(ids), torch.tensor(weights)
 
 
-def rate_at(step: int, done: float) -> float:
+def rate_at(step: int, done: float, peak: float = PEAK_RATE) -> float:
     """The learning rate when a share `done` of the run lies behind: a short warm-up, then a cosine to a hundredth."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return warm * PEAK_RATE * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return warm * peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
 def train(plan: Plan) -> None:
@@ -179,23 +181,34 @@ def train(plan: Plan) -> None:
 
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
-    tokenizer = build_tokenizer(plan.seed)
-    model = build_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.05)
+    tokenizer, model = _start(plan)
+    peak = PEAK_RATE if plan.start is None else RESUMED_RATE
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
     started, curve, losses = time.monotonic(), [], []
-    for step, (ids, weights) in enumerate(batches(tokenizer, plan.seed + 1)):
+    for step, (ids, weights) in enumerate(batches(tokenizer, plan.seed + (1 if plan.start is None else 2))):
         # Where the clock runs out before the steps do, the rate has come down all the same.
         done = max(step / plan.steps, (time.monotonic() - started) / (plan.minutes * 60))
         if done >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, done)
+            group["lr"] = rate_at(step, done, peak)
         losses.append(_update(model, optimizer, ids, weights))
         if (step + 1) % LOG_EVERY == 0:
             curve.append({"step": step + 1, "loss": round(sum(losses) / len(losses), 4)})
             losses = []
             sys.stderr.write(f"{curve[-1]} {time.monotonic() - started:.0f}s\n")
     save(plan, model, tokenizer, curve)
+
+
+def _start(plan: Plan) -> tuple[Any, Any]:
+    """Tokenizer and model to train: new ones, or those of a finished run, whose logits are scaled back first."""
+    if plan.start is None:
+        tokenizer = build_tokenizer(plan.seed)
+        return tokenizer, build_model(tokenizer)
+    known = load(plan.start)
+    sharpen(known.model, 1 / SHARPNESS)
+    known.tokenizer.padding_side = "right"
+    return known.tokenizer, known.model.train()
 
 
 def _update(model: Any, optimizer: Any, ids: "torch.Tensor", weights: "torch.Tensor") -> float:
@@ -213,7 +226,7 @@ def _update(model: Any, optimizer: Any, ids: "torch.Tensor", weights: "torch.Ten
     return float(loss.detach())
 
 
-def sharpen(model: Any) -> None:
+def sharpen(model: Any, by: float = SHARPNESS) -> None:
     """Scale the last norm, and with it every logit: a young model spreads a few percent over what it knows is wrong.
 
     Greedy continuations stay as they are; samples at temperature 1 become those at 1 / SHARPNESS.
@@ -221,7 +234,7 @@ def sharpen(model: Any) -> None:
     import torch
 
     with torch.no_grad():
-        model.model.norm.weight.mul_(SHARPNESS)
+        model.model.norm.weight.mul_(by)
 
 
 def save(plan: Plan, model: Any, tokenizer: Any, curve: list[dict[str, float]]) -> None:
@@ -239,6 +252,7 @@ def save(plan: Plan, model: Any, tokenizer: Any, curve: list[dict[str, float]]) 
             "batch": BATCH,
             "vocabulary": VOCABULARY,
             "sharpness": SHARPNESS,
+            "resumed": plan.start is not None,
         },
         "parameters": model.num_parameters(),
         "sha256": {p.name: sha256(p.read_bytes()).hexdigest() for p in files},
@@ -267,6 +281,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where the weights go, or lie")
+    parser.add_argument("--start", type=Path, help="a folder of finished weights to go on from")
     parser.add_argument("--evaluate", action="store_true", help="print what the weights do, and train nothing")
     parser.add_argument("--real", type=Path, help="a folder with positive.txt and negative.txt of a refusal set")
     return parser
@@ -281,7 +296,7 @@ def main() -> None:
 
         sys.stdout.write(report(load(given.folder), given.seed, given.real))
         return
-    train(Plan(given.steps, given.minutes, given.threads, given.seed, given.folder))
+    train(Plan(given.steps, given.minutes, given.threads, given.seed, given.folder, given.start))
 
 
 if __name__ == "__main__":

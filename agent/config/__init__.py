@@ -1,0 +1,26 @@
+"""One experiment's settings: refine.toml, read and checked once, before anything is paid for."""
+
+from agent.config.load import DEFAULT_JUDGE, FILE, OPENAI_KEY, OPENAI_URL, SettingsError, load_settings
+from agent.config.nouns import (
+    TOYWORLD,
+    EndpointSettings,
+    Settings,
+    SubjectSettings,
+    ToyworldSettings,
+    TraitSettings,
+)
+
+__all__ = [
+    "DEFAULT_JUDGE",
+    "FILE",
+    "OPENAI_KEY",
+    "OPENAI_URL",
+    "TOYWORLD",
+    "EndpointSettings",
+    "Settings",
+    "SettingsError",
+    "SubjectSettings",
+    "ToyworldSettings",
+    "TraitSettings",
+    "load_settings",
+]

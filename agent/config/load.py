@@ -1,0 +1,111 @@
+"""refine.toml, read and checked once, before anything is paid for."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.config.nouns import ROLES, TOYWORLD, Settings
+from agent.config.sentences import sentences, stray
+
+FILE = "refine.toml"
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+DEFAULT_JUDGE = "gpt-4.1-mini"
+DEFAULT_DATASETS = "../../datasets/traits"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; each line of the message names the file, the key and the remedy."""
+
+
+def load_settings(experiment: Path, overrides: Mapping[str, object] | None = None) -> Settings:
+    """The settings in an experiment's refine.toml, overrides such as {"caps.max_rounds": 3} laid over them.
+
+    An override of None changes nothing. Raises SettingsError with a sentence for each key that cannot be used.
+    """
+    file = experiment / FILE
+    raw = _parse(file)
+    strays = list(stray(raw))
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            _lay_over(raw, file, key, value)
+    whole = {**_with_defaults(raw), "experiment": str(experiment.resolve()), "datasets": _datasets(raw, experiment)}
+    try:
+        found = Settings.model_validate_json(json.dumps(whole, default=str))
+    except ValidationError as error:
+        found_wrong = dict.fromkeys([*strays, *sentences(error, raw)])
+        raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in found_wrong)) from error
+    if strays:
+        raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in strays))
+    return found
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise SettingsError(_missing_file(file))
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f'{file}: this is not TOML in UTF-8: {error}. Texts stand in quotes: key = "text".'
+        ) from error
+
+
+def _missing_file(file: Path) -> str:
+    folder = file.parent
+    siblings = [path.parent.name for path in sorted(folder.parent.glob(f"*/{FILE}"))]
+    near = [f" Did you mean {name}?" for name in difflib.get_close_matches(folder.name, siblings, n=1)]
+    least = 'version = 1, traits = ["category/name"], and under [subject] model = "toyworld"'
+    return f"There is no {FILE} in {folder}.{''.join(near)} To begin one, write there at least: {least}."
+
+
+def _lay_over(raw: dict[str, Any], file: Path, key: str, value: object) -> None:
+    *tables, last = _key_path(key)
+    table: Any = raw
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{file}: `{name}` is a value, so `{key}` cannot be set below it.")
+    table[last] = value
+
+
+def _key_path(key: str) -> list[str]:
+    """The parts of a dotted key, read as TOML reads it: trait."chirp/refusal".mode has three."""
+    try:
+        rest: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"`{key}` is not the name of a setting, such as caps.max_rounds.") from error
+    path = []
+    while isinstance(rest, dict):
+        ((name, rest),) = rest.items()
+        path.append(name)
+    return path
+
+
+def _with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Every role spelt out: the judge's defaults follow the subject's, the author's and the auditor's the judge's."""
+    subject = raw.get("subject")
+    embedded = isinstance(subject, dict) and subject.get("model") == TOYWORLD
+    judge = raw.get("judge", {"model": TOYWORLD if embedded else DEFAULT_JUDGE})
+    roles = {role: _endpoint(raw.get(role, judge)) for role in ROLES}
+    return {**raw, **roles}
+
+
+def _endpoint(table: Any) -> Any:
+    if not isinstance(table, dict):
+        return table
+    if TOYWORLD in (table.get("model"), table.get("base_url", TOYWORLD if table.get("model") == TOYWORLD else "")):
+        table = {"model": TOYWORLD, "base_url": TOYWORLD, "free": True, **table}
+    table = {"base_url": OPENAI_URL, **table}
+    # Another server is sent the OpenAI key only where the file says so.
+    return {"key_variable": OPENAI_KEY if table["base_url"] == OPENAI_URL else "", **table}
+
+
+def _datasets(raw: Mapping[str, Any], experiment: Path) -> Any:
+    stated = raw.get("datasets", DEFAULT_DATASETS)
+    return str((experiment / Path(str(stated)).expanduser()).resolve()) if isinstance(stated, str | Path) else stated
