@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from agent.loop.standing import after, standing
 from agent.schema import Caps, Finding, Mode, Noun, Polarity, Role, Round, Rules
@@ -81,6 +81,42 @@ def upper_bound(caps: Caps, rules: Rules, mode: Mode, dataset_size: int) -> Boun
         author=drafts + 2 * repairs * _ASKED_TWICE,
         subject=texts * (1 + samples + flips) + tried,
     )
+
+
+class Usual(Noun):
+    """What a role's calls come to in a usual night: measured on the demo (4 seeds), per pair wanted and per call."""
+
+    calls: float
+    tokens_in: int
+    tokens_out: int
+
+
+_USUAL = {
+    Role.JUDGE: Usual(calls=62, tokens_in=335, tokens_out=1),
+    Role.AUDITOR: Usual(calls=11.5, tokens_in=355, tokens_out=1),
+    Role.AUTHOR: Usual(calls=0.9, tokens_in=1080, tokens_out=240),
+}
+_LETTERS = 4  # characters to a token, about
+
+
+def usual_bill(
+    pairs: int, definition: str, prices: Mapping[Role, tuple[float, float]]
+) -> tuple[dict[Role, int], float]:
+    """(calls by role, dollars) of a usual night for so many pairs; every prompt holds the definition once."""
+    calls = {role: round(usual.calls * pairs) for role, usual in _USUAL.items()}
+    micro = sum(
+        calls[role]
+        * ((usual.tokens_in + len(definition) / _LETTERS) * prices[role][0] + usual.tokens_out * prices[role][1])
+        for role, usual in _USUAL.items()
+    )
+    return calls, micro / 1_000_000
+
+
+def usual_in_words(calls: Mapping[Role, int], dollars: float) -> str:
+    """The usual bill in words."""
+    counted = ", ".join(f"{count} {role.value}" for role, count in calls.items())
+    cost = f"about {dollars:.2f} USD" if dollars else "nothing to pay"
+    return f"a usual night: about {counted} calls, {cost} (as the demo took; a harder set takes a few times as much)"
 
 
 def explained(bound: Bound, caps: Caps, rules: Rules) -> str:

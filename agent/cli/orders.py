@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.cli import bill, preflight
-from agent.cli.compose import Job, Workshop, jobs, settings_of
+from agent.cli.compose import Job, Workshop, jobs, price_of, settings_of
 from agent.cli.evening import Evening
 from agent.cli.screen import Screen
 from agent.cli.stops import Stops
-from agent.config import Settings, load_settings
+from agent.config import EndpointSettings, Settings, load_settings
 from agent.schema import Role
 
 _SHOWN = 12
@@ -25,6 +25,7 @@ class Order:
     variant: str | None = None
     pair_by_similarity: bool = False
     overrides: Mapping[str, object] = field(default_factory=dict)
+    until: str | None = None
 
     def settings(self) -> Settings:
         """refine.toml with the options laid over it. Raises SettingsError."""
@@ -79,8 +80,15 @@ def _models(settings: Settings) -> list[str]:
     roles = [(role, settings_of(settings, role)) for role in Role]
     return [
         f"subject: {settings.subject.model}, {settings.subject.dtype} on {settings.subject.device}",
-        *(f"{role.value}: {about.model} at {about.base_url}" for role, about in roles),
+        *(f"{role.value}: {about.model} at {about.base_url}, {_price(about)}" for role, about in roles),
     ]
+
+
+def _price(about: EndpointSettings) -> str:
+    prices = price_of(about)
+    if prices is None:
+        return "price unknown"
+    return f"{prices[0]:g} USD in and {prices[1]:g} out per million tokens" if any(prices) else "free"
 
 
 def _planned(settings: Settings, job: Job) -> list[str]:
@@ -91,8 +99,15 @@ def _planned(settings: Settings, job: Job) -> list[str]:
         f"{trait.id}: mode {trait.mode.value}; a negative shows {trait.opposite!r} ({trait.negative_test.value}); "
         f"{start}; wants {max(settings.caps.target, size)}",
         *(f"  {line}" for line in _issues(job)),
+        f"  {_usual(settings, job)}",
         f"  {bill.explained(bound, settings.caps, settings.rules)}.",
     ]
+
+
+def _usual(settings: Settings, job: Job) -> str:
+    prices = {role: price_of(settings_of(settings, role)) or (0.0, 0.0) for role in Role}
+    goal = max(settings.caps.target, len(job.dataset.pairs))
+    return bill.usual_in_words(*bill.usual_bill(goal, job.trait.definition, prices))
 
 
 def _issues(job: Job) -> list[str]:

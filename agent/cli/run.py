@@ -18,33 +18,46 @@ Variant = Annotated[
 Similarity = Annotated[
     bool, typer.Option("--pair-by-similarity", help="Pair lines by their likeness where the two files' counts differ.")
 ]
+_LOOP, _MONEY, _WAYS = "What the loop may do", "What the run may take", "Ways to run"
 
 
-def run(
+def _cap(help_text: str, panel: str = _LOOP) -> object:
+    return typer.Option(help=help_text, rich_help_panel=panel)
+
+
+def _way(name: str, help_text: str) -> object:
+    return typer.Option(name, help=help_text, rich_help_panel=_WAYS)
+
+
+def run(  # noqa: PLR0913 - every option of the command is a parameter
     experiment: Experiment,
     traits: Traits = None,
     model_variant: Variant = None,
-    max_rounds: Annotated[int | None, typer.Option(help="Stop after so many rounds of a campaign. [40]")] = None,
-    max_pairs: Annotated[int | None, typer.Option(help="Draft at most so many pairs. [200]")] = None,
-    max_repairs: Annotated[int | None, typer.Option(help="Replace a pair after so many repairs. [4]")] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many rounds without progress. [5]")] = None,
-    pilot: Annotated[int | None, typer.Option(help="Pairs that must all be confirmed before scaling up. [16]")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pairs drafted at a time after the pilot. [16]")] = None,
-    target: Annotated[int | None, typer.Option(help="Pairs wanted in the end. [48]")] = None,
-    new: Annotated[
-        bool, typer.Option("--new", help="Begin another campaign; answers already bought are kept.")
-    ] = False,
+    pair_by_similarity: Similarity = False,
+    max_rounds: Annotated[int | None, _cap("Stop after so many rounds of a campaign. [40]")] = None,
+    max_pairs: Annotated[int | None, _cap("Draft at most so many pairs. [200]")] = None,
+    max_repairs: Annotated[int | None, _cap("Replace a pair after so many repairs. [4]")] = None,
+    patience: Annotated[int | None, _cap("Stop after so many rounds without progress. [5]")] = None,
+    pilot: Annotated[int | None, _cap("Pairs that must all be confirmed before scaling up. [16]")] = None,
+    batch: Annotated[int | None, _cap("Pairs drafted at a time after the pilot. [16]")] = None,
+    target: Annotated[int | None, _cap("Pairs wanted in the end. [48]")] = None,
+    max_usd: Annotated[float | None, _cap("Spend at most so many dollars, restarts included.", _MONEY)] = None,
+    max_calls: Annotated[int | None, _cap("Make at most so many calls, restarts included.", _MONEY)] = None,
+    max_minutes: Annotated[float | None, _cap("Run for so many minutes, restarts included.", _MONEY)] = None,
+    max_pause: Annotated[float | None, _cap("Wait so many minutes for an endpoint that is out. [120]", _MONEY)] = None,
+    until: Annotated[str | None, _cap("Stop at this time of day, such as 07:00.", _MONEY)] = None,
+    new: Annotated[bool, _way("--new", "Begin another campaign; answers already bought are kept.")] = False,
     diagnostic: Annotated[
         bool,
-        typer.Option(
+        _way(
             "--diagnostic",
-            help="Judge the dataset as it is, repair nothing, and stop: 0 when all was judged, 2 when some was not.",
+            "Judge the dataset as it is, repair nothing, and stop: 0 when all was judged, 2 when some was not.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be asked, and how many calls at most; change nothing.")
+        bool, _way("--dry-run", "Say what would be asked, how many calls at most and what it may cost; change nothing.")
     ] = False,
-    pair_by_similarity: Similarity = False,
+    detach: Annotated[bool, _way("--detach", "Go on in the background: print one line of JSON and return.")] = False,
 ) -> int:
     """Refine traits unattended, until each set is confirmed and audited, or say why not.
 
@@ -55,6 +68,8 @@ def run(
 
         cliffhanger run --experiment experiments/demo
 
+        cliffhanger run --experiment experiments/mine --max-usd 20 --until 07:00 --detach
+
         cliffhanger run --experiment experiments/mine --traits chirp/refusal --target 96 --dry-run
 
         cliffhanger run --experiment experiments/mine --diagnostic
@@ -62,17 +77,21 @@ def run(
     from agent.cli import orders
 
     caps = {
-        "max_rounds": max_rounds,
-        "max_pairs": max_pairs,
-        "max_repairs": max_repairs,
-        "patience": patience,
-        "pilot": pilot,
-        "batch": batch,
-        "target": target,
+        "caps.max_rounds": max_rounds,
+        "caps.max_pairs": max_pairs,
+        "caps.max_repairs": max_repairs,
+        "caps.patience": patience,
+        "caps.pilot": pilot,
+        "caps.batch": batch,
+        "caps.target": target,
+        "budget.run.usd": max_usd,
+        "budget.run.calls": max_calls,
+        "budget.minutes": max_minutes,
+        "budget.max_pause_minutes": max_pause,
     }
-    order = orders.Order(
-        experiment, traits, model_variant, pair_by_similarity, {f"caps.{name}": value for name, value in caps.items()}
-    )
+    order = orders.Order(experiment, traits, model_variant, pair_by_similarity, caps, until)
     if dry_run:
         return orders.dry_run(order)
-    return orders.diagnose(order) if diagnostic else orders.refine(order, new)
+    if diagnostic:
+        return orders.diagnose(order)
+    return orders.detached(order) if detach else orders.refine(order, new)

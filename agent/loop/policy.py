@@ -55,6 +55,8 @@ def everything_is_audited(now: Standing, plan: Plan, signals: Signals) -> Move |
 def stop_or_cap(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     if signals.stop_requested is not None:
         return Stop(ending=Ending.STOPPED, why=f"a stop was asked for ({signals.stop_requested})")
+    if signals.cap_reached is not None:
+        return Stop(ending=Ending.CAP, why=signals.cap_reached)
     if now.rounds >= plan.caps.max_rounds:
         return Stop(ending=Ending.CAP, why=f"the cap of {plan.caps.max_rounds} rounds is reached (--max-rounds)")
     return None

@@ -101,6 +101,11 @@ async def _greets(send: Send, model: str, known: Capability, form: Mapping[str, 
     return True
 
 
+def greeting(model: str, known: Capability) -> bytes:
+    """The smallest question: whether an endpoint answers at all."""
+    return canonical_json(_body(model, known, "Say 1.", 1, logprobs=False))
+
+
 def _literal(model: str, known: Capability, literal: str) -> bytes:
     ask = f"Answer with the number {literal} and nothing else."
     return canonical_json(_body(model, known, ask, 4, logprobs=known.logprobs))

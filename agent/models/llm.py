@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agent.models import background
 from agent.models.asking import Desk
+from agent.models.budget import Treasury
 from agent.models.calls import Call
-from agent.models.capability import ProbeError, find_capability, remedy
+from agent.models.capability import ProbeError, find_capability, greeting, remedy
 from agent.models.endpoint import Capability, Endpoint, ScaleName
 from agent.models.failures import (
     RETRYABLE,
@@ -22,10 +23,11 @@ from agent.models.failures import (
     scrub,
 )
 from agent.models.flights import Flights
+from agent.models.gate import Gate, GateNow
 from agent.models.manners import Manners, Patience
-from agent.models.prices import charged, micro_usd, reservation
-from agent.models.replies import Said, pack, read_reply
+from agent.models.replies import Said, read_reply
 from agent.models.server_waits import wait_asked
+from agent.models.till import Till
 from agent.record.ledger import Answer, Ledger
 from agent.schema import Reply, Request, Role
 
@@ -33,18 +35,20 @@ if TYPE_CHECKING:
     import openai
     import tenacity
 
+_CANARY_TIMEOUT = 60.0  # seconds for a small question
+
 __all__ = ["Capability", "Endpoint", "Llm", "Manners", "ProbeError"]
 
 T = TypeVar("T")
+Told = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
 
 
 class Line:
-    """The connection to one endpoint: its client, its limit on calls in flight, and its errors by name."""
+    """The connection to one endpoint: its client, and its errors by name."""
 
     def __init__(self, endpoint: Endpoint, manners: Manners) -> None:
         self.endpoint = endpoint
         self.manners = manners
-        self.slots = asyncio.Semaphore(endpoint.concurrency)
         self._key = endpoint.key.get_secret_value()
 
     @cached_property
@@ -68,14 +72,14 @@ class Line:
             http_client=transport,
         )
 
-    async def send(self, body: bytes) -> Said:
-        """One attempt, no retry. Raises an LlmError without secrets."""
+    async def send(self, body: bytes, seconds: float) -> Said:
+        """One attempt of at most so many seconds, no retry. Raises an LlmError without secrets."""
         client = self._client  # made before the clock starts: the first import takes longer than many a call
         try:
-            async with asyncio.timeout(self.manners.attempt_timeout):
+            async with asyncio.timeout(seconds):
                 raw = await self._post(client, body)
         except TimeoutError as error:
-            raise AttemptTimeout(f"No whole reply within {self.manners.attempt_timeout:g} seconds.") from error
+            raise AttemptTimeout(f"No whole reply within {seconds:g} seconds.") from error
         secret = self._key.encode()
         return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
 
@@ -122,12 +126,29 @@ class Llm:
         endpoints: Mapping[Role, Endpoint],
         manners: Manners | None = None,
         known: Mapping[Role, Capability] | None = None,
+        treasury: Treasury | None = None,
+        told: Told = lambda who, why: None,
     ) -> None:
         self._manners = manners or Manners()
+        self._known = dict(known or {})
+        self.treasury = treasury or Treasury()
+        self._told = told
         lines = {endpoint: Line(endpoint, self._manners) for endpoint in endpoints.values()}
         self._lines = {role: lines[endpoint] for role, endpoint in endpoints.items()}
-        self._known = dict(known or {})
+        tills = {line: self._till(role, line) for role, line in reversed(self._lines.items())}
+        self._tills = {role: tills[line] for role, line in self._lines.items()}
         self._flights: Flights[Answer] = Flights()
+
+    def _till(self, role: Role, line: Line) -> Till:
+        async def canary() -> Said:
+            body = greeting(line.endpoint.model, self._capability(role))
+            return await line.send(body, self._manners.attempt_timeout or _CANARY_TIMEOUT)
+
+        def told(why: str | None) -> None:
+            self._told(f"{role} at {line.endpoint.base_url}", why)
+
+        gate = Gate(line.endpoint.concurrency, self._manners, canary, told)
+        return Till(line.endpoint, gate, self.treasury, line.send, self._manners.clock)
 
     def probe(self) -> Mapping[Role, Capability]:
         """Ask each endpoint what it can do. Raises ProbeError with role, endpoint and remedy; records no answer."""
@@ -145,7 +166,8 @@ class Llm:
         model = line.endpoint.model
 
         async def send(body: bytes) -> Said:
-            return await self._persist(lambda: line.send(body), 0.0, hopeless=Unreachable)
+            seconds = self._manners.attempt_timeout or _CANARY_TIMEOUT
+            return await self._persist(lambda _: line.send(body, seconds), 0.0, hopeless=Unreachable)
 
         try:
             return await find_capability(send, model)
@@ -184,42 +206,47 @@ class Llm:
         return [replies[number] for number in range(len(requests))]
 
     def _desk(self, role: Role, ledger: Ledger) -> Desk:
-        line = self._lines[role]
+        till = self._tills[role]
 
         async def buy(call: Call) -> Answer:
             stored = ledger.answer(call.key)
             if stored is not None:
                 return stored
-            return await self._flights.join((id(ledger), call.key), lambda: self._buy(call, line, ledger))
+            return await self._flights.join((id(ledger), call.key), lambda: self._buy(call, till, ledger))
 
-        return Desk(line.endpoint, self._capability(role), buy)
+        return Desk(till.endpoint, self._capability(role), buy)
 
-    async def _buy(self, call: Call, line: Line, ledger: Ledger) -> Answer:
+    async def _buy(self, call: Call, till: Till, ledger: Ledger) -> Answer:
         spread = int(call.key[:8], 16) / 2**32
-        return await self._persist(lambda: self._attempt(call, line, ledger), spread)
-
-    async def _attempt(self, call: Call, line: Line, ledger: Ledger) -> Answer:
-        """One send with its intent on disk before and its outcome after. A cancelled one stays open: possibly paid."""
-        async with line.slots:
-            attempt = ledger.intend(call.key, call.role, call.purpose)
-            try:
-                said = await line.send(call.body)
-                content = call.accept(said)
-            except LlmError as error:
-                ledger.fail(attempt, error.kind, error.sentence, charged(line.endpoint, call, error))
-                raise
-            return ledger.settle(attempt, _answer(call, line.endpoint, said, content))
+        return await self._persist(lambda timeouts: till.attempt(call, ledger, timeouts), spread, till.gate)
 
     async def _persist(
-        self, once: Callable[[], Awaitable[T]], spread: float, hopeless: type[LlmError] | None = None
+        self,
+        once: Callable[[int], Awaitable[T]],
+        spread: float,
+        gate: Gate | None = None,
+        hopeless: type[LlmError] | None = None,
     ) -> T:
-        """Try until it succeeds, the error is not worth a retry, or patience is over; then the last error rises."""
+        """Try until it succeeds, the error is not worth a retry, or patience is over; then the last error rises.
+
+        `once` is given how many of its attempts have timed out. What fails while its endpoint is out starts anew.
+        """
         import tenacity
 
-        patience = Patience(self._manners, spread)
+        patience = Patience(self._manners, spread, (lambda: gate.outage.paused) if gate else lambda: 0.0)
+
+        async def stop(state: "tenacity.RetryCallState") -> bool:
+            error = _error(state)
+            if not patience.ends_with(error):
+                return False
+            if gate is None or not await gate.is_out(error):
+                return True
+            patience.begin_again()
+            return False
+
         retrying = tenacity.AsyncRetrying(
-            sleep=self._manners.sleep,
-            stop=lambda state: patience.ends_with(_error(state)),
+            sleep=self._manners.clock.sleep,
+            stop=stop,  # type: ignore[arg-type]  # it is awaited, which the stubs do not know
             wait=lambda state: patience.pause(_error(state), state.attempt_number),
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, RETRYABLE) and type(error) is not hopeless
@@ -228,7 +255,7 @@ class Llm:
         )
 
         async def attempt() -> T:  # tenacity awaits only what is declared async
-            return await once()
+            return await once(patience.timeouts)
 
         return await retrying(attempt)
 
@@ -247,11 +274,20 @@ class Llm:
         endpoint = self._lines[role].endpoint
         return f"{endpoint.model} at {endpoint.base_url} by {method}"
 
+    def gates(self) -> dict[str, GateNow]:
+        """How each endpoint is being asked just now, by the roles that it plays."""
+        names: dict[Till, list[str]] = {}
+        for role, till in self._tills.items():
+            names.setdefault(till, []).append(role.value)
+        return {" and ".join(roles): till.gate.now() for till, roles in names.items()}
+
     def close(self) -> None:
         """Close the connections. The client is not used afterwards."""
         background.run(self._close())
 
     async def _close(self) -> None:
+        for till in self._tills.values():
+            till.gate.outage.close()
         for line in set(self._lines.values()):
             await line.close()
 
@@ -261,20 +297,3 @@ def _error(state: "tenacity.RetryCallState") -> LlmError:
     if not isinstance(error, LlmError):
         raise TypeError("only named errors are retried")
     return error
-
-
-def _answer(call: Call, endpoint: Endpoint, said: Said, content: str) -> Answer:
-    usage = said.usage or reservation(call)
-    return Answer(
-        key=call.key,
-        role=call.role,
-        prompt_id=call.prompt_id,
-        sample=call.sample,
-        content=content,
-        evidence=pack(said.positions) if call.needs_logprobs else "",
-        finish_reason=said.finish_reason,
-        tokens_in=usage[0],
-        tokens_out=usage[1],
-        micro_usd=micro_usd(endpoint, usage),
-        model=said.model,
-    )

@@ -8,20 +8,26 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from agent.record.ledger_rows import TABLES, LedgerBusy, LedgerError
+from agent.record.ledger_rows import TABLES, VERSION, LedgerBusy, LedgerError
 from agent.record.mounts import MOUNTS, network_file_system
 from agent.record.points import point
-from agent.schema import SCHEMA_VERSION
 
 
 class Database:
-    """The connection, its lock among threads, and (for the writer) its lock among processes."""
+    """The connections, their locks among threads, and (for the writer) its lock among processes.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock | None) -> None:
+    The writer reads by a second connection, so that nobody who reads waits for a commit to reach the disk.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, reading: sqlite3.Connection, lock: FileLock | None
+    ) -> None:
         self.path = path
         self._connection = connection
+        self._reading = reading
         self._process_lock = lock
-        self._thread_lock = threading.RLock()
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
 
     @classmethod
     def write(cls, path: Path, mounts: Path = MOUNTS) -> "Database":
@@ -38,8 +44,9 @@ class Database:
             connection = undo.enter_context(closing(_connected(path, "rwc")))
             with _explained(path):
                 _set_up(path, connection)
+            reading = undo.enter_context(closing(_connected(path, "ro")))
             undo.pop_all()
-        return cls(path, connection, lock)
+        return cls(path, connection, reading, lock)
 
     @classmethod
     def read(cls, path: Path) -> "Database":
@@ -51,18 +58,22 @@ class Database:
             with _explained(path):
                 _check_version(path, connection)
             undo.pop_all()
-        return cls(path, connection, None)
+        return cls(path, connection, connection, None)
 
     def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """All rows of one query."""
-        with self._thread_lock, _explained(self.path):
-            return self._connection.execute(sql, values).fetchall()
+        with self._read_lock, _explained(self.path):
+            return self._reading.execute(sql, values).fetchall()
 
     @contextmanager
-    def durable(self, name: str) -> Iterator[sqlite3.Connection]:
-        """One transaction that is on disk when the block is left, and nowhere if the block or the commit fails."""
-        with self._thread_lock, _explained(self.path):
-            point(name)
+    def durable(self, *names: str) -> Iterator[sqlite3.Connection]:
+        """One transaction that is on disk when the block is left, and nowhere if the block or the commit fails.
+
+        Each name is a point that is passed before it, and one ("name-done") after it.
+        """
+        with self._write_lock, _explained(self.path):
+            for name in names:
+                point(name)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -70,12 +81,14 @@ class Database:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            point(f"{name}-done")
+            for name in names:
+                point(f"{name}-done")
 
     def close(self) -> None:
         """Close the file and let the next writer in. Closing twice is harmless."""
-        with self._thread_lock:
-            self._connection.close()
+        with self._write_lock, self._read_lock:
+            self._reading.close()
+            self._connection.close()  # last, since the last one out tidies the write-ahead log away
             if self._process_lock is not None:
                 self._process_lock.release()
 
@@ -110,18 +123,18 @@ def _set_up(path: Path, connection: sqlite3.Connection) -> None:
     is_new = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if is_new:
         point("create")
-        connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         point("create-done")
     _check_version(path, connection)
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == SCHEMA_VERSION:
+    if found == VERSION:
         return
-    origin = "a newer program" if found > SCHEMA_VERSION else "an older program, or no ledger at all"
+    origin = "a newer program" if found > VERSION else "an older program, or no ledger at all"
     raise LedgerError(
-        f"{path} has version {found}, from {origin}; this program reads version {SCHEMA_VERSION}. "
+        f"{path} has version {found}, from {origin}; this program reads version {VERSION}. "
         "Use the program that wrote it, or move the file away to begin a new one."
     )
 

@@ -59,12 +59,31 @@ class ExperimentFolder:
     def stop_file(self) -> Path:
         return self.refinement / "STOP"
 
+    @property
+    def pause_file(self) -> Path:
+        return self.refinement / "PAUSE"
+
     def responses_of(self, polarity: Polarity) -> Path:
         return self.responses / _RESPONSES[polarity]
 
 
 def _is_safe(part: str) -> bool:
     return part not in ("", ".", "..") and not set(part) & set("/\\\0\n")
+
+
+def heartbeat_file(root: Path, pid: int) -> Path:
+    """Where a process that runs traits of an experiment says how it fares: one file per process, whatever it runs."""
+    return root / f"heartbeat-{pid}.json"
+
+
+def heartbeat_files(root: Path) -> list[Path]:
+    """The heartbeats of all processes of an experiment, of dead ones too."""
+    return sorted(root.glob("heartbeat-*.json"))
+
+
+def run_log(root: Path) -> Path:
+    """What detached runs of an experiment print."""
+    return root / "run.log"
 
 
 class About(Noun):

@@ -1,12 +1,12 @@
 """A trait's durable record: every answer bought, every attempt, every completion, every round of every campaign."""
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from agent.record.canonical import add_costs, canonical_lines
 from agent.record.database import Database
@@ -14,36 +14,29 @@ from agent.record.ledger_rows import (
     ANSWERED,
     PENDING,
     REPEATED,
+    WITHDRAWN,
     Answer,
     Attempt,
     Campaign,
     LedgerBusy,
     LedgerError,
+    Place,
+    Spent,
     int_of,
     noun_of,
     parsed,
 )
 from agent.record.mounts import MOUNTS
+from agent.record.purchases import SELECT_ANSWER, Begin, Fail, Purchases, Settle, Touch
+from agent.record.writer import Operation, Writer
 from agent.schema import Completion, Cost, History, Role, Round
 
-__all__ = ["Answer", "Attempt", "Campaign", "Ledger", "LedgerBusy", "LedgerError"]
+__all__ = ["Answer", "Attempt", "Campaign", "Ledger", "LedgerBusy", "LedgerError", "Spent"]
 
 _SUBJECT = "subject"
 
-_SELECT_ANSWER = """
-    SELECT key, role, prompt_id, sample, content, evidence, finish_reason, tokens_in, tokens_out, micro_usd, model
-    FROM answers WHERE key = ?
-"""
-_INSERT_ANSWER = """
-    INSERT INTO answers VALUES (
-        :key, :role, :prompt_id, :sample, :content, :evidence, :finish_reason, :tokens_in, :tokens_out, :micro_usd,
-        :model, :campaign, :round
-    ) ON CONFLICT (key) DO NOTHING
-"""
-_BEGIN_ATTEMPT = "INSERT INTO attempts (key, role, purpose, campaign, round, begun) VALUES (?, ?, ?, ?, ?, ?)"
-_END_ATTEMPT = "UPDATE attempts SET ended = ?, outcome = ?, detail = ?, charged = ? WHERE id = ? AND outcome IS NULL"
 _SELECT_PENDING = """
-    SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged
+    SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged, reserved
     FROM attempts WHERE outcome IS NULL ORDER BY id
 """
 _COUNT_ATTEMPTS = """
@@ -61,6 +54,14 @@ _SUM_ANSWERS = """
     SELECT role, count(*), sum(tokens_in), sum(tokens_out), sum(micro_usd)
     FROM answers WHERE ?1 IS NULL OR (campaign = ?1 AND round = ?2) GROUP BY role
 """
+_SUM_ROLES = """
+    SELECT role, sum(calls), sum(tokens_in), sum(tokens_out), sum(paid) + sum(possibly), sum(open), sum(possibly) FROM (
+        SELECT role, 0 AS calls, tokens_in, tokens_out, micro_usd AS paid, 0 AS open, 0 AS possibly FROM answers
+        UNION ALL
+        SELECT role, outcome IS NULL OR outcome IN (?1, ?2) OR charged > 0, 0, 0, charged, outcome IS NULL,
+            iif(outcome IS NULL, reserved, 0) FROM attempts
+    ) GROUP BY role ORDER BY role
+"""
 _COUNT_COMPLETIONS = "SELECT count(*) FROM completions WHERE ?1 IS NULL OR (campaign = ?1 AND round = ?2)"
 
 
@@ -68,11 +69,20 @@ class Ledger:
     """The one writer of a trait's SQLite file, or (by `Ledger.read`) one of its readers. Safe to share among threads.
 
     What is stored has reached the disk when a method returns. Any failure is a LedgerError that says what to do.
+    `intended`, `settled` and `failed` are `intend`, `settle` and `fail` for callers on an event loop: what many of
+    them ask for at one time is committed together. `clock` gives seconds since 1970.
     """
 
-    def __init__(self, path: Path, mounts: Path = MOUNTS, reading: bool = False) -> None:
+    def __init__(
+        self, path: Path, mounts: Path = MOUNTS, reading: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         self._db = Database.read(path) if reading else Database.write(path, mounts)
-        self._place: tuple[int | None, int | None] = (None, None)
+        self._purchases = Purchases(self._db)
+        if not reading:
+            self._purchases.load()
+        self._writer = Writer(self._purchases.store, self._withdraw)
+        self._clock = clock
+        self._place: Place = (None, None)
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
@@ -92,38 +102,56 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
+        """Store what has been handed in, then let the next writer in. Closing twice is harmless."""
+        self._writer.close()
         self._db.close()
 
     # Answers and attempts
 
     def answer(self, key: str) -> Answer | None:
-        """The stored answer to exactly this request, deployment and sample."""
-        rows = self._db.rows(_SELECT_ANSWER, key)
+        """The stored answer to exactly this request, deployment and sample. Never waits for a commit."""
+        if not self._purchases.may_have(key):
+            return None
+        rows = self._db.rows(SELECT_ANSWER, key)
         return noun_of(Answer, rows[0]) if rows else None
 
-    def intend(self, key: str, role: Role, purpose: str) -> int:
-        """Record, before the send, that a call may be paid for. Returns the attempt's id."""
-        with self._db.durable("intent") as db:
-            begun = db.execute(_BEGIN_ATTEMPT, (key, role, _storable(purpose), *self._place, time.time()))
-            return int_of(begun.lastrowid)
+    def intend(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        """Record, before the send, that a call may cost up to `reserved` millionths of a dollar. Returns its id."""
+        return self._writer.wait(self._begin(key, role, purpose, reserved))
+
+    async def intended(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        """`intend` on an event loop. If it is cancelled the call is not sent, and its attempt is closed again."""
+        return await self._writer.wait_async(self._begin(key, role, purpose, reserved))
 
     def settle(self, attempt: int, answer: Answer) -> Answer:
         """Store the answer and close its attempt in one commit. Returns the one that counts: the first of its key."""
-        campaign, number = self._place
-        values = {**answer.model_dump(mode="json"), "campaign": campaign, "round": number}
-        with self._db.durable("answer") as db:
-            _require_key(db, attempt, answer.key)
-            is_first = db.execute(_INSERT_ANSWER, values).rowcount == 1
-            outcome, charged = (ANSWERED, 0) if is_first else (REPEATED, answer.micro_usd)
-            _end(db, attempt, outcome, "", charged)
-            return noun_of(Answer, db.execute(_SELECT_ANSWER, (answer.key,)).fetchone())
+        return self._writer.wait(Settle(attempt, answer, self._place, self._clock()))
+
+    async def settled(self, attempt: int, answer: Answer) -> Answer:
+        """`settle` on an event loop. If it is cancelled the answer is stored all the same."""
+        return await self._writer.wait_async(Settle(attempt, answer, self._place, self._clock()))
 
     def fail(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
         """Close an attempt that brought no answer; `charged` is what it cost all the same (millionths of a dollar)."""
+        self._writer.wait(self._failure(attempt, error_class, detail, charged))
+
+    async def failed(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        """`fail` on an event loop. If it is cancelled the attempt is closed all the same."""
+        await self._writer.wait_async(self._failure(attempt, error_class, detail, charged))
+
+    def _begin(self, key: str, role: Role, purpose: str, reserved: int) -> Begin:
+        return Begin(key, role, _storable(purpose), self._place, self._clock(), reserved)
+
+    def _failure(self, attempt: int, error_class: str, detail: str, charged: int) -> Fail:
         if error_class in ("", ANSWERED, REPEATED, PENDING):
             raise ValueError(f"{error_class!r} is no class of error")
-        with self._db.durable("fail") as db:
-            _end(db, attempt, error_class, _storable(detail), charged)
+        return Fail(attempt, error_class, _storable(detail), charged, self._clock())
+
+    def _withdraw(self, operation: Operation[Any], result: object) -> None:
+        """Close an attempt whose caller was cancelled before it could send: it cannot have been paid for."""
+        if isinstance(operation, Begin):
+            with suppress(LedgerError):  # closed by now: the attempt stays listed as possibly paid
+                self._writer.post(self._failure(int_of(result), WITHDRAWN, "Cancelled before it was sent.", 0))
 
     def pending(self) -> tuple[Attempt, ...]:
         """Attempts begun and not ended, oldest first: in flight, or possibly paid when a run was killed."""
@@ -167,7 +195,9 @@ class Ledger:
     def _new_campaign(self, key: str, about: Mapping[str, str]) -> int:
         text = json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
         with self._db.durable("campaign") as db:
-            made = db.execute("INSERT INTO campaigns (key, about, created) VALUES (?, ?, ?)", (key, text, time.time()))
+            made = db.execute(
+                "INSERT INTO campaigns (key, about, created) VALUES (?, ?, ?)", (key, text, self._clock())
+            )
             return int_of(made.lastrowid)
 
     def campaigns(self) -> tuple[Campaign, ...]:
@@ -193,7 +223,7 @@ class Ledger:
                     f"{self.path}: round {done.number} cannot follow round {count} of campaign {campaign}. "
                     "Read the history again before going on."
                 )
-            values = (campaign, done.number, done.model_dump_json(), time.time())
+            values = (campaign, done.number, done.model_dump_json(), self._clock())
             db.execute("INSERT INTO rounds (campaign, number, body, recorded) VALUES (?, ?, ?, ?)", values)
 
     def canonical(self, campaign: int) -> bytes:
@@ -211,6 +241,27 @@ class Ledger:
         charged = self._db.rows("SELECT coalesce(sum(charged), 0) FROM attempts")[0][0]
         return add_costs(self._cost(None, None), Cost(micro_usd=int_of(charged)))
 
+    def spent(self) -> tuple[Spent, ...]:
+        """What each role has cost so far, by name; a budget goes on from here after a restart."""
+        return tuple(noun_of(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, REPEATED))
+
+    # Sessions
+
+    def begin_session(self) -> int:
+        """Record that a run works on this trait from now on. Returns the session's id."""
+        now = self._clock()
+        with self._db.durable("session") as db:
+            return int_of(db.execute("INSERT INTO sessions (begun, seen) VALUES (?, ?)", (now, now)).lastrowid)
+
+    def touch_session(self, session: int) -> None:
+        """Note that the session still runs. Waits for nothing: it reaches the disk with the next commit or soon."""
+        self._writer.post(Touch(session, self._clock()))
+
+    def minutes(self) -> float:
+        """How long all sessions together have been seen to run, in minutes."""
+        total = self._db.rows("SELECT CAST(1000 * coalesce(sum(seen - begun), 0) AS INTEGER) FROM sessions")
+        return int_of(total[0][0]) / 60_000
+
     def _cost(self, campaign: int | None, number: int | None) -> Cost:
         rows = self._db.rows(_SUM_ANSWERS, campaign, number)
         bought = [_role_cost(str(role), *map(int_of, sums)) for role, *sums in rows]
@@ -220,18 +271,6 @@ class Ledger:
 
 def _role_cost(role: str, calls: int, tokens_in: int, tokens_out: int, micro_usd: int) -> Cost:
     return Cost(calls=((role, calls),), tokens_in=tokens_in, tokens_out=tokens_out, micro_usd=micro_usd)
-
-
-def _require_key(db: sqlite3.Connection, attempt: int, key: str) -> None:
-    found = db.execute("SELECT key FROM attempts WHERE id = ?", (attempt,)).fetchone()
-    if found is None or found[0] != key:
-        raise LedgerError(f"Attempt {attempt} was not begun for the request that its answer is for.")
-
-
-def _end(db: sqlite3.Connection, attempt: int, outcome: str, detail: str, charged: int) -> None:
-    """Close an open attempt, or raise LedgerError."""
-    if db.execute(_END_ATTEMPT, (time.time(), outcome, detail, charged, attempt)).rowcount != 1:
-        raise LedgerError(f"Attempt {attempt} is not open: it was never begun, or its outcome is already recorded.")
 
 
 def _storable(text: str) -> str:

@@ -5,9 +5,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from agent.schema import Noun, Role
+from agent.schema import SCHEMA_VERSION, Noun, Role
 
 N = TypeVar("N", bound=Noun)
+
+Place = tuple[int | None, int | None]  # the campaign and the round for which something is bought
+
+VERSION = 100 * SCHEMA_VERSION + 2  # of what the tables hold, and of the tables themselves
 
 TABLES = """
 CREATE TABLE campaigns (
@@ -20,7 +24,7 @@ CREATE TABLE rounds (
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL,
     campaign INTEGER, round INTEGER, begun REAL NOT NULL, ended REAL, outcome TEXT,
-    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0
+    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX open_attempts ON attempts (id) WHERE outcome IS NULL;
 CREATE TABLE answers (
@@ -32,11 +36,13 @@ CREATE TABLE answers (
 CREATE INDEX answers_of_round ON answers (campaign, round);
 CREATE TABLE completions (key TEXT PRIMARY KEY, body TEXT NOT NULL, campaign INTEGER, round INTEGER) STRICT;
 CREATE INDEX completions_of_round ON completions (campaign, round);
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, begun REAL NOT NULL, seen REAL NOT NULL) STRICT;
 """
 
 PENDING = "pending"
 ANSWERED = "answered"
 REPEATED = "repeated"
+WITHDRAWN = "withdrawn"
 
 
 class LedgerError(Exception):
@@ -64,7 +70,11 @@ class Answer(Noun):
 
 
 class Attempt(Noun):
-    """One send: begun before it left (seconds since 1970). `outcome` is None while nobody knows what came of it."""
+    """One send: begun before it left (seconds since 1970). `outcome` is None while nobody knows what came of it.
+
+    `reserved` is the most it can cost, `charged` what it did cost without bringing an answer that counts (millionths
+    of a dollar).
+    """
 
     id: int
     key: str
@@ -77,6 +87,23 @@ class Attempt(Noun):
     outcome: str | None
     detail: str
     charged: int
+    reserved: int
+
+
+class Spent(Noun):
+    """What one role has cost: calls that were answered, charged or never ended; tokens of the answers kept.
+
+    `micro_usd` (millionths of a dollar) includes failed and repeated attempts, and `possibly_paid`: the reservations
+    of the `open_calls` attempts that never ended.
+    """
+
+    role: Role
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+    open_calls: int
+    possibly_paid: int
 
 
 class Campaign(Noun):

@@ -91,4 +91,5 @@ class Signals(Noun):
     now: float = 0.0
     micro_usd: int = 0
     stop_requested: str | None = None
+    cap_reached: str | None = None
     endpoint_up: bool = True

@@ -1,11 +1,13 @@
 """Ledgers on disk and clients over loopback, with a clock that does not let tests wait."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from agent.models.clock import Clock as RealClock
 from agent.models.endpoint import Capability, Endpoint
 from agent.models.llm import Llm, Manners
 from agent.record.ledger import Ledger
@@ -21,8 +23,15 @@ class Clock:
     def __init__(self) -> None:
         self.waits: list[float] = []
 
+    def now(self) -> float:
+        return time.monotonic() + sum(self.waits)
+
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+
+    @property
+    def real(self) -> RealClock:
+        return RealClock(self.now, self.sleep)
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ def connect(clock: Clock) -> Iterator[Connect]:
         endpoint = Endpoint(
             model=model, base_url=url, key=SecretStr(CANARY), concurrency=16, input_price=2.0, output_price=8.0
         )
-        llm = Llm({role: endpoint}, Manners(attempt_timeout=timeout, sleep=clock.sleep), {role: known})
+        llm = Llm({role: endpoint}, Manners(attempt_timeout=timeout, clock=clock.real), {role: known})
         opened.append(llm)
         return llm
 

@@ -16,7 +16,7 @@ class ScriptRanOut(AssertionError):
 
 @dataclass(frozen=True)
 class Answering:
-    """One reply on the wire. `missing` bytes are announced but never sent; `deed` is reset, hang or drip."""
+    """One reply on the wire. `missing` bytes are announced, never sent; `deed` is reset, reset-amid, hang or drip."""
 
     status: int = 200
     body: bytes = b""
@@ -35,6 +35,7 @@ class Asked:
     body: dict[str, Any]
 
 
+CANARY = "Say 1."  # what a client asks to learn whether an endpoint is there at all
 Answerer = Callable[[Asked], Answering]
 
 
@@ -83,11 +84,15 @@ def failing(
 
 @dataclass
 class FaultServer:
-    """Answers from a list, once each, or by a function of the request. `asked` holds what arrived, in order."""
+    """Answers from a list, once each, or by a function of the request. `asked` holds what arrived, in order.
+
+    The small question whether it is there at all it answers by itself, unless it is to play dead.
+    """
 
     script: Iterable[Answering] | Answerer
     asked: list[Asked] = field(default_factory=list)
     ran_out: bool = False
+    answers_canaries: bool = True
     in_flight: int = 0
     peak: int = 0
     url: str = ""
@@ -112,6 +117,9 @@ class FaultServer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (asked := await _read(reader)) is not None:
+                if self.answers_canaries and asked.body["messages"][0]["content"] == CANARY:
+                    await _write(writer, number(1))
+                    continue
                 self.asked.append(asked)
                 self.in_flight += 1
                 self.peak = max(self.peak, self.in_flight)
@@ -149,6 +157,11 @@ async def _write(writer: asyncio.StreamWriter, answer: Answering) -> bool:
     head = f"HTTP/1.1 {answer.status} X\r\ncontent-length: {length}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
     writer.write(head.encode() + b"\r\n")
+    if answer.deed == "reset-amid":
+        writer.write(answer.body[: length // 2])
+        await writer.drain()
+        writer.transport.abort()
+        return False
     for piece in (bytes([byte]) for byte in answer.body) if answer.deed == "drip" else [answer.body]:
         writer.write(piece)
         await writer.drain()

@@ -18,7 +18,7 @@ Answer = Callable[[Asked], Answering]
 
 def probed(url: str, roles: tuple[Role, ...] = (Role.JUDGE,)) -> Capability:
     endpoint = Endpoint(model="m", base_url=url, key=SecretStr(CANARY))
-    llm = Llm(dict.fromkeys(roles, endpoint), Manners(sleep=Clock().sleep))
+    llm = Llm(dict.fromkeys(roles, endpoint), Manners(clock=Clock().real))
     try:
         return llm.probe()[roles[0]]
     finally:
@@ -167,7 +167,7 @@ def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
     with serving([]) as server:
         pass
     clock = Clock()
-    llm = Llm({Role.AUTHOR: Endpoint(model="m", base_url=server.url)}, Manners(sleep=clock.sleep))
+    llm = Llm({Role.AUTHOR: Endpoint(model="m", base_url=server.url)}, Manners(clock=clock.real))
     with pytest.raises(ProbeError, match=r"author: .* Start the server, or correct `base_url`"):
         llm.probe()
     assert clock.waits == []

@@ -196,7 +196,7 @@ FAILURES = {
     "403": (failing(403, "not allowed"), "auth", 1),
     "402": (failing(402, "pay"), "quota", 1),
     "insufficient_quota is a 429": (failing(429, "You exceeded", "insufficient_quota"), "quota", 1),
-    "429": (failing(429, "slow down"), "rate", 6),
+    "429": (failing(429, "slow down"), "rate", 60),
     "400": (failing(400, "bad"), "deterministic", 1),
     "404": (failing(404, "no model"), "deterministic", 1),
     "413": (failing(413, "too long"), "deterministic", 1),
@@ -205,7 +205,7 @@ FAILURES = {
     "500": (failing(500), "transient", 6),
     "503 in HTML": (Answering(503, b"<html>down</html>"), "transient", 6),
     "an error with 200": (Answering(body=b'{"error": {"message": "upstream"}}'), "transient", 6),
-    "a rate error with 200": (Answering(body=b'{"error": {"message": "x", "code": 429}}'), "rate", 6),
+    "a rate error with 200": (Answering(body=b'{"error": {"message": "x", "code": 429}}'), "rate", 60),
     "a quota error with 200": (Answering(body=b'{"error": {"code": "insufficient_quota"}}'), "quota", 1),
     "an error text with 200": (Answering(body=b'{"error": "overloaded", "choices": []}'), "transient", 6),
     "reset": (Answering(deed="reset"), "transient", 6),
@@ -244,8 +244,7 @@ def test_passing_trouble_is_outlasted_and_every_attempt_recorded(
         [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert reply.score is not None
     assert ledger.attempts() == {"answered": 1, "malformed": 1, "rate": 1, "transient": 2}
-    assert len(clock.waits) == 4
-    assert clock.waits == sorted(clock.waits)
+    assert len([seconds for seconds in clock.waits if seconds]) >= 3
 
 
 WAITS = {
@@ -260,16 +259,15 @@ def test_the_servers_wait_is_waited(
 ) -> None:
     with serving([failing(429, headers=[header]), number(85)]) as server:
         connect(server.url).ask_all([ask_number()], ledger)
-    assert len(clock.waits) == 1
-    assert seconds <= clock.waits[0] <= seconds + 0.5
+    assert seconds - 0.5 <= sum(clock.waits) <= seconds + 0.5
 
 
-def test_a_wait_of_an_hour_is_an_error_and_not_waited(connect: Connect, ledger: Ledger, clock: Clock) -> None:
-    with serving([failing(429, headers=[("retry-after", "3600")])]) as server:
+def test_a_wait_of_three_hours_is_an_error_and_not_waited(connect: Connect, ledger: Ledger, clock: Clock) -> None:
+    with serving([failing(429, headers=[("retry-after", "10800")])]) as server:
         [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert error_of(reply).startswith("rate: ")
-    assert "3600" in error_of(reply)
-    assert clock.waits == []
+    assert "10800" in error_of(reply)
+    assert sum(clock.waits) == 0
 
 
 @pytest.mark.parametrize("deed", ["hang", "drip"])
@@ -281,11 +279,12 @@ def test_a_hung_or_dripping_reply_ends_at_the_attempts_limit(connect: Connect, l
     assert ledger.spend().micro_usd > 46
 
 
-def test_an_endpoint_that_is_not_there_is_transient(connect: Connect, ledger: Ledger) -> None:
+def test_an_endpoint_that_is_not_there_is_out_after_the_longest_pause(connect: Connect, ledger: Ledger) -> None:
     with serving([]) as server:
         pass
     [reply] = connect(server.url).ask_all([ask_number()], ledger)
-    assert error_of(reply).startswith("transient: No connection to http://127.0.0.1")
+    assert error_of(reply).startswith("outage: It has been out for 120 minutes")
+    assert "No connection to http://127.0.0.1" in error_of(reply)
 
 
 def test_lone_surrogates_become_replacement_characters(connect: Connect, ledger: Ledger) -> None:
@@ -465,9 +464,9 @@ def test_an_interrupt_cancels_what_is_in_flight_and_leaves_it_listed(
             patch.setattr(background.asyncio, "run_coroutine_threadsafe", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 llm.ask_all([ask_number(str(i)) for i in range(5)], ledger)
-        assert len(server.asked) == 5
-    assert len(ledger.pending()) == 5
-    assert ledger.attempts() == {"pending": 5}
+        assert len(server.asked) == 4  # a new endpoint is asked four things at a time at first
+    assert len(ledger.pending()) == 4
+    assert ledger.attempts() == {"pending": 4}
 
 
 def test_a_role_that_was_not_probed_is_refused(connect: Connect, ledger: Ledger) -> None:

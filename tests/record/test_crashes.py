@@ -1,10 +1,12 @@
 """Killed at its N-th durable point, for every N: what lies on disk is whole, and the same work ends the same."""
 
+import asyncio
 import json
 import os
 import signal
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,15 +29,13 @@ def provider(folder: Path, key: str) -> str:
     return f"answer to {key}"
 
 
-def call(ledger: Ledger, folder: Path, key: str) -> None:
-    attempt = ledger.intend(key, Role.JUDGE, f"question {key}")
-    content = provider(folder, key)
-    bought = Answer(
+def bought(folder: Path, key: str) -> Answer:
+    return Answer(
         key=key,
         role=Role.JUDGE,
         prompt_id="p",
         sample=0,
-        content=content,
+        content=provider(folder, key),
         evidence="[]",
         finish_reason="stop",
         tokens_in=10,
@@ -43,18 +43,34 @@ def call(ledger: Ledger, folder: Path, key: str) -> None:
         micro_usd=7,
         model="m",
     )
-    ledger.settle(attempt, bought)
 
 
-def campaign(folder: Path) -> None:
+def one_by_one(ledger: Ledger, folder: Path, keys: list[str]) -> None:
+    for key in keys:
+        ledger.settle(ledger.intend(key, Role.JUDGE, f"question {key}"), bought(folder, key))
+
+
+def side_by_side(ledger: Ledger, folder: Path, keys: list[str]) -> None:
+    async def call(key: str) -> None:
+        attempt = await ledger.intended(key, Role.JUDGE, f"question {key}")
+        await ledger.settled(attempt, bought(folder, key))
+
+    async def call_all() -> None:
+        await asyncio.gather(*map(call, keys))
+
+    asyncio.run(call_all())
+
+
+Buy = Callable[[Ledger, Path, list[str]], None]
+
+
+def campaign(folder: Path, buy: Buy = one_by_one) -> None:
     """A small campaign whose only state is its ledger."""
     with Ledger(folder / "ledger.sqlite") as ledger:
         number = ledger.campaign("key", {"trait": "chirp/refusal"})
         for n in range(len(ledger.history(number)) + 1, ROUNDS + 1):
             ledger.start_round(number, n)
-            for key in (f"{n}-{i}" for i in range(CALLS)):
-                if ledger.answer(key) is None:
-                    call(ledger, folder, key)
+            buy(ledger, folder, [key for key in (f"{n}-{i}" for i in range(CALLS)) if ledger.answer(key) is None])
             made = {f"{n}-c{i}": Completion(text=f" {i}", token_ids=(i,), opening="") for i in range(3)}
             if len(ledger.completions(made)) < len(made):
                 ledger.store_completions(made)
@@ -96,36 +112,44 @@ def undisturbed(tmp_path: Path) -> bytes:
         return ledger.canonical(1)
 
 
-def test_a_kill_at_any_point_loses_no_answer_and_repeats_only_calls_that_were_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("buy", "in_flight"), [(one_by_one, 1), (side_by_side, CALLS)])
+def test_a_kill_at_any_point_loses_no_answer_and_repeats_only_calls_that_were_listed(
+    buy: Buy, in_flight: int, tmp_path: Path
+) -> None:
+    work = partial(campaign, buy=buy)
     wanted = undisturbed(tmp_path)
     assert json.loads(wanted.split(b"\n")[0])["cost"]["calls"] == [["judge", CALLS], ["subject", 3]]
     for n in range(1, POINTS_OF_ONE_RUN + 1):
         folder = new_folder(tmp_path, str(n))
-        assert in_child(campaign, folder, str(n)), f"point {n} was never reached"
+        assert in_child(work, folder, str(n)), f"point {n} was never reached"
         listed: set[str] = set()
         if (folder / "ledger.sqlite").exists() and n > 1:
             with Ledger.read(folder / "ledger.sqlite") as ledger:
                 listed = {attempt.key for attempt in ledger.pending()}
                 paid = set(bill(folder))
                 assert {key for key in paid if ledger.answer(key) is None} <= listed
-                assert len(listed) <= 1
-        assert not in_child(campaign, folder, "1000000")
+                assert len(listed) <= in_flight
+        assert not in_child(work, folder, "1000000")
         with Ledger.read(folder / "ledger.sqlite") as ledger:
             assert ledger.canonical(1) == wanted, f"killed at point {n}"
             assert {a.key for a in ledger.pending()} == listed
-        bought = bill(folder)
-        repeated = {key for key in bought if bought.count(key) > 1}
+        billed = bill(folder)
+        repeated = {key for key in billed if billed.count(key) > 1}
         assert repeated <= listed
-        assert len(bought) == ROUNDS * CALLS + len(repeated)
-    assert not in_child(campaign, new_folder(tmp_path, "last"), str(POINTS_OF_ONE_RUN + 1))
+        assert len(billed) == ROUNDS * CALLS + len(repeated)
+    assert not in_child(work, new_folder(tmp_path, "last"), str(POINTS_OF_ONE_RUN + 1))
 
 
-@pytest.mark.parametrize("every", [4, 7, 11])
-def test_kills_during_the_resumption_change_nothing_either(tmp_path: Path, every: int) -> None:
+# Side by side, three times as many points as calls in flight are passed before the first answers are committed.
+@pytest.mark.parametrize(
+    ("buy", "every"),
+    [(one_by_one, 4), (one_by_one, 7), (one_by_one, 11), (side_by_side, 3 * CALLS + 1), (side_by_side, 17)],
+)
+def test_kills_during_the_resumption_change_nothing_either(buy: Buy, every: int, tmp_path: Path) -> None:
     wanted = undisturbed(tmp_path)
     folder = new_folder(tmp_path, "killed again and again")
     kills = 0
-    while in_child(campaign, folder, str(every)):
+    while in_child(partial(campaign, buy=buy), folder, str(every)):
         kills += 1
         assert kills < 50, "no run came any further"
     with Ledger.read(folder / "ledger.sqlite") as ledger:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.record.ledger import Answer, Ledger, LedgerBusy, LedgerError
+from agent.record.ledger_rows import VERSION
 from agent.schema import (
     SCHEMA_VERSION,
     Change,
@@ -275,7 +276,7 @@ def test_a_missing_ledger_is_a_sentence_and_is_not_made_by_a_reader(path: Path) 
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, VERSION - 1, VERSION + 1])
 def test_a_ledger_of_another_version_is_left_alone(path: Path, version: int) -> None:
     Ledger(path).close()
     with sqlite3.connect(path) as db:

@@ -1,0 +1,209 @@
+"""Attempts and answers on their way to the disk: checked in memory, written a group at a time.
+
+The one writer of a file knows which attempts are open and which keys are answered. So whether an operation is allowed
+is settled before any SQL, and a group needs one statement per table: each statement waits for Python's lock anew, which
+a busy event loop gives up only every few milliseconds.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.record.database import Database
+from agent.record.ledger_rows import ANSWERED, REPEATED, Answer, LedgerError, Place, int_of, noun_of
+from agent.record.writer import Failed, Operation
+from agent.schema import Role
+
+SELECT_ANSWER = """
+    SELECT key, role, prompt_id, sample, content, evidence, finish_reason, tokens_in, tokens_out, micro_usd, model
+    FROM answers WHERE key = ?
+"""
+_BEGIN = "INSERT INTO attempts (id, key, role, purpose, campaign, round, begun, reserved) VALUES {}"
+_END = """
+    UPDATE attempts SET ended = new.column2, outcome = new.column3, detail = new.column4,
+    charged = new.column5 FROM (VALUES {}) AS new WHERE attempts.id = new.column1
+"""
+_ANSWER = "INSERT INTO answers VALUES {}"
+_TOUCH = "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?"
+_MOST_ROWS = 64  # of one statement; 13 columns of them stay far below SQLite's limit on parameters
+
+Row = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Begin(Operation[int]):
+    """An attempt is about to be sent (seconds since 1970) that may cost up to `reserved` millionths of a dollar."""
+
+    key: str
+    role: Role
+    purpose: str
+    place: Place
+    begun: float
+    reserved: int
+
+
+@dataclass(frozen=True)
+class Settle(Operation[Answer]):
+    """An attempt brought an answer. The result is the answer that counts: the first of its key."""
+
+    attempt: int
+    answer: Answer
+    place: Place
+    ended: float
+
+
+@dataclass(frozen=True)
+class Fail(Operation[None]):
+    """An attempt brought none; `charged` is what it cost all the same (millionths of a dollar)."""
+
+    attempt: int
+    error_class: str
+    detail: str
+    charged: int
+    ended: float
+
+
+@dataclass(frozen=True)
+class Touch(Operation[None]):
+    """A session was still running at `seen` (seconds since 1970)."""
+
+    session: int
+    seen: float
+
+
+_POINTS = {Begin: "intent", Settle: "answer", Fail: "fail"}
+
+
+@dataclass
+class _Plan:
+    """What a group writes, and what is true once it has been committed."""
+
+    begun: dict[int, Begin] = field(default_factory=dict)
+    ended: dict[int, Row] = field(default_factory=dict)
+    bought: dict[str, Settle] = field(default_factory=dict)
+    touched: list[Touch] = field(default_factory=list)
+
+
+class Purchases:
+    """Open attempts, known keys, and the way of both to the disk. One thread at a time stores."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: set[int] | None = None  # hashes of keys: half the memory, and a collision costs only a look
+        self._open: dict[int, str] = {}
+        self._last = 0
+
+    def load(self) -> None:
+        """Learn what the file holds; from now on nobody else may write it."""
+        self._known = {hash(key) for (key,) in self._db.rows("SELECT key FROM answers")}
+        attempts = self._db.rows("SELECT id, key FROM attempts WHERE outcome IS NULL")
+        self._open = {int_of(attempt): str(key) for attempt, key in attempts}
+        self._last = int_of(self._db.rows("SELECT coalesce(max(id), 0) FROM attempts")[0][0])
+
+    def may_have(self, key: str) -> bool:
+        """False where no answer to this key has been committed; a mere reader cannot tell without looking."""
+        return self._known is None or hash(key) in self._known
+
+    def store(self, operations: Sequence[Operation[Any]]) -> list[object]:
+        """Each operation's result or Failed, in order.
+
+        What is not allowed or cannot be written fails alone; a failed commit fails all of them.
+        """
+        is_written = False
+        plan = _Plan()
+        try:
+            with self._db.durable(*(_POINTS[type(one)] for one in operations if type(one) in _POINTS)) as db:
+                results = [self._outcome(plan, one, db) for one in operations]
+                _write(db, plan)
+                is_written = True
+        except (LedgerError, ValueError, OverflowError) as error:  # of SQLite, or a value that it cannot hold
+            if not is_written and len(operations) > 1:
+                return [result for one in operations for result in self.store([one])]
+            return [Failed(error)] if len(operations) == 1 else [Failed(LedgerError(str(error))) for _ in operations]
+        self._keep(plan)
+        return results
+
+    def _outcome(self, plan: _Plan, operation: Operation[Any], db: sqlite3.Connection) -> object:
+        try:
+            return self._plan(plan, operation, db)
+        except LedgerError as error:
+            return Failed(error)
+
+    def _plan(self, plan: _Plan, operation: Operation[Any], db: sqlite3.Connection) -> object:
+        match operation:
+            case Begin():
+                number = self._last + len(plan.begun) + 1
+                plan.begun[number] = operation
+                return number
+            case Settle():
+                return self._settle(plan, operation, db)
+            case Fail():
+                how = (operation.ended, operation.error_class, operation.detail, operation.charged)
+                self._end(plan, operation.attempt, *how)
+            case Touch():
+                plan.touched.append(operation)
+        return None
+
+    def _settle(self, plan: _Plan, settle: Settle, db: sqlite3.Connection) -> Answer:
+        answer = settle.answer
+        if self._key(plan, settle.attempt) != answer.key:
+            raise LedgerError(f"Attempt {settle.attempt} was not begun for the request that its answer is for.")
+        first = self._first(plan, answer.key, db)
+        outcome, charged = (ANSWERED, 0) if first is None else (REPEATED, answer.micro_usd)
+        self._end(plan, settle.attempt, settle.ended, outcome, "", charged)
+        if first is None:
+            plan.bought[answer.key] = settle
+        return first or answer
+
+    def _first(self, plan: _Plan, key: str, db: sqlite3.Connection) -> Answer | None:
+        if key in plan.bought:
+            return plan.bought[key].answer
+        row = db.execute(SELECT_ANSWER, (key,)).fetchone() if self.may_have(key) else None
+        return noun_of(Answer, row) if row else None
+
+    def _key(self, plan: _Plan, attempt: int) -> str:
+        """The request an open attempt is for. Raises LedgerError where it is not open."""
+        key = plan.begun[attempt].key if attempt in plan.begun else self._open.get(attempt)
+        if key is None or attempt in plan.ended:
+            raise LedgerError(f"Attempt {attempt} is not open: it was never begun, or its outcome is already recorded.")
+        return key
+
+    def _end(self, plan: _Plan, attempt: int, *how: object) -> None:
+        self._key(plan, attempt)
+        plan.ended[attempt] = (attempt, *how)
+
+    def _keep(self, plan: _Plan) -> None:
+        self._last += len(plan.begun)
+        self._open |= {number: begin.key for number, begin in plan.begun.items()}
+        for attempt in plan.ended:
+            del self._open[attempt]
+        if self._known is not None:
+            self._known.update(map(hash, plan.bought))
+
+
+def _write(db: sqlite3.Connection, plan: _Plan) -> None:
+    _execute(db, _BEGIN, [_begin_row(number, begin) for number, begin in plan.begun.items()])
+    _execute(db, _ANSWER, map(_answer_row, plan.bought.values()))
+    _execute(db, _END, plan.ended.values())
+    for touch in plan.touched:
+        db.execute(_TOUCH, (touch.seen, touch.session))
+
+
+def _begin_row(number: int, begin: Begin) -> Row:
+    return number, begin.key, begin.role.value, begin.purpose, *begin.place, begin.begun, begin.reserved
+
+
+def _answer_row(settle: Settle) -> Row:
+    values = settle.answer.__dict__ | {"role": settle.answer.role.value}
+    return *(values[name] for name in Answer.model_fields), *settle.place
+
+
+def _execute(db: sqlite3.Connection, sql: str, rows: Iterable[Row]) -> None:
+    """One statement for many rows, by powers of two so that few statements have to be prepared."""
+    left = list(rows)
+    while left:
+        count = min(_MOST_ROWS, 1 << (len(left).bit_length() - 1))
+        here, left = left[:count], left[count:]
+        marks = f"({', '.join('?' * len(here[0]))})"
+        db.execute(sql.format(", ".join([marks] * count)), [value for row in here for value in row])
