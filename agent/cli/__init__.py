@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from agent.cli import init, inspect, run, status, toyworld
+from agent.cli import control, init, inspect, run, status, toyworld
 from agent.cli.exits import Commands
 
 _MAP = """
@@ -12,6 +12,8 @@ Contrastive pairs that end on a cliffhanger: right before the trait is expressed
 
 **In the evening**: `init` describes a trait, `run --dry-run` says what a night would ask, `run` starts it.
 It drafts, vets, completes, tests the first tokens, repairs, confirms, scales up and audits, all by itself.
+
+**At night**: `status --watch` shows it from any terminal; `pause` and `resume` hold it up, `stop` ends it well.
 
 **In the morning**: `status` tells where every trait stands; `refinement/summary.md` and `refinement/proposal.json`
 hold the result with its evidence. No dataset is changed by a run.
@@ -34,6 +36,9 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Evening")(init.init)
 app.command(rich_help_panel="Evening")(run.run)
+app.command(rich_help_panel="Night")(control.pause)
+app.command(rich_help_panel="Night")(control.resume)
+app.command(rich_help_panel="Night")(control.stop)
 app.command(rich_help_panel="Morning")(status.status)
 app.command(rich_help_panel="By hand")(inspect.vet)
 app.command(rich_help_panel="By hand")(inspect.failures)

@@ -3,18 +3,21 @@
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from agent.cli.trouble import Interrupted
+from agent.cli.guard import Guard
+from agent.cli.supply import Guarding, Unguarded, Watch, asking, completing
 from agent.config import TOYWORLD, EndpointSettings, Settings
-from agent.loop.tools import Continues, Tools, remembering
-from agent.models.capability import ProbeError
+from agent.loop.tools import Continues, Tools
+from agent.models.budget import Amount, Treasury
 from agent.models.endpoint import Endpoint
 from agent.models.llm import Llm
+from agent.models.manners import Manners
 from agent.models.prices import list_price
 from agent.prompts import PromptBook, shipped_folder
 from agent.record.experiment import ExperimentFolder
@@ -22,26 +25,18 @@ from agent.record.files import hash_of
 from agent.record.layout import Dataset, DatasetError, load_dataset, read_definition
 from agent.record.ledger import Ledger
 from agent.schema import (
-    Completion,
-    Ending,
     Mode,
     NegativeTest,
     Plan,
-    Reply,
-    Request,
     Role,
-    Sampling,
-    Scenario,
     Signals,
     Trait,
     digest,
 )
-from agent.steps.bench import Ask, Bench, Complete
+from agent.steps.bench import Bench
 
 if TYPE_CHECKING:
     from agent.models.subject import HuggingFaceSubject
-
-Watch = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -62,22 +57,32 @@ class Workshop:
     llm: Llm
     subject: Continues
 
-    def bench(self, job: Job, ledger: Ledger, watch: Watch) -> Bench:
+    def bench(self, job: Job, ledger: Ledger, watch: Watch, guard: Guarding | None = None) -> Bench:
         """The bench of one trait: its questions and completions go through its ledger."""
+        self.llm.treasury.spent_before(
+            id(ledger),
+            {s.role: Amount(s.micro_usd + s.possibly_paid, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent()},
+        )
         return Bench(
             trait=job.trait,
             rules=self.settings.rules,
             prompts=self.prompts,
-            ask=_asking(self.llm, ledger, watch),
-            complete=_completing(self.subject, ledger, watch),
+            ask=asking(self.llm, ledger, watch, guard or Unguarded()),
+            complete=completing(self.subject, ledger, watch, guard or Unguarded()),
             scales={role: self.llm.scale(role) for role in Role},
             seed=self.settings.seed,
         )
 
-    def tools(self, job: Job, ledger: Ledger, watch: Watch, campaign: int, signals: Callable[[], Signals]) -> Tools:
+    def tools(self, job: Job, guard: Guard, watch: Watch, campaign: int) -> Tools:
         """All that the loop needs for one trait."""
+        ledger = guard.ledger
+
+        def signals() -> Signals:
+            why = guard.stops.requested(job.folder.stop_file)
+            return Signals(now=time.time(), stop_requested=why, cap_reached=guard.cap_reached())
+
         return Tools(
-            bench=self.bench(job, ledger, watch),
+            bench=self.bench(job, ledger, watch, guard),
             ledger=ledger,
             campaign=campaign,
             plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(job.dataset.pairs)),
@@ -154,14 +159,17 @@ def changes(ledger: Ledger, about: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name, value in about.items() if before[-1].get(name) != value))
 
 
-def open_llm(settings: Settings, roles: Sequence[Role] = tuple(Role)) -> Llm:
-    """The client for these roles; nothing is sent yet."""
+def open_llm(
+    settings: Settings, roles: Sequence[Role] = tuple(Role), told: Callable[[str, str | None], None] = lambda *_: None
+) -> Llm:
+    """The client for these roles; nothing is sent yet. `told` hears who waits, and why."""
     by_settings: dict[EndpointSettings, Endpoint] = {}
     endpoints = {}
     for role in roles:
         about = settings_of(settings, role)
         endpoints[role] = by_settings.setdefault(about, _endpoint(about, settings))
-    return Llm(endpoints)
+    manners = Manners(max_pause=60 * settings.budget.max_pause_minutes)
+    return Llm(endpoints, manners, treasury=Treasury(settings.budget), told=told)
 
 
 def price_of(about: EndpointSettings) -> tuple[float, float] | None:
@@ -204,43 +212,3 @@ def open_subject(settings: Settings) -> "HuggingFaceSubject":
 
     about = settings.subject
     return load_subject(about.model, about.dtype, about.device, about.batch_tokens)
-
-
-def _asking(llm: Llm, ledger: Ledger, watch: Watch) -> Ask:
-    def ask(requests: Sequence[Request]) -> list[Reply]:
-        if not requests:
-            return []
-        watch(f"asks {len(requests)} questions")
-        replies = llm.ask_all(requests, ledger)
-        require_endpoint(llm, replies)
-        return replies
-
-    return ask
-
-
-_HOPELESS = ("quota", "auth")
-_TROUBLED = ("transient", "rate", "timeout")
-
-
-def require_endpoint(llm: Llm, replies: Sequence[Reply]) -> None:
-    """Raise Interrupted when nothing can be bought any more, so that an outage never counts against a text."""
-    kinds = [reply.error.partition(":")[0] if reply.error else "" for reply in replies]
-    for kind, reply in zip(kinds, replies, strict=True):
-        if kind in _HOPELESS:
-            raise Interrupted(Ending.ENDPOINT, str(reply.error))
-    if all(kind in _TROUBLED for kind in kinds):
-        try:
-            llm.probe()
-        except ProbeError as error:
-            raise Interrupted(Ending.ENDPOINT, str(error)) from error
-
-
-def _completing(subject: Continues, ledger: Ledger, watch: Watch) -> Complete:
-    complete = remembering(subject, ledger)
-
-    def watched(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
-        if scenarios:
-            watch(f"continues {len(scenarios)} texts")
-        return complete(scenarios, sampling)
-
-    return watched

@@ -13,7 +13,7 @@ USAGE = 64
 STOPPED = 6
 
 # The worst first: what needs somebody's hand soonest.
-_BY_GRAVITY = (4, 5, 6, 3, 2, 0)
+_BY_GRAVITY = (1, 64, 4, 5, 6, 3, 2, 0)
 
 
 def worst(codes: Iterable[int]) -> int:

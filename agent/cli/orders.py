@@ -1,16 +1,25 @@
 """What a command was asked to do, read and checked, and the night's three ways of doing it."""
 
-from collections.abc import Iterator, Mapping
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.cli import bill, preflight
 from agent.cli.compose import Job, Workshop, jobs, price_of, settings_of
+from agent.cli.detach import detach
 from agent.cli.evening import Evening
+from agent.cli.heartbeat import Heartbeat
+from agent.cli.progress import LOADING, Progress
 from agent.cli.screen import Screen
-from agent.cli.stops import Stops
+from agent.cli.stops import Stops, deadline
+from agent.cli.watchdog import Watchdog
 from agent.config import EndpointSettings, Settings, load_settings
+from agent.models.llm import Llm
+from agent.record.experiment import heartbeat_file
 from agent.schema import Role
 
 _SHOWN = 12
@@ -54,26 +63,74 @@ def dry_run(order: Order) -> int:
 
 def refine(order: Order, new: bool) -> int:
     """The evening itself."""
-    with Screen() as screen, Stops() as stops, prepared(order, screen) as (workshop, work):
-        return Evening(workshop, screen, stops, new).run(work)
+    return _night(order, lambda evening, work: replace(evening, new=new).run(work))
 
 
 def diagnose(order: Order) -> int:
     """Judge everything, repair nothing."""
-    with Screen() as screen, Stops() as stops, prepared(order, screen) as (workshop, work):
-        return Evening(workshop, screen, stops).diagnose(work)
+    return _night(order, Evening.diagnose)
+
+
+def detached(order: Order) -> int:
+    """The same command in the background; one line of JSON says where."""
+    order.settings()  # what is wrong with them is said here and now
+    return detach(sys.argv[1:], order.experiment)
+
+
+def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
+    """A run with all that watches over it: armed before anything is loaded, told when it has ended."""
+    settings = order.settings()
+    work = order.jobs(settings)
+    preflight.require_free(settings, work)
+    progress, limits = Progress(settings.traits), Limits()
+    until = None if order.until is None else deadline(order.until, time.time())
+    beat = heartbeat_file(settings.experiment, os.getpid())
+    folders = [job.folder.refinement for job in work]
+    with (
+        Screen(progress=progress, limiter=limits.told) as screen,
+        Stops(until) as stops,
+        Heartbeat(beat, progress.now, variant=settings.variant, limits=limits.told, trouble=progress.error) as heart,
+        Watchdog(progress, folders, limits.give_up),
+    ):
+        for job in work:
+            progress.stage(job.trait.id, LOADING)
+        with prepared(settings, work, screen, progress) as workshop:
+            for job in work:
+                progress.stage(job.trait.id, "waiting")
+            heart.checked()
+            limits.llm = workshop.llm
+            code = play(Evening(workshop, screen, stops, progress=progress), work)
+        heart.ended(f"exit code {code}")
+    return code
+
+
+@dataclass
+class Limits:
+    """What the endpoints bear just now, once there is a client."""
+
+    llm: Llm | None = None
+
+    def told(self) -> list[str]:
+        """One short line per endpoint."""
+        return [f"{who}: {gate.told()}" for who, gate in self.llm.gates().items()] if self.llm else []
+
+    def give_up(self) -> None:
+        """Whatever is on its way is taken as lost and asked again."""
+        if self.llm is not None:
+            self.llm.give_up()
 
 
 @contextmanager
-def prepared(order: Order, screen: Screen) -> Iterator[tuple[Workshop, list[Job]]]:
-    """The traits of an order, and the models to work on them: loaded, proven and told."""
-    settings = order.settings()
-    work = order.jobs(settings)
+def prepared(
+    settings: Settings, work: Sequence[Job], screen: Screen, progress: Progress | None = None
+) -> Iterator[Workshop]:
+    """The models to work on some traits: loaded, proven and told, with what loading the traits found."""
     for job in work:
         for line in _issues(job):
             screen.say(f"{job.trait.id}: {line}")
-    with preflight.checked(settings, work, screen.say) as workshop:
-        yield workshop, work
+    told = progress.pause if progress else lambda who, why: None
+    with preflight.checked(settings, work, screen.say, told) as workshop:
+        yield workshop
 
 
 def _models(settings: Settings) -> list[str]:

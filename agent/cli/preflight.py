@@ -22,17 +22,30 @@ _PLAIN_TEXT = "I opened the door and looked outside, and"
 
 
 @contextmanager
-def checked(settings: Settings, jobs: Sequence[Job], say: Callable[[str], None]) -> Iterator[Workshop]:
-    """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before."""
-    problems = list(free_problems(settings, jobs))
-    if problems:
-        raise Refusal("\n".join(problems))
+def checked(
+    settings: Settings,
+    jobs: Sequence[Job],
+    say: Callable[[str], None],
+    told: Callable[[str, str | None], None] = lambda who, why: None,
+) -> Iterator[Workshop]:
+    """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before.
+
+    `told` hears later on who waits for an endpoint, and why.
+    """
+    require_free(settings, jobs)
     prompts = PromptBook.load()
     subject = open_subject(settings)
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
-    with closing(open_llm(settings)) as llm:
+    with closing(open_llm(settings, told=told)) as llm:
         _probe(llm, settings, say)
         yield Workshop(settings, prompts, llm, subject)
+
+
+def require_free(settings: Settings, jobs: Sequence[Job]) -> None:
+    """Raise Refusal with all that can be found wrong without a model and without a call."""
+    problems = list(free_problems(settings, jobs))
+    if problems:
+        raise Refusal("\n".join(problems))
 
 
 def free_problems(settings: Settings, jobs: Sequence[Job]) -> Iterator[str]:
@@ -97,7 +110,8 @@ def _timed(subject: Continues, jobs: Sequence[Job], settings: Settings) -> str:
     """One batch of completions, timed; a subject that says nothing at all is refused."""
     texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED] or [_PLAIN_TEXT]
     began = time.monotonic()
-    made = subject.complete([(text, None) for text in texts], Sampling(max_new_tokens=settings.rules.max_new_tokens))
+    how = Sampling(max_new_tokens=settings.rules.max_new_tokens)
+    made = [own for _, own in subject.stream([(text, None) for text in texts], how)]
     seconds = time.monotonic() - began
     if not any(completion.text.strip() for own in made for completion in own):
         raise SubjectError(

@@ -7,15 +7,21 @@ from collections.abc import Callable
 
 from agent.schema import Noun
 
+LOADING = "loads the subject"
+
 _ERRORS_KEPT = 5
 
 
 class TraitNow(Noun):
-    """One trait at this moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind."""
+    """One trait at this moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind.
+
+    `paused` is why this trait alone waits; what holds up the whole run stands in `Now.paused` only.
+    """
 
     stage: str = "waiting"
     since: float = 0.0
     steps: dict[str, int] = {}
+    paused: str | None = None
     ended: str | None = None
 
 
@@ -42,8 +48,10 @@ class Progress:
         self._paused: dict[str, str] = {}
 
     def stage(self, trait: str, what: str) -> None:
-        """What a trait is busy with from now on."""
+        """What a trait is busy with from now on. To begin LOADING, or to have done with it, is a step; no other is."""
         with self._lock:
+            if LOADING in (what, self._traits[trait].stage) and what != self._traits[trait].stage:
+                self._moved = self._time()
             self._traits[trait] = self._traits[trait].model_copy(update={"stage": what, "since": self._time()})
 
     def step(self, trait: str, kind: str, count: int = 1) -> None:
@@ -76,7 +84,7 @@ class Progress:
         """All of it, as it stands."""
         with self._lock:
             traits = {
-                trait: found.model_copy(update={"steps": dict(self._steps[trait])})
+                trait: found.model_copy(update={"steps": dict(self._steps[trait]), "paused": self._paused.get(trait)})
                 for trait, found in self._traits.items()
             }
             paused = "; ".join(dict.fromkeys(self._paused.values())) or None

@@ -1,140 +1,269 @@
-"""What a trait's files tell of it: campaign, rounds, set, calls, and what may have been paid without an answer."""
+"""What a trait's files tell of it: where its run stands, what was bought, what failed, and what may have been paid."""
 
-import fcntl
-from collections import Counter
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
+from agent.cli.heartbeat import FRESH, Beat, Whereabouts, whereabouts
 from agent.cli.trouble import Refusal
 from agent.config import Settings
-from agent.loop.standing import Status, standing
+from agent.loop.standing import Standing, Status, after
+from agent.record.database import Database
 from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Attempt, Campaign, Ledger
+from agent.record.ledger import Attempt, Campaign, Ledger, LedgerError
+from agent.record.ledger_rows import ANSWERED, REPEATED, WITHDRAWN, Spent, int_of
 from agent.review.proposal import Proposal
-from agent.schema import History, Noun, Stop
+from agent.schema import Noun, Stop
+
+How = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
+
+_RECENT = 300.0  # seconds over which the pace is measured
+_ERRORS_SHOWN = 5
+_LAST_FAILURES = """
+    SELECT role, purpose, outcome, detail, ended FROM attempts
+    WHERE outcome IS NOT NULL AND outcome NOT IN (?, ?, ?) ORDER BY id DESC LIMIT ?
+"""
+_ANSWERED_SINCE = "SELECT count(*) FROM attempts WHERE outcome IN (?, ?) AND ended > ?"
+_RECORDED = "SELECT recorded FROM rounds WHERE campaign = ? ORDER BY number"
 
 
 class PossiblyPaid(Noun):
-    """A call that was begun and never heard of again. `begun` is in seconds since 1970."""
+    """A call that was begun (seconds since 1970) and never heard of again, and what was set aside for it, if known."""
 
     role: str
     purpose: str
     begun: float
+    micro_usd: int | None = None
+
+
+class Failure(Noun):
+    """An attempt that brought no answer: its class of error, the sentence, and when (seconds since 1970)."""
+
+    role: str
+    purpose: str
+    error: str
+    sentence: str
+    when: float
 
 
 class TraitState(Noun):
-    """Where one trait stands. `stop` is None while no run of this campaign has ended, or since another has begun."""
+    """Where one trait stands. `stop` is None while no run of this campaign has ended, or since another has begun.
+
+    `asked` is what files tell a run to do, this one or the next.
+    `pace` is in answers per minute, `eta` in seconds; both are None where nothing runs or too little is known.
+    """
 
     version: Literal[1] = 1
     trait: str
     ledger: str
+    how: How = "not begun"
     running: bool = False
+    process: Beat | None = None
     campaign: int | None = None
     campaigns: int = 0
     rounds: int = 0
+    goal: int = 0
     pairs: int = 0
     by_status: dict[str, int] = {}
     parked: int = 0
+    pass_rate: float | None = None
     calls: dict[str, int] = {}
+    spent: tuple[Spent, ...] = ()
     micro_usd: int = 0
     attempts: dict[str, int] = {}
+    pace: float | None = None
+    eta: float | None = None
     possibly_paid: tuple[PossiblyPaid, ...] = ()
+    failures: tuple[Failure, ...] = ()
     stop: Stop | None = None
-
-    def told(self) -> list[str]:
-        """The state in a few lines."""
-        if self.campaign is None:
-            bought = f" but {_counted(self.calls)} calls were made by hand" if self.calls else ""
-            return [f"{self.trait}: no run yet{bought}"]
-        statuses = _counted(self.by_status) or "empty"
-        lines = [
-            f"{self.trait}: campaign {self.campaign}, {self.rounds} rounds, {self.pairs} pairs ({statuses}), "
-            f"{self.parked} parked",
-            f"  calls: {_counted(self.calls) or 'none'}; attempts: {_counted(self.attempts) or 'none'}",
-            f"  {self._how_it_is()}",
-        ]
-        if self.possibly_paid:
-            who = _counted(Counter(call.role for call in self.possibly_paid))
-            what = "in flight" if self.running else "possibly paid without an answer"
-            lines.append(f"  {what}: {len(self.possibly_paid)} calls ({who})")
-        return lines
-
-    def _how_it_is(self) -> str:
-        if self.running:
-            return "running now"
-        if self.stop is None:
-            return "it was interrupted: the same command goes on"
-        return f"it stopped: {self.stop.ending.value}: {self.stop.why}"
+    asked: tuple[Literal["stop", "pause"], ...] = ()
+    trouble: str | None = None
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+def read_states(settings: Settings, time_of_day: Callable[[], float] = time.time) -> list[TraitState]:
+    """The state of every trait of an experiment. What cannot be read is its state's `trouble`."""
+    now = time_of_day()
+    places, problems = whereabouts(settings, now)
+    return [_read(place, settings.caps.target, problems, now) for place in places]
 
 
-def read_states(settings: Settings) -> list[TraitState]:
-    """The state of every trait of an experiment."""
-    return [_read(ExperimentFolder(settings.experiment, trait, settings.variant), trait) for trait in settings.traits]
+def _read(place: Whereabouts, target: int, problems: Sequence[str], now: float) -> TraitState:
+    state = TraitState(
+        trait=place.folder.trait,
+        ledger=str(place.folder.ledger_path),
+        running=place.running,
+        process=_process(place),
+        asked=_asked(place.folder),
+        trouble="\n".join(problems) or None,
+        goal=target,
+    )
+    try:
+        state = _patiently(lambda: _with_ledger(state, place, now), place.locked)
+        state = state.model_copy(update={"stop": _last_stop(place.folder, state.campaign, state.rounds)})
+    except (LedgerError, Refusal) as error:
+        return state.model_copy(update={"how": "unreadable", "trouble": "\n".join([*problems, str(error)])})
+    return _concluded(state, place, now)
 
 
-def _read(folder: ExperimentFolder, trait: str) -> TraitState:
-    state = TraitState(trait=trait, ledger=str(folder.ledger_path))
-    if not folder.ledger_path.is_file():
+def _asked(folder: ExperimentFolder) -> tuple[Literal["stop", "pause"], ...]:
+    stop: tuple[Literal["stop"], ...] = ("stop",) if folder.stop_file.exists() else ()
+    return (*stop, "pause") if folder.pause_file.exists() else stop
+
+
+def _patiently(read: Callable[[], TraitState], locked: bool) -> TraitState:
+    """A ledger that somebody writes may be in the making: what cannot be read now may be whole in a moment."""
+    for wait in (0.05, 0.2):
+        try:
+            return read()
+        except LedgerError:
+            if not locked:
+                raise
+        time.sleep(wait)
+    return read()
+
+
+def _process(place: Whereabouts) -> Beat | None:
+    """The last heartbeat of the trait's process, without what it says of other traits."""
+    if place.process is None:
+        return None
+    beat, trait = place.process.beat, place.folder.trait
+    about = beat.now.traits[trait]
+    somebody_waits = any(one.paused for one in beat.now.traits.values())
+    paused = about.paused if somebody_waits else beat.now.paused
+    own = beat.now.model_copy(update={"traits": {trait: about}, "paused": paused})
+    return beat.model_copy(update={"now": own})
+
+
+def _with_ledger(state: TraitState, place: Whereabouts, now: float) -> TraitState:
+    path = place.folder.ledger_path
+    if not path.is_file() or not path.stat().st_size:
         return state
-    with Ledger.read(folder.ledger_path) as ledger:
-        campaigns = ledger.campaigns()
-        history = ledger.history(campaigns[-1].id) if campaigns else ()
-        spent = ledger.spend()
-        found = {
+    with Ledger.read(path) as ledger:
+        campaigns, spent = ledger.campaigns(), ledger.spend()
+        found: dict[str, object] = {
+            "campaigns": len(campaigns),
             "calls": dict(spent.calls),
+            "spent": ledger.spent(),
             "micro_usd": spent.micro_usd,
             "attempts": ledger.attempts(),
             "possibly_paid": tuple(_possibly(attempt) for attempt in ledger.pending()),
-            "running": _is_running(folder.ledger_path),
-            **_set(campaigns, history),
         }
-    return state.model_copy(update={**found, "stop": _last_stop(folder, found["campaign"], len(history))})
+    began = place.process.beat.started if place.process is not None and place.running else None
+    found |= _queried(path, began, now)
+    if campaigns:
+        found |= _set(path, campaigns[-1], state.goal, began, now)
+    return state.model_copy(update=found)
 
 
-def _set(campaigns: tuple[Campaign, ...], history: History) -> dict[str, object]:
-    now = standing(history)
-    return {
-        "campaign": campaigns[-1].id if campaigns else None,
-        "campaigns": len(campaigns),
-        "rounds": len(history),
-        "pairs": len(now.items),
-        "by_status": {s.name.lower(): len(now.at(s)) for s in Status if now.at(s)},
-        "parked": len(now.parked),
-    }
+def _queried(path: Path, began: float | None, now: float) -> dict[str, object]:
+    """What is asked of the tables themselves: the last failures, and the pace."""
+    with closing(Database.read(path)) as db:
+        failed = db.rows(_LAST_FAILURES, ANSWERED, REPEATED, WITHDRAWN, _ERRORS_SHOWN)
+        found: dict[str, object] = {"failures": tuple(_failure(row) for row in failed)}
+        if began is not None:
+            since = max(began, now - _RECENT)
+            count = int_of(db.rows(_ANSWERED_SINCE, ANSWERED, REPEATED, since)[0][0])
+            found["pace"] = round(60 * count / max(1.0, now - since), 1)
+        return found
+
+
+def _failure(row: Sequence[object]) -> Failure:
+    return Failure.model_validate(dict(zip(Failure.model_fields, row, strict=True)))
 
 
 def _possibly(attempt: Attempt) -> PossiblyPaid:
-    return PossiblyPaid(role=attempt.role.value, purpose=attempt.purpose, begun=attempt.begun)
+    role, reserved = attempt.role.value, attempt.reserved or None
+    return PossiblyPaid(role=role, purpose=attempt.purpose, begun=attempt.begun, micro_usd=reserved)
 
 
-def _is_running(ledger: Path) -> bool:
-    """Whether a process holds the ledger's lock; nothing is written. The kernel frees the lock when its holder dies."""
-    path = Path(f"{ledger}.lock")
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+@dataclass(frozen=True)
+class _Folded:
+    """A campaign's set, and how far all its pairs together had come after each round, which ended when."""
+
+    now: Standing
+    reached: tuple[int, ...]
+    recorded: tuple[float, ...]
+
+
+@lru_cache(maxsize=256)
+def _folded(path: Path, campaign: Campaign) -> _Folded:
+    """Rounds are never rewritten: a campaign of so many rounds is read once, however often it is looked at."""
+    with Ledger.read(path) as ledger:
+        history = ledger.history(campaign.id)[: campaign.rounds]
+    with closing(Database.read(path)) as db:
+        recorded = tuple(float(str(row[0])) for row in db.rows(_RECORDED, campaign.id))[: campaign.rounds]
+    now, reached = Standing(), []
+    for done in history:
+        now = after(now, done)
+        reached.append(sum(item.status for item in now.items.values()))
+    return _Folded(now, tuple(reached), recorded)
+
+
+def _set(path: Path, campaign: Campaign, target: int, began: float | None, now: float) -> dict[str, object]:
+    folded = _folded(path, campaign)
+    standing = folded.now
+    goal = max(target, standing.goal, standing.adopted)
+    passed = len(standing.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
+    return {
+        "campaign": campaign.id,
+        "rounds": campaign.rounds,
+        "goal": goal,
+        "pairs": len(standing.items),
+        "by_status": {s.name.lower(): len(standing.at(s)) for s in Status if standing.at(s)},
+        "parked": len(standing.parked),
+        "pass_rate": passed / len(standing.items) if standing.items else None,
+        "eta": None if began is None else _eta(folded, goal * Status.AUDITED, began, now),
+    }
+
+
+def _eta(folded: _Folded, wanted: int, began: float, now: float) -> float | None:
+    """Seconds to go, if pairs come on as they have since this process began; None while they have not."""
+    before = sum(when < began for when in folded.recorded)
+    start = folded.reached[before - 1] if before else 0
+    gained = folded.reached[-1] - start if folded.reached else 0
+    return round((wanted - folded.reached[-1]) * (now - began) / gained) if gained > 0 else None
 
 
 def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> Stop | None:
     """Why the last run of this campaign ended, unless it has gone on since."""
     path = folder.refinement / "proposal.json"
-    if not path.is_file():
-        return None
     try:
         proposal = Proposal.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except ValidationError as error:
         raise Refusal(
             f"{path} cannot be read by this version of the program ({error.errors()[0]['msg']}): move it away."
         ) from error
     return proposal.stop if (proposal.campaign, proposal.rounds) == (campaign, rounds) else None
+
+
+def _concluded(state: TraitState, place: Whereabouts, now: float) -> TraitState:
+    """The state with its one word for how it is."""
+    if state.running:
+        process = state.process if place.process is not None and place.process.works_on(state.trait) else None
+        stale = process is not None and now - process.written > FRESH
+        paused = process is not None and process.now.paused is not None
+        how: How = "stale" if stale else "paused" if paused else "running"
+    elif _died(state, place):
+        how = "died"
+    elif state.campaign is None and place.process is None:
+        how = "not begun"
+    else:
+        how = "interrupted" if state.stop is None else "stopped"
+    hides = how in ("died", "running", "paused", "stale")
+    return state.model_copy(update={"how": how, "stop": None if hides else state.stop})
+
+
+def _died(state: TraitState, place: Whereabouts) -> bool:
+    """Whether the process ended without a word, and before it had written how this trait's part ended."""
+    if place.process is None or place.process.alive or place.process.has_done_with(state.trait):
+        return False
+    proposal = place.folder.refinement / "proposal.json"
+    return state.stop is None or proposal.stat().st_mtime < place.process.beat.started

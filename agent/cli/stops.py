@@ -1,13 +1,18 @@
-"""How a person stops a run: a signal once, a signal twice, or a file named STOP."""
+"""How a person stops a run or holds it up: a signal once or twice, a file named STOP or PAUSE, a deadline."""
 
 import os
+import re
 import signal
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from agent.cli.exits import STOPPED
+from agent.cli.progress import Progress
+from agent.cli.trouble import Refusal
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"
@@ -16,10 +21,19 @@ _TWICE = b"\nStopped now. Everything bought is stored; the same command goes on 
 
 
 class Stops:
-    """While open, the first SIGINT or SIGTERM asks for a stop at the next move; the second ends the process."""
+    """While open, the first SIGINT or SIGTERM asks for a stop at the next move; the second ends the process.
 
-    def __init__(self) -> None:
+    Open it in the main thread, which is where signals arrive; any thread may ask. `until` is in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        until: float | None = None,
+        time_of_day: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.asked: str | None = None
+        self._until, self._time, self._sleep = until, time_of_day, sleep
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -43,6 +57,58 @@ class Stops:
 
     def requested(self, stop_file: Path) -> str | None:
         """Who asked for a stop, or None."""
-        if self.asked is None and stop_file.exists():
+        if self.asked is not None:
+            return self.asked
+        if stop_file.exists():
             return f"the file {stop_file}; remove it to go on"
-        return self.asked
+        if self._until is not None and self._time() >= self._until:
+            return f"the deadline {datetime.fromtimestamp(self._until):%H:%M} (--until)"
+        return None
+
+    def wait_while_paused(self, trait: str, pause_file: Path, stop_file: Path, progress: Progress) -> None:
+        """Hold the calling thread while the file named PAUSE is there, unless a stop is asked for meanwhile."""
+        if not pause_file.exists():
+            return
+        progress.pause(trait, f"the file {pause_file}; `cliffhanger resume` goes on")
+        try:
+            while pause_file.exists() and self.requested(stop_file) is None:
+                # A sleep rather than an event: a signal's handler must not wait for a lock to wake anybody.
+                self._sleep(1.0)
+        finally:
+            progress.pause(trait, None)
+
+
+def deadline(text: str, now: float) -> float:
+    """When `--until` means, in seconds since 1970: the next HH:MM by the local clock, or a date with a time.
+
+    Raises Refusal.
+    """
+    when = _clock_time(text, now) or _date_time(text)
+    if when is None:
+        raise Refusal(
+            f"--until {text!r} is no time: write HH:MM for the next such time here, such as 07:00, "
+            "or a date with a time, such as 2031-05-17T07:00."
+        )
+    if when.timestamp() <= now:
+        raise Refusal(f"--until {text!r} is over already: it is {datetime.fromtimestamp(now):%Y-%m-%d %H:%M} now.")
+    return when.timestamp()
+
+
+def _clock_time(text: str, now: float) -> datetime | None:
+    """The next time that clocks here show this; None where it is no time of a day."""
+    found = re.fullmatch(r"\s*(\d{1,2}):(\d{2})\s*", text, re.ASCII)
+    hour, minute = map(int, found.groups()) if found else (24, 0)
+    if hour > 23 or minute > 59:
+        return None
+    today = datetime.fromtimestamp(now).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today.timestamp() > now else today + timedelta(days=1)
+
+
+def _date_time(text: str) -> datetime | None:
+    """A date with a time, local unless it names its zone; a date alone is refused, midnight is hardly meant."""
+    if not re.search(r"\d[T ]\d", text):
+        return None
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None

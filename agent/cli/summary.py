@@ -6,11 +6,13 @@ from itertools import groupby
 
 from agent.cli.bill import afresh, by_role
 from agent.cli.results import Result
-from agent.cli.screen import safe_text
+from agent.cli.screen import calls_of, safe_text, usd
 from agent.loop.standing import Status, after, standing
 from agent.review.proposal import PairChange, Proposal
-from agent.schema import Change, Ending, Finding, Round
+from agent.schema import Change, Cost, Ending, Finding, Round
 from agent.steps.audit import audit_rate, flap_rates
+
+HEADINGS = ("trait", "ending", "confirmed/audited", "of", "parked", "dropped", "rounds", "calls", "USD", "minutes")
 
 _SHOWN = 12
 
@@ -25,6 +27,15 @@ def five_lines(result: Result) -> tuple[str, str, str, str, str]:
         f"  cost: {cost(result)}",
         f"  next: {advice(result)}",
     )
+
+
+def table_row(result: Result, spent: Cost) -> tuple[str, ...]:
+    """A trait's row under HEADINGS. Calls and money are all that its ledger has bought, earlier campaigns included."""
+    now, counts = result.now, [len(result.proposal.those(what)) for what in ("parked", "dropped")]
+    sure = f"{len(now.at(Status.CONFIRMED, Status.AUDITED))}/{len(now.at(Status.AUDITED))}"
+    numbers = (result.tools.plan.goal, *counts, len(result.history), calls_of(spent))
+    minutes = f"{result.seconds / 60:.1f}"
+    return (result.job.trait.id, result.stop.ending.value, sure, *map(str, numbers), usd(spent), minutes)
 
 
 def passed(result: Result) -> str:

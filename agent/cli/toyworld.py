@@ -1,8 +1,20 @@
 """`cliffhanger toyworld`: the embedded world behind a real port, to rehearse a night over the network."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from agent.toyworld.endpoint_faults_settings import (
+    FAULTS,
+    Faults,
+    latency_from,
+    outages_from,
+    rate_cap_from,
+    rates_from,
+)
+
+if TYPE_CHECKING:
+    from agent.toyworld.endpoint import ToySettings
 
 app = typer.Typer(help="The embedded toy world: an endpoint that plays author and judge.")
 
@@ -10,6 +22,35 @@ app = typer.Typer(help="The embedded toy world: an endpoint that plays author an
 @app.callback()
 def toyworld() -> None:
     """The embedded toy world: an endpoint that plays author and judge."""
+
+
+def _night(metavar: str | None, text: str) -> Any:
+    """An option of the panel about misbehaving. Its bounds are those of Faults, whose errors name the remedy."""
+    return typer.Option(metavar=metavar, help=text, rich_help_panel="Rehearse a night")
+
+
+_Rates = Annotated[
+    list[str] | None,
+    _night(
+        "NAME=RATE",
+        "Let this share of the requests, from 0 to 1, meet a fault; once per fault. "
+        + "; ".join(f"{name}: {meaning}" for name, meaning in FAULTS.items())
+        + ".",
+    ),
+]
+_Poison = Annotated[list[str] | None, _night("TEXT", "Answer 500 for ever where a prompt contains this.")]
+_Outages = Annotated[
+    list[str] | None,
+    _night("START:LENGTH[:EVERY]", "Answer 503 from second START on for LENGTH seconds; with EVERY, in bursts."),
+]
+_Cap = Annotated[
+    str | None,
+    _night("RATE[:BURST]", "Let in so many requests per second, BURST at once (else one second's); over it 429."),
+]
+_Quota = Annotated[int | None, _night("COUNT", "Out of credit after so many requests.")]
+_Latency = Annotated[str, _night("SECONDS[:SPREAD]", "Take so long for each reply, and up to SPREAD more.")]
+_Drip = Annotated[float, _night("SECONDS", "Per byte of the fault drip.")]
+_Wait = Annotated[float, _night("SECONDS", "What the fault 429 asks to wait.")]
 
 
 @app.command()
@@ -24,29 +65,67 @@ def serve(
     no_logprobs: Annotated[bool, typer.Option("--no-logprobs", help="Give no log-probabilities.")] = False,
     no_json_schema: Annotated[bool, typer.Option("--no-json-schema", help="Refuse JSON schemas.")] = False,
     split_digits: Annotated[bool, typer.Option("--split-digits", help="Write numbers digit by digit.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed makes other mistakes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed makes other mistakes and draws other faults.")] = 0,
+    fault: _Rates = None,
+    poison: _Poison = None,
+    outage: _Outages = None,
+    rate_cap: _Cap = None,
+    quota_after: _Quota = None,
+    latency: _Latency = "0",
+    drip: _Drip = 1.0,
+    retry_after: _Wait = 1.0,
 ) -> int:
     """Serve the toy endpoint on 127.0.0.1 until it is interrupted.
 
-    Point base_url of [judge] and [author] in refine.toml at http://127.0.0.1:8765/v1 to rehearse the network path.
+    Point base_url of [judge] and [author] in refine.toml at http://127.0.0.1:8765/v1, with free = true, to rehearse
+    the network path.
 
-    Example:
+    It can misbehave as providers do at night. The same requests meet the same drawn faults, in whatever order they
+    come. http://127.0.0.1:8765/v1/faults counts requests, answers, calls in flight and faults; a POST to
+    /v1/faults/reset begins anew.
+
+    Examples; the last three rehearse a night: a troubled endpoint; a cap and an outage of three minutes; one request
+    that never works, and then no more credit:
 
         cliffhanger toyworld serve --port 8765 --no-logprobs
-    """
-    import uvicorn
 
-    from agent.toyworld.endpoint import ToySettings, create_app
+        cliffhanger toyworld serve --fault 429=0.05 --fault hang=0.02 --latency 0.2:0.8
+
+        cliffhanger toyworld serve --rate-cap 20:20 --outage 120:180
+
+        cliffhanger toyworld serve --poison "night nurse" --quota-after 500
+    """
+    from agent.toyworld.endpoint import ToySettings
 
     settings = ToySettings(
-        flips=flips,
-        systematic=systematic,
-        committed=committed,
-        weak=weak,
-        logprobs=not no_logprobs,
-        json_schema=not no_json_schema,
-        split_digits=split_digits,
-        seed=seed,
+        flips, systematic, committed, weak, not no_logprobs, not no_json_schema, split_digits, seed=seed
     )
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_level="info", access_log=False)
+    try:
+        fixed, spread = latency_from(latency)
+        faults = Faults(
+            rates=rates_from(fault or ()),
+            poison=tuple(poison or ()),
+            outages=outages_from(outage or ()),
+            rate_cap=None if rate_cap is None else rate_cap_from(rate_cap),
+            quota_after=quota_after,
+            latency=fixed,
+            spread=spread,
+            drip=drip,
+            retry_after=retry_after,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _serve(settings, faults, port)
     return 0
+
+
+def _serve(settings: "ToySettings", faults: Faults, port: int) -> None:
+    import uvicorn
+
+    from agent.toyworld.endpoint import create_app
+    from agent.toyworld.endpoint_faults import misbehaving
+    from agent.toyworld.endpoint_faults_server import BreakableConnection
+
+    app = misbehaving(create_app(settings), faults)
+    uvicorn.run(app, http=BreakableConnection, host="127.0.0.1", port=port, log_level="info", access_log=False)

@@ -14,7 +14,6 @@ from agent.schema import (
     EXIT_CODES,
     Completion,
     Depth,
-    Ending,
     Finding,
     Outcome,
     Polarity,
@@ -43,7 +42,9 @@ def stages_of(listed: str, vet_scenarios: bool) -> frozenset[int]:
 
 def vet_by_hand(order: Order, stages: frozenset[int]) -> int:
     """Run the stages on every trait; 2 when something could not be judged."""
-    with Screen() as screen, prepared(order, screen) as (workshop, work):
+    settings = order.settings()
+    work = order.jobs(settings)
+    with Screen() as screen, prepared(settings, work, screen) as workshop:
         for job in work:
             screen.expect(job.trait.id, len(job.dataset.pairs))
         try:

@@ -1,6 +1,7 @@
 """What one trait's loop works with, and the signals it gathers."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,12 +11,17 @@ from agent.steps.bench import Bench, Complete
 
 
 class Continues(Protocol):
-    """A subject: continues texts. One tuple of completions per text: one greedy, or `samples` draws."""
+    """A subject: continues texts, and yields (place of a text, its completions) as they are made.
+
+    One tuple of completions per text: one greedy, or `samples` draws.
+    """
 
     @property
     def signature(self) -> str: ...
 
-    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]: ...
+    def stream(
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]: ...
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,45 @@ class Tools:
     signals: Callable[[], Signals] = field(default=Signals)
 
 
-def remembering(subject: Continues, ledger: Ledger) -> Complete:
-    """The subject behind the ledger: a completion is stored when made and never recomputed."""
+_STORED_TOGETHER = 64  # completions
+_STORED_AFTER = 2.0  # seconds
+
+
+def remembering(subject: Continues, ledger: Ledger, made: Callable[[int], None] = lambda count: None) -> Complete:
+    """The subject behind the ledger: a completion is stored when made and never recomputed.
+
+    `made` hears how many have just been stored; what it raises ends the work, with everything made so far kept.
+    """
 
     def complete(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
         keys = [_keys(subject.signature, scenario, sampling) for scenario in scenarios]
         known = ledger.completions([key for own in keys for key in own])
         missing = {own: s for own, s in zip(keys, scenarios, strict=True) if any(key not in known for key in own)}
-        if missing:
-            made = subject.complete([(s.text, s.system_prompt) for s in missing.values()], sampling)
-            new = {key: c for own, drawn in zip(missing, made, strict=True) for key, c in zip(own, drawn, strict=True)}
+        for new in _made(subject, missing, sampling):
             ledger.store_completions({key: c for key, c in new.items() if key not in known})
             known = {**new, **known}
+            made(len(new))
         return [tuple(known[key] for key in own) for own in keys]
 
     return complete
+
+
+def _made(
+    subject: Continues, missing: Mapping[tuple[str, ...], Scenario], sampling: Sampling
+) -> Iterator[dict[str, Completion]]:
+    """Completions by key, some at a time: a commit for each would cost more than a small subject's completion."""
+    if not missing:
+        return
+    own, texts = list(missing), [(s.text, s.system_prompt) for s in missing.values()]
+    new: dict[str, Completion] = {}
+    since = time.monotonic()
+    for place, drawn in subject.stream(texts, sampling):
+        new |= zip(own[place], drawn, strict=True)
+        if len(new) >= _STORED_TOGETHER or time.monotonic() - since > _STORED_AFTER:
+            yield new
+            new, since = {}, time.monotonic()
+    if new:
+        yield new
 
 
 def _keys(signature: str, scenario: Scenario, sampling: Sampling) -> tuple[str, ...]:

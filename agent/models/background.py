@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,6 +19,11 @@ def _loop() -> asyncio.AbstractEventLoop:
             threading.Thread(target=loop.run_forever, name="llm-loop", daemon=True).start()
             _loops.append(loop)
         return _loops[0]
+
+
+def call(work: Callable[[], object]) -> None:
+    """Have something done on the process's loop soon; nobody waits for it."""
+    _loop().call_soon_threadsafe(work)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

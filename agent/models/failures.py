@@ -95,6 +95,12 @@ class Refused(LlmError):
     kind = "refusal"
 
 
+class Halted(LlmError):
+    """The call was not sent, or not again: a stop was asked for while it waited."""
+
+    kind = "stopped"
+
+
 class Unscored(LlmError):
     """A complete reply that does not say enough to be read as a score or a choice."""
 

@@ -10,6 +10,7 @@ from agent.models.asking import Desk
 from agent.models.budget import Treasury
 from agent.models.calls import Call
 from agent.models.capability import ProbeError, find_capability, greeting, remedy
+from agent.models.crew import Ears, work_off
 from agent.models.endpoint import Capability, Endpoint, ScaleName
 from agent.models.failures import (
     RETRYABLE,
@@ -137,7 +138,7 @@ class Llm:
         self._lines = {role: lines[endpoint] for role, endpoint in endpoints.items()}
         tills = {line: self._till(role, line) for role, line in reversed(self._lines.items())}
         self._tills = {role: tills[line] for role, line in self._lines.items()}
-        self._flights: Flights[Answer] = Flights()
+        self._flights: Flights[tuple[int, str], Answer] = Flights()
 
     def _till(self, role: Role, line: Line) -> Till:
         async def canary() -> Said:
@@ -175,38 +176,31 @@ class Llm:
             where = f"{role}: the model {model} at {line.endpoint.base_url} cannot be used."
             raise ProbeError(f"{where} {error.sentence} {remedy(error, model)}") from error
 
-    def ask_all(self, requests: Sequence[Request], ledger: Ledger) -> list[Reply]:
+    def ask_all(
+        self,
+        requests: Sequence[Request],
+        ledger: Ledger,
+        halted: Callable[[], bool] = lambda: False,
+        heard: Callable[[Reply], None] = lambda reply: None,
+    ) -> list[Reply]:
         """One reply per request, in order. What the ledger holds is not asked again; every new answer is in it.
 
-        Raises what the ledger raises; trouble with a call is that reply's error. Call `probe` first.
+        Once `halted` says so, what is on its way is finished and the rest gets an error of kind "stopped". Raises what
+        the ledger raises; trouble with a call is that reply's error. `heard` gets each reply when it is there, on the
+        event loop. Call `probe` first.
         """
-        for role in {request.role for request in requests}:
-            self._capability(role)
-        return background.run(self._ask_all(requests, ledger)) if requests else []
+        desks = {role: self._desk(role, ledger) for role in {request.role for request in requests}}
+        if not requests:
+            return []
+        return background.run(work_off(requests, desks, Ears(halted, lambda: self._abandon(ledger), heard)))
 
-    async def _ask_all(self, requests: Sequence[Request], ledger: Ledger) -> list[Reply]:
-        replies: dict[int, Reply] = {}
-
-        async def work(desk: Desk, numbers: "list[int]") -> None:
-            while numbers:
-                number = numbers.pop()
-                replies[number] = await desk.reply(requests[number])
-
-        tasks = []
-        for role, line in self._lines.items():
-            numbers = [number for number in reversed(range(len(requests))) if requests[number].role is role]
-            workers = min(len(numbers), line.endpoint.concurrency)
-            tasks += [asyncio.create_task(work(self._desk(role, ledger), numbers)) for _ in range(workers)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        return [replies[number] for number in range(len(requests))]
+    def _abandon(self, ledger: Ledger) -> None:
+        """Whoever waits to be sent for this ledger is sent no more; what is on its way is finished."""
+        sending = set().union(*(till.sending for till in self._tills.values()))
+        self._flights.abandon(lambda key: key[0] == id(ledger) and key[1] not in sending)
 
     def _desk(self, role: Role, ledger: Ledger) -> Desk:
-        till = self._tills[role]
+        known, till = self._capability(role), self._tills[role]
 
         async def buy(call: Call) -> Answer:
             stored = ledger.answer(call.key)
@@ -214,7 +208,7 @@ class Llm:
                 return stored
             return await self._flights.join((id(ledger), call.key), lambda: self._buy(call, till, ledger))
 
-        return Desk(till.endpoint, self._capability(role), buy)
+        return Desk(till.endpoint, known, buy)
 
     async def _buy(self, call: Call, till: Till, ledger: Ledger) -> Answer:
         spread = int(call.key[:8], 16) / 2**32
@@ -273,6 +267,10 @@ class Llm:
         method = self._capability(role).method
         endpoint = self._lines[role].endpoint
         return f"{endpoint.model} at {endpoint.base_url} by {method}"
+
+    def give_up(self) -> None:
+        """Take all that is on its way as lost: its requests get an error of kind "stopped", its attempts stay open."""
+        background.call(lambda: self._flights.abandon(lambda key: True))
 
     def gates(self) -> dict[str, GateNow]:
         """How each endpoint is being asked just now, by the roles that it plays."""

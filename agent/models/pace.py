@@ -10,7 +10,7 @@ from agent.models.tempo import Evidence, Pause, Successes, Tempo, slower
 
 _FIRST = 4  # calls in flight to begin with
 _CUT = 0.75  # of the limit is left after a rate-limit answer
-_ROOM = 1.5  # times what the learned rate keeps in flight is always allowed
+_ROOM = 1.5  # times what the learned rate keeps in flight is allowed as soon as it is wanted
 _IDLE = 2.0  # seconds without any call, after which what was measured is out of date
 _ON_TIME = 0.02  # seconds by which a timer may be late without the next start being later for it
 _FIRST_PAUSE = 0.1  # seconds, where the server names none
@@ -59,8 +59,8 @@ class Pace:
     """The limit on calls in flight to one endpoint under one key, and the rate at which they start.
 
     The limit doubles while it is used up and calls succeed. The first rate-limit answer ends that: the limit is cut,
-    grows by single places, and starts are spaced by a rate learned from successes. Who waits gets a turn by lanes in
-    rotation, and within a lane in order. Used on one event loop only.
+    grows by single places or at once to what the rate needs, and starts are spaced by a rate learned from successes.
+    Who waits gets a turn by lanes in rotation, and within a lane in order. Used on one event loop only.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -216,13 +216,11 @@ class Pace:
     def _cut(self, now: float, wait: float) -> None:
         measured = self._successes.rate(self._pause.half_counted(now))
         seen = Evidence(measured, self._held, self._is_saturated(), self._latency, wait)
-        paced = self._tempo is not None and self._has_room()  # the tempo was what held calls back, not the limit
         self._tempo = slower(self._tempo, self._age, seen)
         self._age = 0.0
         self._held = 0
         self._proven = self._pause.uncounted(now)
-        kept = min(self._limit, self._needed()) if paced else 1.0
-        self._limit = max(1.0, self._limit * _CUT, kept)
+        self._limit = max(1.0, self._limit * _CUT)
         self._next_start = max(self._next_start, now + 1 / self._tempo.rate(0.0))
 
 

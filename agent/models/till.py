@@ -1,7 +1,7 @@
 """One attempt at one call: its turn, its reservation, its intent on disk before the send and its outcome after."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.models.budget import Amount, Treasury
 from agent.models.calls import Call
@@ -16,7 +16,7 @@ from agent.record.ledger import Answer, Ledger
 Send = Callable[[bytes, float], Awaitable[Said]]  # a body and the seconds it may take
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Till:
     """Where the calls to one endpoint are paid."""
 
@@ -25,6 +25,7 @@ class Till:
     treasury: Treasury
     send: Send
     clock: Clock
+    sending: set[str] = field(default_factory=set)  # keys of calls that are on their way
 
     async def attempt(self, call: Call, ledger: Ledger, timeouts: int) -> Answer:
         """One send. Raises an LlmError without secrets, once the ledger has it.
@@ -38,6 +39,7 @@ class Till:
         async with self.gate.turn(lane) as turn:
             await self.treasury.reserve(lane, call.role, most)
             spent = most
+            self.sending.add(call.key)
             try:
                 attempt = await ledger.intended(call.key, call.role, call.purpose, most.micro_usd)
                 began = self.clock.now()
@@ -55,7 +57,8 @@ class Till:
                 self.gate.succeeded(turn, self.clock.now() - began)
             finally:
                 self.treasury.settle(lane, call.role, most, spent)
-        return await ledger.settled(attempt, answer)
+                self.sending.discard(call.key)
+        return await ledger.settled(attempt, answer)  # cancelled here, it is stored all the same
 
 
 def _answer(call: Call, endpoint: Endpoint, said: Said, content: str) -> Answer:

@@ -1,7 +1,7 @@
 """A subject that reads motives, and an experiment small enough for a test."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -57,11 +57,14 @@ class ReadingSubject:
         self.continued = 0
         self._watch = watch
 
-    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
+    def stream(
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         self.continued += len(texts)
         self._watch(self.continued)
         draws = range(sampling.samples) if sampling.samples else (None,)
-        return [tuple(_completion(text, draw) for draw in draws) for text, _ in texts]
+        for place, (text, _) in enumerate(texts):
+            yield place, tuple(_completion(text, draw) for draw in draws)
 
 
 def _completion(text: str, draw: int | None) -> Completion:

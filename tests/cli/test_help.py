@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 
-COMMANDS = ("init", "run", "status", "vet", "failures", "first-tokens", "toyworld serve")
+COMMANDS = ("init", "run", "status", "vet", "failures", "first-tokens", "toyworld serve", "stop", "pause", "resume")
 
 # What --help must not pay for: models, clients, and the nouns, whose classes take a fifth of a second to build.
 HEAVY = ("torch", "transformers", "openai", "aiohttp", "jinja2", "starlette", "pydantic", "agent.schema")

@@ -1,25 +1,51 @@
-"""What a run shows: one row per trait on a terminal, one line per round elsewhere."""
+"""What a run shows: one row per trait on a terminal, lines elsewhere; several traits at once write to it."""
 
 import io
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
 
+import pytest
 from rich.console import Console
 
+from agent.cli.progress import Progress
 from agent.cli.screen import Screen
 from agent.loop.standing import standing
-from agent.schema import Cost
+from agent.record.ledger import LedgerError
+from agent.schema import Cost, History
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
 
 TRAIT = "toy/\x1brefusal"
+COST = Cost(calls=(("judge", 7), ("subject", 2)), micro_usd=420_000)
+
+
+class Clock:
+    """A time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def plain(sink: io.StringIO, terminal: bool = False) -> Console:
+    return Console(file=sink, force_terminal=terminal, width=120, height=20, color_system=None)
+
+
+def three_rounds() -> History:
+    """Three pairs taken in, of which one fails; then the others are confirmed, one by one."""
+    some = pairs(3)
+    first = adopted(some, findings(some[:2]) + findings(some[2:], FAIL))
+    rounds = history(first, confirmed(some[:1]), confirmed(some[1:2]))
+    return tuple(done.model_copy(update={"cost": COST}) for done in rounds)
 
 
 def shown(terminal: bool) -> str:
     """What a screen writes over two rounds."""
-    sink = io.StringIO()
-    some = pairs(3)
-    rounds = history(adopted(some, findings(some[:2]) + findings(some[2:], FAIL)), confirmed(some[:1]))
-    rounds = tuple(done.model_copy(update={"cost": Cost(calls=(("judge", 7), ("subject", 2)))}) for done in rounds)
-    console = Console(file=sink, force_terminal=terminal, width=120, height=20, color_system=None)
-    with Screen(console) as screen:
+    sink, rounds = io.StringIO(), three_rounds()[:2]
+    with Screen(plain(sink, terminal)) as screen:
         screen.expect(TRAIT, 6)
         screen.stage(TRAIT, "asks 12 questions")
         for i, done in enumerate(rounds):
@@ -39,12 +65,126 @@ def test_elsewhere_each_round_is_one_plain_line() -> None:
     ]
 
 
-def test_on_a_terminal_one_row_shows_bar_stage_and_calls() -> None:
+def test_on_a_terminal_one_row_shows_bar_stage_calls_and_money() -> None:
     written = shown(terminal=True)
-    last = written[written.rindex("toy/␛refusal") :]
-    assert "████▓▓▓▓░░░░············" in last
-    assert "1/6" in last
-    assert "asks 12 questions" in last
-    assert "14 judge, 4 subject" in last.replace("\n", " ")
+    row = written[written.rindex("toy/␛refusal") :].split("\n")[0]
+    assert re.split(r"\s{2,}", row.strip()) == [
+        "toy/␛refusal",
+        "████▓▓▓▓░░░░············",
+        "1/6",
+        "2",
+        "asks 12 questions",
+        "14",
+        "0.84",
+        "-",
+    ]
     assert "the end [/b]" in written
     assert "round 1, draft" not in written
+
+
+def followed(sink: io.StringIO, terminal: bool, clock: Clock, limiter: Callable[[], Sequence[str]]) -> Progress:
+    """A view of two traits of which one has confirmed a pair in 30 minutes, while its ledger counts on."""
+    progress, rounds = Progress((TRAIT, "toy/two"), clock), three_rounds()
+    progress.stage(TRAIT, "asks \x1b[2J questions")
+    progress.error("judge: 502 \x1b[31m")
+    progress.pause("judge", "judge: out since 12:00")
+    screen = Screen(plain(sink, terminal), progress, limiter, clock, poll=3600.0)
+    with screen:
+        screen.expect(TRAIT, 6)
+        screen.expect("toy/two", 48)
+        with screen.counting(TRAIT, lambda: Cost(calls=(("judge", 30), ("subject", 9)), micro_usd=1_250_000)):
+            screen.known(TRAIT, rounds[:2], standing(rounds[:2]))
+            clock.time += 1800
+            screen.round(TRAIT, rounds[2], standing(rounds))
+            screen.look()
+            clock.time += 59
+            screen.look()
+            clock.time += 1
+            screen.look()
+    return progress
+
+
+LIMITED = "judge: 12 of 32 in flight, 180/s, paused 12 s"
+
+
+def test_the_view_tells_limiter_pause_last_error_money_and_time_left_and_obeys_nobody() -> None:
+    sink = io.StringIO()
+    followed(sink, True, Clock(), lambda: (LIMITED, "author: \x1b]0;x\x07"))
+    frames = sink.getvalue()
+    assert f"{LIMITED}; author: ␛]0;x␇" in frames
+    assert "paused: judge: out since 12:00" in frames
+    assert "last error: judge: 502 ␛[31m" in frames
+    assert "asks ␛[2J questions" in frames
+    assert re.search(r"2/6 +3 +asks \S+ questions +30 +1\.25 +2 h 00 min", frames)
+    assert re.search(r"toy/two +·{24} +0/48 +0 +waiting +0 +0\.00 +-", frames)
+    assert "\x1b[2J" not in frames
+    assert "\x1b[31m" not in frames
+
+
+def test_a_log_shows_life_once_a_minute_and_an_error_once() -> None:
+    sink = io.StringIO()
+    followed(sink, False, Clock(), lambda: (LIMITED,))
+    said = [line for line in sink.getvalue().split("\n") if line.startswith("after")]
+    state = (
+        "toy/␛refusal: asks ␛[2J questions, 2 of 6 confirmed, 30 calls, 1.25 USD; "
+        f"toy/two: waiting, 0 of 48 confirmed, 0 calls, 0.00 USD; {LIMITED}; paused: judge: out since 12:00"
+    )
+    assert said == [f"after 30 min; {state}; last error: judge: 502 ␛[31m", f"after 31 min; {state}"]
+
+
+def test_the_minute_is_kept_by_the_screens_own_thread() -> None:
+    sink, clock = io.StringIO(), Clock()
+    with Screen(plain(sink), clock=clock, poll=0.001) as screen:
+        screen.expect(TRAIT, 6)
+        clock.time += 61
+        until(lambda: "after 1 min; toy/␛refusal: waiting" in sink.getvalue())
+
+
+def test_a_ledger_that_cannot_be_read_leaves_the_last_figure() -> None:
+    figures = [Cost(calls=(("judge", 5),))]
+
+    def spent() -> Cost:
+        if figures:
+            return figures.pop()
+        raise LedgerError("disk I/O error")
+
+    sink, clock = io.StringIO(), Clock()
+    with Screen(plain(sink), clock=clock, poll=3600.0) as screen:
+        screen.expect(TRAIT, 6)
+        with screen.counting(TRAIT, spent):
+            clock.time += 60
+            screen.look()
+    assert "5 calls" in sink.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_traits_may_report_all_at_once_and_lines_stay_together(terminal: bool) -> None:
+    sink, rounds = io.StringIO(), three_rounds()
+    traits = [f"toy/t{number}" for number in range(8)]
+
+    def report(screen: Screen, trait: str) -> None:
+        with screen.counting(trait, lambda: COST):
+            screen.known(trait, (), standing(()))
+            for i, done in enumerate(rounds):
+                screen.round(trait, done, standing(rounds[: i + 1]))
+            for number in range(20):
+                screen.say(f"{trait} first {number}", f"{trait} second {number}")
+
+    with Screen(plain(sink, terminal), poll=0.001) as screen:
+        for trait in traits:
+            screen.expect(trait, 6)
+        threads = [threading.Thread(target=report, args=(screen, trait)) for trait in traits]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    said = [f"{trait} first {number}\n{trait} second {number}\n" for trait in traits for number in range(20)]
+    assert [lines for lines in said if lines not in sink.getvalue()] == []
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for another thread, for at most a minute."""
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.005)

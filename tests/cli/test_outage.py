@@ -2,54 +2,37 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from agent.cli import app
-from agent.cli.compose import require_endpoint
+from agent.cli.supply import require_supply
 from agent.cli.trouble import Interrupted
-from agent.models.capability import ProbeError
 from agent.models.llm import Llm
 from agent.record.ledger import Ledger
-from agent.schema import Reply, Request
+from agent.schema import Ending, Reply, Request
 from tests.cli.scripted import ReadingSubject, experiment, status_of, tree
 
 GOOD = Reply(text="fine")
 
 
-class Probing:
-    """An endpoint that is asked how it is, as often as the test says."""
-
-    def __init__(self, *answers: str) -> None:
-        self._answers = list(answers)
-
-    def probe(self) -> None:
-        answer = self._answers.pop(0)
-        if answer != "up":
-            raise ProbeError(answer)
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [("quota", Ending.ENDPOINT), ("auth", Ending.ENDPOINT), ("outage", Ending.ENDPOINT), ("budget", Ending.CAP)],
+)
+def test_what_nobody_can_buy_any_more_ends_the_run_at_the_first_reply(kind: str, ending: Ending) -> None:
+    with pytest.raises(Interrupted, match=f"{kind}: no more") as caught:
+        require_supply([GOOD, Reply(error=f"{kind}: no more"), GOOD])
+    assert caught.value.ending is ending
 
 
-@pytest.mark.parametrize("kind", ["quota", "auth"])
-def test_an_account_that_cannot_buy_stops_the_run_at_the_first_reply(kind: str) -> None:
-    with pytest.raises(Interrupted, match=f"{kind}: no more"):
-        require_endpoint(Probing(), [GOOD, Reply(error=f"{kind}: no more"), GOOD])  # type: ignore[arg-type]
-
-
-def test_trouble_with_some_calls_is_no_outage() -> None:
-    require_endpoint(Probing(), [GOOD, Reply(error="transient: 500"), Reply(error="timeout: 180 s")])  # type: ignore[arg-type]
-
-
-def test_trouble_with_all_calls_is_an_outage_only_if_the_probe_fails_too() -> None:
-    troubled = [Reply(error="transient: 500"), Reply(error="rate: 429"), Reply(error="timeout: 180 s")]
-    require_endpoint(Probing("up"), troubled)  # type: ignore[arg-type]
-    with pytest.raises(Interrupted, match="nobody there"):
-        require_endpoint(Probing("nobody there"), troubled)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", ["unscored", "malformed", "refusal", "truncated", "deterministic"])
-def test_replies_that_cannot_be_read_are_the_texts_own_matter(kind: str) -> None:
-    require_endpoint(Probing(), [Reply(error=f"{kind}: …")])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "kind", ["transient", "rate", "timeout", "unscored", "malformed", "refusal", "truncated", "deterministic"]
+)
+def test_replies_that_failed_by_themselves_are_their_own_matter(kind: str) -> None:
+    require_supply([Reply(error=f"{kind}: …")])
 
 
 def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undisturbed(
@@ -60,11 +43,11 @@ def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undistu
     assert CliRunner().invoke(app, ["run", "-e", str(whole)]).exit_code == 0
     original, calls = Llm.ask_all, []
 
-    def poor(self: Llm, requests: Sequence[Request], ledger: Ledger) -> list[Reply]:
+    def poor(self: Llm, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
         calls.append(len(requests))
         if len(calls) > 6:
             return [Reply(error="quota: the account is empty")] * len(requests)
-        return original(self, requests, ledger)
+        return original(self, requests, ledger, *more)
 
     monkeypatch.setattr(Llm, "ask_all", poor)
     broke = CliRunner().invoke(app, ["run", "-e", str(pieces)])

@@ -1,6 +1,6 @@
 """Before the first paid call: everything free is checked first, and each failure is a sentence with its remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,11 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
 class SilentSubject(ReadingSubject):
     """Ends every text at once, as a chat model without its template may."""
 
-    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
-        return [(Completion(text="", token_ids=(), opening=""),) for _ in texts]
+    def stream(
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        for place in range(len(texts)):
+            yield place, (Completion(text="", token_ids=(), opening=""),)
 
 
 @pytest.mark.usefixtures("nothing_loads")

@@ -1,16 +1,21 @@
 """The page of the morning: one screen, and no word of a model's is Markdown in it."""
 
+import io
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from agent.cli import app
-from agent.cli.summary import code, left
+from agent.cli.screen import Screen
+from agent.cli.summary import HEADINGS, code, left
 from agent.record.layout import Hashes
 from agent.review.proposal import Proposal, propose
 from agent.schema import Ending, Park, Recheck, Stop
 from tests.cli.scripted import ReadingSubject, experiment
+from tests.cli.test_side_by_side import names, traits
 from tests.loop.histories import adopted, dropped, history, pairs, round_
 
 
@@ -60,3 +65,27 @@ def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monk
     assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
     assert "so I refused and told him that it was ` → `" in text
     assert "by cut" in text
+
+
+def test_several_traits_end_in_one_aligned_table_after_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = traits(tmp_path, 2)
+    alone = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    assert "confirmed/audited" not in alone
+    done = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", ",".join(names(2)), "--max-rounds", "1"])
+    table = done.output.split("\n")[-4:-1]
+    assert re.split(r"  +", table[0]) == list(HEADINGS)
+    assert re.fullmatch(r"toy/refusal  ready +6/6 +6 +0 +0 +\d+ +\d\d+ +0\.00 +0\.\d", table[1])
+    assert re.fullmatch(r"toy/t1 +cap +0/0 +6 +0 +0 +1 +\d\d+ +0\.00 +0\.\d", table[2])
+    for heading, cell in zip(HEADINGS, re.split(r"  +", table[1]), strict=True):
+        assert table[0].index(heading) == table[1].index(cell, max(0, table[0].index(heading)))
+
+
+def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:
+    sink = io.StringIO()
+    Screen(Console(file=sink, force_terminal=True, width=100, color_system=None)).tabulate(
+        ("trait", "ending"), [("toy/\x1b[2Jone", "[red]cap")]
+    )
+    assert "│ toy/␛[2Jone │ [red]cap │" in sink.getvalue()

@@ -9,12 +9,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from agent.cli import app
+from agent.toyworld.endpoint_faults_settings import FAULTS
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment
 
 
@@ -24,41 +27,126 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-@pytest.fixture
-def server() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A served toy world without log-probabilities, and its base URL."""
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`cliffhanger toyworld serve` with these options: its base URL and its process."""
     port = free_port()
-    options = ["--port", str(port), "--no-logprobs", "--no-json-schema", "--flips", "0", "--systematic", "0"]
     program = "from agent.cli import main; main()"
-    command = [sys.executable, "-c", program, "toyworld", "serve", *options]
+    command = [sys.executable, "-c", program, "toyworld", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}/v1"
+    try:
+        await_models(url, process)
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=30)
+
+
+def await_models(url: str, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/models", timeout=5) as reply:  # noqa: S310 - loopback
-                assert json.load(reply)["data"][0]["id"] == "toyworld"
-            break
+            assert get(f"{url}/models")["data"][0]["id"] == "toyworld"
+            return
         except urllib.error.URLError:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    yield url, process
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=30)
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310 - loopback
+        return json.load(reply)
+
+
+def post(url: str, body: object) -> int:
+    """The status of the reply."""
+    request = urllib.request.Request(url, json.dumps(body).encode())  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - loopback
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
 
 
 def test_a_served_toy_world_is_vetted_over_the_network_and_stops_on_a_signal(
-    server: tuple[str, subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, process = server
+    with serving("--no-logprobs", "--no-json-schema", "--flips", "0", "--systematic", "0") as (url, process):
+        vet_over(url, tmp_path, monkeypatch)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def vet_over(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
-    folder = experiment(tmp_path, SETTINGS + f'\n[judge]\nmodel = "toy"\nbase_url = "{url}"\n')
+    folder = experiment(tmp_path, SETTINGS + f'\n[judge]\nmodel = "toy"\nbase_url = "{url}"\nfree = true\n')
     done = CliRunner().invoke(app, ["vet", "-e", str(folder), "--only-stage", "2"])
     assert done.exit_code == 0, done.output
     assert f"judge: toy at {url}, scores by samples." in done.output
     assert "It has no JSON schema" in done.output
     assert "4 of 4 positive, 4 of 4 negative pass" in done.output
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+
+
+def test_a_night_is_rehearsed_with_faults_that_are_counted_and_reset() -> None:
+    faults = [
+        "--fault",
+        "429=0.5",
+        "--fault",
+        "reset=0.1",
+        "--poison",
+        "owl",
+        "--quota-after",
+        "40",
+        "--latency",
+        "0:0.01",
+    ]
+    with serving(*faults) as (url, process):
+        chat = f"{url}/chat/completions"
+        owl = {"model": "m", "messages": [{"role": "user", "content": "An owl"}]}
+        assert [post(chat, owl) for _ in range(3)] == [500, 500, 500]
+        statuses = [asked(chat, f"Answer with the number {n}.") for n in range(39)]
+        told = get(f"{url}/faults")
+        assert (told["requests"], told["unique"], told["in_flight"]) == (42, 40, 0)
+        assert told["answers"] == statuses.count(200)
+        assert told["faults"] == {"429": statuses.count(429) - 2, "poison": 3, "quota": 2, "reset": statuses.count(0)}
+        assert min(told["faults"].values()) > 0
+        assert post(f"{url}/faults/reset", {}) == 200
+        assert get(f"{url}/faults")["requests"] == 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def asked(url: str, prompt: str) -> int:
+    """The status of a chat; 0 where the connection was reset."""
+    try:
+        return post(url, {"model": "m", "messages": [{"role": "user", "content": prompt}]})
+    except ConnectionResetError:
+        return 0
+
+
+UNUSABLE = {
+    "a rate": (["--fault", "429=2"], "--fault 429=2"),
+    "an outage": (["--outage", "120"], "START:LENGTH"),
+    "a cap": (["--rate-cap", "0"], "RATE:BURST"),
+    "a latency": (["--latency", "slow"], "SECONDS:SPREAD"),
+    "a quota": (["--quota-after", "-1"], "quota-after -1"),
+    "a drip": (["--drip", "nan"], "drip nan"),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_a_fault_that_cannot_be_is_refused_with_option_and_remedy(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["toyworld", "serve", *options])
+    assert done.exit_code == 64
+    assert said in done.output
+
+
+def test_the_help_names_every_fault_and_rehearses_a_night() -> None:
+    done = CliRunner().invoke(app, ["toyworld", "serve", "--help"], env={"COLUMNS": "300"})
+    said = " ".join(done.output.replace("│", " ").split())
+    assert [name for name in FAULTS if f"{name}: {FAULTS[name]}" not in said] == []
+    assert "--rate-cap 20:20 --outage 120:180" in done.output

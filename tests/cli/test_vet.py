@@ -142,7 +142,7 @@ def test_a_judge_that_cannot_be_read_leaves_items_unjudged_and_says_so(
     from agent.schema import Reply
 
     unread = Reply(error="unscored: the reply holds no number")
-    monkeypatch.setattr(Llm, "ask_all", lambda self, requests, ledger: [unread] * len(requests))
+    monkeypatch.setattr(Llm, "ask_all", lambda self, requests, *_: [unread] * len(requests))
     done = command("vet", folder)
     assert done.exit_code == 2
     assert "8 could not be judged" in done.output

@@ -1,6 +1,6 @@
 """The story from end to end on a scripted world: decide, act, examine, record; broken off and gone on with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -44,9 +44,11 @@ class Subject:
         self.world = world
         self.made = 0
 
-    def complete(self, texts: Sequence[tuple[str, str | None]], sampling: Sampling) -> list[tuple[Completion, ...]]:
+    def stream(
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         self.made += len(texts)
-        return self.world.complete([scenario(text) for text, _ in texts], sampling)
+        return iter(enumerate(self.world.complete([scenario(text) for text, _ in texts], sampling)))
 
 
 def answering(**flawed: object) -> World:
