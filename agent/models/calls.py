@@ -12,6 +12,7 @@ from agent.models.replies import Said
 from agent.models.scores import MOST
 from agent.schema import Request, Role, Shape, digest
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _FORM = "\n\nAnswer with one JSON object that fits this JSON schema, and nothing else:\n"
 _REPAIR = "That was not the JSON asked for. Return only valid JSON for this schema, without any other words:\n"
 
@@ -66,7 +67,7 @@ class Call:
 
 def canonical_json(value: Any) -> bytes:
     """The one form of a body, which is sent as it is and hashed for the key."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def call_for(request: Request, model: str, base_url: str, capability: Capability, draw: int | None = None) -> Call:

@@ -1,5 +1,6 @@
 """The named ways in which a call to an LLM endpoint fails, and how to tell them apart."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -39,6 +40,10 @@ class Transient(LlmError):
 
 class Unreachable(Transient):
     """No connection came about at all."""
+
+
+class Broken(Transient):
+    """The connection broke after the request may have arrived: it may have been paid for."""
 
 
 class RateLimited(LlmError):
@@ -110,8 +115,9 @@ class Unscored(LlmError):
 RETRYABLE = (Transient, RateLimited, AttemptTimeout, Malformed)
 
 _QUOTA = re.compile(
-    r"insufficient_quota|billing|exceeded your current quota|insufficient (?:credit|fund|balance)", re.I
+    r"insufficient_quota|billing|exceeded your current quota|insufficient (?:credit|fund|balance)|credit balance", re.I
 )
+_POOR = re.compile(r"insufficient_quota|insufficient (?:credit|fund|balance)|credit balance", re.I)
 _FILTERED = re.compile(r"content_filter|content_policy|responsibleai|moderation", re.I)
 _RATE = re.compile(r"rate.?limit|too many requests", re.I)
 _AUTH = re.compile(r"invalid_api_key|unauthorized|authentication", re.I)
@@ -131,7 +137,7 @@ def error_text(body: Any) -> str:
 def classify(status: int, text: str, wait: float | None = None) -> LlmError:
     """The named error behind an HTTP status and the text of the error object that came with it."""
     sentence = f"The endpoint answers {status}: {text}" + (f" It asks to wait {wait:g} s." if wait else "")
-    if status == 402 or (status in (403, 429) and _QUOTA.search(text)):
+    if status == 402 or _is_poverty(status, text):
         return Quota(sentence)
     if status == 429:
         return RateLimited(sentence, wait=wait)
@@ -142,6 +148,21 @@ def classify(status: int, text: str, wait: float | None = None) -> LlmError:
     if status >= 500 or status in (408, 409, 425):
         return Transient(sentence, wait=wait)
     return Deterministic(sentence)
+
+
+def _is_poverty(status: int, text: str) -> bool:
+    """Whether money is lacking: a rate limit's prose may well link to a page on billing."""
+    if status == 400 or (status == 429 and _RATE.search(text)):
+        return _POOR.search(text) is not None
+    return status in (403, 429) and _QUOTA.search(text) is not None
+
+
+def error_body(content: bytes) -> Any:
+    """What came with an error's status: JSON where it is such, else its beginning as text."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content[:2000].decode("utf-8", "replace")
 
 
 def classify_body(error: Any) -> LlmError:

@@ -15,11 +15,12 @@ from agent.models.endpoint import Capability, Endpoint, ScaleName
 from agent.models.failures import (
     RETRYABLE,
     AttemptTimeout,
+    Broken,
     LlmError,
-    Transient,
     Unreachable,
     classify,
     clip,
+    error_body,
     error_text,
     scrub,
 )
@@ -33,7 +34,7 @@ from agent.record.ledger import Answer, Ledger
 from agent.schema import Reply, Request, Role
 
 if TYPE_CHECKING:
-    import openai
+    import httpx2
     import tenacity
 
 _CANARY_TIMEOUT = 60.0  # seconds for a small question
@@ -53,7 +54,11 @@ class Line:
         self._key = endpoint.key.get_secret_value()
 
     @cached_property
-    def _client(self) -> "openai.AsyncOpenAI":
+    def _wire(self) -> tuple["httpx2.AsyncClient", "httpx2.URL", "httpx2.Headers"]:
+        """The openai package's transport, its address and its headers.
+
+        A request is built once, not for each call: that and its reply models are most of the package's CPU time.
+        """
         import httpx2
         import openai
 
@@ -65,44 +70,46 @@ class Line:
             pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
             transport = openai.DefaultAioHttpClient(limits=pool)
         url = self.endpoint.base_url
-        return openai.AsyncOpenAI(
+        client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=url if "://" in url else f"http://{url}/v1",
             max_retries=0,
             timeout=None,  # asyncio.timeout bounds each attempt: the client's own timeout starts anew at every byte
             http_client=transport,
         )
+        named = {**client.default_headers, **client.auth_headers}
+        headers = {name: value for name, value in named.items() if isinstance(value, str)}
+        return transport, client.base_url.join("chat/completions"), httpx2.Headers(headers)
 
     async def send(self, body: bytes, seconds: float) -> Said:
         """One attempt of at most so many seconds, no retry. Raises an LlmError without secrets."""
-        client = self._client  # made before the clock starts: the first import takes longer than many a call
+        wire = self._wire  # made before the clock starts: the first import takes longer than many a call
         try:
             async with asyncio.timeout(seconds):
-                raw = await self._post(client, body)
+                raw = await self._post(*wire, body)
         except TimeoutError as error:
             raise AttemptTimeout(f"No whole reply within {seconds:g} seconds.") from error
         secret = self._key.encode()
         return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
 
-    async def _post(self, client: "openai.AsyncOpenAI", body: bytes) -> bytes:
+    async def _post(
+        self, transport: "httpx2.AsyncClient", url: "httpx2.URL", headers: "httpx2.Headers", body: bytes
+    ) -> bytes:
         import aiohttp
         import httpx2
         import openai
 
         try:
-            # Bytes in and the raw response out: building the client's reply models is most of its CPU time.
-            response = await client.post("/chat/completions", cast_to=httpx2.Response, content=body)
-        except openai.APIStatusError as error:
-            raise self._named(error) from None  # the cause would carry the request's headers along
-        except openai.APIConnectionError as error:
-            raise self._unconnected(error.__cause__ or error) from None
-        except (aiohttp.ClientError, httpx2.HTTPError) as error:
-            raise self._unconnected(error) from None
+            response = await transport.send(httpx2.Request("POST", url, headers=headers, content=body))
+        except (openai.APIConnectionError, aiohttp.ClientError, httpx2.HTTPError) as error:
+            raise self._unconnected(error) from None  # the cause would carry the request's headers along
+        if response.status_code >= 400:
+            raise self._named(response)
         return response.content
 
-    def _named(self, error: "openai.APIStatusError") -> LlmError:
-        wait = wait_asked(error.response.headers, self.manners.time_of_day())
-        return classify(error.status_code, scrub(error_text(error.body), self._key), wait)
+    def _named(self, response: "httpx2.Response") -> LlmError:
+        wait = wait_asked(response.headers, self.manners.time_of_day())
+        return classify(response.status_code, scrub(error_text(error_body(response.content)), self._key), wait)
 
     def _unconnected(self, error: BaseException) -> LlmError:
         import aiohttp
@@ -112,11 +119,11 @@ class Line:
         reason = scrub(clip(f"{type(cause).__name__}: {cause}"), self._key)
         if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.UnsupportedProtocol):
             return Unreachable(f"No connection to {self.endpoint.base_url} ({reason}).")
-        return Transient(f"The connection to {self.endpoint.base_url} broke ({reason}).")
+        return Broken(f"The connection to {self.endpoint.base_url} broke ({reason}).")
 
     async def close(self) -> None:
-        if "_client" in self.__dict__:
-            await self._client.close()
+        if "_wire" in self.__dict__:
+            await self._wire[0].aclose()
 
 
 class Llm:
@@ -225,9 +232,13 @@ class Llm:
 
         `once` is given how many of its attempts have timed out. What fails while its endpoint is out starts anew.
         """
-        import tenacity
-
         patience = Patience(self._manners, spread, (lambda: gate.outage.paused) if gate else lambda: 0.0)
+
+        try:
+            return await once(0)
+        except RETRYABLE as error:
+            failed = [error]  # most calls succeed: only what failed comes under the library's bookkeeping
+        import tenacity
 
         async def stop(state: "tenacity.RetryCallState") -> bool:
             error = _error(state)
@@ -249,6 +260,8 @@ class Llm:
         )
 
         async def attempt() -> T:  # tenacity awaits only what is declared async
+            if failed:
+                raise failed.pop()
             return await once(patience.timeouts)
 
         return await retrying(attempt)

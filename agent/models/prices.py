@@ -4,7 +4,7 @@ import math
 
 from agent.models.calls import Call
 from agent.models.endpoint import Endpoint
-from agent.models.failures import AttemptTimeout, LlmError, Malformed, Usage
+from agent.models.failures import AttemptTimeout, Broken, LlmError, Malformed, Usage
 
 _MILLION = 1_000_000
 
@@ -38,5 +38,5 @@ def charged(endpoint: Endpoint, call: Call, error: LlmError) -> int:
     """What a failed attempt cost: its usage where the reply said so, the reservation where it was cut off unread."""
     if error.usage is not None:
         return micro_usd(endpoint, error.usage)
-    is_unknown = isinstance(error, AttemptTimeout | Malformed)
+    is_unknown = isinstance(error, AttemptTimeout | Malformed | Broken)
     return micro_usd(endpoint, reservation(call)) if is_unknown else 0

@@ -19,6 +19,7 @@ from agent.models.scores import Position, probability
 
 MAX_BODY = 8_000_000  # bytes; an honest reply is a thousandth of it
 MAX_POSITIONS = 8
+_COMPACT = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 _NEGLIGIBLE = -16.0  # a ten-millionth: alternatives below it are not kept
 
 
@@ -35,7 +36,11 @@ class Said:
 
 def clean(text: str) -> str:
     """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def read_reply(body: bytes) -> Said:
@@ -140,6 +145,8 @@ def _position(entry: Mapping[str, Any]) -> Position:
 
 def _logprob(value: Any) -> float:
     """A number, or minus infinity for what is not one: a missing probability counts as none."""
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("a log-probability is a number")
     return float(value) if math.isfinite(value) else -math.inf
@@ -147,7 +154,7 @@ def _logprob(value: Any) -> float:
 
 def pack(positions: Sequence[Position]) -> str:
     """The evidence of an answer as it is stored."""
-    return json.dumps(positions, ensure_ascii=True, separators=(",", ":")) if positions else ""
+    return _COMPACT.encode(positions) if positions else ""
 
 
 def unpack(evidence: str) -> tuple[Position, ...]:

@@ -16,7 +16,7 @@ WIDE = 20.0  # points between the worst-case bounds from which a score is weak
 FEWEST, MOST, DRAW = 4, 16, 4
 
 _BLANK = " \t\r\n▁ĠĊ\u00a0"
-_PERCENT = re.compile(r"0|[1-9][0-9]?|100")
+_PERCENTS = {str(number): float(number) for number in range(101)}
 _LETTERS = "ABCDEFGHIJK"
 _ONE_NUMBER = re.compile(
     r"[\s*_\"'`(\[:]*(0|[1-9][0-9]?|100)(?:\s*(?:%|/\s*100|out of 100))?[\s*_\"'`)\].!]*", re.ASCII
@@ -39,13 +39,14 @@ def bare(token: str) -> str:
 
 def probability(logprob: float) -> float:
     """The probability behind a log-probability; −9999 and what is not finite are zero."""
-    return math.exp(min(logprob, 0.0)) if math.isfinite(logprob) and logprob > -9999 else 0.0
+    if -9999 < logprob <= 0.0:
+        return math.exp(logprob)
+    return 1.0 if 0.0 < logprob < math.inf else 0.0
 
 
 def percent_value(token: str) -> float | None:
     """0–100 where the token is such a number in ASCII digits."""
-    text = bare(token)
-    return float(text) if _PERCENT.fullmatch(text) else None
+    return _PERCENTS.get(bare(token))
 
 
 def letter_value(token: str) -> float | None:

@@ -55,12 +55,6 @@ class Row(NamedTuple):
     requests: int
     charge: Charge
     request: Request = ask_number()
-    broken: str = ""
-
-
-def broken(row: Row, reason: str) -> Row:
-    """A row that does not hold yet. When it does, its test says so, and this mark is taken away."""
-    return row._replace(broken=reason)
 
 
 def status(code: int, kind: str, message: str = "trouble", error: str | None = None) -> Row:
@@ -92,16 +86,12 @@ RATE_LINK = (
     "by adding a payment method at https://platform.openai.com/account/billing."
 )
 BALANCE = "Your credit balance is too low to access the API. Please go to Plans & Billing to purchase credits."
-UNPAID = "a request that was sent whole may be paid, whatever became of its connection: it must stay reserved"
 
 STATUSES = {
     "400": status(400, "deterministic", "messages: field required"),
     "400 context length": status(400, "deterministic", "maximum context length is 8192", "context_length_exceeded"),
     "400 content filter": status(400, "refusal", "The response was filtered", "content_filter"),
-    "400 without credit": broken(
-        status(400, "quota", BALANCE, "invalid_request_error"),
-        "an account without credit pauses the run, whatever status",
-    ),
+    "400 without credit": status(400, "quota", BALANCE, "invalid_request_error"),
     "401": status(401, "auth", "Incorrect API key", "invalid_api_key"),
     "402": status(402, "quota", "payment required"),
     "403": status(403, "auth", "You do not have access to this project"),
@@ -114,9 +104,7 @@ STATUSES = {
     "425": status(425, "transient"),
     "429": status(429, "rate"),
     "429 exceeded rate": status(429, "rate", "Too many requests", "rate_limit_exceeded"),
-    "429 that links a billing page": broken(
-        status(429, "rate", RATE_LINK, "rate_limit_exceeded"), "the code says rate, the prose must not make it quota"
-    ),
+    "429 that links a billing page": status(429, "rate", RATE_LINK, "rate_limit_exceeded"),
     "429 in a list": Row(Answering(429, b'[{"error": {"message": "Resource exhausted."}}]'), "rate", SLOWED, free),
     "429 insufficient_quota": status(429, "quota", "You exceeded your current quota", "insufficient_quota"),
     "429 billing": status(429, "quota", "Your account is not active, please check your billing details"),
@@ -158,22 +146,14 @@ BODIES = {
 }
 
 WIRES = {
-    "reset before the answer": broken(Row(Answering(deed="reset"), "transient", 6, reserved), UNPAID),
-    "reset amid the answer": broken(
-        Row(Answering(body=WHOLE.body, deed="reset-amid"), "transient", 6, reserved), UNPAID
-    ),
-    "closed amid the answer": broken(Row(Answering(body=WHOLE.body, missing=10), "transient", 6, reserved), UNPAID),
+    "reset before the answer": Row(Answering(deed="reset"), "transient", 6, reserved),
+    "reset amid the answer": Row(Answering(body=WHOLE.body, deed="reset-amid"), "transient", 6, reserved),
+    "closed amid the answer": Row(Answering(body=WHOLE.body, missing=10), "transient", 6, reserved),
     "hang": Row(Answering(deed="hang"), "timeout", 6, reserved),
     "drip": Row(Answering(body=WHOLE.body, deed="drip"), "timeout", 6, reserved),
 }
 
 ROWS = STATUSES | BODIES | WIRES
-
-
-def marked(rows: dict[str, Row]) -> list[object]:
-    """The rows as parameters, those that do not hold yet as failures to be expected."""
-    marks = {name: [pytest.mark.xfail(reason=row.broken)] if row.broken else [] for name, row in rows.items()}
-    return [pytest.param(row, id=name, marks=marks[name]) for name, row in rows.items()]
 
 
 def is_ours(asked: Asked, request: Request) -> bool:
@@ -192,7 +172,7 @@ def ill(row: Row, times: int = MANY) -> Answerer:
     return answer
 
 
-@pytest.mark.parametrize("row", marked(ROWS))
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_each_fault_has_its_class_its_requests_its_price_and_its_reply(
     connect: Connect, ledger: Ledger, row: Row
 ) -> None:
