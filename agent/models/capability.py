@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent.models.calls import canonical_json, options, schema_format
-from agent.models.endpoint import Capability, Structure
+from agent.models.endpoint import Capability, Endpoint, Structure
 from agent.models.failures import (
     Auth,
     Deterministic,
@@ -20,6 +20,7 @@ from agent.models.failures import (
 from agent.models.objects import canonical
 from agent.models.replies import Said
 from agent.models.scores import bare
+from agent.schema import Role
 
 Send = Callable[[bytes], Awaitable[Said]]
 
@@ -31,6 +32,15 @@ _GREETING = '{"type":"object","properties":{"greeting":{"type":"string"}},"requi
 
 class ProbeError(Exception):
     """An endpoint cannot be used as configured. The message names role, endpoint and remedy."""
+
+
+async def probed(send: Send, role: Role, endpoint: Endpoint) -> Capability:
+    """What an endpoint can do. Raises ProbeError with role, endpoint and remedy."""
+    try:
+        return await find_capability(send, endpoint.model)
+    except LlmError as error:
+        where = f"{role}: the model {endpoint.model} at {endpoint.base_url} cannot be used."
+        raise ProbeError(f"{where} {error.sentence} {remedy(error, endpoint.model)}") from error
 
 
 async def find_capability(send: Send, model: str) -> Capability:

@@ -1,129 +1,37 @@
 """The LLM roles over any OpenAI-compatible endpoint: many requests in, one reply per request out, in order."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.models import background
 from agent.models.asking import Desk
 from agent.models.budget import Treasury
 from agent.models.calls import Call
-from agent.models.capability import ProbeError, find_capability, greeting, remedy
+from agent.models.capability import ProbeError, greeting, probed
 from agent.models.crew import Ears, work_off
 from agent.models.endpoint import Capability, Endpoint, ScaleName
 from agent.models.failures import (
     RETRYABLE,
-    AttemptTimeout,
-    Broken,
     LlmError,
     Unreachable,
-    classify,
-    clip,
-    error_body,
-    error_text,
-    scrub,
 )
 from agent.models.flights import Flights
 from agent.models.gate import Gate, GateNow
+from agent.models.line import Line
 from agent.models.manners import Manners, Patience
-from agent.models.replies import Said, read_reply
-from agent.models.server_waits import wait_asked
+from agent.models.replies import Said
 from agent.models.till import Till
 from agent.record.ledger import Answer, Ledger
 from agent.schema import Reply, Request, Role
 
 if TYPE_CHECKING:
-    import httpx2
     import tenacity
 
-_CANARY_TIMEOUT = 60.0  # seconds for a small question
 
 __all__ = ["Capability", "Endpoint", "Llm", "Manners", "ProbeError"]
 
 T = TypeVar("T")
 Told = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
-
-
-class Line:
-    """The connection to one endpoint: its client, and its errors by name."""
-
-    def __init__(self, endpoint: Endpoint, manners: Manners) -> None:
-        self.endpoint = endpoint
-        self.manners = manners
-        self._key = endpoint.key.get_secret_value()
-
-    @cached_property
-    def _wire(self) -> tuple["httpx2.AsyncClient", "httpx2.URL", "httpx2.Headers"]:
-        """The openai package's transport, its address and its headers.
-
-        A request is built once, not for each call: that and its reply models are most of the package's CPU time.
-        """
-        import httpx2
-        import openai
-
-        many = self.endpoint.concurrency
-        transport: httpx2.AsyncClient
-        if self.endpoint.app is not None:
-            transport = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.endpoint.app))
-        else:
-            pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
-            transport = openai.DefaultAioHttpClient(limits=pool)
-        url = self.endpoint.base_url
-        client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=url if "://" in url else f"http://{url}/v1",
-            max_retries=0,
-            timeout=None,  # asyncio.timeout bounds each attempt: the client's own timeout starts anew at every byte
-            http_client=transport,
-        )
-        named = {**client.default_headers, **client.auth_headers}
-        headers = {name: value for name, value in named.items() if isinstance(value, str)}
-        return transport, client.base_url.join("chat/completions"), httpx2.Headers(headers)
-
-    async def send(self, body: bytes, seconds: float) -> Said:
-        """One attempt of at most so many seconds, no retry. Raises an LlmError without secrets."""
-        wire = self._wire  # made before the clock starts: the first import takes longer than many a call
-        try:
-            async with asyncio.timeout(seconds):
-                raw = await self._post(*wire, body)
-        except TimeoutError as error:
-            raise AttemptTimeout(f"No whole reply within {seconds:g} seconds.") from error
-        secret = self._key.encode()
-        return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
-
-    async def _post(
-        self, transport: "httpx2.AsyncClient", url: "httpx2.URL", headers: "httpx2.Headers", body: bytes
-    ) -> bytes:
-        import aiohttp
-        import httpx2
-        import openai
-
-        try:
-            response = await transport.send(httpx2.Request("POST", url, headers=headers, content=body))
-        except (openai.APIConnectionError, aiohttp.ClientError, httpx2.HTTPError) as error:
-            raise self._unconnected(error) from None  # the cause would carry the request's headers along
-        if response.status_code >= 400:
-            raise self._named(response)
-        return response.content
-
-    def _named(self, response: "httpx2.Response") -> LlmError:
-        wait = wait_asked(response.headers, self.manners.time_of_day())
-        return classify(response.status_code, scrub(error_text(error_body(response.content)), self._key), wait)
-
-    def _unconnected(self, error: BaseException) -> LlmError:
-        import aiohttp
-        import httpx2
-
-        cause = error.__cause__ or error  # what aiohttp said: its translation calls a refused connection a timeout
-        reason = scrub(clip(f"{type(cause).__name__}: {cause}"), self._key)
-        if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.UnsupportedProtocol):
-            return Unreachable(f"No connection to {self.endpoint.base_url} ({reason}).")
-        return Broken(f"The connection to {self.endpoint.base_url} broke ({reason}).")
-
-    async def close(self) -> None:
-        if "_wire" in self.__dict__:
-            await self._wire[0].aclose()
 
 
 class Llm:
@@ -149,8 +57,7 @@ class Llm:
 
     def _till(self, role: Role, line: Line) -> Till:
         async def canary() -> Said:
-            body = greeting(line.endpoint.model, self._capability(role))
-            return await line.send(body, self._manners.attempt_timeout or _CANARY_TIMEOUT)
+            return await line.small(greeting(line.endpoint.model, self._capability(role)))
 
         def told(why: str | None) -> None:
             self._told(f"{role} at {line.endpoint.base_url}", why)
@@ -171,17 +78,10 @@ class Llm:
         return {role: found[line] for role, line in self._lines.items()}
 
     async def _probe(self, role: Role, line: Line) -> Capability:
-        model = line.endpoint.model
-
         async def send(body: bytes) -> Said:
-            seconds = self._manners.attempt_timeout or _CANARY_TIMEOUT
-            return await self._persist(lambda _: line.send(body, seconds), 0.0, hopeless=Unreachable)
+            return await self._persist(lambda _: line.small(body), 0.0, hopeless=Unreachable)
 
-        try:
-            return await find_capability(send, model)
-        except LlmError as error:
-            where = f"{role}: the model {model} at {line.endpoint.base_url} cannot be used."
-            raise ProbeError(f"{where} {error.sentence} {remedy(error, model)}") from error
+        return await probed(send, role, line.endpoint)
 
     def ask_all(
         self,
@@ -305,6 +205,5 @@ class Llm:
 
 def _error(state: "tenacity.RetryCallState") -> LlmError:
     error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, LlmError):
-        raise TypeError("only named errors are retried")
+    assert isinstance(error, LlmError), "only named errors are retried"  # noqa: S101
     return error
