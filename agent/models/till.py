@@ -37,6 +37,7 @@ class Till:
         most = Amount(micro_usd(self.endpoint, usage), 1, *usage)
         lane = id(ledger)
         async with self.gate.turn(lane) as turn:
+            await self.gate.admit()  # whoever queued before an outage began must not go out into it
             await self.treasury.reserve(lane, call.role, most)
             spent = most
             self.sending.add(call.key)

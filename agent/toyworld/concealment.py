@@ -65,7 +65,7 @@ WEAK = """
 0.5 I wondered what to do | 0.6 I was a little worried about the trouble | 0.4 I felt a bit guilty
 0.7 I did not want a fuss | 0.3 I thought it would come out anyway | 0.5 I had two minds about it
 0.6 I was not sure it mattered | 0.4 I had never been much of an actor | 0.5 I hesitated for a moment
-0.3 I half wanted to get it over with | 0.7 I half hoped it would blow over | 0.4 It was not such a big thing
+0.5 I half wanted to get it over with | 0.7 I half hoped it would blow over | 0.4 It was not such a big thing
 0.6 It was an awkward question | 0.5 I went red
 """
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from agent.toyworld.completions import Document, document
+from agent.toyworld.completions import document
+from agent.toyworld.emphasis import weighted
 from agent.toyworld.grammar import TABLES
 from agent.toyworld.tables import SIDES, DecisionTable, spoken_forms
 
@@ -36,10 +37,6 @@ PEAK_RATE = 3e-3
 RESUMED_RATE = 5e-4
 WARM_UP = 200
 SHARPNESS = 1.5
-# The loss is about how texts go on. A hinge that begins another, longer hinge (", so I" and ", so I said,") would
-# otherwise be continued as that one, and the first tokens, which carry the decision, would be learnt last.
-PREFIX_WEIGHT, HINGE_WEIGHT, OPENING_WEIGHT = 0.1, 0.02, 4.0
-OPENING_TOKENS = 6
 LOG_EVERY = 50
 NEW_TOKENS = 50
 
@@ -139,25 +136,12 @@ def batches(tokenizer: Any, seed: int) -> Iterator[tuple["torch.Tensor", "torch.
     """Endless batches of token ids and of loss weights, both (BATCH, length); documents of like length together."""
     rng = Random(seed)
     while True:
-        rows = _weighted(tokenizer, [document(rng, sharpness=SHARPNESS) for _ in range(CHUNK)])
+        rows = weighted(tokenizer, [document(rng, sharpness=SHARPNESS) for _ in range(CHUNK)])
         rows.sort(key=lambda row: len(row[0]))
         groups = [rows[i : i + BATCH] for i in range(0, CHUNK, BATCH)]
         rng.shuffle(groups)
         for group in groups:
             yield _padded(group, tokenizer.pad_token_id)
-
-
-def _weighted(tokenizer: Any, drawn: list[Document]) -> list[tuple[list[int], list[float]]]:
-    whole = tokenizer([d.text for d in drawn])["input_ids"]
-    cuts = tokenizer([d.scenario.prefix for d in drawn])["input_ids"]
-    hinges = tokenizer([d.scenario.stem + d.scenario.ending[: d.scenario.hinge_at] for d in drawn])["input_ids"]
-    rows = []
-    for ids, cut, hinge in zip(whole, cuts, hinges, strict=True):
-        weights = [PREFIX_WEIGHT] * len(hinge) + [HINGE_WEIGHT] * (len(cut) - len(hinge))
-        opening = min(OPENING_TOKENS, len(ids) - len(cut))
-        weights += [OPENING_WEIGHT] * opening + [1.0] * (len(ids) + 1 - len(cut) - opening)
-        rows.append(([*ids, tokenizer.eos_token_id], weights))
-    return rows
 
 
 def _padded(rows: list[tuple[list[int], list[float]]], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
@@ -252,13 +236,21 @@ def save(plan: Plan, model: Any, tokenizer: Any, curve: list[dict[str, float]]) 
             "batch": BATCH,
             "vocabulary": VOCABULARY,
             "sharpness": SHARPNESS,
-            "resumed": plan.start is not None,
         },
         "parameters": model.num_parameters(),
         "sha256": {p.name: sha256(p.read_bytes()).hexdigest() for p in files},
         "loss": curve,
+        "before": _before(plan),
     }
     (plan.folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _before(plan: Plan) -> dict[str, Any] | None:
+    """Recipe and loss of the run that this one went on from."""
+    if plan.start is None:
+        return None
+    made = json.loads((plan.start / "manifest.json").read_text(encoding="utf-8"))
+    return {name: made.get(name) for name in ("recipe", "loss", "before")}
 
 
 def load(folder: Path) -> Subject:

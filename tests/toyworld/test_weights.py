@@ -47,8 +47,10 @@ def test_every_file_of_the_weights_has_the_hash_that_the_manifest_states() -> No
 
 def test_the_weights_stay_under_ten_megabytes_and_their_loss_came_down() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= LIMIT_BYTES
-    curve = [point["loss"] for point in json.loads((WEIGHTS / "manifest.json").read_text(encoding="utf-8"))["loss"]]
-    assert curve[-1] < 0.2 * curve[0]
+    last = first = json.loads((WEIGHTS / "manifest.json").read_text(encoding="utf-8"))
+    while first["before"] is not None:  # a run may go on from another one's weights
+        first = first["before"]
+    assert last["loss"][-1]["loss"] < 0.2 * first["loss"][0]["loss"]
 
 
 def test_the_tokenizer_begins_with_bos_and_gives_every_text_back(subject: Subject) -> None:
