@@ -1,5 +1,5 @@
 # Each target works as the first command on a fresh machine with Python 3.11 or newer.
-.PHONY: demo test check train
+.PHONY: demo test check train bench
 
 PYTHON = python3
 BIN = .venv/bin
@@ -22,6 +22,9 @@ check: $(INSTALLED)
 
 train: $(INSTALLED)
 	$(BIN)/python -m agent.toyworld.train
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench
 
 # torch comes first and alone: whatever depends on it and is asked for earlier may draw another build of it.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,0 +1,132 @@
+"""A night in one process: the real command and client, the toy judge and author, a scripted subject, a quick clock."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+from typer.testing import CliRunner, Result
+
+from agent.cli import app
+from agent.models.clock import Clock
+from agent.models.manners import Manners
+from agent.toyworld.endpoint import ToySettings, create_app
+from agent.toyworld.endpoint_faults_replies import Answered
+from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
+
+PLACE = "extraction/toy/refusal/refinement"
+CANARY = "Say 1."
+TIMES = 100  # seconds of the quick clock in one real second
+EXACT = ToySettings(flips=0.0, systematic=0.0, weak=0.0)
+
+
+def quick_now() -> float:
+    """Seconds of a clock that runs a hundred times as fast: three minutes of outage cost a test two seconds."""
+    return time.monotonic() * TIMES
+
+
+async def quick_sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds / TIMES)
+
+
+QUICK = Clock(quick_now, quick_sleep)
+
+
+@dataclass(eq=False)
+class Gatekeeper:
+    """An ASGI app before another: notes every prompt with its time, and answers itself where `instead` says so.
+
+    What an app in process raises for a reset connection arrives as the error of a network.
+    """
+
+    app: ASGIApp
+    instead: Callable[[str], Answered | None] = lambda prompt: None
+    prompts: list[str] = field(default_factory=list)
+    bodies: Counter[bytes] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    tokens: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        prompt = json.loads(body)["messages"][0]["content"]
+        self.prompts.append(prompt)
+        self.bodies[body] += 1
+        self.times.append(quick_now())
+        own = self.instead(prompt)
+        if own is not None:
+            self.refused.append(prompt)
+            await send({"type": "http.response.start", "status": own.status, "headers": _raw(own)})
+            await send({"type": "http.response.body", "body": own.body})
+            return
+        try:
+            await self.app(scope, _again(body, receive), self._counted(send))
+        except ConnectionResetError as error:
+            raise httpx2.ReadError("the connection was reset") from error
+
+    def _counted(self, send: Send) -> Send:
+        async def counting(message: Any) -> None:
+            if b'"usage":' in message.get("body", b""):
+                usage = json.loads(message["body"])["usage"]
+                self.tokens.update({name: usage[f"{name}_tokens"] for name in ("prompt", "completion")})
+            await send(message)
+
+        return counting
+
+    @property
+    def questions(self) -> list[str]:
+        """The prompts of the work itself: they name their task in the first line, a probe's do not."""
+        return [prompt for prompt in self.prompts if prompt.startswith("#")]
+
+
+def _raw(answer: Answered) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in answer.headers]
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The request's body once more, then whatever comes."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def first() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return first
+
+
+@dataclass
+class Rehearsal:
+    """Runs of the command. What stands before the toy endpoint may be another each time."""
+
+    monkeypatch: pytest.MonkeyPatch
+
+    def run(self, folder: Path, *options: str, before: ASGIApp | None = None, **manners: Any) -> Result:
+        """One command to its end; `manners` replace how its endpoints are treated."""
+        self.monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+        self.monkeypatch.setattr("agent.cli.compose.toy_app", lambda settings: before or create_app(EXACT))
+        self.monkeypatch.setattr("agent.cli.compose.Manners", partial(Manners, clock=QUICK, **manners))
+        return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
+
+
+def larger(root: Path, target: int, more: str = "") -> Path:
+    """The scripted experiment with another goal, and with more settings."""
+    settings = SETTINGS.replace("batch = 2\ntarget = 6", f"batch = 8\ntarget = {target}")
+    return experiment(root, settings + more)
+
+
+def outcome(folder: Path) -> dict[str, bytes]:
+    """The final set and the canonical history."""
+    files = tree(folder / PLACE)
+    return {name: files[name] for name in ("final/positive.txt", "final/negative.txt", "history.jsonl")}
+
+
+def title(prompt: str) -> str:
+    """The task that a prompt names in its first line."""
+    return prompt.partition("\n")[0]

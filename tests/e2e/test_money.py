@@ -1,0 +1,125 @@
+"""Money: what the server counts never exceeds the cap, whatever is in flight and however often the run starts anew."""
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.models.budget import Amount, Treasury
+from agent.models.endpoint import Endpoint
+from agent.models.llm import Llm
+from agent.record.ledger import Ledger
+from agent.schema import Allowance, Budget, Reply, Request, Role, Shape
+from agent.toyworld.endpoint import create_app
+from tests.cli.scripted import status_of
+from tests.e2e.rehearsal import EXACT, Gatekeeper, Rehearsal, larger, outcome
+from tests.models.conftest import ABLE
+from tests.models.fault_server import chat_body, tops
+
+DOLLAR = 1_000_000
+PRICES = 1.0, 500.0  # dollars per million tokens
+ANSWER = 11 * 1 + 3 * 500  # millionths of a dollar: every reply of the meter has 11 tokens in and 3 out
+
+
+class Meter:
+    """An ASGI app that answers 85 after a moment, and counts what its provider would charge, answered or not."""
+
+    def __init__(self) -> None:
+        self.charged = self.in_flight = self.peak = 0
+        self.body = json.dumps(chat_body("85", tops(("85", {"85": 0.9})))).encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.charged += ANSWER
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            await asyncio.sleep(0.02)
+        finally:
+            self.in_flight -= 1
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def evening(meter: Meter, path: Path, questions: range, leave_after: int | None = None) -> list[Reply]:
+    """One process's part: a client and a treasury of its own, which knows of the past from the ledger alone.
+
+    After so many replies it is left, with all that is in flight.
+    """
+    endpoint = Endpoint(
+        model="m", base_url="meter", app=meter, concurrency=100, input_price=PRICES[0], output_price=PRICES[1]
+    )
+    treasury = Treasury(Budget(run=Allowance(usd=1.0)))
+    llm = Llm({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, treasury=treasury)
+    heard: list[Reply] = []
+
+    def listen(reply: Reply) -> None:
+        heard.append(reply)
+        if len(heard) == leave_after:
+            llm.give_up()
+
+    with Ledger(path) as ledger:
+        spent = {s.role: Amount(s.micro_usd + s.possibly_paid, s.calls) for s in ledger.spent()}
+        treasury.spent_before(id(ledger), spent)
+        replies = llm.ask_all([question(n) for n in questions], ledger, heard=listen)
+    llm.close()
+    return replies
+
+
+def question(number: int) -> Request:
+    return Request(role=Role.JUDGE, shape=Shape.NUMBER, prompt=f"How much is {number}?", prompt_id="p", max_tokens=3)
+
+
+def kinds(replies: list[Reply]) -> Counter[str]:
+    return Counter(reply.error.partition(":")[0] if reply.error else "answered" for reply in replies)
+
+
+def test_a_dollar_with_a_hundred_in_flight_and_two_restarts_is_never_overspent(tmp_path: Path) -> None:
+    meter, path = Meter(), tmp_path / "ledger.sqlite"
+    first = kinds(evening(meter, path, range(300), leave_after=150))
+    second = kinds(evening(meter, path, range(300, 600), leave_after=150))
+    assert first["stopped"] > 0
+    assert second["stopped"] > 0
+    third = kinds(evening(meter, path, range(600, 1200)))
+    assert third["answered"] > 50
+    assert third["budget"] > 0
+    assert meter.peak >= 30
+    assert 0.7 * DOLLAR < meter.charged <= DOLLAR
+    before = meter.charged
+    assert set(kinds(evening(meter, path, range(1200, 1300)))) == {"budget"}
+    assert meter.charged == before
+
+
+@pytest.fixture
+def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    return Rehearsal(monkeypatch)
+
+
+def priced(root: Path) -> Path:
+    """The toy judge for 2 and 8 dollars per million tokens; author and auditor follow it."""
+    return larger(root, 12, '\n[judge]\nmodel = "toyworld"\ninput_price = 2.0\noutput_price = 8.0\n')
+
+
+def charged(endpoint: Gatekeeper) -> int:
+    """What the server's own counts of tokens come to, in millionths of a dollar."""
+    return endpoint.tokens["prompt"] * 2 + endpoint.tokens["completion"] * 8
+
+
+def test_a_run_whose_cap_is_reached_ends_with_three_buys_nothing_more_and_goes_on_under_a_higher_one(
+    tmp_path: Path, rehearsal: Rehearsal
+) -> None:
+    folder, whole = priced(tmp_path / "capped"), priced(tmp_path / "whole")
+    first, again, rest = (Gatekeeper(create_app(EXACT)) for _ in range(3))
+    capped = rehearsal.run(folder, "--max-usd", "0.2", before=first)
+    assert capped.exit_code == 3, capped.output
+    assert "budget.run.usd = 0.2" in capped.output
+    assert 0.1 * DOLLAR < charged(first) <= 0.2 * DOLLAR
+    assert status_of(folder)["micro_usd"] <= 0.2 * DOLLAR
+    assert rehearsal.run(folder, "--max-usd", "0.2", before=again).exit_code == 3
+    assert charged(first) + charged(again) <= 0.2 * DOLLAR
+    assert rehearsal.run(folder, "--max-usd", "5", before=rest).exit_code == 0
+    assert rehearsal.run(whole).exit_code == 0
+    assert outcome(folder) == outcome(whole)

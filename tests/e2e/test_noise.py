@@ -1,0 +1,20 @@
+"""A judge that errs in one answer of twenty does not decide what is accepted. More rates: `python -m tests.bench`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.noise import noisy
+
+SMALL = ("--pilot", "6", "--batch", "4", "--target", "8")
+
+
+@pytest.mark.slow
+def test_under_five_percent_of_flips_and_of_systematic_errors_a_small_set_ends_ready_and_hardly_a_text_is_bad(
+    tmp_path: Path,
+) -> None:
+    told = noisy(0, 0.05, tmp_path / "demo", *SMALL)
+    assert told.exit_code in (0, 2)
+    assert 2 * told.audited == told.scenarios
+    assert told.bad <= 1  # of some twenty texts; shares of many are the benchmark's
+    assert told.edited == 0 < told.good
