@@ -1,6 +1,7 @@
 """The nouns: every value that moves between floors or lies on disk. Frozen, strict, unknown fields forbidden."""
 
 from agent.schema.judging import (
+    Controls,
     Depth,
     Finding,
     Flip,
@@ -67,6 +68,7 @@ __all__ = [
     "Change",
     "Completion",
     "Confirm",
+    "Controls",
     "Cost",
     "Depth",
     "Draft",

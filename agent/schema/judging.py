@@ -142,6 +142,19 @@ class Flip(Noun):
         return round(self.own[0] / self.own[1] - self.opposite[0] / self.opposite[1], 6)
 
 
+class Controls(Noun):
+    """The self-check without human labels: C0 of texts made committed, and of texts left open, from the run's own.
+
+    `auc` is the probability that a committed one scores higher than an open one, `low`/`high` its 95 % interval.
+    """
+
+    committed: tuple[float, ...]
+    open: tuple[float, ...]
+    auc: float
+    low: float
+    high: float
+
+
 class Finding(Noun):
     """What one examination of one scenario found. Valid for exactly the text behind `key`."""
 

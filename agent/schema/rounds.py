@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.schema.judging import Finding, Question, Verdict
+from agent.schema.judging import Controls, Finding, Question, Verdict
 from agent.schema.texts import Noun, Pair, Polarity
 
 
@@ -138,6 +138,7 @@ class Round(Noun):
     findings: tuple[Finding, ...] = ()
     parked: tuple[Park, ...] = ()
     notes: tuple[str, ...] = ()
+    controls: Controls | None = None  # of the round that confirmed the pilot
     cost: Cost = Cost()
 
 
