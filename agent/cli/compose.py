@@ -48,6 +48,11 @@ class Job:
     folder: ExperimentFolder
 
 
+def spent_so_far(ledger: Ledger) -> dict[Role, Amount]:
+    """What each role has cost in all runs so far; calls that may have been paid without an answer count as paid."""
+    return {s.role: Amount(s.micro_usd, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent()}
+
+
 @dataclass(frozen=True)
 class Workshop:
     """What all traits of a run share."""
@@ -59,10 +64,7 @@ class Workshop:
 
     def bench(self, job: Job, ledger: Ledger, watch: Watch, guard: Guarding | None = None) -> Bench:
         """The bench of one trait: its questions and completions go through its ledger."""
-        self.llm.treasury.spent_before(
-            id(ledger),
-            {s.role: Amount(s.micro_usd + s.possibly_paid, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent()},
-        )
+        self.llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
         return Bench(
             trait=job.trait,
             rules=self.settings.rules,

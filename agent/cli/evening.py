@@ -151,6 +151,8 @@ class TraitEvening:
         history = tools.ledger.history(tools.campaign)
         now = standing(history)
         self.screen.known(trait, history, now)
+        if history:  # a run that was killed may have left the files of the round before
+            results.write_guides_files(self.workshop, self.job, now)
 
         def seen(done: Round) -> None:
             nonlocal history, now

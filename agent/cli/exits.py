@@ -52,18 +52,19 @@ def _code(run: Callable[[], Any]) -> int:
     try:
         code = run()
     except TyperException as error:
-        typer.echo(f"cliffhanger: {_shown(error)} Try --help.", err=True)
+        what = _shown(error.format_message())
+        typer.echo(f"cliffhanger: {what}{'.' if what[-1:].isalnum() else ''} Try --help.", err=True)
         return USAGE
     except typer.Abort:
         return STOPPED
     except known_errors() as error:
-        typer.echo(f"cliffhanger: {_shown(error)}", err=True)
+        typer.echo(f"cliffhanger: {_shown(str(error))}", err=True)
         return USAGE
     return code if isinstance(code, int) else 0
 
 
-def _shown(error: Exception) -> str:
+def _shown(sentences: str) -> str:
     """An error's sentences, each on its own line and harmless on a terminal: they may quote a dataset."""
     from agent.cli.screen import safe_text
 
-    return "\n".join(safe_text(line) for line in str(error).split("\n"))
+    return "\n".join(safe_text(line) for line in sentences.split("\n"))

@@ -16,7 +16,7 @@ from agent.config import Settings
 from agent.loop.standing import Standing, Status, after
 from agent.record.database import Database
 from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Attempt, Campaign, Ledger, LedgerError
+from agent.record.ledger import Attempt, Campaign, Ledger, LedgerError, LedgerMissing
 from agent.record.ledger_rows import ANSWERED, REPEATED, WITHDRAWN, Spent, int_of
 from agent.review.proposal import Proposal
 from agent.schema import Noun, Stop
@@ -142,9 +142,11 @@ def _process(place: Whereabouts) -> Beat | None:
 
 def _with_ledger(state: TraitState, place: Whereabouts, now: float) -> TraitState:
     path = place.folder.ledger_path
-    if not path.is_file() or not path.stat().st_size:
+    try:
+        ledger = Ledger.read(path)
+    except LedgerMissing:
         return state
-    with Ledger.read(path) as ledger:
+    with ledger:
         campaigns, spent = ledger.campaigns(), ledger.spend()
         found: dict[str, object] = {
             "campaigns": len(campaigns),
@@ -217,7 +219,7 @@ def _set(path: Path, campaign: Campaign, target: int, began: float | None, now: 
         "pairs": len(standing.items),
         "by_status": {s.name.lower(): len(standing.at(s)) for s in Status if standing.at(s)},
         "parked": len(standing.parked),
-        "pass_rate": passed / len(standing.items) if standing.items else None,
+        "pass_rate": passed / whole if (whole := len(standing.items) + len(standing.parked)) else None,
         "eta": None if began is None else _eta(folded, goal * Status.AUDITED, began, now),
     }
 

@@ -15,6 +15,7 @@ from agent.schema import (
     Outcome,
     Pair,
     Polarity,
+    Recheck,
     Repair,
     Round,
     Rung,
@@ -59,7 +60,7 @@ def _order(count: int, adopted: tuple[Change, ...], now: Standing, history: Hist
         goal=tools.plan.goal,
         pairs=(*now.pairs, *new),
         first_id=now.drafted,
-        round=len(history) + 1,
+        round=1 + sum(not isinstance(done.move, Recheck) for done in history),  # what a fault cost changes no draft
         struck=struck_topics(history),
     )
 

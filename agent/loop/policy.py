@@ -118,7 +118,8 @@ def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
         return None
     if now.barren_drafts >= BARREN_DRAFTS:
         return Stop(
-            ending=Ending.NOT_READY, why="two drafts in a row added nothing: the author repeats itself or refuses"
+            ending=Ending.NOT_READY,
+            why="two drafts in a row added nothing: the author repeats itself, refuses, or writes what cannot be read",
         )
     pilot = min(plan.caps.pilot, plan.goal)
     goal = pilot if size < pilot else plan.goal

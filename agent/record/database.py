@@ -8,9 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from agent.record.ledger_rows import TABLES, VERSION, LedgerBusy, LedgerError
+from agent.record.ledger_rows import TABLES, VERSION, LedgerBusy, LedgerError, LedgerMissing
 from agent.record.mounts import MOUNTS, network_file_system
 from agent.record.points import point
+
+_MISSING = "There is no ledger at {path}: nothing has run there yet. Start with `cliffhanger run`."
+_STATUS_LOOKS = 0.2  # seconds; `status` holds the lock for a moment to see whether somebody else does
 
 
 class Database:
@@ -52,10 +55,12 @@ class Database:
     def read(cls, path: Path) -> "Database":
         """A reader of an existing file; it never waits for the writer nor stops it."""
         if not path.is_file():
-            raise LedgerError(f"There is no ledger at {path}: nothing has run there yet. Start with `cliffhanger run`.")
+            raise LedgerMissing(_MISSING.format(path=path))
         with ExitStack() as undo:
             connection = undo.enter_context(closing(_connected(path, "ro")))
             with _explained(path):
+                if _is_empty(connection):  # its maker was killed before its first transaction
+                    raise LedgerMissing(_MISSING.format(path=path))
                 _check_version(path, connection)
             undo.pop_all()
         return cls(path, connection, connection, None)
@@ -94,7 +99,7 @@ class Database:
 
 
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
+    lock = FileLock(f"{path}.lock", timeout=_STATUS_LOOKS, thread_local=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -120,12 +125,15 @@ def _set_up(path: Path, connection: sqlite3.Connection) -> None:
         raise LedgerError(f"{path} lies on a file system without shared memory ({mode}). Use a local disk.")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    is_new = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if is_new:
+    if _is_empty(connection):
         point("create")
         connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         point("create-done")
     _check_version(path, connection)
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:

@@ -20,6 +20,7 @@ from agent.record.ledger_rows import (
     Campaign,
     LedgerBusy,
     LedgerError,
+    LedgerMissing,
     Place,
     Spent,
     int_of,
@@ -31,7 +32,7 @@ from agent.record.purchases import SELECT_ANSWER, Begin, Fail, Purchases, Settle
 from agent.record.writer import Operation, Writer
 from agent.schema import Completion, Cost, History, Role, Round
 
-__all__ = ["Answer", "Attempt", "Campaign", "Ledger", "LedgerBusy", "LedgerError", "Spent"]
+__all__ = ["Answer", "Attempt", "Campaign", "Ledger", "LedgerBusy", "LedgerError", "LedgerMissing", "Spent"]
 
 _SUBJECT = "subject"
 

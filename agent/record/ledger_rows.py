@@ -49,6 +49,10 @@ class LedgerError(Exception):
     """A ledger that cannot be opened, read or written; the message says which and what to do."""
 
 
+class LedgerMissing(LedgerError):
+    """No run has begun this ledger yet."""
+
+
 class LedgerBusy(LedgerError):
     """Another process writes this ledger."""
 

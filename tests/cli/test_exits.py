@@ -37,6 +37,11 @@ def test_wrong_usage_never_looks_like_a_result(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 64
 
 
+def test_a_number_out_of_range_is_answered_with_the_options_name_and_its_limit() -> None:
+    done = CliRunner().invoke(app, ["first-tokens", "-e", "x", "-t", "a/b", "--count", "0"])
+    assert "'--count' / '-n': Input should be greater than or equal to 1. Try --help." in done.output
+
+
 @pytest.mark.parametrize("command", ["run", "status", "vet", "failures", "first-tokens"])
 def test_a_folder_without_settings_is_named_in_a_sentence(command: str, tmp_path: Path) -> None:
     trait = ["--trait", "a/b"] if command in ("failures", "first-tokens") else []

@@ -256,11 +256,17 @@ def test_a_ledger_is_read_while_another_thread_writes_it(place: ExperimentFolder
     assert counts[-1] > counts[0]
 
 
-def test_a_ledger_that_is_just_being_made_is_waited_for(place: ExperimentFolder, settings: Settings) -> None:
+def test_a_ledger_still_without_tables_has_bought_nothing_yet(place: ExperimentFolder, settings: Settings) -> None:
     place.refinement.mkdir(parents=True)
     with closing(sqlite3.connect(place.ledger_path)) as raw:
         raw.execute("PRAGMA journal_mode = WAL")
-    assert "older program" in str(state(settings).trouble)
+    assert (state(settings).trouble, state(settings).calls) == (None, {})
+
+
+def test_a_ledger_that_is_just_being_made_is_waited_for(place: ExperimentFolder, settings: Settings) -> None:
+    place.refinement.mkdir(parents=True)
+    place.ledger_path.write_bytes(b"torn" * 1000)
+    assert "not a database" in str(state(settings).trouble)
     whole = place.refinement / "whole.sqlite"
     with Ledger(whole) as ledger:
         buy(ledger, "a")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent.models.budget import Amount, Treasury
+from agent.cli.compose import spent_so_far
+from agent.models.budget import Treasury
 from agent.models.endpoint import Endpoint
 from agent.models.llm import Llm
 from agent.record.ledger import Ledger
@@ -62,8 +63,7 @@ def evening(meter: Meter, path: Path, questions: range, leave_after: int | None 
             llm.give_up()
 
     with Ledger(path) as ledger:
-        spent = {s.role: Amount(s.micro_usd + s.possibly_paid, s.calls) for s in ledger.spent()}
-        treasury.spent_before(id(ledger), spent)
+        treasury.spent_before(id(ledger), spent_so_far(ledger))
         replies = llm.ask_all([question(n) for n in questions], ledger, heard=listen)
     llm.close()
     return replies

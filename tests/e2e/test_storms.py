@@ -147,7 +147,6 @@ def test_a_fifth_of_all_requests_gone_wrong_changes_no_byte_of_the_set_and_its_h
     assert sum(counts.faults.values()) >= 0.15 * counts.requests
 
 
-@pytest.mark.xfail(reason="drafts are seeded by the number of the round, rechecks included")
 def test_an_item_that_had_to_be_asked_again_leaves_no_trace_in_the_history(
     tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed
 ) -> None:
