@@ -41,6 +41,9 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
     pilot: Annotated[int | None, _cap("Pairs that must all be confirmed before scaling up. [16]")] = None,
     batch: Annotated[int | None, _cap("Pairs drafted at a time after the pilot. [16]")] = None,
     target: Annotated[int | None, _cap("Pairs wanted in the end. [48]")] = None,
+    min_control_auc: Annotated[
+        float | None, _cap("Scale up only if the judge tells controls apart so well; 0 goes on regardless. [0.9]")
+    ] = None,
     max_usd: Annotated[float | None, _cap("Spend at most so many dollars, restarts included.", _MONEY)] = None,
     max_calls: Annotated[int | None, _cap("Make at most so many calls, restarts included.", _MONEY)] = None,
     max_minutes: Annotated[float | None, _cap("Run for so many minutes, restarts included.", _MONEY)] = None,
@@ -84,6 +87,7 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
         "caps.pilot": pilot,
         "caps.batch": batch,
         "caps.target": target,
+        "caps.min_control_auc": min_control_auc,
         "budget.run.usd": max_usd,
         "budget.run.calls": max_calls,
         "budget.minutes": max_minutes,

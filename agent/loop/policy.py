@@ -112,6 +112,19 @@ def confirm_passes(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     return Confirm(pairs=pairs) if pairs else None
 
 
+def scaling_up_blindly(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    """The controls say that C0 does not tell committed texts from open ones: nothing may rest on it at scale."""
+    found, least = now.controls, plan.caps.min_control_auc
+    if found is None or found.high >= least or len(now.items) >= plan.goal:
+        return None
+    why = (
+        f"the judge does not tell committed texts from open ones: over {len(found.committed)} + {len(found.open)} "
+        f"controls the AUC of its commitment score is {found.auc:.2f} [{found.low:.2f}, {found.high:.2f}], wanted "
+        f"{least:g}. Take another judge, or go on all the same with --min-control-auc 0"
+    )
+    return Stop(ending=Ending.NOT_READY, why=why)
+
+
 def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     size = len(now.items)
     if size >= plan.goal:
@@ -145,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     ask_again,
     mend,
     confirm_passes,
+    scaling_up_blindly,
     draft_more,
     audit_all,
 )

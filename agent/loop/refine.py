@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 from agent.loop.act import act, look
 from agent.loop.policy import next_move, parking
+from agent.loop.self_check import self_check
 from agent.loop.standing import after, standing
 from agent.loop.tools import Tools
 from agent.schema import History, Round, Stop
@@ -16,6 +17,7 @@ def refine(tools: Tools) -> Generator[Round, None, Stop]:
         tools.ledger.start_round(tools.campaign, len(history) + 1)
         done = act(move, history, tools)
         done = look(done, history, tools)
+        done = self_check(done, history, tools)
         done = settle(done, history, tools)
         tools.ledger.append(tools.campaign, done)
         history = (*history, done)

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from agent.schema import (
     Change,
+    Controls,
     Depth,
     Draft,
     Finding,
@@ -84,6 +85,7 @@ class Standing:
     barren_drafts: int = 0
     idle: int = 0
     goal: int = 0
+    controls: Controls | None = None
 
     def at(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(key for key, item in self.items.items() if item.status in statuses)
@@ -131,6 +133,7 @@ def after(now: Standing, done: Round) -> Standing:
         barren_drafts=barren_drafts,
         idle=0 if removed or _improved(now.items, items) else now.idle + 1,
         goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
+        controls=done.controls or now.controls,
     )
 
 

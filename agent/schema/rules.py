@@ -17,6 +17,7 @@ class Caps(Noun):
     pilot: Annotated[int, Field(ge=1)] = 16
     batch: Annotated[int, Field(ge=1)] = 16
     target: Annotated[int, Field(ge=1)] = 48
+    min_control_auc: Annotated[float, Field(ge=0, le=1)] = 0.9  # below it nothing is scaled up; 0 goes on regardless
 
 
 Count = Annotated[int, Field(ge=0)] | None

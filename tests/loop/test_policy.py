@@ -243,6 +243,7 @@ def test_the_rules_stand_in_the_order_of_the_method() -> None:
         "ask_again",
         "mend",
         "confirm_passes",
+        "scaling_up_blindly",
         "draft_more",
         "audit_all",
     ]

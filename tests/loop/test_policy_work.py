@@ -1,6 +1,6 @@
 """The method: what is worked on, and in which order. Each move from a hand-made history."""
 
-from agent.schema import Audit, Confirm, Draft, Ending, Recheck, Repair, Signals
+from agent.schema import Audit, Confirm, Controls, Draft, Ending, Recheck, Repair, Round, Signals
 from tests.loop.histories import (
     FAIL,
     FOUR,
@@ -93,6 +93,32 @@ def test_a_repaired_pair_is_confirmed_anew() -> None:
 
 def test_unconfirmed_goes_before_drafting_more() -> None:
     assert isinstance(move(adopted(FOUR), by=plan(target=8)), Confirm)
+
+
+# Before 8: nothing is scaled up on a self-check that failed.
+
+
+def checked(auc: float, high: float) -> Round:
+    """The confirmation of the pilot, with its controls."""
+    controls = Controls(committed=(90.0,) * 20, open=(9.0,) * 21, auc=auc, low=auc - 0.2, high=high)
+    return confirmed(FOUR).model_copy(update={"controls": controls})
+
+
+def test_nothing_is_scaled_up_by_a_judge_that_cannot_tell_committed_texts_from_open_ones() -> None:
+    ended = stop(adopted(FOUR), checked(0.7, 0.89), by=plan(4, target=8))
+    assert ended.ending is Ending.NOT_READY
+    assert "20 + 21 controls" in ended.why
+    assert "0.70 [0.50, 0.89]" in ended.why
+    assert "--min-control-auc 0" in ended.why
+
+
+def test_scaling_up_goes_on_where_the_interval_reaches_the_limit_or_where_one_is_told_to() -> None:
+    assert isinstance(move(adopted(FOUR), checked(0.7, 0.9), by=plan(4, target=8)), Draft)
+    assert isinstance(move(adopted(FOUR), checked(0.5, 0.6), by=plan(4, target=8, min_control_auc=0.0)), Draft)
+
+
+def test_a_set_that_is_not_to_grow_is_audited_whatever_its_controls_say() -> None:
+    assert isinstance(move(adopted(FOUR), checked(0.5, 0.6), by=plan(4, target=4)), Audit)
 
 
 # 8. Fewer pairs than the goal.

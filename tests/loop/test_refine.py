@@ -193,3 +193,18 @@ def test_an_empty_dataset_is_filled_by_drafts(ledger: Ledger) -> None:
     with pytest.raises(AssertionError, match="the author has nothing left"):
         next(refine(tools(world, ledger, dataset=())))
     assert ledger.history(1) == ()
+
+
+def test_the_round_that_confirms_the_pilot_carries_the_controls_and_no_other_round_does(ledger: Ledger) -> None:
+    long = pair(
+        "She wanted my seat. She was rude. It was mine, so I", "She wanted a map. She smiled. I like to help, so I"
+    )
+    controls = {f"{side.text} went on {number} and so": Facts(c0=90.0) for number, side in enumerate(long.sides)} | {
+        side.stem.rstrip(): Facts(c0=5.0) for side in long.sides
+    }
+    world = World({long.positive: GOOD, long.negative: GOOD_NO} | {scenario(text): f for text, f in controls.items()})
+    kit = replace(tools(world, ledger, dataset=(long,)), plan=plan(1, pilot=1, target=1))
+    rounds, end = told(kit)
+    assert end.ending is Ending.READY
+    assert [r.move.kind for r in rounds if r.controls] == ["confirm"]
+    assert rounds[1].controls.auc == 1.0
