@@ -41,6 +41,8 @@ class Flag(StrEnum):
     LATE = "late"
     UNGROUNDED = "span not found"
     BOUNDARY = "token boundary not exact"
+    UNMATCHED = "sides not matched"
+    ALIKE = "both sides continue alike"
 
 
 def digest(*parts: str) -> str:

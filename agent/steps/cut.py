@@ -9,6 +9,8 @@ from agent.steps.screen import is_unfinished
 MOST = 4
 
 _WORD = re.compile(r"\S+")
+_SUBJECTS = frozenset(["i", "he", "she", "they", "we", "you", "it"])
+_NEED_A_NOUN = frozenset(["a", "an", "the", "my", "your", "his", "its", "our", "their", "of"])  # "her" may end a clause
 _OPENED = re.compile(r"""(?<!\S)["“]""")
 
 
@@ -72,10 +74,16 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
 
 
 def _stays_open(candidate: str, removed: str) -> bool:
-    if not candidate or not removed or not is_unfinished(candidate):
+    if not candidate or not removed or not is_unfinished(candidate) or _is_stump(candidate):
         return False
     if candidate.endswith('"'):
         return candidate.count('"') % 2 == 1
     if candidate.endswith("“"):
         return True
     return candidate[-1].isalnum() or candidate[-1] in ":'’"  # noqa: RUF001 - a typographic apostrophe is meant
+
+
+def _is_stump(candidate: str) -> bool:
+    """Whether a cut leaves nothing to go on from: an article without its noun, or one word that is no subject."""
+    words = candidate[_sentence_start(candidate, len(candidate) - 1) :].lower().split()
+    return bool(words) and (words[-1] in _NEED_A_NOUN or (len(words) == 1 and words[0] not in _SUBJECTS | {'"', "“"}))

@@ -8,7 +8,7 @@ from agent.schema import Change, Mode, Pair, Request
 from agent.steps.author import WrittenPairs, author_request, read
 from agent.steps.bench import Bench
 from agent.steps.rewrite import as_pair
-from agent.steps.screen import Diversity, texts_of, unfit
+from agent.steps.screen import Diversity, mismatched, texts_of, unfit
 
 PER_REQUEST = 4
 WAVES = 3
@@ -72,7 +72,7 @@ def draft(bench: Bench, order: Order) -> Drafted:
                 why = (
                     "enough already"
                     if len(accepted) == order.count
-                    else _unfit(pair, (*order.pairs, *accepted), diversity)
+                    else _unfit(pair, (*order.pairs, *accepted), diversity, bench.trait.mode)
                 )
                 if why:
                     notes.append(f"refused {pair.positive.text!r}: {why}")
@@ -117,8 +117,9 @@ def _share(domains: Sequence[str], turn: int) -> list[str]:
     return [*domains[start:], *domains[:start]][: 2 * PER_REQUEST]
 
 
-def _unfit(pair: Pair, existing: Sequence[Pair], diversity: Diversity) -> str | None:
+def _unfit(pair: Pair, existing: Sequence[Pair], diversity: Diversity, mode: Mode) -> str | None:
     if pair.positive.text == pair.negative.text:
         return "both sides are the same"
     reasons = [unfit(side.text, texts_of(existing, side.polarity)) or diversity.too_common(side) for side in pair.sides]
-    return next((why for why in reasons if why), None) or diversity.full_domain(pair.domain)
+    torn = mismatched(pair.positive.text, pair.negative.text, mode)
+    return next((why for why in reasons if why), None) or torn or diversity.full_domain(pair.domain)

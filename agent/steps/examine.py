@@ -1,7 +1,6 @@
 """One examination: forecast, completion, response, first tokens, lock-in. One finding per scenario."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from agent.steps.bench import Bench
 from agent.steps.first_token import Evidence, verdict
 from agent.steps.flip import flip_ruling, flip_test
 from agent.steps.hesitation import ask_samples, hesitates
+from agent.steps.likeness import divergence, pair_flags
 from agent.steps.lock_in import LockIn, lock_in
 from agent.steps.quotation import find_quotation
 from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, vet
@@ -42,6 +42,7 @@ class Seen:
     span: str | None
     lock_in: LockIn | None
     flip: Flip | None
+    of_pair: tuple[Flag, ...] = ()
 
 
 def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
@@ -73,10 +74,15 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
             span=spans[i],
             lock_in=held.get(i),
             flip=flips.get(i),
+            of_pair=pair_flags(bench.trait.mode, (case.scenario, cases[i ^ 1].scenario), _both(completions, i)),
         )
         for i, case in enumerate(cases)
     ]
     return [_finding(one, depth) for one in seen]
+
+
+def _both(completions: Sequence[Completion], i: int) -> tuple[Completion, Completion]:
+    return completions[i], completions[i ^ 1]
 
 
 def _lock_in(bench: Bench, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
@@ -124,20 +130,20 @@ def committed_spans(
     spans: dict[int, str] = {}
     for sample in (0, 1):
         missing = [i for i, v in enumerate(verdicts) if v is Verdict.EXPLAIN and i not in spans]
-        requests = [_span_request(bench, cases[i], completions[i], sample) for i in missing]
+        requests = [span_request(bench, cases[i], completions[i], sample) for i in missing]
         for i, reply in zip(missing, bench.ask(requests), strict=True):
-            found = find_quotation(_quoted(reply.data), cases[i].scenario.text)
+            found = find_quotation(quoted_span(reply.data), cases[i].scenario.text)
             if found:
                 spans[i] = found
     return [spans.get(i) for i in range(len(cases))]
 
 
-def _quoted(data: str | None) -> str:
+def quoted_span(data: str | None) -> str:
     span = json.loads(data).get("span") if data else None
     return span if isinstance(span, str) else ""
 
 
-def _span_request(bench: Bench, case: Case, completion: Completion, sample: int) -> Request:
+def span_request(bench: Bench, case: Case, completion: Completion, sample: int) -> Request:
     scenario = case.scenario
     prompt = bench.prompts.render(
         "span", behaviour=bench.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening
@@ -162,7 +168,12 @@ def _may_pass(case: Case, found: Verdict | None) -> bool:
 
 
 def _final_verdict(seen: Seen) -> Verdict | None:
-    """The table's verdict; what else would pass, or is undecided, fails where its lock-in does not hold."""
+    """The table's verdict; what else would pass, or is undecided, fails where its lock-in does not hold.
+
+    Where both sides go on alike the topic decides, and not what either of them says.
+    """
+    if Flag.ALIKE in seen.of_pair and _may_pass(seen.case, seen.verdict):
+        return Verdict.TOPIC
     open_or_passing = seen.verdict is Verdict.UNSURE or _may_pass(seen.case, seen.verdict)
     if not open_or_passing or seen.lock_in is None or seen.lock_in.holds is Ruling.FAVOURABLE:
         return seen.verdict
@@ -200,7 +211,7 @@ def _first_token_outcome(final: Verdict | None, passes_flagged: bool) -> Outcome
 
 
 def _flags(seen: Seen, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
-    flags = list(seen.case.scenario.flags)
+    flags = [*seen.case.scenario.flags, *seen.of_pair]
     if late:
         flags.append(Flag.LATE)
     if final is Verdict.EXPLAIN and seen.span is None:
@@ -208,17 +219,3 @@ def _flags(seen: Seen, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
     if not seen.completion.exact_boundary:
         flags.append(Flag.BOUNDARY)
     return tuple(flags)
-
-
-def divergence(a: Mapping[int, float], b: Mapping[int, float]) -> float | None:
-    """Jensen-Shannon divergence (bits) of two truncated next-token distributions; the rest is one shared event."""
-    if not a or not b:
-        return None
-    rest = -1
-    p, q = {**a, rest: max(0.0, 1 - sum(a.values()))}, {**b, rest: max(0.0, 1 - sum(b.values()))}
-    mean = {t: (p.get(t, 0.0) + q.get(t, 0.0)) / 2 for t in sorted(p.keys() | q.keys())}
-    return round(sum(_relative_entropy(x, mean) for x in (p, q)) / 2, 6)
-
-
-def _relative_entropy(p: Mapping[int, float], mean: Mapping[int, float]) -> float:
-    return sum(x * math.log2(x / mean[t]) for t, x in sorted(p.items()) if x > 0)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agent.schema import Candidate, Change, Pair, Polarity, Rung, Scenario
+from agent.schema import Candidate, Change, Mode, Pair, Polarity, Rung, Scenario
 from agent.steps.author import REFUSAL
 from agent.steps.bench import Bench
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.rewrite import Ailment, ask_author, edited
-from agent.steps.screen import Diversity, texts_of, unfit
+from agent.steps.screen import Diversity, mismatched, texts_of, unfit
 from agent.steps.trial import Tried, try_out
 
 
@@ -119,7 +119,7 @@ def _screen(
     fit: list[Proposal] = []
     refused = []
     for proposal in proposals:
-        if why := _unfit(ailment, proposal, around, diversity):
+        if why := _unfit(ailment, proposal, around, diversity) or _unmatched(ailment, proposal, bench.trait.mode):
             refused.append(Candidate(text=proposal.scenario.text, rung=proposal.rung, refused=why))
         elif proposal not in fit:
             fit.append(proposal)
@@ -137,6 +137,14 @@ def _unfit(ailment: Ailment, proposal: Proposal, around: Surroundings, diversity
         if why:
             return why
     return None
+
+
+def _unmatched(ailment: Ailment, proposal: Proposal, mode: Mode) -> str | None:
+    """Why an edit would tear a matched pair apart; what was never matched may stay so."""
+    before, after = ailment.pair, _with(ailment.pair, ailment.finding.polarity, proposal)
+    if mismatched(before.positive.text, before.negative.text, mode):
+        return None
+    return mismatched(after.positive.text, after.negative.text, mode)
 
 
 def _change(treatments: Sequence[Treatment]) -> Change:

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from rapidfuzz import fuzz, process, utils
 
-from agent.schema import Pair, Polarity, Rules, Scenario
+from agent.schema import Mode, Pair, Polarity, Rules, Scenario
 
 SHORTEST, LONGEST = 12, 900
 SAME = 93.0  # rapidfuzz ratio, 0-100, from which two texts count as the same
 PATTERN_WORDS = 5
+MOST_TIMES_LONGER = 2
+FEWEST_WORDS = 5
+TELLING = 4  # letters from which on a word says something of a setting
 
+_WORD = re.compile(r"\w+")
 _FINISHED = re.compile(r"""[.!?…。！？]["'”’)\]」』]*$""")  # noqa: RUF001 - full-width marks are meant
 
 
@@ -27,6 +31,18 @@ def unfit(text: str, taken: Sequence[str]) -> str | None:
         return "ends on a finished sentence"
     near = process.extractOne(text, taken, scorer=fuzz.ratio, processor=_plain, score_cutoff=SAME)
     return f"nearly the same as {near[0]!r}" if near else None
+
+
+def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
+    """Why two texts are no matched pair: no word in common, or one twice as long - which a sustained manner may be."""
+    words = [_WORD.findall(text.casefold()) for text in (positive, negative)]
+    few, many = sorted(map(len, words))
+    if few < FEWEST_WORDS:  # too short to tell, or a language that writes no blanks
+        return None
+    if mode is not Mode.SUSTAINED and many > MOST_TIMES_LONGER * few:
+        return f"its sides differ too much in length ({len(words[0])} and {len(words[1])} words)"
+    telling = [{word for word in own if len(word) >= TELLING} for own in words]
+    return None if telling[0] & telling[1] else "its sides share no word of their setting"
 
 
 def _plain(text: str) -> str:

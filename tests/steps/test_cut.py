@@ -30,13 +30,12 @@ CUTS = [
         "refused",
         ["He wanted my keys. This crossed a line, so I",
          "He wanted my keys. This crossed a line, so",
-         "He wanted my keys. This crossed a",
          "He wanted my keys. This crossed"],
     ),
     (
         "My answer was short: no",
         "no",
-        ["My answer was short:", "My answer was", "My answer", "My"],
+        ["My answer was short:", "My answer was", "My answer"],
     ),
 ]  # fmt: skip
 
@@ -46,6 +45,15 @@ def test_a_cut_stops_before_the_span_or_inside_it_or_before_its_clause(
     text: str, span: str, expected: list[str]
 ) -> None:
     assert cut_points(scenario(text), span) == expected
+
+
+def test_a_cut_never_leaves_an_article_without_its_noun_or_a_single_word_that_is_no_subject() -> None:
+    found = cut_points(
+        scenario("He wanted my keys. Then the very thought of it made me tell him no, since"), "tell him"
+    )
+    assert found
+    assert not [text for text in found if text.split()[-1] in ("the", "of", "Then")]
+    assert cut_points(scenario("He wanted my keys. I refused and"), "refused")[0] == "He wanted my keys. I"
 
 
 UNCUTTABLE = [("He wanted my keys. No", "No"), ("No", "No"), ("", None)]

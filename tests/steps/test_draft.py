@@ -153,6 +153,7 @@ UNFIT = [
     ({"positive": {"stem": "", "ending": "So I"}}, "characters long"),
     ({"positive": {"stem": "A clown\nsang.", "ending": "That was odd, so I"}}, "control character"),
     ({"negative": told(0)["positive"]}, "both sides are the same"),
+    ({"negative": {"stem": "My aunt came. ", "ending": "She praised me, so I"}}, "differ too much in length"),
 ]
 
 

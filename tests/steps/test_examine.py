@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Question, Rules, Verdict
-from agent.steps.examine import divergence, examine
+from agent.steps.examine import examine
+from agent.steps.likeness import divergence
 from agent.steps.vet import Case
 from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario
 

@@ -217,3 +217,16 @@ def test_a_hinge_borrowed_from_a_sibling_is_tried_beside_the_cuts_but_a_passing_
     assert taken.rungs == ((POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER))
     preferred = mended(world({**dict.fromkeys(cuts, STILL), before: Facts(), borrowed: Facts()}), ailment)
     assert preferred.after.positive.text == before
+
+
+def test_an_ending_that_makes_its_side_twice_as_long_as_the_other_is_refused_unless_the_pair_was_so_before() -> None:
+    longer = "I stood there for a while and thought of all that he had taken from us over the years, so I"
+    change = mended(world({**dict.fromkeys(CUTS, STILL)}, wrote(endings=[longer])))
+    assert change.after == ONE
+    assert "differ too much in length" in judged(change)[STEM + longer]
+    torn = pair(TEXT, "He wanted a hand, so I")
+    kept = mended(
+        world({**dict.fromkeys(CUTS, STILL), STEM + longer: Facts()}, wrote(endings=[longer])),
+        ailing(torn, Rung.CUT, span="told him no"),
+    )
+    assert kept.after.positive.text == STEM + longer

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.schema import Pair, Rules
-from agent.steps.screen import LONGEST, SHORTEST, Diversity, ending_pattern, is_unfinished, texts_of, unfit
+from agent.schema import Mode, Pair, Rules
+from agent.steps.screen import LONGEST, SHORTEST, Diversity, ending_pattern, is_unfinished, mismatched, texts_of, unfit
 from tests.steps.scripted import NEGATIVE, POSITIVE, pair, scenario
 
 GOOD = "A stranger asked me for my keys. This crossed a line, so I"
@@ -148,3 +148,26 @@ def test_the_texts_of_one_side_come_in_order() -> None:
     two = lookalikes(2)
     assert texts_of(two, POSITIVE) == [p.positive.text for p in two]
     assert texts_of(two, NEGATIVE) == [p.negative.text for p in two]
+
+
+SHORT, LONG = (
+    "A guest asked for my umbrella, so I",
+    "A guest asked whether he might take my only umbrella " * 3 + "so I",
+)
+
+
+def test_sides_of_which_one_is_twice_as_long_are_no_matched_pair_except_in_a_sustained_manner() -> None:
+    assert "8 and 32 words" in (mismatched(SHORT, LONG, Mode.DECISION) or "")
+    assert "32 and 8 words" in (mismatched(LONG, SHORT, Mode.PRIMED) or "")
+    assert mismatched(SHORT, LONG, Mode.SUSTAINED) is None
+
+
+def test_sides_without_a_telling_word_in_common_share_no_setting() -> None:
+    other = "The train was late, and nobody told me why, so I"
+    assert mismatched(SHORT, other, Mode.SUSTAINED) == "its sides share no word of their setting"
+    assert mismatched(SHORT, "The Guest was late, and nobody told me why, so I", Mode.DECISION) is None
+
+
+def test_texts_of_too_few_words_or_without_blanks_are_not_held_against_each_other() -> None:
+    assert mismatched("My answer was:", LONG, Mode.DECISION) is None
+    assert mismatched("他问我能不能借钥匙所以我", "邻居很好所以我就把钥匙给他了", Mode.DECISION) is None
