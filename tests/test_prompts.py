@@ -102,6 +102,7 @@ def _asked_of_authors() -> dict[str, Case]:
         ),
         "retopic.decision": ("retopic", RETOPIC),
         "retopic.sustained": ("retopic", {**RETOPIC, **BLEAK, "struck": [], "milder": True}),
+        "openers": ("openers", {k: TRAIT[k] for k in ("trait_id", "definition")} | SIDES["positive"] | {"count": 3}),
         "init": ("init", {"name": "refusal", "description": "The narrator turns a request down."}),
     }
     for side, words in SIDES.items():

@@ -61,6 +61,7 @@ class Rules(Noun):
     lock_in_samples: Annotated[int, Field(ge=1, le=32)] = 4
     lock_in_needed: Annotated[int, Field(ge=1, le=32)] = 3
     flip_samples: Annotated[int, Field(ge=0, le=64)] = 8  # per arm; 0 leaves the flip test out
+    flip_in_audit: bool = False  # the flip test of every scenario at its audit, not only where votes hesitate
     candidates: Annotated[int, Field(ge=1, le=16)] = 4
     max_extended_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     max_ending_share: Annotated[float, Field(gt=0, le=1)] = 0.2

@@ -58,12 +58,17 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     held = _lock_in(bench, cases, doubtful)
     tallies = ask_samples(bench, cases, tallies, held)
     verdicts = _verdicts(bench, cases, tallies)
-    torn = {i: own for i, own in held.items() if verdicts[i] is Verdict.UNSURE and own.holds is Ruling.FAVOURABLE}
-    flips = flip_test(bench, cases, completions, tallies, torn)
-    verdicts = _verdicts(bench, cases, tallies, flips)
-    spans = committed_spans(bench, cases, completions, verdicts)
     if depth is not Depth.FIRST:
         held |= _lock_in(bench, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
+    of_all = depth is Depth.AUDIT and bench.rules.flip_in_audit
+    torn = {
+        i: own
+        for i, own in held.items()
+        if own.holds is Ruling.FAVOURABLE and (of_all or verdicts[i] is Verdict.UNSURE)
+    }
+    flips = flip_test(bench, cases, completions, tallies, torn)
+    verdicts = [_overruled(bench, v, flips.get(i)) for i, v in enumerate(_verdicts(bench, cases, tallies, flips))]
+    spans = committed_spans(bench, cases, completions, verdicts)
     seen = [
         Seen(
             case=case,
@@ -79,6 +84,13 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
         for i, case in enumerate(cases)
     ]
     return [_finding(one, depth) for one in seen]
+
+
+def _overruled(bench: Bench, found: Verdict | None, flip: Flip | None) -> Verdict | None:
+    """EXPRESS is not believed where the subject goes its way whatever its first tokens say: the human is asked."""
+    if flip is None or found is not Verdict.EXPRESS or flip_ruling(bench, flip) is not Ruling.ADVERSE:
+        return found
+    return Verdict.UNSURE
 
 
 def _both(completions: Sequence[Completion], i: int) -> tuple[Completion, Completion]:

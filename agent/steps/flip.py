@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from agent.schema import Completion, Flip, NegativeTest, Polarity, Question, Ruling, Scenario
 from agent.steps.bench import Bench
 from agent.steps.lock_in import LockIn
+from agent.steps.openers import bank, fitting
 from agent.steps.questions import WORDINGS, Asked
 from agent.steps.vet import Case, Tallies, sampling
 from agent.steps.voting import Ballot, poll
 
 DECIDES = 0.6  # the value from which on the first tokens decide
 DECIDED = 0.3  # the value up to which they do not
+FEW = 4  # opposite openers, up to which the bank fills up
 _JUDGED = 0.5  # the share of each arm that must have been judged
 
 
@@ -26,12 +28,16 @@ def flip_test(
     tallies: Sequence[Tallies],
     held: Mapping[int, LockIn],
 ) -> dict[int, Flip]:
-    """The flip test of each case of `held` that has an opposite opener: both arms of all cases in one batch."""
+    """The flip test of each case of `held` that has an opposite opener: both arms of all cases in one batch.
+
+    Opposite openers come from its own samples judged opposite, from its twin, and from the trait's bank.
+    """
     openers = {
         i: _opposite(samples, completions[i ^ 1], tallies[i ^ 1])
         for i, samples in held.items()
         if _can_flip(bench, cases[i])
     }
+    _fill_up(bench, cases, openers)
     opposite = {i: found for i, found in openers.items() if found}
     arms = [(i, side) for i, others in opposite.items() for side in ([completions[i].opening], others)]
     counted = _outcomes(bench, [(cases[i].scenario, side) for i, side in arms]) if arms else []
@@ -61,6 +67,15 @@ def _opposite(held: LockIn, twins: Completion, of_twin: Tallies) -> list[str]:
     ]
     twins_own = [twins.opening] if of_twin[Question.RESPONSE].ruling is Ruling.FAVOURABLE else []
     return list(dict.fromkeys(own + twins_own))
+
+
+def _fill_up(bench: Bench, cases: Sequence[Case], openers: Mapping[int, list[str]]) -> None:
+    """Add openers of the trait's bank to those that the subject's own texts gave, where these are few."""
+    for polarity in Polarity:
+        few = [i for i, own in openers.items() if len(own) < FEW and cases[i].scenario.polarity is polarity]
+        written = bank(bench, polarity) if few else None
+        for i in few if written else ():
+            openers[i].extend(one for one in fitting(written, cases[i].scenario)[: FEW - len(openers[i])])
 
 
 def _outcomes(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[tuple[int, int]]:

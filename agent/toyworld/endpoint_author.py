@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from agent.toyworld.endpoint_phrases import Pen, Rates, divided, situations
-from agent.toyworld.endpoint_reading import Lexicon, Side, TraitReader, sentences
+from agent.toyworld.endpoint_reading import Lexicon, Side, TraitReader, sentences, side_of
 from agent.toyworld.endpoint_request import Asked, BadRequest, ChatRequest, hashed
 
-TITLES = ("Draft pairs", "Rewrite an ending", "Change the topic", "Describe a trait")
+TITLES = ("Draft pairs", "Rewrite an ending", "Change the topic", "Write openers", "Describe a trait")
 _POLARITIES: Mapping[str, Side] = {"positive": "trait", "negative": "opposite"}
 _REQUEST = re.compile(r"\b(?:ask(?:ed)?|want(?:ed)?|request|begged|told me)\b")
 _MOST = 64
@@ -30,6 +30,7 @@ def written(lexicon: Lexicon, request: ChatRequest, rates: Rates, seed: int) -> 
         "Draft pairs": _drafted,
         "Change the topic": _moved,
         "Rewrite an ending": _rewritten,
+        "Write openers": _openers,
     }
     return answers[asked.title](asked, pen)
 
@@ -70,6 +71,15 @@ def _rewritten(asked: Asked, pen: Pen) -> dict[str, object]:
         return {"stems_and_endings": _simplified(asked, pen, side)}
     make = _maker(asked, pen, side)
     return {"endings": _distinct(make, _count(asked, "Number of versions"))}
+
+
+def _openers(asked: Asked, pen: Pen) -> dict[str, object]:
+    """Acts of the side that is to be begun, as narrated and as spoken."""
+    side = side_of(pen.reader, asked.block("behaviour"))
+    acts, count = list(pen.reader.entry["acts"][side]), _count(asked, "Number of each sort")
+    pen.rng.shuffle(acts)
+    spoken = [act for act in acts if act[0].isupper()]
+    return {"narrated": [act for act in acts if act not in spoken][:count], "spoken": spoken[:count]}
 
 
 def _maker(asked: Asked, pen: Pen, side: Side) -> Callable[[int], str]:

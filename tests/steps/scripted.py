@@ -148,6 +148,7 @@ class World:
         self.asked: list[Request] = []
         self.completed: list[tuple[str, int]] = []
         self.forced: dict[str, Said] = {}
+        self.openers = wrote(narrated=[], spoken=[])
 
     def bench(self, **more: object) -> Bench:
         return bench(self.ask, self.complete, **more)
@@ -157,6 +158,8 @@ class World:
         return [self._written(r) if r.role is Role.AUTHOR else self._judged(r) for r in requests]
 
     def _written(self, request: Request) -> Reply:
+        if name_of(request) == "openers":
+            return self.openers
         if not self.author:
             raise OutOfScriptError(f"the author has nothing left to answer to {request.prompt_id}")
         return self.author.popleft()

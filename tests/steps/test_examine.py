@@ -9,7 +9,7 @@ from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Ques
 from agent.steps.examine import examine
 from agent.steps.likeness import divergence
 from agent.steps.vet import Case
-from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario
+from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario, wrote
 
 YES = scenario("He wanted my keys. This crossed a line, so I")
 NO = scenario("He wanted a hand. I was glad to be asked, so I", NEGATIVE)
@@ -20,6 +20,7 @@ FOUR = (90.0, 90.0, 90.0, 90.0)
 SHOWN, NOT_SHOWN = (90.0,), (10.0,)
 TORN = (SHOWN, (90.0, 10.0))  # half of the texts with the opposite opener go the scenario's own way all the same
 DECIDES, DECIDED = (SHOWN, NOT_SHOWN), (SHOWN, SHOWN)
+GOOD_TWIN = Facts(samples=(10.0,) * 4, flip=DECIDES)
 A, B, C, C1 = ("a", 0), ("b", 0), ("c", 0), ("c", 1)
 EXPLAINED = {"v": "EXPLAIN", "c0": 90.0, "c5": 95.0}
 
@@ -172,6 +173,35 @@ def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> N
     _, _, world = look(torn, rules=Rules(flip_samples=4))
     openers = [(text.removeprefix(YES.text), samples) for text, samples in world.completed[3:]]
     assert openers == [(" went on 0 in way 3", 2), (" went on 1", 2), (" went on 0", 4)]
+
+
+def test_where_the_texts_give_few_opposite_openers_the_traits_bank_fills_up_to_four() -> None:
+    case = Case("d0000", YES)
+    world = World({YES: Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
+    world.openers = wrote(narrated=["gave them up", ' "handed them over.', "x" * 99], spoken=["Of course"])
+    positive, _ = examine(world.bench(rules=Rules(flip_samples=6)), [case, Case("d0000", NO)], FIRST)
+    openers = {text.removeprefix(YES.text): samples for text, samples in world.completed[3:]}
+    assert openers == {" went on 1": 2, " gave them up": 2, " handed them over": 2, " went on 0": 6}
+    assert positive.flip is not None
+    assert positive.flip.opposite == (0, 6)
+    assert world.names().count("openers") == 1
+
+
+def test_an_audit_with_the_flip_test_enabled_tests_every_scenario_and_leaves_to_the_human_what_is_decided_already() -> (
+    None
+):
+    rules = Rules(flip_in_audit=True)
+    positive, negative, _ = look(Facts(samples=FOUR, flip=DECIDES), AUDIT, twin=GOOD_TWIN, rules=rules)
+    assert (positive.flip.value, positive.verdict, positive.outcome) == (1.0, Verdict.EXPRESS, Outcome.PASS)
+    assert negative.flip is not None
+    positive, _, _ = look(Facts(samples=FOUR, flip=DECIDED), AUDIT, twin=GOOD_TWIN, rules=rules)
+    assert (positive.flip.value, positive.verdict, positive.outcome) == (0.0, Verdict.UNSURE, Outcome.UNJUDGED)
+
+
+def test_without_it_an_audit_flips_nothing() -> None:
+    positive, _, world = look(Facts(samples=FOUR, flip=DECIDED), AUDIT)
+    assert (positive.flip, positive.verdict) == (None, Verdict.EXPRESS)
+    assert not world.forced
 
 
 def test_without_an_opposite_opener_or_with_the_flip_test_left_out_the_human_is_asked() -> None:

@@ -1,0 +1,34 @@
+"""The bank of openers: what the author is asked for, and which of them can follow a text."""
+
+import pytest
+
+from agent.steps.openers import WrittenOpeners, bank, fitting
+from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, scenario
+
+WRITTEN = WrittenOpeners(narrated=["gave in", "gave in", "agreed"], spoken=["Of course.", "Yes, I", "“Sure"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("He wanted my keys, so I", [" gave in", " agreed"]),
+        ('He wanted my keys, so I said, "', ["Of course", "Yes, I", "Sure"]),
+        ("He wanted my keys. I had one answer:", [' "Of course', ' "Yes, I', ' "Sure']),
+    ],
+)
+def test_an_opener_joins_a_text_as_its_last_mark_asks_for(text: str, expected: list[str]) -> None:
+    assert fitting(WRITTEN, scenario(text)) == expected
+
+
+def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
+    world = World({})
+    bank(world.bench(), POSITIVE)
+    bank(world.bench(), NEGATIVE)
+    assert [block(request, "behaviour") for request in world.asked] == ["helping gladly", "refusal"]
+    assert [block(request, "contrary") for request in world.asked] == ["refusal", "helping gladly"]
+
+
+def test_an_author_that_refuses_leaves_the_bank_empty() -> None:
+    world = World({})
+    world.openers = REFUSED
+    assert bank(world.bench(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])
