@@ -101,7 +101,7 @@ def _written(workshop: Workshop, job: Job, question: Question, findings: Sequenc
     """Write the scores, tell their summary, and return how many are unjudged."""
     which: Which = "scenario" if question is Question.FORECAST else "response"
     by_key = {finding.key: finding for finding in findings}
-    examined = Examined(job.dataset.pairs, by_key, job.trait.definition, workshop.settings.rules)
+    examined = Examined(job.dataset.pairs, by_key, job.trait.definition, workshop.settings.rules, job.trait.mode)
     path = write_scores(job.folder, which, examined)
     outcomes = [(f.polarity, f.scenario if which == "scenario" else f.response) for f in findings]
     unjudged = sum(outcome is Outcome.UNJUDGED for _, outcome in outcomes)

@@ -86,4 +86,5 @@ class Generation:
             entropy=first.entropy,
             next_tokens=first.next_tokens,
             exact_boundary=tokens.exact_boundary(prompt, text),
+            ends=tokens.ends(prompt, new) if row.sample is None else (),
         )

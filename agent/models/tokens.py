@@ -67,6 +67,12 @@ class Tokens:
         head, whole = self._decode(prompt.ids), self._decode((*prompt.ids, *new))
         return whole[len(head) :] if whole.startswith(head) else self._decode(new)
 
+    def ends(self, prompt: Prompt, new: Sequence[int]) -> tuple[int, ...]:
+        """How many characters the first new id makes, the first two, and so on; decoded behind the prompt's last."""
+        last = prompt.ids[-1:]
+        head = len(self._decode(last))
+        return tuple(len(self._decode((*last, *new[: n + 1]))) - head for n in range(len(new)))
+
     def exact_boundary(self, prompt: Prompt, text: str) -> bool:
         """Whether prompt + text, tokenized as one, starts with the prompt's own ids: the cut lies between tokens."""
         return self._ids(prompt.text + text)[: len(prompt.ids)] == prompt.ids

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import count
 from math import isfinite, nextafter
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from agent.record.experiment import ExperimentFolder, LayoutError, read_json, write_json
-from agent.schema import Finding, Noun, Outcome, Pair, Polarity, Question, Rules, Scenario, Verdict
+from agent.schema import Finding, Mode, Noun, Outcome, Pair, Polarity, Question, Rules, Scenario, Verdict
 
 Which = Literal["scenario", "response"]
 
@@ -36,6 +37,7 @@ class Examined:
     findings: Mapping[str, Finding]
     definition: str
     rules: Rules
+    mode: Mode = Mode.DECISION
 
 
 class ScoreRow(Noun):
@@ -122,15 +124,29 @@ def write_first_token(place: ExperimentFolder, examined: Examined) -> Path:
         "first_k": rules.first_k,
     }
     path = place.vetting / "first_token.json"
-    write_json(path, _envelope(place, examined, thresholds, row))
+    write_json(path, {**_envelope(place, examined, thresholds, row), "advice": extraction_advice(examined)})
     return path
+
+
+def extraction_advice(examined: Examined) -> dict[str, Any]:
+    """Over which tokens of a response to extract, and what that rests on: `reach` is of what passed as LATE."""
+    passed = [f for f in examined.findings.values() if f.first_token is Outcome.PASS]
+    late = sorted(f.reach for f in passed if f.verdict is Verdict.LATE and f.reach is not None)
+    if examined.mode is Mode.SUSTAINED:
+        return {"extract": "response[:]", "why": "a sustained trait runs through the whole response", "reach": None}
+    if not late:
+        extract = f"response[:{examined.rules.first_k}]"
+        return {"extract": extract, "why": "the first tokens of all that passed carry it", "reach": None}
+    middle = round(median(late))
+    reach = {"n": len(late), "median": middle, "least": late[0], "most": late[-1]}
+    return {"extract": f"response[:{middle}]", "why": f"{len(late)} of {len(passed)} come late", "reach": reach}
 
 
 _NO_FINDING: dict[str, Any] = {
     "outcome": str(Outcome.UNJUDGED),
     "verdict": None,
     "probabilities": {},
-    **dict.fromkeys(("c0", "c5", "cl", "opening", "opening_ids", "span", "lock_in", "flip", "divergence")),
+    **dict.fromkeys(("c0", "c5", "cl", "opening", "opening_ids", "span", "reach", "lock_in", "flip", "divergence")),
     "flags": [],
     "diagnosis": UNJUDGED,
 }
@@ -148,6 +164,7 @@ def _first_token_row(finding: Finding, first_k: int) -> dict[str, Any]:
         "opening": completion and completion.opening,
         "opening_ids": completion and list(completion.token_ids[:first_k]),
         "span": finding.span,
+        "reach": finding.reach,
         "lock_in": finding.lock_in and {"passed": finding.lock_in[0], "judged": finding.lock_in[1]},
         "flip": finding.flip and {**finding.flip.model_dump(mode="json"), "value": finding.flip.value},
         "divergence": finding.divergence,

@@ -172,6 +172,7 @@ class Finding(Noun):
     lock_in: tuple[int, int] | None = None  # (samples that passed, samples judged)
     flip: Flip | None = None  # only where the votes could not decide
     flags: tuple[Flag, ...] = ()
+    reach: int | None = None  # of LATE: how many of the subject's tokens it takes until the behaviour is displayed
     divergence: float | None = None  # Jensen-Shannon, bits, between the pair's first next-token distributions
 
     @property

@@ -130,7 +130,10 @@ class Sampling(Noun):
 
 
 class Completion(Noun):
-    """What the subject generated. `text` keeps its leading space; `opening` is the text of the first k tokens."""
+    """What the subject generated. `text` keeps its leading space; `opening` is the text of the first k tokens.
+
+    `ends`: of a greedy one, how many characters of the text its first token makes, its first two, and so on.
+    """
 
     text: str
     token_ids: tuple[int, ...]
@@ -139,3 +142,4 @@ class Completion(Noun):
     entropy: float = 0.0
     next_tokens: tuple[tuple[int, float], ...] = ()
     exact_boundary: bool = True
+    ends: tuple[int, ...] = ()

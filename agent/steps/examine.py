@@ -25,6 +25,7 @@ from agent.steps.hesitation import ask_samples, hesitates
 from agent.steps.likeness import divergence, pair_flags
 from agent.steps.lock_in import LockIn, lock_in
 from agent.steps.quotation import find_quotation
+from agent.steps.reach import reaches
 from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, vet
 
 _OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
@@ -42,6 +43,7 @@ class Seen:
     span: str | None
     lock_in: LockIn | None
     flip: Flip | None
+    reach: int | None = None
     of_pair: tuple[Flag, ...] = ()
 
 
@@ -69,6 +71,7 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     flips = flip_test(bench, cases, completions, tallies, torn)
     verdicts = [_overruled(bench, v, flips.get(i)) for i, v in enumerate(_verdicts(bench, cases, tallies, flips))]
     spans = committed_spans(bench, cases, completions, verdicts)
+    late = reaches(bench, cases, completions, verdicts)
     seen = [
         Seen(
             case=case,
@@ -79,6 +82,7 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
             span=spans[i],
             lock_in=held.get(i),
             flip=flips.get(i),
+            reach=late.get(i),
             of_pair=pair_flags(bench.trait.mode, (case.scenario, cases[i ^ 1].scenario), _both(completions, i)),
         )
         for i, case in enumerate(cases)
@@ -202,7 +206,7 @@ def _finding(seen: Seen, depth: Depth) -> Finding:
         polarity=case.scenario.polarity,
         key=case.scenario.key,
         depth=depth,
-        completion=seen.completion.model_copy(update={"next_tokens": ()}),
+        completion=seen.completion.model_copy(update={"next_tokens": (), "ends": ()}),
         tallies=tuple(tallies.values()),
         scenario=_OUTCOME.get(tallies[Question.FORECAST].ruling, Outcome.UNJUDGED),
         response=_OUTCOME.get(tallies[Question.RESPONSE].ruling, Outcome.UNJUDGED),
@@ -211,6 +215,7 @@ def _finding(seen: Seen, depth: Depth) -> Finding:
         span=seen.span,
         lock_in=seen.lock_in.counts if seen.lock_in else None,
         flip=seen.flip,
+        reach=seen.reach if final is Verdict.LATE else None,
         flags=_flags(seen, final, late),
         divergence=divergence(dict(seen.completion.next_tokens), dict(seen.twin.next_tokens)),
     )

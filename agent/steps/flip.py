@@ -73,9 +73,10 @@ def _fill_up(bench: Bench, cases: Sequence[Case], openers: Mapping[int, list[str
     """Add openers of the trait's bank to those that the subject's own texts gave, where these are few."""
     for polarity in Polarity:
         few = [i for i, own in openers.items() if len(own) < FEW and cases[i].scenario.polarity is polarity]
-        written = bank(bench, polarity) if few else None
-        for i in few if written else ():
-            openers[i].extend(one for one in fitting(written, cases[i].scenario)[: FEW - len(openers[i])])
+        if few:
+            written = bank(bench, polarity)
+            for i in few:
+                openers[i].extend(fitting(written, cases[i].scenario)[: FEW - len(openers[i])])
 
 
 def _outcomes(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[tuple[int, int]]:

@@ -159,6 +159,15 @@ def test_the_text_is_what_follows_the_prefix_with_its_leading_space(subject):
     assert all(len(one.token_ids) <= 12 for one in made)
 
 
+def test_a_greedy_completion_knows_where_each_of_its_tokens_ends(subject):
+    (long,) = alone(subject, TEXTS[0], Sampling(max_new_tokens=12))
+    for count in (1, 4, 11):
+        (short,) = alone(subject, TEXTS[0], Sampling(max_new_tokens=count))
+        assert long.text[: long.ends[count - 1]] == short.text
+    assert len(long.ends) == len(long.token_ids)
+    assert not [one for each in subject.complete(asked(*TEXTS), SAMPLED) for one in each if one.ends]
+
+
 def test_the_opening_is_the_text_of_the_first_k_tokens(subject):
     (long,) = alone(subject, TEXTS[0], Sampling(max_new_tokens=12, first_k=4))
     (short,) = alone(subject, TEXTS[0], Sampling(max_new_tokens=4))

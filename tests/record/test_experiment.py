@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from agent.schema import (
     Depth,
     Finding,
     Flag,
+    Mode,
     Outcome,
     Pair,
     Polarity,
@@ -221,6 +223,32 @@ def test_what_was_never_judged_is_listed_as_such_and_not_as_failed(place: Experi
         assert content["unjudged_indices"] == {"positive": [0, 1], "negative": [0, 1]}
 
 
+def late(count: int, *reaches: int) -> Examined:
+    """So many pairs; the first positives passed late, after so many tokens."""
+    whole = examined([(85.0, 10.0)] * count)
+    keys = [pair.positive.key for pair in whole.pairs]
+    more = {k: {"verdict": Verdict.LATE, "reach": n} for k, n in zip(keys, reaches, strict=False)}
+    findings = {
+        k: f.model_copy(update={"first_token": Outcome.PASS, **more.get(k, {})}) for k, f in whole.findings.items()
+    }
+    return replace(whole, findings=findings)
+
+
+@pytest.mark.parametrize(
+    ("of", "extract", "reach"),
+    [
+        (late(4), "response[:5]", None),
+        (late(4, 9, 30, 12), "response[:12]", {"n": 3, "median": 12, "least": 9, "most": 30}),
+        (replace(late(4, 9), mode=Mode.SUSTAINED), "response[:]", None),
+    ],
+)
+def test_the_advice_says_over_how_many_tokens_to_extract(
+    place: ExperimentFolder, of: Examined, extract: str, reach: object
+) -> None:
+    advice = written(write_first_token(place, of))["advice"]
+    assert (advice["extract"], advice["reach"]) == (extract, reach)
+
+
 def test_a_score_left_over_from_an_open_vote_is_not_written(place: ExperimentFolder) -> None:
     tied = examined([(70.0, 10.0)])
     key = tied.pairs[0].positive.key
@@ -265,6 +293,7 @@ def test_the_first_token_file_holds_all_evidence_of_an_item(place: ExperimentFol
         "opening": " refused at once",
         "opening_ids": [0, 1, 2, 3, 4],
         "span": None,
+        "reach": None,
         "lock_in": {"passed": 3, "judged": 4},
         "flip": None,
         "divergence": 0.25,

@@ -1,0 +1,42 @@
+"""How many tokens what comes late takes: found by halving, and asked of nothing else."""
+
+import pytest
+
+from agent.schema import Completion, Reply, Request, Score, Verdict
+from agent.steps.reach import reaches
+from agent.steps.vet import Case
+from tests.steps.scripted import bench, block, scenario
+
+WORDS = ["I", "sat", "down", "and", "looked", "at", "him", "for", "a", "while", "and", "then", "told", "him", "no"]
+TEXT = "".join(f" {word}" for word in WORDS)
+ENDS = tuple(len("".join(f" {word}" for word in WORDS[: n + 1])) for n in range(len(WORDS)))
+MADE = Completion(text=TEXT, token_ids=tuple(range(len(WORDS))), opening=TEXT[: ENDS[4]], ends=ENDS)
+CASE = Case("d0000", scenario("He wanted my keys, so"))
+
+
+def judge(asked: list[str]) -> object:
+    def ask(requests: list[Request]) -> list[Reply]:
+        asked.extend(block(request, "text") for request in requests)
+        return [Reply(score=Score(value=90.0 if "told" in block(r, "text") else 10.0, mass=1.0)) for r in requests]
+
+    return bench(ask)
+
+
+def test_the_reach_is_the_first_token_with_which_the_behaviour_is_displayed() -> None:
+    asked: list[str] = []
+    assert reaches(judge(asked), [CASE], [MADE], [Verdict.LATE]) == {0: WORDS.index("told") + 1}
+    assert len(asked) <= 4
+
+
+@pytest.mark.parametrize("verdict", [None, *(v for v in Verdict if v is not Verdict.LATE)])
+def test_nothing_but_what_comes_late_is_asked_about(verdict: Verdict | None) -> None:
+    assert reaches(bench(), [CASE], [MADE], [verdict]) == {}
+
+
+def test_a_display_that_is_never_seen_takes_all_tokens() -> None:
+    plain = MADE.model_copy(update={"text": TEXT.replace("told", "gave")})
+    assert reaches(judge([]), [CASE], [plain], [Verdict.LATE]) == {0: len(WORDS)}
+
+
+def test_a_completion_whose_token_ends_are_not_known_has_no_reach() -> None:
+    assert reaches(bench(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}
