@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from agent.cli.trouble import Refusal
 from agent.config import FILE, Settings, load_settings
 from agent.prompts import PromptBook
 from agent.record.files import write_atomically
+from agent.record.layout import read_definition
 from agent.record.ledger import Ledger
 from agent.schema import Mode, NegativeTest, Reply, Request, Role, Shape
 
@@ -41,28 +43,62 @@ class Description(BaseModel):
         )
 
 
-def describe(trait: str, description: str, experiment: Path, dry_run: bool) -> int:
+@dataclass(frozen=True)
+class Said:
+    """What the user says of a trait: a line about it (None: its definition.txt says it), and what is not up for debate.
+
+    Raises Refusal for a mode or a test of negatives that there is not.
+    """
+
+    description: str | None = None
+    mode: str | None = None
+    negative_test: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("mode", self.mode, Mode), ("negative-test", self.negative_test, NegativeTest)):
+            if value is not None and value not in list(known):
+                raise Refusal(f"--{name} {value}: there is no such one. Known are {', '.join(known)}.")
+
+    def over(self, found: Description) -> Description:
+        """What the author found, but for what the user had decided."""
+        return found.model_copy(
+            update={
+                "mode": Mode(self.mode) if self.mode else found.mode,
+                "negative_test": NegativeTest(self.negative_test) if self.negative_test else found.negative_test,
+            }
+        )
+
+
+def describe(trait: str, said: Said, experiment: Path, dry_run: bool) -> int:
     """Describe a trait. Raises Refusal before anything is asked when a file is in the way."""
     settings = load_settings(experiment, {"traits": [trait]})
     definition = settings.datasets / trait / "definition.txt"
     written = (experiment / FILE).read_text(encoding="utf-8-sig")
-    _require_free_way(trait, definition, written, dry_run)
-    found = _ask(settings, trait, description)
+    _require_free_way(trait, definition, written, said, dry_run)
+    known = read_definition(definition.parent) if said.description is None else None
+    found = _ask(settings, trait, known or said.description or "")
     with Screen() as screen:
-        _show(screen, trait, found)
+        _show(screen, trait, found if known is None else found.model_copy(update={"definition": known}), said)
         if dry_run:
             screen.say("No file was written.")
             return 0
-        write_atomically(experiment / FILE, with_trait(written, trait, found).encode())
-        write_atomically(definition, (found.definition.strip() + "\n").encode())
-        screen.say(f"Written: {definition}, and [trait.{_quoted(trait)}] in {experiment / FILE}. Read both; then:")
+        write_atomically(experiment / FILE, with_trait(written, trait, said.over(found)).encode())
+        if known is None:
+            write_atomically(definition, (found.definition.strip() + "\n").encode())
+        files = "" if known else f"{definition}, and "
+        screen.say(f"Written: {files}[trait.{_quoted(trait)}] in {experiment / FILE}. Read it; then:")
         screen.say(f"  cliffhanger run --experiment {experiment} --traits {trait} --dry-run")
     return 0
 
 
-def _require_free_way(trait: str, definition: Path, written: str, dry_run: bool) -> None:
-    if definition.exists() and not dry_run:
-        raise Refusal(f"{definition} exists already: move it away first, or edit it by hand.")
+def _require_free_way(trait: str, definition: Path, written: str, said: Said, dry_run: bool) -> None:
+    if said.description is None and not definition.exists():
+        raise Refusal(f"{trait} has no {definition} yet: say in a line what the trait is, after its name.")
+    if definition.exists() and said.description is not None and not dry_run:
+        raise Refusal(
+            f"{definition} exists already: leave the description out to have only the rest proposed, move the file "
+            "away first, or edit it by hand."
+        )
     if trait in tomllib.loads(written).get("trait", {}):
         raise Refusal(f"{FILE} has a section [trait.{_quoted(trait)}] already: edit it by hand.")
 
@@ -141,8 +177,11 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _show(screen: Screen, trait: str, found: Description) -> None:
+def _show(screen: Screen, trait: str, found: Description, said: Said) -> None:
     screen.say(f"{trait}: mode {found.mode.value}, negatives shown by {found.negative_test.value}")
+    if said.over(found) != found:
+        decided = said.over(found)
+        screen.say(f"  as you said instead: mode {decided.mode.value}, negatives {decided.negative_test.value}")
     for line in found.definition.strip().split("\n"):
         screen.say(f"  {line}")
     screen.say(f"  opposite: {found.opposite}")

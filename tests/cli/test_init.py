@@ -55,6 +55,41 @@ def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path) -> N
     assert tree(tmp_path) == before
 
 
+def test_a_trait_with_its_definition_gains_the_rest_and_its_definition_stays(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    definition = folder / "datasets/traits/toy/gloom/definition.txt"
+    definition.parent.mkdir(parents=True)
+    definition.write_text("HIGH: gloomy through and through.\nLOW: cheerful.\n")
+    before = definition.read_bytes()
+    done = init(folder, "toy/gloom")
+    assert done.exit_code == 0, done.output
+    assert "gloomy through and through" in done.output
+    assert definition.read_bytes() == before
+    assert load_settings(folder).of("toy/gloom").mode is Mode.SUSTAINED
+
+
+def test_without_a_definition_and_without_a_description_there_is_nothing_to_ask_about(tmp_path: Path) -> None:
+    done = init(experiment(tmp_path), "toy/gloom")
+    assert done.exit_code == 64
+    assert "say in a line what the trait is" in done.output
+
+
+def test_what_the_user_decides_overrules_what_the_author_proposes_and_both_are_shown(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    done = init(folder, "toy/gloom", "a gloomy way", "--mode", "primed", "--negative-test", "absence")
+    assert done.exit_code == 0, done.output
+    assert "mode sustained" in done.output
+    assert "as you said instead: mode primed, negatives absence" in done.output
+    chosen = load_settings(folder).of("toy/gloom")
+    assert (chosen.mode, chosen.negative_test) == (Mode.PRIMED, NegativeTest.ABSENCE)
+
+
+def test_a_mode_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    done = init(experiment(tmp_path), "toy/gloom", "a gloomy way", "--mode", "vibes")
+    assert done.exit_code == 64
+    assert "Known are decision, primed, sustained" in done.output
+
+
 @pytest.mark.parametrize("trait", ["gloom", "../gloom", "a/b/c", "/a/b", "a/..", "a b/c", ""])
 def test_a_trait_that_is_no_plain_folder_is_refused(tmp_path: Path, trait: str) -> None:
     folder = experiment(tmp_path)
