@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 from rapidfuzz.fuzz import token_set_ratio
+from sklearn.metrics import cohen_kappa_score
 
 from agent.schema import Mode, Polarity
 from tests.gold import FOLDER, Ending, GoldTrait, gold_endings, gold_traits
@@ -206,3 +207,11 @@ def test_the_file_is_plain_lines_of_utf_8() -> None:
     assert not raw.endswith(b"\n\n")
     assert b"\r" not in raw
     assert len(raw.decode("utf-8").splitlines()) == len(ENDINGS)
+
+
+def test_the_agreement_of_both_labellers_is_what_the_readme_says() -> None:
+    both = [row.labels for row in ENDINGS]
+    agreed = sum(first == second for first, second in both)
+    assert all(row.label == row.labels[0] for row in ENDINGS)
+    kappa = cohen_kappa_score(*zip(*both, strict=True))
+    assert f"agree on {agreed} of {len(both)} rows (kappa {kappa:.2f};" in (FOLDER / "README.md").read_text()

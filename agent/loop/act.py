@@ -59,9 +59,10 @@ def _order(count: int, adopted: tuple[Change, ...], now: Standing, history: Hist
         count=count,
         goal=tools.plan.goal,
         pairs=(*now.pairs, *new),
-        first_id=now.drafted,
+        first_id=tools.first_draft + now.drafted,
         round=1 + sum(not isinstance(done.move, Recheck) for done in history),  # what a fault cost changes no draft
         struck=struck_topics(history),
+        rejected=tools.rejected,
     )
 
 
@@ -77,7 +78,7 @@ def _mend(move: Repair, now: Standing, history: History, tools: Tools) -> tuple[
     retopiced = {a.pair.id for a in ailments if a.rung is Rung.RETOPIC}
     once = {a.pair.id: a for a in ailments if a.rung is Rung.RETOPIC}  # one new topic serves both members
     ailments = [a for a in ailments if a.pair.id not in retopiced or a is once[a.pair.id]]
-    changes = repair(tools.bench, ailments, Surroundings(now.pairs, tools.plan.goal))
+    changes = repair(tools.bench, ailments, Surroundings(now.pairs, tools.plan.goal, tools.rejected))
     dropped = [
         Change(pair=key, what="drop", before=now.items[key].pair, after=None, why=_spent(now.items[key]))
         for key in move.replace

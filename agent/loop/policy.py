@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+from agent.loop.doubt import doubts
 from agent.loop.standing import Item, Standing, Status, standing
 from agent.schema import (
     Audit,
@@ -72,7 +73,20 @@ def hopeless_pilot(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     if not judged or passed >= plan.rules.min_pilot_rate * len(judged):
         return None
     why = f"after {now.repair_rounds} repair rounds {passed} of {len(judged)} judged scenarios of the pilot pass"
-    return Stop(ending=Ending.NOT_READY, why=why + _dominating(now))
+    return Stop(ending=Ending.NOT_READY, why=why + _dominating(now) + doubts(now))
+
+
+def hopeless_judge(now: Standing, plan: Plan, signals: Signals) -> Move | None:
+    """By its own flap rates, even at their lower ends, the judge sends too many good pairs to the ladder."""
+    if now.noise is None or now.noise.edited_at_least <= plan.rules.max_parked_share:
+        return None
+    shaky = max(now.noise.flaps, key=lambda one: one.k / max(1, one.n))
+    why = (
+        f"the judge contradicts itself too often: its wordings disagree on {shaky.question} in {shaky.k} of {shaky.n} "
+        f"texts, and at least {now.noise.edited_at_least:.0%} of good pairs would be sent to be mended (more than "
+        f"{plan.rules.max_parked_share:.0%} are not borne). Take another judge, or sharpen the definition"
+    )
+    return Stop(ending=Ending.NOT_READY, why=why)
 
 
 def no_progress(now: Standing, plan: Plan, signals: Signals) -> Move | None:
@@ -82,10 +96,10 @@ def no_progress(now: Standing, plan: Plan, signals: Signals) -> Move | None:
             f"{len(now.parked)} of {entered} pairs had to be parked: the judge cannot decide here. "
             + now.parked[-1].why
         )
-        return Stop(ending=Ending.NOT_READY, why=why)
+        return Stop(ending=Ending.NOT_READY, why=why + doubts(now))
     if now.idle >= plan.caps.patience and not _spent(now, plan):
         why = f"nothing improved for {now.idle} rounds (--patience)"
-        return Stop(ending=Ending.NOT_READY, why=why + _dominating(now))
+        return Stop(ending=Ending.NOT_READY, why=why + _dominating(now) + doubts(now))
     return None
 
 
@@ -154,6 +168,7 @@ RULES: tuple[Rule, ...] = (
     everything_is_audited,
     stop_or_cap,
     hopeless_pilot,
+    hopeless_judge,
     no_progress,
     ask_again,
     mend,

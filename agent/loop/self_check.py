@@ -4,20 +4,25 @@ from agent.loop.standing import Standing, Status, after, standing
 from agent.loop.tools import Tools
 from agent.schema import Completion, Confirm, History, Polarity, Round, Scenario, Verdict
 from agent.steps.controls import measure_controls
+from agent.steps.noise import measure_noise
 
 
 def self_check(done: Round, history: History, tools: Tools) -> Round:
-    """The round with its controls, where it confirmed the last pair of the pilot. In mode sustained C0 gates nothing."""
-    now = after(standing(history), done)
-    if tools.bench.sustained or now.controls is not None or not _pilot_is_confirmed(done, now, tools):
+    """The round, when it confirmed something, with the judge's noise so far; with controls, when that was the pilot."""
+    if not isinstance(done.move, Confirm):
         return done
-    return done.model_copy(update={"controls": measure_controls(tools.bench, expressing(now))})
+    now, bench = after(standing(history), done), tools.bench
+    findings = [finding for past in (*history, done) for finding in past.findings]
+    noise = measure_noise(findings, bench.rules.max_votes, bench.sustained)
+    # In mode sustained C0 gates nothing, so there is nothing to control.
+    due = now.controls is None and not bench.sustained and _pilot_is_confirmed(now, tools)
+    controls = measure_controls(bench, expressing(now)) if due else None
+    return done.model_copy(update={"noise": noise, "controls": controls})
 
 
-def _pilot_is_confirmed(done: Round, now: Standing, tools: Tools) -> bool:
+def _pilot_is_confirmed(now: Standing, tools: Tools) -> bool:
     confirmed = now.at(Status.CONFIRMED, Status.AUDITED)
-    pilot = min(tools.plan.caps.pilot, tools.plan.goal)
-    return isinstance(done.move, Confirm) and len(confirmed) == len(now.items) >= pilot
+    return len(confirmed) == len(now.items) >= min(tools.plan.caps.pilot, tools.plan.goal)
 
 
 def expressing(now: Standing) -> list[tuple[Scenario, Completion]]:

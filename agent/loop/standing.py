@@ -11,6 +11,7 @@ from agent.schema import (
     Draft,
     Finding,
     History,
+    Noise,
     Outcome,
     Pair,
     Park,
@@ -86,6 +87,7 @@ class Standing:
     idle: int = 0
     goal: int = 0
     controls: Controls | None = None
+    noise: Noise | None = None
 
     def at(self, *statuses: Status) -> tuple[str, ...]:
         return tuple(key for key, item in self.items.items() if item.status in statuses)
@@ -134,6 +136,7 @@ def after(now: Standing, done: Round) -> Standing:
         idle=0 if removed or _improved(now.items, items) else now.idle + 1,
         goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
         controls=done.controls or now.controls,
+        noise=done.noise or now.noise,
     )
 
 

@@ -26,7 +26,10 @@ class Continues(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """Everything `refine` needs for one trait. `dataset` is what the campaign starts from, in file order."""
+    """Everything `refine` needs for one trait. `dataset` is what the campaign starts from, in file order.
+
+    `rejected` are texts that a human refused; drafts are numbered from `first_draft` on.
+    """
 
     bench: Bench
     ledger: Ledger
@@ -34,6 +37,8 @@ class Tools:
     plan: Plan
     dataset: tuple[Pair, ...] = ()
     signals: Callable[[], Signals] = field(default=Signals)
+    rejected: tuple[str, ...] = ()
+    first_draft: int = 0
 
 
 _STORED_TOGETHER = 64  # completions

@@ -1,10 +1,13 @@
 """The nouns: every value that moves between floors or lies on disk. Frozen, strict, unknown fields forbidden."""
 
+from agent.schema.decisions import Act, Decision
 from agent.schema.judging import (
     Controls,
     Depth,
     Finding,
+    Flaps,
     Flip,
+    Noise,
     Outcome,
     Question,
     Reply,
@@ -60,6 +63,7 @@ from agent.schema.texts import (
 )
 
 __all__ = [
+    "Act",
     "Allowance",
     "Audit",
     "Budget",
@@ -70,17 +74,20 @@ __all__ = [
     "Confirm",
     "Controls",
     "Cost",
+    "Decision",
     "Depth",
     "Draft",
     "EXIT_CODES",
     "Ending",
     "Finding",
     "Flag",
+    "Flaps",
     "Flip",
     "History",
     "Mode",
     "Move",
     "NegativeTest",
+    "Noise",
     "Noun",
     "Outcome",
     "Pair",

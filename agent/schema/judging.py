@@ -155,6 +155,30 @@ class Controls(Noun):
     high: float
 
 
+class Flaps(Noun):
+    """How often one wording contradicted the first on the same text: `k` of the `n` answers that could be compared."""
+
+    question: Question
+    wording: str
+    k: int
+    n: int
+
+
+class Noise(Noun):
+    """How often the judge contradicts itself, and what the vote makes of that, if its wordings err independently.
+
+    `accepted`: the chance that a scenario which one question should fail passes its audit, for the shakiest question.
+    `edited`, `undecided`: the chances that a good pair is sent to the ladder, or that some vote on it ends in a tie.
+    `edited_at_least`: the same at the lower ends of the measured intervals. Errors that all wordings share are unseen.
+    """
+
+    flaps: tuple[Flaps, ...]
+    accepted: float
+    edited: float
+    edited_at_least: float
+    undecided: float
+
+
 class Finding(Noun):
     """What one examination of one scenario found. Valid for exactly the text behind `key`."""
 

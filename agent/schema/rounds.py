@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.schema.judging import Controls, Finding, Question, Verdict
+from agent.schema.judging import Controls, Finding, Noise, Question, Verdict
 from agent.schema.texts import Noun, Pair, Polarity
 
 
@@ -139,6 +139,7 @@ class Round(Noun):
     parked: tuple[Park, ...] = ()
     notes: tuple[str, ...] = ()
     controls: Controls | None = None  # of the round that confirmed the pilot
+    noise: Noise | None = None  # of rounds that confirmed: all votes of the campaign so far
     cost: Cost = Cost()
 
 

@@ -8,7 +8,7 @@ from agent.schema import Depth, Question, Ruling, Tally, Vote
 from agent.steps.bench import Bench
 from agent.steps.questions import AUDIT, WORDINGS, Asked, read_vote, request
 
-_OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
+OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
 NEEDED_LEAD = 2
 ALONE = 3
 ABSTAINED = "unscored"
@@ -28,16 +28,30 @@ class Ballot:
 
     @classmethod
     def at(cls, depth: Depth, asked: Asked, appeal: bool = True) -> "Ballot":
-        return cls(asked, _OPENING[depth], appeal)
+        return cls(asked, OPENING[depth], appeal)
 
     def order(self, most: int) -> tuple[tuple[str, int], ...]:
         """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1.
 
         At most `most` votes, beside which the audit's own wording stands: it must not cost the others a vote.
         """
-        fresh = [(w, 0) for w in self.opening] + [(w, 0) for w in WORDINGS if w not in self.opening]
-        again = [(w, 1) for w in reversed(WORDINGS)]
-        return tuple((fresh + again)[: max(most + (AUDIT in self.opening), len(self.opening))])
+        return order_of(self.opening, most)
+
+
+def order_of(opening: tuple[str, ...], most: int) -> tuple[tuple[str, int], ...]:
+    """The order of votes on a ballot that opens with these wordings."""
+    fresh = [(w, 0) for w in opening] + [(w, 0) for w in WORDINGS if w not in opening]
+    again = [(w, 1) for w in reversed(WORDINGS)]
+    return tuple((fresh + again)[: max(most + (AUDIT in opening), len(opening))])
+
+
+def ruled(sides: Sequence[bool], opening: int, against: int) -> Ruling | None:
+    """What these votes decide, `opening` of which are cast at once; None while neither side leads by enough."""
+    favourable = sides.count(True)
+    lead = favourable - sides.count(False)
+    if favourable == len(sides) >= opening or lead >= NEEDED_LEAD:
+        return Ruling.FAVOURABLE
+    return Ruling.ADVERSE if lead <= -against else None
 
 
 def poll(bench: Bench, ballots: Sequence[Ballot]) -> list[Tally]:
@@ -65,12 +79,11 @@ def _ruling(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Ruling | None
     if any(v.favourable is None and not (v.error or "").startswith(ABSTAINED) for v in cast):
         return Ruling.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
-    favourable = sides.count(True)
-    lead = favourable - sides.count(False)
-    if favourable == len(sides) >= len(ballot.opening) or lead >= NEEDED_LEAD:
-        return Ruling.FAVOURABLE
-    if lead <= -ballot.against or (sides and not ballot.appeal):
+    decided = ruled(sides, len(ballot.opening), ballot.against)
+    if decided is None and sides and not ballot.appeal:
         return Ruling.ADVERSE
+    if decided is not None:
+        return decided
     if ballot.appeal and len(cast) < len(ballot.order(bench.rules.max_votes)):
         return None
     return Ruling.TIE if len(sides) == len(cast) else Ruling.OPEN

@@ -37,6 +37,9 @@ Hard = Literal[
 ]
 
 
+Label = Literal["EXPRESS", "EXPLAIN"]
+
+
 class GoldTrait(Noun):
     """What a judge is told of a trait, and the part its endings belong to: A to tune on, B to report on."""
 
@@ -48,7 +51,10 @@ class GoldTrait(Noun):
 
 
 class Ending(Noun):
-    """One prefix with the tokens that came next, what they do, and why we say so."""
+    """One prefix with the tokens that came next, what they do, and why we say so.
+
+    `labels` are those of its writer and of a second reader, who saw neither label, span nor reason.
+    """
 
     id: str
     trait: str
@@ -56,7 +62,8 @@ class Ending(Noun):
     polarity: Polarity
     prefix: str
     opener: str
-    label: Literal["EXPRESS", "EXPLAIN"]
+    label: Label
+    labels: tuple[Label, Label]
     span: str | None
     reason: str
     hard: Hard | None

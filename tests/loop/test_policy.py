@@ -8,9 +8,12 @@ from agent.schema import (
     Confirm,
     Draft,
     Ending,
+    Flaps,
     History,
+    Noise,
     Pair,
     Park,
+    Question,
     Recheck,
     Repair,
     Round,
@@ -226,6 +229,34 @@ def test_too_much_parked_beats_something_unjudged() -> None:
     assert stop(parked(2), rest, by=plan(10, pilot=10, target=10)).ending is Ending.NOT_READY
 
 
+# Before 4: a judge whose own flaps put the goal out of reach.
+
+
+def flapping(at_least: float) -> Round:
+    noise = Noise(
+        flaps=(
+            Flaps(question=Question.C0, wording="b", k=31, n=64),
+            Flaps(question=Question.RESPONSE, wording="b", k=2, n=64),
+        ),
+        accepted=0.3,
+        edited=0.4,
+        edited_at_least=at_least,
+        undecided=0.9,
+    )
+    return confirmed(FOUR, FAIL).model_copy(update={"noise": noise})
+
+
+def test_a_judge_whose_flaps_put_the_goal_out_of_reach_is_named_with_its_figures() -> None:
+    ended = stop(adopted(FOUR), flapping(0.15))
+    assert ended.ending is Ending.NOT_READY
+    assert "disagree on c0 in 31 of 64 texts" in ended.why
+    assert "at least 15% of good pairs" in ended.why
+
+
+def test_a_judge_that_only_may_be_so_bad_is_worked_with() -> None:
+    assert isinstance(move(adopted(FOUR), flapping(0.1)), Repair)
+
+
 def test_patience_beats_something_unjudged() -> None:
     again = [rechecked(FOUR[:1], UNJUDGED)] * 2
     assert stop(*mixed(d0000=UNJUDGED), *again, by=plan(4, patience=2)).ending is Ending.NOT_READY
@@ -239,6 +270,7 @@ def test_the_rules_stand_in_the_order_of_the_method() -> None:
         "everything_is_audited",
         "stop_or_cap",
         "hopeless_pilot",
+        "hopeless_judge",
         "no_progress",
         "ask_again",
         "mend",

@@ -1,0 +1,70 @@
+"""A judge that is broken on purpose is recognised, and nothing is scaled up on its word."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from agent.record.ledger import Ledger
+from agent.schema import Draft, Round, digest
+from agent.toyworld.endpoint import create_app
+from agent.toyworld.endpoint_faults_replies import Answered
+from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
+from tests.models.fault_server import chat_body, tops
+
+PILOT, GOAL = 4, 12
+SCORED = {"# Forecast", "# Response", "# Commitment"}
+CHOICES = ("EXPRESS", "EXPLAIN", "NEITHER")
+
+
+def answer(said: str) -> Answered:
+    body = chat_body(said, tops((said, {said: 0.97})))
+    return Answered(200, (("content-type", "application/json"),), json.dumps(body).encode())
+
+
+def at_random(prompt: str) -> Answered | None:
+    rng = Random(digest(prompt))
+    if title(prompt) == "# First tokens":
+        return answer(rng.choice(CHOICES))
+    return answer(str(rng.randrange(101))) if title(prompt) in SCORED else None
+
+
+def always_ninety(prompt: str) -> Answered | None:
+    if title(prompt) == "# First tokens":
+        return answer("EXPRESS")
+    return answer("90") if title(prompt) in SCORED else None
+
+
+def always_thirty(prompt: str) -> Answered | None:
+    """Calls every text open, what displays the act as well."""
+    if title(prompt) == "# First tokens":
+        return answer("EXPRESS")
+    if title(prompt) == "# Commitment":
+        return answer("30")
+    return None
+
+
+def rounds(folder: Path) -> tuple[Round, ...]:
+    with Ledger.read(folder / PLACE / "ledger.sqlite") as ledger:
+        return ledger.history(ledger.campaigns()[-1].id)
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        (at_random, "its second wording contradicts the first"),
+        (always_ninety, "responses 90"),
+        (always_thirty, "had to be parked: the judge cannot decide here"),
+    ],
+)
+def test_a_broken_judge_is_recognised_before_anything_is_scaled_up(
+    judge: Callable[[str], Answered | None], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = larger(tmp_path, GOAL)
+    done = Rehearsal(monkeypatch).run(folder, before=Gatekeeper(create_app(EXACT), judge))
+    assert done.exit_code == 3, done.output
+    assert "not ready" in done.output
+    assert said in done.output
+    assert all(r.move.goal <= PILOT for r in rounds(folder) if isinstance(r.move, Draft))
