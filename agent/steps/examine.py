@@ -155,11 +155,13 @@ def committed_spans(
 
 
 def quoted_span(data: str | None) -> str:
+    """The words in a reply to `span_request`; empty where there are none."""
     span = json.loads(data).get("span") if data else None
     return span if isinstance(span, str) else ""
 
 
 def span_request(bench: Bench, case: Case, completion: Completion, sample: int) -> Request:
+    """The question for the words of the prefix that already commit."""
     scenario = case.scenario
     prompt = bench.prompts.render(
         "span", behaviour=bench.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening

@@ -42,13 +42,13 @@ class Night:
         return load_dataset(self.folder / "datasets" / "traits" / trait, trait).pairs
 
 
-def copy_demo(repository: Path, to: Path, seed: int = 0, noise: float = 0.02) -> Path:
+def copy_demo(repository: Path, to: Path, seed: int = 0, flips: float = 0.02, systematic: float = 0.02) -> Path:
     """A copy of the demo without results, with another seed or noise where asked."""
     shutil.copytree(repository / "experiments" / "demo", to, ignore=shutil.ignore_patterns("extraction"))
     settings = (to / "refine.toml").read_text(encoding="utf-8")
     settings = settings.replace("\nseed = 0\n", f"\nseed = {seed}\n")
     settings = settings.replace(
-        "flips = 0.02\nsystematic = 0.02", f"flips = {noise}\nsystematic = {noise}\nseed = {seed}"
+        "flips = 0.02\nsystematic = 0.02", f"flips = {flips}\nsystematic = {systematic}\nseed = {seed}"
     )
     (to / "refine.toml").write_text(settings, encoding="utf-8")
     return to

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.noise import noisy
+from tests.bench.noise import Errors, noisy
 
 SMALL = ("--pilot", "6", "--batch", "4", "--target", "8")
 
@@ -13,7 +13,7 @@ SMALL = ("--pilot", "6", "--batch", "4", "--target", "8")
 def test_under_five_percent_of_flips_and_of_systematic_errors_a_small_set_ends_ready_and_hardly_a_text_is_bad(
     tmp_path: Path,
 ) -> None:
-    told = noisy(0, 0.05, tmp_path / "demo", *SMALL)
+    told = noisy(0, Errors(0.05, 0.05), tmp_path / "demo", *SMALL)
     assert told.exit_code in (0, 2)
     assert 2 * told.audited == told.scenarios
     assert told.bad <= 1  # of some twenty texts; shares of many are the benchmark's

@@ -1,0 +1,81 @@
+"""`cliffhanger calibrate`: the judge against labelled endings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.run import Experiment
+
+_GOLD, _FILES = "Rows that are not complete", "A judge that is reached by files"
+
+
+def _of(panel: str, help_text: str, *names: str) -> object:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False)
+
+
+def calibrate(
+    gold: Annotated[Path, typer.Argument(help="Labelled endings, one JSON object per line.", show_default=False)],
+    experiment: Experiment,
+    part: Annotated[str, typer.Option(help="A (wording is tuned on it), B (reported on) or all.")] = "all",
+    wordings: Annotated[str, typer.Option(help="Wordings to hold up, each by itself: some of a,b,c,audit.")] = "a",
+    votes: Annotated[
+        bool, typer.Option("--votes", help="Also put each question to the vote, as a run does: no single no decides.")
+    ] = False,
+    spans: Annotated[bool, typer.Option(help="Also ask for the committed span where the label names one.")] = True,
+    traits: Annotated[
+        Path | None,
+        _of(
+            _GOLD, "A JSON object of traits that rows only name; else traits.json beside the endings, if there is one."
+        ),
+    ] = None,
+    definition: Annotated[
+        Path | None, _of(_GOLD, "What counts as the one trait that rows name; else that of the experiment's dataset.")
+    ] = None,
+    opposite: Annotated[str | None, _of(_GOLD, "What a negative shows, for such rows.")] = None,
+    openers: Annotated[
+        Path | None, _of(_GOLD, 'Lines of {"id", "opener"} for rows without one; there V is left out otherwise.')
+    ] = None,
+    export_batch: Annotated[
+        Path | None, _of(_FILES, "Write what is unanswered as lines of the OpenAI Batch API; ask nothing.")
+    ] = None,
+    export_prompts: Annotated[
+        Path | None, _of(_FILES, 'Write what is unanswered as lines of {"custom_id", "prompt"}; ask nothing.')
+    ] = None,
+    import_batch: Annotated[
+        list[Path] | None,
+        _of(
+            _FILES,
+            'Read answers: batch results, or lines of {"custom_id", "text"}. May be given several times.',
+            "--import-batch",
+            "--import",
+        ),
+    ] = None,
+    plain: Annotated[
+        str | None,
+        _of(_FILES, "The judge is this one instead (any name): it answers each question once, in plain text."),
+    ] = None,
+) -> int:
+    """Measure the judge on endings that humans have labelled; no subject is needed and no dataset is read or changed.
+
+    Asks C0 of each prefix and V of prefix and opener, and tells how often V alone, C0 alone and both together are
+    right: confusion matrix, balanced accuracy, kappa, intervals, AUC, a sweep over C0's threshold, per mode, part and
+    trait, beside trivial rules. UNSURE counts as wrong; what is unanswered is told as unjudged. The report lies in the
+    experiment's calibration folder. Ends with 0, or with 2 when something is unjudged.
+
+    Examples:
+
+        cliffhanger calibrate tests/gold/endings.jsonl --experiment experiments/demo --part B
+
+        cliffhanger calibrate endings.jsonl --experiment experiments/mine --export-batch requests.jsonl
+
+        cliffhanger calibrate endings.jsonl --experiment experiments/mine --import-batch results.jsonl
+
+        cliffhanger calibrate endings.jsonl -e experiments/mine --plain "some chat" --export-prompts prompts.jsonl
+    """
+    from agent.cli.calibrating import Calibrate, Files, Missing
+
+    files = Files(export_batch, export_prompts, tuple(import_batch or ()), plain)
+    return Calibrate(
+        experiment, gold, part, wordings, votes, spans, Missing(traits, definition, opposite, openers), files
+    ).run()

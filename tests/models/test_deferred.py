@@ -1,0 +1,184 @@
+"""A judge that is asked by files: every answer is checked as a live one is, and the first whole one counts."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.models.deferred import Deferred, Received
+from agent.models.endpoint import Capability, Endpoint
+from agent.record.batch_files import Returned
+from agent.record.ledger import Ledger
+from agent.schema import Request, Role, Shape
+
+ENDPOINT = Endpoint(model="m", base_url="http://judge/v1", input_price=1.0, output_price=2.0)
+KNOWN = Capability(logprobs=True, scale="percent", structured="json_schema")
+SAMPLED = KNOWN.model_copy(update={"logprobs": False})
+NUMBER = Request(role=Role.JUDGE, shape=Shape.NUMBER, prompt="How far?", prompt_id="commitment.a@1", thresholds=(50.0,))
+CHOICE = Request(role=Role.JUDGE, shape=Shape.CHOICE, prompt="Which?", prompt_id="verdict.a@1", options=("YES", "NO"))
+SPAN = Request(
+    role=Role.JUDGE,
+    shape=Shape.JSON,
+    prompt="Quote it.",
+    prompt_id="span@1",
+    json_schema='{"type":"object","properties":{"span":{"type":"string"}},"required":["span"]}',
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite") as opened:
+        yield opened
+
+
+def desk(ledger: Ledger, known: Capability = KNOWN) -> Deferred:
+    return Deferred({Role.JUDGE: ENDPOINT}, {Role.JUDGE: known}, ledger)
+
+
+def said(text: str, logprobs: bool = True, **more: object) -> dict[str, object]:
+    """The body of a good reply."""
+    position = {"token": text, "logprob": -0.01, "top_logprobs": [{"token": text, "logprob": -0.01}]}
+    choice = {
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+        "logprobs": {"content": [position]} if logprobs else None,
+    }
+    return {"model": "m-1", "choices": [{**choice, **more}], "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
+
+
+def row(key: str, body: object = None, status: int = 200, **more: object) -> Returned:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Returned(**{"where": "r.jsonl:1", "custom_id": key, "status": status, "body": content, **more})
+
+
+def text(key: str, content: str) -> Returned:
+    return Returned(where="r.jsonl:1", custom_id=key, text=content)
+
+
+def key_of(judge: Deferred, request: Request) -> str:
+    """The key under which a request waits for its answer."""
+    before = set(judge.asked)
+    (reply,) = judge.ask([request])
+    assert reply.error.startswith("unanswered: ")
+    (key,) = [key for key in judge.asked if key not in before]
+    return key
+
+
+def test_what_is_unanswered_is_noted_under_the_ledgers_key_with_the_body_to_send(ledger: Ledger) -> None:
+    judge = desk(ledger)
+    key = key_of(judge, NUMBER)
+    body = json.loads(judge.missing[key].body)
+    assert body["messages"] == [{"role": "user", "content": "How far?"}]
+    assert (body["model"], body["logprobs"], body["temperature"]) == ("m", True, 0.0)
+
+
+def test_an_answer_from_a_file_is_weighed_like_a_live_one_and_asked_for_no_more(ledger: Ledger) -> None:
+    judge, into = desk(ledger), Received()
+    key = key_of(judge, NUMBER)
+    assert judge.receive([row(key, said("85"))], into) == []
+    (reply,) = judge.ask([NUMBER])
+    assert (reply.score.value, reply.score.method, reply.answers) == (85.0, "logprobs", (key,))
+    assert judge.missing == {}
+    assert into.stored == 1
+    stored = ledger.answer(key)
+    assert (stored.model, stored.prompt_id, stored.micro_usd) == ("m-1", "commitment.a@1", 12)
+    assert ledger.pending() == ()
+
+
+BAD = [
+    (b"<html>Bad gateway</html>", 200, "malformed: "),
+    (b'{"choices": [{"mess', 200, "malformed: "),
+    ({"error": {"message": "busy"}}, 200, "transient: "),
+    ({"choices": []}, 200, "malformed: "),
+    (said("", finish_reason="length"), 200, "truncated: "),
+    (said("85", logprobs=False), 200, "malformed: The reply lacks the log-probabilities"),
+    (said("no", message={"content": None, "refusal": "I would rather not."}), 200, "refusal: "),
+    ({"error": {"message": "insufficient_quota"}}, 429, "quota: "),
+    ({"error": {"message": "no such model"}}, 404, "deterministic: "),
+    (b"busy", 503, "transient: "),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "error"), BAD)
+def test_a_reply_that_would_not_pass_live_does_not_pass_from_a_file(
+    ledger: Ledger, body: object, status: int, error: str
+) -> None:
+    judge, into = desk(ledger), Received()
+    key = key_of(judge, NUMBER)
+    judge.receive([row(key, body, status)], into)
+    assert list(judge.missing) == [key]
+    assert into.failed[0].startswith(f"r.jsonl:1: {error}")
+    assert ledger.attempts() == {}
+
+
+def test_a_request_that_failed_in_the_batch_stays_unanswered_until_another_line_answers_it(ledger: Ledger) -> None:
+    judge, into = desk(ledger), Received()
+    key = key_of(judge, NUMBER)
+    expired = Returned(where="r.jsonl:1", custom_id=key, error='{"code": "batch_expired"}')
+    judge.receive([expired, row(key, said("85"))], into)
+    assert (len(into.failed), into.stored) == (1, 1)
+    assert judge.missing == {}
+
+
+def test_of_two_whole_answers_the_first_counts_and_a_difference_is_told(ledger: Ledger) -> None:
+    judge, into = desk(ledger), Received()
+    key = key_of(judge, NUMBER)
+    judge.receive([row(key, said("85")), row(key, said("85")), row(key, said("20"))], into)
+    assert (into.stored, into.repeated) == (1, 2)
+    assert into.differing == ["r.jsonl:1: '20', where '85' counts"]
+    assert judge.ask([NUMBER])[0].score.value == 85.0
+
+
+def test_a_line_that_nobody_asked_for_is_handed_back(ledger: Ledger) -> None:
+    judge, into = desk(ledger), Received()
+    stray = row("nobody", said("85"))
+    assert judge.receive([stray], into) == [stray]
+    assert into.stored == 0
+
+
+def test_a_bare_text_cannot_pass_for_an_answer_with_log_probabilities(ledger: Ledger) -> None:
+    judge, into = desk(ledger), Received()
+    judge.receive([text(key_of(judge, NUMBER), "85")], into)
+    assert "--plain" in into.failed[0]
+
+
+def test_a_judge_without_log_probabilities_is_sampled_round_by_round(ledger: Ledger) -> None:
+    judge, into = desk(ledger, SAMPLED), Received()
+    judge.ask([NUMBER])
+    assert len(judge.missing) == 4
+    judge.receive([text(key, "85") for key in judge.missing], into)
+    (reply,) = judge.ask([NUMBER])
+    assert (reply.score.value, reply.score.method) == (85.0, "samples")
+
+
+def test_one_plain_text_is_a_whole_answer_of_a_judge_reached_by_hand(ledger: Ledger) -> None:
+    judge, into = Deferred.by_hand("a chat", ledger), Received()
+    keys = [key_of(judge, request) for request in (NUMBER, CHOICE, SPAN)]
+    judge.receive([text(keys[0], " **85**\n"), text(keys[1], "No."), text(keys[2], 'Here: {"span": "went"}')], into)
+    number, choice, span = judge.ask([NUMBER, CHOICE, SPAN])
+    assert (number.score.value, number.score.method) == (85.0, "samples")
+    assert max(choice.choice, key=lambda option: option[1]) == ("NO", 1.0)
+    assert json.loads(span.data) == {"span": "went"}
+    assert into.failed == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "content"),
+    [(NUMBER, "I think 85"), (NUMBER, "101"), (NUMBER, ""), (NUMBER, "8.5"), (CHOICE, "MAYBE"), (SPAN, "went")],
+)
+def test_a_plain_text_that_is_no_answer_leaves_the_request_open(
+    ledger: Ledger, request_: Request, content: str
+) -> None:
+    judge, into = Deferred.by_hand("a chat", ledger), Received()
+    key = key_of(judge, request_)
+    judge.receive([text(key, content)], into)
+    assert list(judge.missing) == [key]
+    assert len(into.failed) == 1
+
+
+def test_two_chats_are_two_judges(ledger: Ledger) -> None:
+    first, second = Deferred.by_hand("a chat", ledger), Deferred.by_hand("another", ledger)
+    key = key_of(first, NUMBER)
+    first.receive([text(key, "85")], Received())
+    assert key_of(second, NUMBER) != key
