@@ -97,11 +97,13 @@ def test_the_wheel_holds_every_module_prompt_and_the_toy_world(wheel: Path, repo
     modules = {path.relative_to(repository).as_posix() for path in (repository / "agent").rglob("*.py")}
     prompts = {f"agent/_prompts/{path.name}" for path in (repository / "prompts").glob("*.md")}
     weights = {f"agent/toyworld/weights/{path.name}" for path in (repository / "agent/toyworld/weights").iterdir()}
+    pages = [repository / "agent/review" / name for name in ("report/templates", "web/static", "web/templates")]
+    templates = {path.relative_to(repository).as_posix() for folder in pages for path in folder.iterdir()}
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {name for name in names if ".dist-info/" not in name}
     assert prompts
     assert "agent/toyworld/weights/model.safetensors" in weights
-    assert shipped == modules | prompts | weights | {"agent/toyworld/lexicon.json"}
+    assert shipped == modules | prompts | weights | templates | {"agent/toyworld/lexicon.json"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from agent.cli import control, init, inspect, run, status, toyworld
+from agent.cli import apply, calibrate, control, decisions, init, inspect, report, review, run, status, toyworld
 from agent.cli.exits import Commands
 
 _MAP = """
@@ -18,7 +18,8 @@ It drafts, vets, completes, tests the first tokens, repairs, confirms, scales up
 **In the morning**: `status` tells where every trait stands; `refinement/summary.md` and `refinement/proposal.json`
 hold the result with its evidence. No dataset is changed by a run.
 
-**At any time**: `vet`, `failures` and `first-tokens` do the guide's own steps by hand.
+**At any time**: `vet`, `failures` and `first-tokens` do the guide's own steps by hand; `calibrate` holds the judge
+against labelled endings.
 """
 
 _EXITS = (
@@ -40,9 +41,14 @@ app.command(rich_help_panel="Night")(control.pause)
 app.command(rich_help_panel="Night")(control.resume)
 app.command(rich_help_panel="Night")(control.stop)
 app.command(rich_help_panel="Morning")(status.status)
+app.command(rich_help_panel="Morning")(report.report)
+app.command(rich_help_panel="Morning")(review.review)
+app.command(rich_help_panel="Morning")(apply.apply)
+app.add_typer(decisions.app, name="decisions", rich_help_panel="Morning")
 app.command(rich_help_panel="By hand")(inspect.vet)
 app.command(rich_help_panel="By hand")(inspect.failures)
 app.command("first-tokens", rich_help_panel="By hand")(inspect.first_tokens)
+app.command(rich_help_panel="By hand")(calibrate.calibrate)
 app.add_typer(toyworld.app, name="toyworld", rich_help_panel="Rehearsal")
 
 

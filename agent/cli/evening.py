@@ -1,5 +1,6 @@
 """One evening: all traits side by side, each from what exists to a proposal."""
 
+import errno
 import os
 import time
 import traceback
@@ -8,14 +9,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from agent.cli import results
+from agent.cli import morning, results
 from agent.cli.compose import Job, Workshop, changes, settings_of
 from agent.cli.exits import STOPPED, USAGE, worst
 from agent.cli.guard import Guard
 from agent.cli.progress import Progress
 from agent.cli.screen import Screen, safe_text
+from agent.cli.start import start_of
 from agent.cli.stops import Stops
-from agent.cli.summary import HEADINGS, five_lines, page, table_row
+from agent.cli.summary import HEADINGS, five_lines, table_row
 from agent.cli.trouble import TROUBLE, Interrupted
 from agent.loop.act import act, look
 from agent.loop.refine import refine
@@ -23,12 +25,15 @@ from agent.loop.standing import after, standing
 from agent.loop.tools import Tools
 from agent.models.failures import clip, scrub
 from agent.record.ledger import Ledger
+from agent.review.carry import Start
 from agent.schema import EXIT_CODES, Draft, Outcome, Role, Round, Stop
 
 _NO_CAMPAIGN = 0  # what is only looked at becomes no part of any history
 _ABREAST = 8  # traits at a time; while one waits for its judge, another has the subject
 _SIGNALS_EVERY = 0.1  # seconds after which the main thread has surely seen a signal
 _BUG = 1
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what a program cannot mend
+_MEND_THE_DISK = "What was bought is stored. Free some space or mend the disk, then give the same command again."
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ class TraitEvening:
         except TROUBLE as error:
             return self._failed(USAGE, "not run", *str(error).split("\n"))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one trait must not end the others' night
+            if isinstance(error, OSError) and error.errno in _DISK:
+                return self._failed(USAGE, "disk", f"{error}. {_MEND_THE_DISK}")
             return self._failed(_BUG, "a bug", self._recorded(error))
 
     def _failed(self, code: int, ending: str, *sentences: str) -> Part:
@@ -124,26 +131,28 @@ class TraitEvening:
         """All rounds, then the proposal and its summary."""
         began = time.monotonic()
         with Ledger(self.job.folder.ledger_path) as ledger, self.screen.counting(self.job.trait.id, ledger.spend):
-            tools = self._tools(ledger, self._campaign(ledger))
+            start = start_of(self.job, ledger)
+            tools = self._tools(ledger, self._campaign(ledger, start), start)
             result = self._play(tools, began)
-            results.write_refinement(result, page(result))
+            results.write_refinement(result)
+            morning.write_report_of(result)
             cells = table_row(result, ledger.spend())
         self.screen.say(*five_lines(result))
         self.progress.ended(self.job.trait.id, result.stop.ending.value)
         return Part(EXIT_CODES[result.stop.ending], cells)
 
-    def _tools(self, ledger: Ledger, campaign: int) -> Tools:
+    def _tools(self, ledger: Ledger, campaign: int, start: Start) -> Tools:
         trait, stops, minutes = self.job.trait.id, self.stops, self.workshop.settings.budget.minutes
         guard = Guard(trait, self.job.folder, ledger, stops, self.progress, minutes)
-        return self.workshop.tools(self.job, guard, lambda what: self.progress.stage(trait, what), campaign)
+        return self.workshop.tools(self.job, guard, lambda what: self.progress.stage(trait, what), campaign, start)
 
-    def _campaign(self, ledger: Ledger) -> int:
+    def _campaign(self, ledger: Ledger, start: Start) -> int:
         """The campaign to go on with; another one is announced with its reason."""
-        changed = changes(ledger, self.workshop.about(self.job))
+        changed = changes(ledger, self.workshop.about(self.job, start))
         if changed:
             why = f"since {', '.join(changed)} changed. Answers already bought are kept."
             self.screen.say(f"{self.job.trait.id}: another campaign, {why}")
-        return self.workshop.campaign(self.job, ledger, self.new)
+        return self.workshop.campaign(self.job, ledger, self.new, start)
 
     def _play(self, tools: Tools, began: float) -> results.Result:
         """All rounds to the stop; the guide's files follow the set after each."""
@@ -170,7 +179,7 @@ class TraitEvening:
         if self.stops.requested(self.job.folder.stop_file) is not None:
             return self._failed(STOPPED, "stopped", "not examined, since a stop was asked for.")
         with Ledger(self.job.folder.ledger_path) as ledger, self.screen.counting(trait, ledger.spend):
-            tools = self._tools(ledger, _NO_CAMPAIGN)
+            tools = self._tools(ledger, _NO_CAMPAIGN, Start(pairs=self.job.dataset.pairs))
             done = look(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
         results.write_guides_files(self.workshop, self.job, standing((done,)))
         outcomes = Counter(finding.outcome for finding in done.findings)

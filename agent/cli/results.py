@@ -36,17 +36,20 @@ class Result:
             campaign=self.tools.campaign,
             rounds=len(self.history),
             stop=self.stop,
+            mode=self.job.trait.mode,
+            rules=self.tools.bench.rules,
             changes=(),
         )
-        return propose(empty, self.job.dataset.pairs, self.history)
+        begun = {pair.id for pair in self.tools.dataset}
+        left_out = [pair.id for pair in self.job.dataset.pairs if pair.id not in begun]
+        return propose(empty, self.job.dataset.pairs, self.history, left_out)
 
 
-def write_refinement(result: Result, page: str) -> None:
-    """final/, history.jsonl, summary.md and proposal.json, each whole or not at all."""
+def write_refinement(result: Result) -> None:
+    """final/, history.jsonl and proposal.json, each whole or not at all."""
     folder = result.job.folder.refinement
     write_dataset(folder / "final", final_pairs(result.proposal, result.job.dataset.pairs, result.history))
     write_atomically(folder / "history.jsonl", result.tools.ledger.canonical(result.tools.campaign))
-    write_atomically(folder / "summary.md", page.encode())
     write_atomically(folder / "proposal.json", result.proposal.model_dump_json(indent=1).encode() + b"\n")
 
 
@@ -55,7 +58,7 @@ def write_guides_files(workshop: Workshop, job: Job, now: Standing) -> None:
     pairs = sorted(now.pairs, key=lambda pair: (pair.line is None, pair.line or 0))
     findings = latest_findings(now)
     write_completions(workshop, job, pairs, {k: f.completion for k, f in findings.items() if f.completion})
-    examined = Examined(pairs, findings, job.trait.definition, workshop.settings.rules)
+    examined = Examined(pairs, findings, job.trait.definition, workshop.settings.rules, job.trait.mode)
     write_scores(job.folder, "scenario", examined)
     write_scores(job.folder, "response", examined)
     write_first_token(job.folder, examined)

@@ -1,20 +1,26 @@
 """What a run came to, in words: five lines for the screen, one page for the morning."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from agent.cli.bill import afresh, by_role
+from agent.cli.measuring import measured
 from agent.cli.results import Result
 from agent.cli.screen import calls_of, safe_text, usd
-from agent.loop.standing import Status, after, standing
-from agent.review.proposal import PairChange, Proposal
-from agent.schema import Change, Cost, Ending, Finding, Round
-from agent.steps.audit import audit_rate, flap_rates
+from agent.loop.standing import Status
+from agent.review.proposal import PairChange, Proposal, SideChange
+from agent.review.report.advice import advice as advice_of
+from agent.review.report.advice import headline, warning
+from agent.review.report.marks import ending_of
+from agent.review.report.nouns import Measured, Report, RoundFacts, flags_of, is_kept
+from agent.schema import Cost, Ending
 
 HEADINGS = ("trait", "ending", "confirmed/audited", "of", "parked", "dropped", "rounds", "calls", "USD", "minutes")
 
-_SHOWN = 12
+_FIRST_ROUNDS, _LAST_ROUNDS = 2, 6
+_PAIRS = 5
+_END = 72  # characters of a text that are shown
 
 
 def five_lines(result: Result) -> tuple[str, str, str, str, str]:
@@ -23,7 +29,7 @@ def five_lines(result: Result) -> tuple[str, str, str, str, str]:
     return (
         f"{trait}: {result.stop.ending.value}: {result.stop.why}. {passed(result)}",
         f"  left: {left(result.proposal)}",
-        f"  sure: {sureness(result)}",
+        f"  sure: {sureness(measured(result.history))}",
         f"  cost: {cost(result)}",
         f"  next: {advice(result)}",
     )
@@ -49,22 +55,21 @@ def passed(result: Result) -> str:
     )
 
 
-def left(proposal: Proposal) -> str:
+def left(of: Proposal | Report) -> str:
     """Dropped and parked pairs, counted by reason."""
     said = []
     for what in ("dropped", "parked"):
-        gone = [change for change in proposal.changes if change.what == what]
+        gone = [change for change in of.changes if change.what == what]
         reasons = Counter(change.why for change in gone)
         if gone:
             said.append(f"{len(gone)} {what} ({'; '.join(f'{n} x {why}' for why, n in reasons.most_common(3))})")
     return ", ".join(said) or "no pair was dropped or parked"
 
 
-def sureness(result: Result) -> str:
+def sureness(of: Measured) -> str:
     """The audit and the flap rates, each with its 95 % interval."""
-    findings = findings_of(result.history)
-    flaps = [f"{question.value} {rate}" for question, rate in flap_rates(findings).items()]
-    return f"audit {audit_rate(findings)}; flap rates: {', '.join(flaps) or 'not measured'}"
+    flaps = [f"{question.value} {rate}" for question, rate in of.flaps]
+    return f"audit {of.audit}; flap rates: {', '.join(flaps) or 'not measured'}"
 
 
 def cost(result: Result) -> str:
@@ -76,10 +81,10 @@ def cost(result: Result) -> str:
 
 
 _NEXT = {
-    Ending.READY: "read {summary}; the proposed set is in {final}, and the dataset is as it was",
-    Ending.READY_WITH_PARKED: "look at the parked pairs in {summary}; the proposed set is in {final}",
-    Ending.CAP: "the same command goes on where it stopped, with a higher cap if one was reached; see {summary}",
-    Ending.NOT_READY: "follow the reason above, then give the same command again; the evidence is in {summary}",
+    Ending.READY: "open {report} (or summary.md); the proposed set is in {final}, and the dataset is as it was",
+    Ending.READY_WITH_PARKED: "look at the parked pairs in {report} (or summary.md); the proposed set is in {final}",
+    Ending.CAP: "the same command goes on where it stopped, with a higher cap if one was reached; see {report}",
+    Ending.NOT_READY: "follow the reason above, then give the same command again; the evidence is in {report}",
     Ending.ENDPOINT: "mend the endpoint, then give the same command again; nothing that was paid for is lost",
     Ending.STALLED: "give the same command again; it goes on from the last recorded round",
     Ending.STOPPED: "the same command goes on from the last recorded round",
@@ -88,73 +93,79 @@ _NEXT = {
 
 def advice(result: Result) -> str:
     folder = result.job.folder.refinement
-    return _NEXT[result.stop.ending].format(summary=folder / "summary.md", final=folder / "final")
+    return _NEXT[result.stop.ending].format(report=folder / "report.html", final=folder / "final")
 
 
-def findings_of(history: Iterable[Round]) -> list[Finding]:
-    return [finding for done in history for finding in done.findings]
-
-
-def page(result: Result) -> str:
-    """The summary as Markdown: the screen's lines, a table of rounds, and the pairs that a human should look at."""
-    heading = f"# {result.job.trait.id}: {result.stop.ending.value}"
+def summary(report: Report) -> str:
+    """The report on one screen, as Markdown: where it stands, the rounds, and the pairs to look at first."""
+    heading = f"# {report.asked.trait.id}: {report.stop.ending.value if report.stop else 'not finished'}"
+    kept = tuple(change for change in report.changes if is_kept(change))
+    warned = warning(report)
     lines = [
         heading,
-        f"{result.stop.why}. {passed(result)}.",
-        f"* Left: {left(result.proposal)}.\n* Sure: {sureness(result)}.\n* Next: {advice(result)}.",
-        "## Rounds",
-        _rounds(result.history),
-        *_section("Changed", result.proposal.those("changed")),
-        *_section("Parked: for you to decide", result.proposal.those("parked")),
-        *_section("Dropped", result.proposal.those("dropped")),
-        *_section("Flagged", tuple(c for c in result.proposal.those("added", "changed", "unchanged") if flags(c))),
+        *([f"**{warned}**"] if warned else []),
+        f"{headline(report)} {_stands(report)}.",
+        f"* Left: {left(report)}.\n* Sure: {sureness(report.measured)}.\n* Next: {advice_of(report)[0]}",
+        _rounds(report.measured.rounds),
+        *_sections(
+            {
+                "Parked: for you to decide": report.those("parked"),
+                "Failing": tuple(change for change in kept if not change.passes),
+                "Changed": report.those("changed"),
+                "Flagged": tuple(change for change in kept if flags_of(change)),
+            }
+        ),
+        "Everything else, with all evidence: report.html.",
     ]
     return "\n\n".join(lines) + "\n"
 
 
-def _rounds(history: tuple[Round, ...]) -> str:
+def _stands(report: Report) -> str:
+    last, kinds = report.last, Counter(change.what for change in report.changes)
+    return (
+        f"{last.confirmed} of {last.size} pairs are confirmed, {last.audited} audited; "
+        f"against the dataset: {kinds['unchanged']} unchanged, {kinds['changed']} changed, {kinds['added']} added"
+    )
+
+
+def _rounds(rounds: tuple[RoundFacts, ...]) -> str:
+    """The first and the last rounds; those between are counted."""
     rows = ["| round | move | pairs | pass | confirmed | parked | calls |", "|--:|---|--:|--:|--:|--:|---|"]
-    now = standing(())
-    for done in history:
-        now = after(now, done)
-        calls = ", ".join(f"{n} {role}" for role, n in done.cost.calls) or "none"
-        good = len(now.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
-        sure = len(now.at(Status.CONFIRMED, Status.AUDITED))
-        what = f"{done.move.kind}{_made(done.changes)}"
-        rows.append(f"| {done.number} | {what} | {len(now.items)} | {good} | {sure} | {len(now.parked)} | {calls} |")
-    return "\n".join(rows)
+    hidden = len(rounds) - _FIRST_ROUNDS - _LAST_ROUNDS
+    if hidden <= 1:
+        return "\n".join([*rows, *map(_row, rounds)])
+    between = f"| … | {hidden} more | | | | | |"
+    return "\n".join([*rows, *map(_row, rounds[:_FIRST_ROUNDS]), between, *map(_row, rounds[-_LAST_ROUNDS:])])
 
 
-def _made(changes: Iterable[Change]) -> str:
-    made = Counter(change.what for change in changes if change.before != change.after)
-    return f" ({', '.join(f'{n} {what}' for what, n in sorted(made.items()))})" if made else ""
+def _row(done: RoundFacts) -> str:
+    calls = ", ".join(f"{n} {role}" for role, n in done.cost.calls) or "none"
+    made = ", ".join(f"{n} {what}" for what, n in done.made)
+    what = f"{done.move} ({made})" if made else done.move
+    return f"| {done.number} | {what} | {done.size} | {done.passing} | {done.confirmed} | {done.parked} | {calls} |"
 
 
-def _section(title: str, changes: tuple[PairChange, ...]) -> list[str]:
-    if not changes:
-        return []
-    shown = "\n".join(_item(change) for change in changes[:_SHOWN])
-    more = f"\n\n{len(changes) - _SHOWN} more are in proposal.json." if len(changes) > _SHOWN else ""
-    return [f"## {title}", shown + more]
+def _sections(pairs: Mapping[str, tuple[PairChange, ...]]) -> Iterator[str]:
+    """The first pairs of each kind that there is, as many as one screen holds."""
+    found = {title: changes for title, changes in pairs.items() if changes}
+    for title, changes in found.items():
+        most = max(1, _PAIRS // len(found))
+        shown = f", {most} of them here" if len(changes) > most else ""
+        yield "\n\n".join([f"**{title}** ({len(changes)}{shown})", "\n".join(map(_item, changes[:most]))])
 
 
 def _item(change: PairChange) -> str:
-    """A pair with its texts, in code spans: no word of a model's is Markdown here."""
-    lines = [f"* {change.pair}{f': {change.why}' if change.why else ''}"]
-    for side in change.sides:
-        old, new = side.before, side.after
-        found = new.evidence
-        verdict = f" ({found.verdict})" if found and found.verdict else ""
-        rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else ""
-        was = f"{code(old.text)} → " if old is not None and old.key != new.key else ""
-        lines.append(f"  * {side.polarity}{verdict}{rungs}: {was}{code(new.text)}")
-    if flags(change):
-        lines.append(f"  * flags: {', '.join(sorted(flags(change)))}")
-    return "\n".join(lines)
+    """A pair with the ends of its texts, in code spans: no word of a model's is Markdown here."""
+    flags = f"; flags: {', '.join(sorted(flags_of(change)))}" if flags_of(change) else ""
+    return "\n".join([f"* {change.pair}{f': {change.why}' if change.why else ''}{flags}", *map(_side, change.sides)])
 
 
-def flags(change: PairChange) -> set[str]:
-    return {flag.value for side in change.sides if side.after.evidence for flag in side.after.evidence.flags}
+def _side(side: SideChange) -> str:
+    old, found = side.before, side.after.evidence
+    verdict = f" ({found.verdict})" if found and found.verdict else ""
+    rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else ""
+    was = f"{code(ending_of(old.text, _END))} → " if old is not None and old.key != side.after.key else ""
+    return f"  * {side.polarity}{verdict}{rungs}: {was}{code(ending_of(side.after.text, _END))}"
 
 
 def code(text: str) -> str:

@@ -11,7 +11,23 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 
-COMMANDS = ("init", "run", "status", "vet", "failures", "first-tokens", "toyworld serve", "stop", "pause", "resume")
+COMMANDS = (
+    "init",
+    "run",
+    "status",
+    "report",
+    "vet",
+    "failures",
+    "first-tokens",
+    "calibrate",
+    "toyworld serve",
+    "stop",
+    "pause",
+    "resume",
+    "review",
+    "apply",
+)
+COMMANDS += ("decisions export", "decisions import")
 
 # What --help must not pay for: models, clients, and the nouns, whose classes take a fifth of a second to build.
 HEAVY = ("torch", "transformers", "openai", "aiohttp", "jinja2", "starlette", "pydantic", "agent.schema")

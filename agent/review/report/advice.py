@@ -1,0 +1,127 @@
+"""What to do next, and what the numbers mean, in sentences."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from agent.review.report.nouns import Report, flags_of, is_kept
+from agent.schema import Ending, Flag, Mode, Outcome, Verdict
+
+_NEXT = {
+    Ending.READY: "Read the changed and added pairs below. The proposed set lies in final/; the dataset is as it was.",
+    Ending.READY_WITH_PARKED: "Decide the parked pairs, then read the changed and added ones. "
+    "The proposed set lies in final/; the dataset is as it was.",
+    Ending.CAP: "Give the same command again to go on where it stopped, with a higher cap if one was reached.",
+    Ending.NOT_READY: "Follow the reason above, then give the same command again.",
+    Ending.ENDPOINT: "Mend the endpoint, then give the same command again; nothing that was paid for is lost.",
+    Ending.STALLED: "Give the same command again; it goes on from the last recorded round.",
+    Ending.STOPPED: "Give the same command again; it goes on from the last recorded round.",
+}
+
+MEANING = {
+    Verdict.EXPRESS: "open until its end, then decided by the first tokens: what we want",
+    Verdict.EXPLAIN: "the text had committed already; the first tokens only explain it",
+    Verdict.LATE: "the trait comes, but only after the first tokens",
+    Verdict.WRONG: "the subject goes the other way",
+    Verdict.OFF_SCRIPT: "the subject does something else",
+    Verdict.TOPIC: "the topic decides, whatever the ending says",
+    Verdict.UNSTABLE: "sampled again, it goes now one way, now the other",
+    Verdict.UNSURE: "the wordings disagree: left to you",
+}
+
+_CURE = {
+    Verdict.EXPRESS: "they open well, but the forecast or the response fails: look at the definition",
+    Verdict.EXPLAIN: "the texts keep showing the trait before the cut: look at the author's endings",
+    Verdict.LATE: "the trait comes late: shorten the runway, or extract over more tokens",
+    Verdict.WRONG: "the subject goes the other way: sharpen HIGH and LOW in the definition, or choose tamer topics",
+    Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
+    Verdict.TOPIC: "the topics themselves decide: choose other situations",
+    Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
+    Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
+}
+
+
+def headline(report: Report) -> str:
+    """How it ended, in one sentence."""
+    if report.stop is None:
+        return f"Not finished: {report.state or 'no run of this campaign has ended yet'}."
+    return f"{report.stop.ending.value.capitalize()}: {report.stop.why.rstrip('.')}."
+
+
+def warning(report: Report) -> str | None:
+    """What stands before everything else when the self-check failed."""
+    if report.controls is None or not report.only_advice:
+        return None
+    return (
+        f"The verdicts of this run are advice, not measurements. On texts whose answer is known, the judge told "
+        f"committed from open ones with an AUC of {report.controls.auc:.2f} (at most {report.controls.high:.2f}; "
+        "0.9 is needed, 0.5 is chance). Read the pairs yourself, or run again with a better judge."
+    )
+
+
+def advice(report: Report) -> list[str]:
+    """What to do next, the most pressing first."""
+    return list(_advice(report))
+
+
+def _advice(report: Report) -> Iterator[str]:
+    if report.stop is None:
+        yield "Give the same command again to go on; then this report is written anew."
+    else:
+        yield _NEXT[report.stop.ending]
+    if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
+        yield f"{_pairs(report.last.parked)} wait for your decision: what was parked is out of the set."
+    yield from _troubles(report)
+    yield _extraction(report)
+
+
+def _troubles(report: Report) -> Iterator[str]:
+    kept = [change for change in report.changes if is_kept(change)]
+    failing = Counter(
+        side.after.evidence.verdict
+        for change in kept
+        for side in change.sides
+        if side.after.evidence and side.after.evidence.outcome is Outcome.FAIL and side.after.evidence.verdict
+    )
+    if failing:
+        verdict, count = failing.most_common(1)[0]
+        yield f"{sum(failing.values())} scenarios of the set fail, {count} of them {verdict}: {_CURE[verdict]}."
+    extended = sum(Flag.EXTENDED in flags_of(change) for change in kept)
+    if extended:
+        yield f"{_pairs(extended)} keep part of the trait in the text (flagged extended): approve only what you must."
+
+
+def _extraction(report: Report) -> str:
+    k, mode = report.asked.plan.rules.first_k, report.asked.trait.mode
+    late = sum(Flag.LATE in flags_of(change) for change in report.changes if is_kept(change))
+    if mode is Mode.SUSTAINED:
+        return "Extract over the whole response: response[:]. In this mode the register runs through the text."
+    more = f" {_pairs(late)} are flagged late: take more tokens for these, or leave them out." if late else ""
+    return f"Extract over the first tokens: response[:{k}]. That is the window in which the trait was tested.{more}"
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair" if count == 1 else f"{count} pairs"
+
+
+def flap_meaning(report: Report) -> str | None:
+    """What the flap rates say of a single answer, and what they cannot say; None where none was measured."""
+    rates = [rate for _, rate in report.measured.flaps if rate.n and rate.k / rate.n < _HALF]
+    if not rates:
+        return None
+    worst = max(rate.k / rate.n for rate in rates)
+    error = (1 - math.sqrt(1 - 2 * worst)) / 2
+    return (
+        f"If the wordings erred independently, one answer to the shakiest question would be wrong {100 * error:.1f} "
+        f"times in 100, and the three that an audited text rests on would be wrong together "
+        f"{_in_a_million(error**3)}. That is the reason for three wordings. It is a reading and no guarantee: an "
+        "error that all wordings share makes no flap. Only endings labelled by people can show such errors."
+    )
+
+
+_HALF = 0.5
+
+
+def _in_a_million(share: float) -> str:
+    count = round(share * 1_000_000)
+    return "less than once in a million" if count < 1 else f"about {count:,} times in a million"

@@ -1,0 +1,139 @@
+"""What a report holds: every number and text of the page, so that the page follows from it alone."""
+
+from typing import Literal
+
+from agent.record.ledger_rows import Spent
+from agent.review.proposal import Evidence, PairChange
+from agent.schema import Controls, Cost, Flag, Noun, Plan, Polarity, Question, Rung, Stop, Trait, Verdict
+from agent.schema.rates import Rate
+
+
+class Asked(Noun):
+    """What the run was to do. `models` is (role or "subject", model and method) as the campaign recorded them."""
+
+    trait: Trait
+    plan: Plan
+    models: tuple[tuple[str, str], ...] = ()
+
+
+class RoundFacts(Noun):
+    """One round and how the set stood after it. `passing` includes confirmed, and `confirmed` audited pairs."""
+
+    number: int
+    move: str
+    made: tuple[tuple[str, int], ...] = ()
+    size: int
+    passing: int
+    confirmed: int
+    audited: int
+    parked: int
+    dropped: int
+    cost: Cost
+
+
+class Measured(Noun):
+    """What follows from the history by the loop's own rules. `afresh`: judge calls of a loop that forgets."""
+
+    rounds: tuple[RoundFacts, ...] = ()
+    audit: Rate
+    flaps: tuple[tuple[Question, Rate], ...] = ()
+    afresh: int = 0
+
+
+class Spread(Noun):
+    """Scores of one question on one side, 0 to 100: as pairs were first examined, and of the set as it stands."""
+
+    question: Question
+    polarity: Polarity
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+class RungFacts(Noun):
+    """How often a rung was tried on texts of one diagnosis (None: none of their own), and how often it mended them."""
+
+    verdict: Verdict | None
+    rung: Rung
+    tried: int
+    mended: int
+
+
+class Step(Noun):
+    """One repair of a pair: what was found before, what was tried, what was refused for which reason, what came of it.
+
+    `texts` is empty where the pair was kept as it was.
+    """
+
+    round: int
+    found: tuple[tuple[Polarity, Verdict | None], ...]
+    rungs: tuple[tuple[Polarity, Rung], ...]
+    candidates: int
+    refused: tuple[tuple[str, int], ...] = ()
+    texts: tuple[tuple[Polarity, str], ...] = ()
+    why: str = ""
+
+
+class Journey(Noun):
+    """The repairs of a pair that was hard to mend, in order."""
+
+    pair: str
+    steps: tuple[Step, ...]
+
+
+class Report(Noun):
+    """A trait's night. `stop` is None while no run of the campaign has ended; `state` then says how it is."""
+
+    version: Literal[1] = 1
+    asked: Asked
+    campaign: int
+    stop: Stop | None
+    state: str = ""
+    measured: Measured
+    first: Rate
+    failures: tuple[tuple[Verdict, int], ...]
+    repairs: tuple[RungFacts, ...]
+    spreads: tuple[Spread, ...]
+    controls: Controls | None
+    hardest: tuple[Journey, ...]
+    spent: tuple[Spent, ...]
+    completions: int
+    changes: tuple[PairChange, ...]
+
+    @property
+    def last(self) -> RoundFacts:
+        """How the set stands."""
+        nothing = RoundFacts(
+            number=0, move="", size=0, passing=0, confirmed=0, audited=0, parked=0, dropped=0, cost=Cost()
+        )
+        return self.measured.rounds[-1] if self.measured.rounds else nothing
+
+    @property
+    def only_advice(self) -> bool:
+        """Whether the self-check says that verdicts of this run are not to be relied on."""
+        return self.controls is not None and self.controls.high < BELIEVED
+
+    def those(self, *whats: str) -> tuple[PairChange, ...]:
+        """The pairs proposed as any of these, in order."""
+        return tuple(change for change in self.changes if change.what in whats)
+
+
+BELIEVED = 0.9  # where the whole interval of the self-check lies below, verdicts are advice
+
+
+def flags_of(change: PairChange) -> tuple[Flag, ...]:
+    """The flags of both sides' last evidence, each once."""
+    found = [side.after.evidence for side in change.sides]
+    return tuple(dict.fromkeys(flag for evidence in found if evidence for flag in evidence.flags))
+
+
+def is_kept(change: PairChange) -> bool:
+    """Whether the pair is in the set."""
+    return change.what in ("unchanged", "changed", "added")
+
+
+def place(evidence: Evidence | None) -> tuple[float, float] | None:
+    """(C0, C5) where both were scored."""
+    if evidence is None:
+        return None
+    c0, c5 = evidence.score(Question.C0), evidence.score(Question.C5)
+    return None if c0 is None or c5 is None else (c0, c5)

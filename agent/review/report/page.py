@@ -1,0 +1,230 @@
+"""The page: one file that asks nothing of any network, runs no script, and shows every text as text."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from agent.review.proposal import PairChange, SideChange, Version
+from agent.review.report import advice, dots, marks, plots
+from agent.review.report.nouns import Report, flags_of, is_kept
+from agent.schema import Outcome, Question, Role, Verdict
+from agent.schema.visible import safe_text
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SCORES = {
+    Question.FORECAST: "S",
+    Question.RESPONSE: "J",
+    Question.OPENING: "J of the first tokens",
+    Question.C0: "C0",
+    Question.C5: "C5",
+    Question.CL: "CL",
+}
+_ASKED = {
+    Question.FORECAST: "forecast (S)",
+    Question.RESPONSE: "response (J)",
+    Question.OPENING: "first tokens alone",
+    Question.VERDICT: "verdict (V)",
+}
+_TEASER = 84  # characters of an ending in the line of a closed pair
+_BLANKS = re.compile(r"\s*\n\s*")
+
+
+class Text(NamedTuple):
+    """One version of a side as shown: marked text, the first tokens, the rest of the completion."""
+
+    pieces: list[marks.Piece]
+    opening: str
+    rest: str
+    version: Version
+
+
+class Side(NamedTuple):
+    """One side of a pair; `before` only where the text was another."""
+
+    change: SideChange
+    anchor: str
+    before: Text | None
+    after: Text
+    scores: list[tuple[str, float | None, float | None]]
+
+
+class Group(NamedTuple):
+    """Pairs of one kind, with what the kind means."""
+
+    name: str
+    title: str
+    meaning: str
+    changes: tuple[PairChange, ...]
+
+
+def page(report: Report) -> str:
+    """The report as HTML. The same report gives the same text."""
+    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704 - our own file, and the hash below is of these very bytes
+            style_hash=digest,
+            maps=_maps(report),
+            pictures=_pictures(report),
+            groups=list(_groups(report)),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {
+        "advice": advice.advice,
+        "headline": advice.headline,
+        "warning": advice.warning,
+        "flap_meaning": advice.flap_meaning,
+        "meaning": advice.MEANING,
+        "asked_name": lambda question: _ASKED.get(question, question.name),
+        "sides": sides,
+        "flags_of": flags_of,
+        "verdicts": verdicts,
+        "limit": lambda report: report.asked.plan.rules.limit(report.asked.trait.mode),
+        "roles": tuple(role.value for role in Role),
+        "map_side": dots.SIDE,
+    }
+    made.filters |= {
+        "percent": _percent,
+        "usd": _usd,
+        "thousands": _thousands,
+        "counted": _counted,
+        "score": _score,
+        "teaser": _teaser,
+    }
+    return made
+
+
+def _harmless(value: object) -> object:
+    """Whatever is put into the page, made visible line by line; our own mark-up is left alone. Escaping comes after."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(safe_text(line) for line in value.split("\n"))
+
+
+def sides(change: PairChange) -> list[Side]:
+    """Both sides of a pair, with what changed marked."""
+    return [_side(change.pair, side) for side in change.sides]
+
+
+def _side(pair: str, side: SideChange) -> Side:
+    before, after = side.before, side.after
+    changed = before is not None and before.key != after.key
+    gone, added = marks.compare(before.text, after.text) if before is not None and changed else ([], [])
+    return Side(
+        change=side,
+        anchor=dots.anchor(pair, side.polarity),
+        before=_text(before, gone) if before is not None and changed else None,
+        after=_text(after, added),
+        scores=list(_scores(before if changed else None, after)),
+    )
+
+
+def _text(version: Version, edited: Sequence[marks.Span]) -> Text:
+    found = version.evidence
+    completion, opening = (found.completion or "", found.opening or "") if found else ("", "")
+    if not completion.startswith(opening):
+        opening = ""
+    cut = marks.pieces(version.text, edited, found.span if found else None)
+    return Text(cut, opening, completion[len(opening) :], version)
+
+
+def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float | None, float | None]]:
+    for question, name in _SCORES.items():
+        old, new = (v.evidence.score(question) if v and v.evidence else None for v in (before, after))
+        if old is not None or new is not None:
+            yield name, old, new
+
+
+def verdicts(change: PairChange) -> list[Verdict | None]:
+    """The last verdict on each side that did not pass; empty where both passed."""
+    found = [side.after.evidence for side in change.sides]
+    return list(dict.fromkeys(f.verdict if f else None for f in found if f is None or f.outcome is not Outcome.PASS))
+
+
+def _maps(report: Report) -> list[tuple[str, str, dots.Map]]:
+    rules = report.asked.plan.rules
+    borders = dots.Borders(rules.limit(report.asked.trait.mode), rules.committed)
+    found = [list(dots.spots(report.changes, before=before)) for before in (True, False)]
+    titles = (("before", "The dataset as it was"), ("after", "The set as it stands"))
+    return [
+        (name, title, dots.dot_map(spots, borders)) for (name, title), spots in zip(titles, found, strict=True) if spots
+    ]
+
+
+def _pictures(report: Report) -> dict[str, plots.Picture]:
+    rules, measured = report.asked.plan.rules, report.measured
+    limit = rules.limit(report.asked.trait.mode)
+    pictures = {}
+    if measured.rounds:
+        pictures["rounds"] = plots.rounds_picture(measured, report.asked.plan.goal)
+        pictures["costs"] = plots.costs_picture(measured)
+    if any(spread.before for spread in report.spreads):
+        pictures["spreads"] = plots.spreads_picture(report.spreads, rules, limit)
+    if report.controls is not None:
+        pictures["controls"] = plots.controls_picture(report.controls, limit)
+    return pictures
+
+
+_GROUPS = (
+    ("parked", "Parked: yours to decide", "Out of the set; nobody but you can say whether they belong in it."),
+    ("changed", "Changed", "Pairs of your dataset with another text. Struck out: gone. Underlined: new."),
+    ("added", "Added", "New pairs, drafted in this campaign."),
+    ("unchanged", "Unchanged", "Pairs of your dataset that stay as they were."),
+    ("dropped", "Dropped", "Replaced after repairs that came to nothing. They are on record, not in the set."),
+)
+
+
+def _groups(report: Report) -> Iterator[Group]:
+    """Pairs that still fail come first, whatever else happened to them."""
+    failing = tuple(c for c in report.changes if is_kept(c) and not c.passes)
+    if failing:
+        yield Group("failing", "Not passing yet", "In the set, but failing or not judged so far.", failing)
+    for name, title, meaning in _GROUPS:
+        those = tuple(change for change in report.those(name) if change not in failing)
+        if those:
+            yield Group(name, title, meaning, those)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.0f} %" if rate in (0, 1) or round(100 * rate) not in (0, 100) else f"{100 * rate:.1f} %"
+
+
+def _usd(micro: int) -> str:
+    return f"{micro / 1e6:,.2f} USD"
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _teaser(text: str) -> str:
+    return marks.ending_of(_BLANKS.sub(" ", text), _TEASER)

@@ -1,0 +1,247 @@
+"""Pictures as SVG: the same numbers give the same bytes, and an image can run nothing."""
+
+import base64
+import io
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.review.report.nouns import Measured, Spread
+from agent.schema import Controls, Polarity, Question, Rules
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Palette(NamedTuple):
+    """The colours of one scheme; positives and negatives differ in lightness too."""
+
+    ink: str
+    faint: str
+    line: str
+    positive: str
+    negative: str
+    steps: tuple[str, str, str, str]  # audited, confirmed, passing, not passing
+
+
+LIGHT = Palette("#1d2129", "#5b6472", "#d5d9e0", "#1f5fbf", "#b4530a", ("#17695a", "#4f9d8c", "#a5cfc4", "#e3dccb"))
+DARK = Palette("#e8eaee", "#a3adbb", "#3a4250", "#7fb2ff", "#f0a35e", ("#4cc2a6", "#2f8b78", "#1f5f55", "#4b4638"))
+
+# matplotlib's settings are those of the process: traits that end side by side draw one after the other.
+_DRAWING = threading.Lock()
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "cliffhanger",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "path.simplify": False,
+}
+
+
+class Picture(NamedTuple):
+    """A picture in both schemes, as addresses that hold it, with its size in pixels and what it shows in words."""
+
+    light: str
+    dark: str
+    width: int
+    height: int
+    alt: str
+
+
+def draw(paint: Callable[["Figure", Palette], None], size: tuple[float, float], alt: str) -> Picture:
+    """The picture that `paint` makes; `size` is in inches of 96 pixels."""
+    light, dark = (_address(_svg(paint, size, palette)) for palette in (LIGHT, DARK))
+    return Picture(light, dark, round(96 * size[0]), round(96 * size[1]), alt)
+
+
+def _svg(paint: Callable[["Figure", Palette], None], size: tuple[float, float], palette: Palette) -> bytes:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    colours: dict[Any, Any] = {
+        "text.color": palette.ink,
+        "axes.labelcolor": palette.faint,
+        "axes.edgecolor": palette.line,
+        "xtick.color": palette.faint,
+        "ytick.color": palette.faint,
+        "axes.facecolor": "none",
+    }
+    sink = io.BytesIO()
+    with _DRAWING, rc_context({**_SETTINGS, **colours}):
+        figure = Figure(figsize=size, layout="constrained", facecolor="none")
+        FigureCanvasSVG(figure)
+        paint(figure, palette)
+        figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
+    return sink.getvalue()
+
+
+def _address(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+
+
+def rounds_picture(measured: Measured, goal: int) -> Picture:
+    """How many pairs stood where after each round, and which share of the set passed."""
+    rounds = measured.rounds
+    numbers = [done.number for done in rounds]
+    share = [100 * done.passing / done.size if done.size else 0.0 for done in rounds]
+
+    def paint(figure: "Figure", palette: Palette) -> None:
+        top, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+        top.plot(numbers, share, color=palette.steps[0], marker="o", markersize=4, linewidth=1.6)
+        _scale(top, "pass, % of the set", 105)
+        stacks = _stacks(measured)
+        floor = [0] * len(rounds)
+        for (name, counts), colour in zip(stacks, palette.steps, strict=True):
+            below.bar(numbers, counts, bottom=floor, color=colour, width=0.78, label=name)
+            floor = [a + b for a, b in zip(floor, counts, strict=True)]
+        below.axhline(goal, color=palette.faint, linewidth=1, linestyle=(0, (4, 3)))
+        below.text(0.4, goal, f" wanted: {goal}", color=palette.faint, va="bottom", size=8.5)
+        _scale(below, "pairs", max([goal, *floor]) * 1.14)
+        below.set_xlabel("round")
+        _whole(below, len(rounds))
+        figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+
+    first, last = (f"{share[0]:.0f}", f"{share[-1]:.0f}") if share else ("0", "0")
+    size = rounds[-1].size if rounds else 0
+    alt = f"After each of {len(rounds)} rounds: the share of the set that passes ({first} % at first, {last} % at the "
+    return draw(paint, (7.6, 4.3), f"{alt}end) and how many pairs are audited, confirmed, passing or not; {size} now.")
+
+
+def _stacks(measured: Measured) -> list[tuple[str, list[int]]]:
+    rounds = measured.rounds
+    return [
+        ("audited", [done.audited for done in rounds]),
+        ("confirmed", [done.confirmed - done.audited for done in rounds]),
+        ("passing", [done.passing - done.confirmed for done in rounds]),
+        ("not passing", [done.size - done.passing for done in rounds]),
+    ]
+
+
+_TITLES = {
+    Question.FORECAST: "forecast (S)",
+    Question.RESPONSE: "response (J)",
+    Question.C0: "commitment of the text (C0)",
+    Question.C5: "… with the first tokens (C5)",
+}
+
+
+def spreads_picture(spreads: Sequence[Spread], rules: Rules, limit: float) -> Picture:
+    """Histograms: positives upward, negatives downward; before above, after below."""
+    by_place = {(s.question, s.polarity): s for s in spreads}
+    limits = {
+        Question.FORECAST: (rules.neg_threshold, rules.pos_threshold),
+        Question.RESPONSE: (rules.neg_threshold, rules.pos_threshold),
+        Question.C0: (limit,) if limit < _TOP else (),
+        Question.C5: (rules.committed,),
+    }
+
+    def paint(figure: "Figure", palette: Palette) -> None:
+        grid = figure.subplots(2, len(_TITLES), sharex=True, sharey="row")
+        for column, (question, title) in enumerate(_TITLES.items()):
+            for row, when in enumerate(("before", "after")):
+                axes = grid[row][column]
+                both = [getattr(by_place[question, polarity], when) for polarity in Polarity]
+                _mirrored(axes, both, palette)
+                for x in limits[question]:
+                    axes.axvline(x, color=palette.faint, linewidth=0.9, linestyle=(0, (3, 3)))
+                if not row:
+                    axes.set_title(title, fontsize=9.5)
+                if not column:
+                    axes.set_ylabel(f"{when}\nscenarios")
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+
+    alt = "Histograms of forecast, response, C0 and C5, from 0 to 100, before and after; " + _medians(by_place)
+    return draw(paint, (9.6, 4.2), alt)
+
+
+_TOP = 100.0
+_BINS = [5.0 * i for i in range(21)]
+
+
+def _mirrored(axes: "Axes", both: Sequence[Sequence[float]], palette: Palette) -> None:
+    highest = 1
+    for values, sign, colour, name in zip(
+        both, (1, -1), (palette.positive, palette.negative), ("positives, upward", "negatives, downward"), strict=True
+    ):
+        counts = [
+            sum(a <= v < b or (b == _TOP and v == b) for v in values) for a, b in zip(_BINS, _BINS[1:], strict=False)
+        ]
+        axes.bar(_BINS[:-1], [sign * c for c in counts], width=4.6, align="edge", color=colour, label=name)
+        highest = max(highest, *counts)
+    axes.axhline(0, color=palette.line, linewidth=0.8)
+    axes.set_xlim(0, _TOP)
+    axes.set_xticks([0, 50, 100])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -1.1 * highest), max(high, 1.1 * highest))
+
+
+def _medians(by_place: dict[tuple[Question, Polarity], Spread]) -> str:
+    said = []
+    for (question, polarity), spread in by_place.items():
+        numbers = [_median(values) for values in (spread.before, spread.after)]
+        said.append(f"{question.value} of {polarity.value}s, median {numbers[0]} before and {numbers[1]} after")
+    return "; ".join(said) + "."
+
+
+def _median(values: Sequence[float]) -> str:
+    return f"{sorted(values)[len(values) // 2]:.0f}" if values else "none"
+
+
+def costs_picture(measured: Measured) -> Picture:
+    """Calls of each round by role."""
+    rounds = measured.rounds
+    numbers = [done.number for done in rounds]
+    roles = ("judge", "auditor", "author")
+    calls = {role: [dict(done.cost.calls).get(role, 0) for done in rounds] for role in roles}
+
+    def paint(figure: "Figure", palette: Palette) -> None:
+        axes = figure.subplots()
+        floor = [0] * len(rounds)
+        for role, colour in zip(roles, (palette.positive, palette.steps[1], palette.negative), strict=True):
+            axes.bar(numbers, calls[role], bottom=floor, color=colour, width=0.78, label=role)
+            floor = [a + b for a, b in zip(floor, calls[role], strict=True)]
+        _scale(axes, "calls", max([1, *floor]) * 1.08)
+        axes.set_xlabel("round")
+        _whole(axes, len(rounds))
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+
+    totals = ", ".join(f"{sum(calls[role])} {role}" for role in roles)
+    return draw(paint, (7.6, 2.8), f"Calls bought by each of {len(rounds)} rounds, by role; together {totals}.")
+
+
+def controls_picture(controls: Controls, limit: float) -> Picture:
+    """C0 of the two kinds of control, a dot each."""
+    kinds = (("open", controls.open), ("committed", controls.committed))
+
+    def paint(figure: "Figure", palette: Palette) -> None:
+        axes = figure.subplots()
+        for row, ((_, scores), colour) in enumerate(zip(kinds, (palette.positive, palette.negative), strict=True)):
+            spread = [row + 0.09 * (i % 5 - 2) for i in range(len(scores))]
+            axes.plot(scores, spread, "o", color=colour, markersize=5, alpha=0.75, linestyle="none")
+        axes.axvline(limit, color=palette.faint, linewidth=0.9, linestyle=(0, (3, 3)))
+        axes.set_yticks([0, 1], [name for name, _ in kinds])
+        axes.set_ylim(-0.5, 1.5)
+        axes.set_xlim(-2, 102)
+        axes.set_xlabel("C0")
+
+    alt = f"C0 of {len(controls.open)} texts left open and of {len(controls.committed)} texts made committed."
+    return draw(paint, (7.6, 1.9), alt)
+
+
+def _scale(axes: "Axes", label: str, top: float) -> None:
+    axes.set_ylabel(label)
+    axes.set_ylim(0, top)
+
+
+def _whole(axes: "Axes", rounds: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0.3, max(8, rounds) + 0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,155 @@
+"""A small night made by hand: six pairs, of which each has another fate, with all the evidence a page can show."""
+
+from agent.record.ledger_rows import Spent
+from agent.review.report.facts import Record, report
+from agent.review.report.nouns import Asked, Measured, Report, RoundFacts
+from agent.schema import (
+    Completion,
+    Controls,
+    Cost,
+    Depth,
+    Ending,
+    Finding,
+    Flag,
+    Flip,
+    History,
+    Outcome,
+    Pair,
+    Park,
+    Plan,
+    Polarity,
+    Question,
+    Recheck,
+    Role,
+    Ruling,
+    Rung,
+    Stop,
+    Tally,
+    Trait,
+    Verdict,
+)
+from agent.schema.rates import wilson
+from tests.loop.histories import (
+    AUDIT,
+    FAIL,
+    NEGATIVE,
+    PASS,
+    POSITIVE,
+    adopted,
+    drafted,
+    dropped,
+    edited,
+    finding,
+    history,
+    pair,
+    pairs,
+    repaired,
+    round_,
+)
+
+TRAIT = Trait(
+    id="toy/refusal", definition="HIGH: the narrator refuses.\nLOW: the narrator complies.", opposite="complying"
+)
+ASKED = Asked(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
+STOP = Stop(ending=Ending.READY_WITH_PARKED, why="4 pairs are audited; 1 parked pairs wait for a human")
+EXPLAINING = {Question.FORECAST: 90.0, Question.RESPONSE: 85.0, Question.C0: 94.0, Question.C5: 96.0}
+EXPRESSING = {Question.FORECAST: 88.0, Question.RESPONSE: 91.0, Question.C0: 8.0, Question.C5: 95.0}
+
+
+def seen(
+    of: Pair,
+    polarity: Polarity = POSITIVE,
+    outcome: Outcome = PASS,
+    verdict: Verdict = Verdict.EXPRESS,
+    depth: Depth = AUDIT,
+    text: str = " refused. It was wrong.",
+    opening: str = " refused. It",
+    **known: object,
+) -> Finding:
+    """A finding with scores, a completion and its opening."""
+    scores = EXPRESSING if verdict is Verdict.EXPRESS else EXPLAINING
+    found = finding(of, polarity, outcome, depth, verdict)
+    tallies = tuple(Tally(question=q, ruling=Ruling.FAVOURABLE, votes=(), score=s) for q, s in scores.items())
+    made = Completion(text=text, token_ids=(1, 2, 3), opening=opening)
+    return found.model_copy(update={"completion": made, "tallies": tallies, **known})
+
+
+def both(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS, **known: object) -> list[Finding]:
+    """Findings on both sides; only the positive side has the outcome."""
+    return [seen(of, POSITIVE, outcome, verdict, **known), seen(of, NEGATIVE)]  # type: ignore[arg-type]
+
+
+KEPT, MENDED, LOST, DOUBTFUL = pairs(4)
+BETTER = edited(MENDED, POSITIVE, "Version 0 was too much, so I")
+DRAFT, FAILING = pair("n0000"), pair("n0001")
+
+
+def rounds() -> History:
+    """Adopted, repaired in vain, repaired, dropped, parked, drafted."""
+    committed = both(MENDED, FAIL, Verdict.EXPLAIN, span="crossed a line", text=" and left.", opening=" and")
+    return history(
+        adopted([KEPT, MENDED, LOST, DOUBTFUL], [*both(KEPT), *committed, *both(LOST), *both(DOUBTFUL)]),
+        repaired(MENDED, MENDED, committed, (POSITIVE, Rung.CUT)),
+        repaired(MENDED, BETTER, both(BETTER, lock_in=(7, 8)), (POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER)),
+        dropped(LOST),
+        round_(Recheck(pairs=(DOUBTFUL.id,)), parked=[Park(pair=DOUBTFUL.id, why="the wordings disagree")]),
+        drafted(
+            [DRAFT, FAILING],
+            [
+                *both(DRAFT, flags=(Flag.EXTENDED,), flip=Flip(own=(7, 8), opposite=(1, 8))),
+                *both(FAILING, FAIL, Verdict.LATE),
+            ],
+        ),
+    )
+
+
+def record(of: History, stop: Stop | None = STOP, state: str = "") -> Record:
+    spent = Spent(
+        role=Role.JUDGE,
+        calls=1200,
+        tokens_in=90_000,
+        tokens_out=1200,
+        micro_usd=3_210_000,
+        open_calls=0,
+        possibly_paid=0,
+    )
+    return Record(
+        campaign=1,
+        dataset=(KEPT, MENDED, LOST, DOUBTFUL),
+        history=of,
+        stop=stop,
+        state=state,
+        spent=(spent,),
+        completions=64,
+    )
+
+
+def measured(of: History) -> Measured:
+    """Numbers of a night in which the set grew by a pair a round."""
+    cost = Cost(calls=(("author", 2), ("judge", 120)))
+    facts = [
+        RoundFacts(
+            number=done.number,
+            move=done.move.kind,
+            size=4,
+            passing=min(4, done.number),
+            confirmed=min(3, done.number - 1),
+            audited=0,
+            parked=done.number // 5,
+            dropped=done.number // 4,
+            cost=cost,
+        )
+        for done in of
+    ]
+    flaps = ((Question.FORECAST, wilson(6, 98)), (Question.C0, wilson(8, 98)))
+    return Measured(rounds=tuple(facts), audit=wilson(8, 8), flaps=flaps, afresh=5000)
+
+
+def example(of: History | None = None, stop: Stop | None = STOP, state: str = "") -> Report:
+    """The report of this night, or of another history."""
+    told = rounds() if of is None else of
+    return report(ASKED, record(told, stop, state), measured(told))
+
+
+def controls(high: float) -> Controls:
+    return Controls(committed=(90.0, 95.0, 40.0), open=(5.0, 30.0, 60.0), auc=high - 0.05, low=high - 0.2, high=high)

@@ -1,0 +1,167 @@
+"""The page: it holds everything, obeys nobody, and is the same for the same report."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from agent.review.report.nouns import Report
+from agent.review.report.page import page
+from tests.review.report.examples import controls, example, rounds
+from tests.review.report.hostile import TEXTS, hostile
+
+VOID = {"meta", "source", "img", "br"}
+
+
+class Reader(HTMLParser):
+    """What a browser would make of a page: its elements with their attributes, and the text that is shown."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.shown: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.shown.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.shown).split())
+
+
+def read(told: Report) -> Reader:
+    reader = Reader(page(told))
+    assert reader.open == []
+    return reader
+
+
+def test_the_same_report_gives_the_same_bytes_also_after_its_file() -> None:
+    told = example()
+    assert page(told) == page(told) == page(Report.model_validate_json(told.model_dump_json()))
+
+
+def test_the_policy_lets_in_pictures_in_the_page_and_this_very_style_and_nothing_else() -> None:
+    html = page(example())
+    (policy,) = [a["content"] for a in Reader(html).all("meta") if "http-equiv" in a]
+    style = html[html.index("<style>") + 7 : html.index("</style>")]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@pytest.mark.parametrize("told", [example(), hostile()], ids=["harmless", "hostile"])
+def test_no_script_no_handler_no_style_attribute_and_no_address_outside(told: Report) -> None:
+    for tag, attributes in read(told).elements:
+        assert tag not in ("script", "iframe", "link", "object", "embed", "form", "base", "foreignobject")
+        assert not [name for name in attributes if name.startswith("on") or name in ("style", "action")]
+        for name in ("href", "src", "srcset", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/svg+xml;base64,"))
+        assert attributes.get("http-equiv", "Content-Security-Policy") == "Content-Security-Policy"
+
+
+def test_every_hostile_text_is_shown_as_text() -> None:
+    told = read(hostile()).text
+    for text in TEXTS[:7]:
+        assert " ".join(text.split()) in told
+    assert "right \\u202eto left\\u202c and \\u2066isolated\\u2069 and zero\\u200bwidth\\ufeff" in told
+    assert "␛[31mred␛[0m" in told
+    assert "null␀ \\x9b31m" in told
+    assert "and\\u2028separator\\u2029s\\x85" in told
+    assert "x" * 65_536 in told
+
+
+def test_no_character_that_hides_or_turns_text_is_left_in_the_page() -> None:
+    assert not re.findall(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", page(hostile())
+    )
+
+
+def test_every_scenario_with_scores_is_a_dot_that_leads_to_its_evidence() -> None:
+    reader = read(example())
+    ids = {attributes["id"] for _, attributes in reader.elements if "id" in attributes}
+    dots = [a["href"][1:] for a in reader.all("a") if a["href"].startswith("#s-") and "aria-label" in a]
+    assert len(dots) == 8 + 12
+    assert set(dots) <= ids
+    assert {a["href"][1:] for a in reader.all("a")} <= ids
+
+
+def test_no_two_things_share_a_name_and_headings_skip_no_level() -> None:
+    reader = read(example())
+    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    levels = [int(tag[1]) for tag, _ in reader.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_pictures_and_tables_can_be_read_without_being_seen() -> None:
+    reader = read(example())
+    assert all(len(attributes["alt"]) > 40 for attributes in reader.all("img"))
+    assert all(attributes.get("scope") in ("col", "row") for attributes in reader.all("th"))
+
+
+def test_the_first_lines_tell_ending_numbers_and_the_next_step() -> None:
+    told = read(example()).text
+    first = told[: told.index("What was asked")]
+    assert "Ready, parked items remain: 4 pairs are audited" in first
+    assert "67 % as first examined (4 of 6 pairs)" in first
+    assert "3.21 USD 1,200 calls in 6 rounds" in first
+    assert "Decide the parked pairs" in first
+
+
+def test_a_failed_self_check_stands_before_everything_and_a_missing_one_is_named() -> None:
+    assert "Controls Not measured yet." in read(example()).text
+    told = read(example().model_copy(update={"controls": controls(0.85)})).text
+    assert told.index("The verdicts of this run are advice") < told.index("Cliffhanger report toy/refusal Ready")
+    assert "AUC of 0.800 (95 % interval 0.650 to 0.850" in told
+    passed = read(example().model_copy(update={"controls": controls(0.99)})).text
+    assert "advice, not measurements" not in passed
+
+
+def test_an_edit_is_marked_word_by_word_with_the_boundary_and_the_committed_span() -> None:
+    html = page(example())
+    pair = html[html.index('id="s-d0001-positive"') : html.index('id="s-d0001-negative"')]
+    assert "<del><mark>crossed a line</mark></del>" in pair
+    assert '<ins>was too much</ins>, so I<b class="edge"' in pair
+    assert '<b class="opening"> refused. It</b><span class="rest"> was wrong.</span>' in pair
+    assert "C0 94 → <b>8</b>" in pair
+    assert "samples that went its way: <b>7/8</b>" in pair
+
+
+def test_flags_flip_tests_and_reasons_are_told() -> None:
+    told = read(example()).text
+    assert "flip test 0.75 (own opening 7/8, opposite 1/8)" in told
+    assert "extended" in told
+    assert "the wordings disagree" in told
+    assert "Not passing yet 1" in told
+
+
+def test_a_night_that_has_just_begun_has_a_page_too() -> None:
+    nothing = example((), stop=None, state="it is running now")
+    told = read(nothing).text
+    assert "Not finished: it is running now." in told
+    assert "No round has been recorded yet." in told
+    first = example(rounds()[:1], stop=None)
+    assert "Not finished" in read(first).text
