@@ -1,5 +1,5 @@
 # Each target works as the first command on a fresh machine with Python 3.11 or newer.
-.PHONY: demo test check train bench
+.PHONY: demo test check train bench rehearse
 
 PYTHON = python3
 BIN = .venv/bin
@@ -25,6 +25,9 @@ train: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
+
+rehearse: $(INSTALLED)
+	$(BIN)/python -m tests.bench.rehearsed_night
 
 # torch comes first and alone: whatever depends on it and is asked for earlier may draw another build of it.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -24,6 +24,7 @@ from agent.record.experiment import ExperimentFolder
 from agent.record.files import hash_of
 from agent.record.layout import Dataset, DatasetError, load_dataset, read_definition
 from agent.record.ledger import Ledger
+from agent.review.carry import Start
 from agent.schema import (
     Mode,
     NegativeTest,
@@ -75,7 +76,7 @@ class Workshop:
             seed=self.settings.seed,
         )
 
-    def tools(self, job: Job, guard: Guard, watch: Watch, campaign: int) -> Tools:
+    def tools(self, job: Job, guard: Guard, watch: Watch, campaign: int, start: Start) -> Tools:
         """All that the loop needs for one trait."""
         ledger = guard.ledger
 
@@ -87,18 +88,20 @@ class Workshop:
             bench=self.bench(job, ledger, watch, guard),
             ledger=ledger,
             campaign=campaign,
-            plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(job.dataset.pairs)),
-            dataset=job.dataset.pairs,
+            plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(start.pairs)),
+            dataset=start.pairs,
             signals=signals,
+            rejected=start.rejected,
+            first_draft=start.first_draft,
         )
 
-    def campaign(self, job: Job, ledger: Ledger, new: bool) -> int:
+    def campaign(self, job: Job, ledger: Ledger, new: bool, start: Start) -> int:
         """The campaign that rests on just this, or another one."""
-        about = self.about(job)
+        about = self.about(job, start)
         return ledger.campaign(digest(*(part for item in sorted(about.items()) for part in item)), about, new)
 
-    def about(self, job: Job) -> dict[str, str]:
-        """What a campaign rests on, by name: another dataset, definition, prompt or model is another campaign."""
+    def about(self, job: Job, start: Start) -> dict[str, str]:
+        """What a campaign rests on, by name: another dataset, decision, definition, prompt or model is another."""
         return {
             **{f"dataset {name}": value or "" for name, value in job.dataset.hashes},
             "trait": job.trait.model_dump_json(),
@@ -106,6 +109,7 @@ class Workshop:
             "prompts": digest(*(str(hash_of(path)) for path in sorted(shipped_folder().glob("*.md")))),
             "subject": self.subject.signature,
             **{role.value: self.llm.signature(role) for role in Role},
+            **start.about,
         }
 
 

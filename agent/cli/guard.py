@@ -26,11 +26,12 @@ class Guard:
     minutes: float | None = None
     clock: Callable[[], float] = time.monotonic
     _session: int = field(init=False, default=0)
+    _began: float = field(init=False, default=0.0)
     _touched: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self._session = self.ledger.begin_session()
-        self._touched = self.clock()
+        self._began = self._touched = self.clock()
 
     def halted(self) -> bool:
         """Whether nothing new is to be sent just now."""
@@ -67,4 +68,4 @@ class Guard:
         now = self.clock()
         if now - self._touched >= _TOUCH:
             self._touched = now
-            self.ledger.touch_session(self._session)
+            self.ledger.touch_session(self._session, now - self._began)

@@ -4,9 +4,13 @@ from agent.config import SettingsError
 from agent.models.capability import ProbeError
 from agent.models.weights import SubjectError
 from agent.prompts import PromptError
+from agent.record.decisions import DecisionError
 from agent.record.experiment import LayoutError
 from agent.record.layout import DatasetError
 from agent.record.ledger import LedgerError
+from agent.review.annotation import ExchangeError
+from agent.review.desk import DeskError
+from agent.review.journal import ApplyError
 from agent.schema import Ending
 
 
@@ -27,6 +31,10 @@ class Interrupted(Exception):
 
 TROUBLE: tuple[type[Exception], ...] = (
     Refusal,
+    ApplyError,
+    DecisionError,
+    DeskError,
+    ExchangeError,
     SettingsError,
     DatasetError,
     LayoutError,

@@ -7,7 +7,17 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that any reader, at any moment and after any crash, sees the old whole or the new whole."""
+    """Replace a file so that any reader, at any moment and after any crash, sees the old whole or the new whole.
+
+    Raises OSError that names the file.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)

@@ -12,9 +12,19 @@ from agent.record.lines import Line, Side, read_side
 from agent.record.pairing import Slip, best_pairs, find_slip, kinship
 from agent.schema import Noun, Pair, Polarity, Scenario, split_ending
 
-__all__ = ["Dataset", "DatasetError", "Hashes", "Issue", "load_dataset", "read_definition", "write_dataset"]
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "Hashes",
+    "Issue",
+    "dataset_files",
+    "load_dataset",
+    "read_definition",
+    "write_dataset",
+]
 
 DEFINITION = "definition.txt"
+JOURNAL = ".apply.json"  # stands beside the files while an apply replaces them
 OPTION = "--pair-by-similarity"
 _FAINT = 6.0  # points of likeness above that of any two texts
 _SHOWN = 20
@@ -49,8 +59,14 @@ class DatasetError(Exception):
 def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) -> Dataset:
     """Read one trait's pairs. A folder with neither side is a dataset of no pairs yet.
 
-    Raises DatasetError when anything found is an error; warnings go along with the dataset.
+    Raises DatasetError when anything found is an error, and while an apply is under way or was interrupted: the two
+    files may not belong together then. Warnings go along with the dataset.
     """
+    if (folder / JOURNAL).exists():
+        raise DatasetError(
+            f"{folder}: an apply is under way or was interrupted, so its files may not belong together. "
+            "The same `cliffhanger apply` again completes it."
+        )
     positive, negative = (read_side(folder, polarity) for polarity in (Polarity.POSITIVE, Polarity.NEGATIVE))
     table = kinship(*([line.text for line in side.lines] for side in (positive, negative)))
     together = best_pairs(table) if pair_by_similarity else [(i, i) for i in range(min(table.shape))]
@@ -93,16 +109,27 @@ def write_dataset(folder: Path, pairs: Sequence[Pair], seed: int | None = None) 
     ordered = list(pairs)
     if seed is not None:
         random.Random(seed).shuffle(ordered)
-    plain = all(_is_plain(side) for pair in ordered for side in pair.sides)
-    form, other = ("txt", "jsonl") if plain else ("jsonl", "txt")
-    for polarity in Polarity:
-        rows = [pair.side(polarity) for pair in ordered]
-        content = "".join(f"{side.text if plain else _json_row(side)}\n" for side in rows)
-        write_atomically(folder / f"{polarity}.{form}", content.encode("utf-8"))
-    for polarity in Polarity:
-        (folder / f"{polarity}.{other}").unlink(missing_ok=True)
+    files = dataset_files(ordered)
+    for name, content in files.items():
+        if content is not None:
+            write_atomically(folder / name, content)
+    for name, content in files.items():
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
     sync_folder(folder)
     return tuple(ordered)
+
+
+def dataset_files(pairs: Sequence[Pair]) -> dict[str, bytes | None]:
+    """The bytes of a dataset's files by name; None for those of the other form, which must not stand beside them."""
+    plain = all(_is_plain(side) for pair in pairs for side in pair.sides)
+    form, other = ("txt", "jsonl") if plain else ("jsonl", "txt")
+    files: dict[str, bytes | None] = {}
+    for polarity in Polarity:
+        rows = [pair.side(polarity) for pair in pairs]
+        content = "".join(f"{side.text if plain else _json_row(side)}\n" for side in rows)
+        files[f"{polarity}.{form}"] = content.encode("utf-8")
+    return files | {f"{polarity}.{other}": None for polarity in Polarity}
 
 
 def _is_plain(side: Scenario) -> bool:

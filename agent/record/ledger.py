@@ -84,6 +84,7 @@ class Ledger:
         self._writer = Writer(self._purchases.store, self._withdraw)
         self._clock = clock
         self._place: Place = (None, None)
+        self._sessions: dict[int, float] = {}  # when those of this process began
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
@@ -252,11 +253,16 @@ class Ledger:
         """Record that a run works on this trait from now on. Returns the session's id."""
         now = self._clock()
         with self._db.durable("session") as db:
-            return int_of(db.execute("INSERT INTO sessions (begun, seen) VALUES (?, ?)", (now, now)).lastrowid)
+            session = int_of(db.execute("INSERT INTO sessions (begun, seen) VALUES (?, ?)", (now, now)).lastrowid)
+        self._sessions[session] = now
+        return session
 
-    def touch_session(self, session: int) -> None:
-        """Note that the session still runs. Waits for nothing: it reaches the disk with the next commit or soon."""
-        self._writer.post(Touch(session, self._clock()))
+    def touch_session(self, session: int, seconds: float) -> None:
+        """Note that a session begun here has run for so long, by a clock that nobody sets anew.
+
+        Waits for nothing: it reaches the disk with the next commit or soon.
+        """
+        self._writer.post(Touch(session, self._sessions.get(session, 0.0) + seconds))
 
     def minutes(self) -> float:
         """How long all sessions together have been seen to run, in minutes."""

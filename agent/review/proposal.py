@@ -1,8 +1,12 @@
 """The difference between a dataset and a run's set, pair by pair, with the evidence. It writes no dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
+from agent.record.experiment import LayoutError
 from agent.record.layout import Hashes
 from agent.schema import (
     Change,
@@ -11,18 +15,22 @@ from agent.schema import (
     Flag,
     Flip,
     History,
+    Mode,
     Noun,
     Outcome,
     Pair,
     Polarity,
     Question,
     Round,
+    Rules,
     Rung,
     Scenario,
     Stop,
     Verdict,
+    split_ending,
 )
 
+PROPOSAL = "proposal.json"
 What = Literal["added", "changed", "unchanged", "dropped", "parked"]
 
 
@@ -52,6 +60,18 @@ class Version(Noun):
     system_prompt: str | None
     key: str
     evidence: Evidence | None
+
+    def scenario(self, polarity: Polarity) -> Scenario:
+        """The text as a scenario again."""
+        stem, ending = split_ending(self.text)
+        extended = self.evidence is not None and Flag.EXTENDED in self.evidence.flags
+        return Scenario(
+            polarity=polarity,
+            stem=stem,
+            ending=ending,
+            system_prompt=self.system_prompt,
+            flags=(Flag.EXTENDED,) if extended else (),
+        )
 
 
 class SideChange(Noun):
@@ -85,9 +105,31 @@ class PairChange(Noun):
     def passes(self) -> bool:
         return self.outcome is Outcome.PASS
 
+    @property
+    def before(self) -> Pair | None:
+        """The pair as the dataset had it; None for a draft."""
+        positive, negative = (side.before for side in self.sides)
+        return self._pair(positive, negative) if positive and negative else None
+
+    @property
+    def after(self) -> Pair:
+        """The pair as the run has or last had it."""
+        return self._pair(self.sides[0].after, self.sides[1].after)
+
+    def _pair(self, positive: Version, negative: Version) -> Pair:
+        return Pair(
+            id=self.pair,
+            positive=positive.scenario(Polarity.POSITIVE),
+            negative=negative.scenario(Polarity.NEGATIVE),
+            line=self.line,
+        )
+
 
 class Proposal(Noun):
-    """All that a human needs to decide about one trait. Bound to the dataset's hashes and the texts' keys."""
+    """All that a human needs to decide about one trait. Bound to the dataset's hashes and the texts' keys.
+
+    `rules` and `mode` are those the evidence was judged by.
+    """
 
     version: Literal[1] = 1
     trait: str
@@ -95,6 +137,8 @@ class Proposal(Noun):
     campaign: int
     rounds: int
     stop: Stop
+    mode: Mode = Mode.DECISION
+    rules: Rules = Rules()
     changes: tuple[PairChange, ...]
 
     def those(self, *whats: What) -> tuple[PairChange, ...]:
@@ -102,9 +146,23 @@ class Proposal(Noun):
         return tuple(change for change in self.changes if change.what in whats)
 
 
-def propose(proposal: Proposal, dataset: Sequence[Pair], history: History) -> Proposal:
-    """The proposal with its changes: the dataset's pairs in file order, then the drafts in order of entry."""
+def read_proposal(path: Path) -> Proposal:
+    """A proposal from its file. Raises LayoutError where there is none, or none that can be read."""
+    try:
+        return Proposal.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise LayoutError("nothing is proposed yet. Run `cliffhanger run` first.") from error
+    except (OSError, ValidationError) as error:
+        raise LayoutError(f"{path} cannot be read as a proposal. Move it away: a run writes another.") from error
+
+
+def propose(proposal: Proposal, dataset: Sequence[Pair], history: History, left_out: Collection[str] = ()) -> Proposal:
+    """The proposal with its changes: the dataset's pairs in file order, then the drafts in order of entry.
+
+    `left_out` are ids of the dataset's pairs without which the campaign began, since a human dropped them.
+    """
     record = _Record(dataset, history)
+    record.left |= dict.fromkeys(left_out, ("dropped", "dropped by a human before this campaign"))
     return proposal.model_copy(update={"changes": tuple(record.change(pair_id) for pair_id in record.last)})
 
 
@@ -167,7 +225,7 @@ class _Record:
             text=scenario.text,
             system_prompt=scenario.system_prompt,
             key=scenario.key,
-            evidence=_evidence(finding) if finding else None,
+            evidence=evidence_of(finding) if finding else None,
         )
 
 
@@ -177,7 +235,8 @@ def _what(before: Pair | None, after: Pair) -> What:
     return "unchanged" if before.key == after.key else "changed"
 
 
-def _evidence(finding: Finding) -> Evidence:
+def evidence_of(finding: Finding) -> Evidence:
+    """What a finding shows a human."""
     scores = [(tally.question, tally.score) for tally in finding.tallies if tally.score is not None]
     return Evidence(
         depth=finding.depth,

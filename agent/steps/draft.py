@@ -8,7 +8,7 @@ from agent.schema import Change, Mode, Pair, Request
 from agent.steps.author import WrittenPairs, author_request, read
 from agent.steps.bench import Bench
 from agent.steps.rewrite import as_pair
-from agent.steps.screen import Diversity, mismatched, texts_of, unfit
+from agent.steps.screen import Diversity, mismatched, rejected_side, texts_of, unfit
 
 PER_REQUEST = 4
 WAVES = 3
@@ -33,7 +33,10 @@ DOMAINS = (
 
 @dataclass(frozen=True)
 class Order:
-    """How many pairs are wanted, beside what, and which topics are struck. `first_id` numbers the drafts on."""
+    """How many pairs are wanted, beside what, and which topics are struck. `first_id` numbers the drafts on.
+
+    `rejected` are texts that a human refused.
+    """
 
     count: int
     goal: int
@@ -41,6 +44,7 @@ class Order:
     first_id: int
     round: int
     struck: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
 def kinds(mode: Mode) -> tuple[tuple[str, str], ...]:
@@ -72,7 +76,8 @@ def draft(bench: Bench, order: Order) -> Drafted:
                 why = (
                     "enough already"
                     if len(accepted) == order.count
-                    else _unfit(pair, (*order.pairs, *accepted), diversity, bench.trait.mode)
+                    else rejected_side(pair.sides, order.rejected)
+                    or _unfit(pair, (*order.pairs, *accepted), diversity, bench.trait.mode)
                 )
                 if why:
                     notes.append(f"refused {pair.positive.text!r}: {why}")

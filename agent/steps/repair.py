@@ -8,16 +8,19 @@ from agent.steps.author import REFUSAL
 from agent.steps.bench import Bench
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.rewrite import Ailment, ask_author, edited
-from agent.steps.screen import Diversity, mismatched, texts_of, unfit
+from agent.steps.screen import Diversity, mismatched, rejected_side, texts_of, unfit
 from agent.steps.trial import Tried, try_out
+
+IDENTICAL = 100.0  # an edit of the same ending may well be near to one that was refused
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The rest of the set, as far as an edit must respect it."""
+    """The rest of the set, and what a human refused, as far as an edit must respect it."""
 
     pairs: tuple[Pair, ...]
     goal: int
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def _screen(
 
 def _unfit(ailment: Ailment, proposal: Proposal, around: Surroundings, diversity: Diversity) -> str | None:
     others = [p for p in around.pairs if p.id != ailment.pair.id]
+    if why := rejected_side(_sides(proposal), around.rejected, IDENTICAL):
+        return why
     for side in _sides(proposal):
         if side.text in (ailment.pair.positive.text, ailment.pair.negative.text):
             return "changes nothing"

@@ -33,6 +33,15 @@ def unfit(text: str, taken: Sequence[str]) -> str | None:
     return f"nearly the same as {near[0]!r}" if near else None
 
 
+def rejected_side(sides: Sequence[Scenario], rejected: Sequence[str], same: float = SAME) -> str | None:
+    """Why a human has refused one of these before; `same` is the ratio (0-100) from which two texts are the same."""
+    found = (
+        process.extractOne(s.text, rejected, scorer=fuzz.ratio, processor=_plain, score_cutoff=same) for s in sides
+    )
+    near = next((match for match in found if match), None)
+    return f"a human rejected {near[0]!r}" if near else None
+
+
 def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
     """Why two texts are no matched pair: no word in common, or one twice as long - which a sustained manner may be."""
     words = [_WORD.findall(text.casefold()) for text in (positive, negative)]

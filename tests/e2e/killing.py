@@ -1,14 +1,13 @@
-"""The real command with a scripted subject and a toy endpoint that keeps its own bill, killed as planned and told.
+"""The real command with a scripted subject and a toy endpoint that keeps its own bill, disturbed as planned and told.
 
 `python -m tests.e2e.killing PAIRS TARGET` reads plans, one a line, and tells what came of each as a line of JSON.
-A plan says when successive runs are killed: "12" at the 12th durable point, "0.3s" after so many seconds from outside;
-the run after the last kill goes on to its end. One process forks all runs, so importing is paid for once.
+A plan says what becomes of successive runs, in words. "12" and "round:2": killed at the 12th durable point, at the
+second of that name. "0.3s": killed after so many seconds from outside. "full12": its 12th write to the disk finds no
+room; "full12+": nor does any after it. "bug:late-answer": the program has that bug of planted.py all the time. The run
+after these goes on to its end. One process forks all runs, so importing is paid for once.
 """
 
-import gc
 import hashlib
-import importlib
-import json
 import os
 import signal
 import sqlite3
@@ -16,46 +15,44 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import agent.cli
-from agent.cli import compose, preflight
-from agent.config import TOYWORLD, Settings, load_settings
-from agent.prompts import PromptBook
-from agent.record import points
 from agent.record.experiment import ExperimentFolder
 from agent.record.ledger import Ledger
-from agent.record.points import VARIABLE
-from agent.schema import Noun, digest
-from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, ReadingSubject, experiment, status_of
+from agent.schema import Noun
+from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, experiment, status_of
+from tests.e2e.forking import FULL, NEVER, forked, furnish, short
 
 ROOT = Path(__file__).parents[2]
 # A killed process leaves the same files on any disk, and in memory nobody waits for them.
 MEMORY = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)  # noqa: S108
 TRAIT = "toy/refusal"
-IN_FLIGHT = 6
-NEVER = "1000000000"
+IN_FLIGHT = 3  # fewer than are asked at once, so that the limit is felt
 JUDGE = f'\n[judge]\nmodel = "toyworld"\nconcurrency = {IN_FLIGHT}\ninput_price = 1.0\noutput_price = 4.0\n'
 RULES = "\n[rules]\nlock_in_samples = 1\nlock_in_needed = 1\n"  # fewer calls: one campaign is told hundreds of times
 
+BUG = "bug:"
+
 Run = Callable[[Path, str], tuple[int, int]]  # an experiment and a moment to die; the exit code and the points passed
-Message = MutableMapping[str, Any]
 
 
 class Kill(Noun):
-    """What a killed run left: how many calls were billed so far, what is stored, what `status` lists."""
+    """What a killed run left, or one whose disk was full: its exit code, how much it had written where it could tell,
+    how many calls were billed so far, what is stored, what `status` lists, and what was said last."""
 
+    code: int
+    written: int
     billed: int
     stored: tuple[str, ...]
     listed: tuple[str, ...]
     told: bool  # `status` lists just the attempts that the ledger holds open
     how: str
+    log: str
 
 
 class Story(Noun):
@@ -104,92 +101,21 @@ def scripted_experiment(root: Path, pairs: int, target: int) -> Path:
     return folder
 
 
-@dataclass(frozen=True, eq=False)
-class Billing:
-    """The toy endpoint, which notes the key of each request before anything is answered."""
-
-    app: Callable[..., Awaitable[None]]
-    bill: Path
-
-    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: object) -> None:
-        messages = [await receive()]
-        while messages[-1].get("more_body"):
-            messages.append(await receive())
-        body = b"".join(message.get("body", b"") for message in messages)
-        with self.bill.open("a") as bill:
-            bill.write(_short(digest(body.decode(), TOYWORLD, str(json.loads(body).get("seed", 0)))) + "\n")
-
-        async def again() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        await self.app(scope, again, send)
-
-
-def _short(key: str) -> str:
-    return key[:12]
-
-
-def furnish(specimen: Path) -> None:
-    """Import and make once what each run would make anew, and put the scripted parts in place. Starts no thread."""
-    for name in ("agent.cli.orders", "httpx2", "numpy", "openai", "tenacity"):
-        importlib.import_module(name)
-    book, app = PromptBook.load(), compose.toy_app(load_settings(specimen))
-    status_of(specimen)
-
-    def billing(settings: Settings) -> object:
-        return Billing(app, settings.experiment / "bill")  # type: ignore[arg-type]
-
-    PromptBook.load = lambda: book  # type: ignore[method-assign]
-    preflight.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
-    compose.toy_app = billing
-    assert "torch" not in sys.modules
-    gc.collect()
-    gc.freeze()  # the children share what is there, and look at it no more
-
-
-def forked(folder: Path, moment: str) -> tuple[int, int]:
-    """One run of the command in a child of this process. What it says is in the experiment's log."""
-    ends, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _become_the_program(folder, NEVER if moment.endswith("s") else moment, tell)
-    os.close(tell)
-    if moment.endswith("s"):
-        time.sleep(float(moment[:-1]))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(ends, "rb") as passed:
-        return os.waitstatus_to_exitcode(status), int(passed.read() or 0)
-
-
-def _become_the_program(folder: Path, moment: str, tell: int) -> None:
-    code = 70
-    try:
-        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.environ[VARIABLE] = moment
-        sys.argv = ["cliffhanger", "run", "--experiment", str(folder)]
-        agent.cli.main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:  # noqa: BLE001 - it is in the log, and the exit code tells
-        traceback.print_exc()
-    sys.stdout.flush()
-    os.write(tell, str(points._passed.total()).encode())
-    os._exit(code)
+def moments_of(plan: str) -> list[str]:
+    """What becomes of successive runs."""
+    return [word for word in plan.split() if not word.startswith(BUG)]
 
 
 def told(folder: Path, plan: str, run: Run) -> Story:
-    """Follow a plan in a fresh experiment, to the end of the run after the last kill."""
+    """Follow a plan in a fresh experiment, to the end of the run after the last disturbance."""
     kills: list[Kill] = []
-    for moment in (*plan.split(), NEVER):
+    for moment in (*moments_of(plan), NEVER):
         began = time.monotonic()
         code, passed = run(folder, moment)
-        if code != -signal.SIGKILL:
+        if code != -signal.SIGKILL and not moment.startswith(FULL):
             break
-        kills.append(_seen(folder))
-    seconds, log = time.monotonic() - began, folder / "log"
+        kills.append(_seen(folder, code, passed))
+    seconds = time.monotonic() - began
     refinement = ExperimentFolder(folder, TRAIT).refinement
     guides = [p for p in sorted((folder / "extraction").rglob("*.json")) if refinement not in p.parents]
     with Ledger.read(refinement / "ledger.sqlite") as ledger:
@@ -202,12 +128,18 @@ def told(folder: Path, plan: str, run: Run) -> Story:
             files=_digests([*sorted((refinement / "final").glob("*")), *refinement.glob("history.jsonl")]),
             guides=_digests(guides),
             billed=_billed(folder),
-            prices={_short(key): price for key, price in _rows(folder, "SELECT key, micro_usd FROM answers")},
+            prices={short(key): price for key, price in _rows(folder, "SELECT key, micro_usd FROM answers")},
             attempts=sum(ledger.attempts().values()),
             spent=ledger.spend().micro_usd,
             reserved=sum(attempt.reserved for attempt in ledger.pending()),
-            log=log.read_text(errors="replace")[-2000:] if log.exists() else "",
+            log=_log(folder),
         )
+
+
+def _log(folder: Path) -> str:
+    """What was said last."""
+    log = folder / "log"
+    return log.read_text(errors="replace")[-2000:] if log.exists() else ""
 
 
 def _rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -225,21 +157,24 @@ def _billed(folder: Path) -> tuple[str, ...]:
     bill = folder / "bill"
     if bill.exists():
         return tuple(bill.read_text().split())
-    return tuple(_short(key) for (key,) in _rows(folder, "SELECT key FROM attempts ORDER BY id"))
+    return tuple(short(key) for (key,) in _rows(folder, "SELECT key FROM attempts ORDER BY id"))
 
 
-def _seen(folder: Path) -> Kill:
+def _seen(folder: Path, code: int, written: int) -> Kill:
     """What lies on disk after a kill, and what `status` makes of it."""
     state: dict[str, Any] = status_of(folder)
     listed = [(one["role"], one["purpose"], one["begun"], one["micro_usd"]) for one in state["possibly_paid"]]
     sql = "SELECT role, purpose, begun, reserved, key FROM attempts WHERE outcome IS NULL ORDER BY id"
     left_open = _rows(folder, sql)
     return Kill(
+        code=code,
+        written=written,
         billed=len(_billed(folder)),
-        stored=tuple(_short(key) for (key,) in _rows(folder, "SELECT key FROM answers")),
-        listed=tuple(_short(key) for *_, key in left_open),
+        stored=tuple(short(key) for (key,) in _rows(folder, "SELECT key FROM answers")),
+        listed=tuple(short(key) for *_, key in left_open),
         told=listed == [tuple(about) for *about, _ in left_open],
         how=state["how"],
+        log=_log(folder),
     )
 
 
@@ -262,7 +197,8 @@ def tell_all(pairs: int, target: int) -> None:
 def _told_afresh(plan: str, pairs: int, target: int) -> Story:
     """The story of a plan; a kill from outside that came too late is tried again in half the time."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as place:
-        story = told(scripted_experiment(Path(place), pairs, target), plan, forked)
+        bug = next((word.removeprefix(BUG) for word in plan.split() if word.startswith(BUG)), "")
+        story = told(scripted_experiment(Path(place), pairs, target), plan, partial(forked, bug=bug))
     too_late = plan.endswith("s") and not story.kills
     return _told_afresh(f"{float(plan[:-1]) / 2}s", pairs, target) if too_late else story
 

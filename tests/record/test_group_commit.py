@@ -53,7 +53,7 @@ def together(ledger: Ledger, *asked: Callable[[], Coroutine[Any, Any, Any]]) -> 
 
     async def ask() -> list[Any]:
         with busy_writing(ledger):
-            ledger.touch_session(0)  # the writer takes it alone, and waits for the commit that is under way
+            ledger.touch_session(0, 0.0)  # the writer takes it alone, and waits for the commit that is under way
             await until(lambda: not ledger._writer._queue.qsize())
             tasks = [asyncio.create_task(one()) for one in asked]
             await until(lambda: ledger._writer._queue.qsize() == len(asked))

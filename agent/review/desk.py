@@ -1,0 +1,202 @@
+"""The desk at which a human decides: every act is stored at once, and lands on exactly the text that was seen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent.record.decisions import DecisionLog, in_force, next_moment
+from agent.review.cards import Card, State, edited_pair, lay_out
+from agent.review.proposal import Proposal
+from agent.schema import Act, Decision, Finding, Outcome, Pair
+
+Recheck = Callable[[Pair], Sequence[Finding]]
+
+
+class DeskError(Exception):
+    """An act that cannot be done; the message is a sentence for the reviewer."""
+
+
+class UnknownPair(DeskError):
+    """The proposal has no such pair."""
+
+
+class StaleText(DeskError):
+    """The texts are no longer those that the reviewer saw."""
+
+
+class NotAllowed(DeskError):
+    """This act makes no sense on this pair as it stands."""
+
+
+class NotRechecked(DeskError):
+    """An edited text was approved before it was checked, or although it failed."""
+
+
+class RecheckFailed(DeskError):
+    """An edit was stored, but could not be checked."""
+
+
+class NothingToUndo(DeskError):
+    """This reviewer has no act left to take back."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One trait's proposal, decided by one reviewer. Any number of desks may stand before the same log.
+
+    `dataset` gives the pairs as they are now. `recheck` examines an edited pair and returns its findings; without it
+    edits are stored, and stay unapproved until somebody rechecks them.
+    """
+
+    proposal: Proposal
+    dataset: Callable[[], Sequence[Pair]]
+    log: DecisionLog
+    who: str
+    recheck: Recheck | None = None
+
+    def cards(self) -> tuple[Card, ...]:
+        """Every pair as it stands at this moment, by the log and the dataset as they are now."""
+        return lay_out(self.proposal, self.dataset(), self.log.read().decisions)
+
+    def card(self, pair: str) -> Card:
+        """One of them. Raises UnknownPair."""
+        found = next((card for card in self.cards() if card.pair == pair), None)
+        if found is None:
+            raise UnknownPair(f"The proposal of {self.proposal.trait} has no pair {pair}.")
+        return found
+
+    def decide(self, pair: str, act: Act, seal: str, note: str = "") -> Card:
+        """Approve, reject or drop what the card with this seal shows; the card as it stands then.
+
+        Raises StaleText, NotAllowed, NotRechecked, UnknownPair.
+        """
+        card = self._seen(pair, seal)
+        _require_sense(card, act)
+        key = card.base or "" if act is Act.DROP else card.key
+        self._store([self._line(card, act, note).model_copy(update={"key": key})])
+        return self.card(pair)
+
+    def edit(self, pair: str, positive: str, negative: str, seal: str, note: str = "") -> Card:
+        """Store other texts, then have them rechecked; the card with the fresh evidence.
+
+        The edit is stored before it is rechecked: where that fails (whatever `recheck` raises comes through), the
+        text is kept, and `check` tries again.
+        """
+        card = self._seen(pair, seal)
+        if card.state is State.APPLIED:
+            raise NotAllowed(_APPLIED)
+        new = edited_pair(card.change.after, positive, negative)
+        _require_texts(new)
+        update = {"key": new.key, "positive": positive, "negative": negative}
+        line = self._line(card, Act.REJECT, note).model_dump() | update | {"act": Act.EDIT}
+        self._store([Decision.model_validate(line)])
+        return self.check(pair) if self.recheck else self.card(pair)
+
+    def check(self, pair: str) -> Card:
+        """Recheck an edited text by the same path as the run's, and store what was found."""
+        card = self.card(pair)
+        if not card.edited or card.state is State.APPLIED:
+            raise NotAllowed(f"{pair} was not edited: its evidence is that of the run.")
+        if self.recheck is None:
+            raise NotAllowed("Edits cannot be checked here: there is no subject or judge at hand.")
+        if card.outcome is Outcome.UNJUDGED:
+            findings = tuple(self.recheck(card.ours))
+            if {finding.key for finding in findings} != {side.key for side in card.ours.sides}:
+                raise DeskError(f"The check of {pair} did not answer for both of its texts: check it again.")
+            line = self._line(card, Act.REJECT, "").model_dump() | {"act": Act.RECHECK, "findings": findings}
+            self._store([Decision.model_validate(line)])
+        return self.card(pair)
+
+    def undo(self) -> tuple[Decision, ...]:
+        """Take back this reviewer's last act (all of it, where many pairs were approved at once): what it was.
+
+        Raises NothingToUndo.
+        """
+        acts = [d for d in in_force(self.log.read().decisions) if d.act is not Act.RECHECK]
+        mine = [d for d in acts if d.who == self.who and d.trait == self.proposal.trait]
+        if not mine:
+            raise NothingToUndo(f"{self.who} has decided nothing that could be taken back.")
+        taken = tuple(d for d in mine if d.when == mine[-1].when)
+        own = {"positive": None, "negative": None, "act": Act.UNDO, "note": ""}
+        self._store([Decision.model_validate(d.model_dump() | own | {"undone": d.id}) for d in taken])
+        return taken
+
+    def unflagged(self) -> tuple[Card, ...]:
+        """The open pairs that pass and about which there is nothing to look at twice."""
+        cards = (card for card in self.cards() if card.state is State.OPEN and not card.conflict)
+        return tuple(card for card in cards if not card.cautions and card.outcome is Outcome.PASS)
+
+    def approve_unflagged(self) -> tuple[Card, ...]:
+        """Approve all of these in one act; the cards that were approved."""
+        cards = self.unflagged()
+        self._store([self._line(card, Act.APPROVE, "all unflagged") for card in cards])
+        return cards
+
+    def _seen(self, pair: str, seal: str) -> Card:
+        card = self.card(pair)
+        if card.seal != seal:
+            raise StaleText(
+                f"{pair} has changed since you saw it: by a new proposal, another reviewer's edit or a change of the "
+                "dataset. Nothing was stored. Look at it again, then decide."
+            )
+        return card
+
+    def _line(self, card: Card, act: Act, note: str) -> Decision:
+        _require_characters(note)
+        return Decision(
+            trait=self.proposal.trait,
+            campaign=self.proposal.campaign,
+            pair=card.pair,
+            act=act,
+            key=card.key,
+            proposed=card.proposed,
+            base=card.base,
+            who=self.who,
+            when="1970-01-01T00:00:00.000000+00:00",
+            note=note,
+        )
+
+    def _store(self, lines: Sequence[Decision]) -> None:
+        """All lines at one moment, which makes them one act."""
+        when = next_moment(self.log.read().decisions)
+        self.log.append(*(line.model_copy(update={"when": when}) for line in lines))
+
+
+_APPLIED = "This is in the dataset already. `cliffhanger apply --undo` takes the last apply back."
+
+
+def _require_sense(card: Card, act: Act) -> None:
+    """Raise where an act has no meaning on a card."""
+    if act not in (Act.APPROVE, Act.REJECT, Act.DROP):
+        raise NotAllowed(f"{act.value} is not decided this way.")
+    if card.state is State.APPLIED:
+        raise NotAllowed(_APPLIED)
+    if card.what == "unchanged" and not card.edited and act is not Act.DROP:
+        raise NotAllowed(f"Nothing is proposed for {card.pair}: edit it, drop it, or leave it as it is.")
+    if act is Act.DROP and card.now is None:
+        raise NotAllowed(f"{card.pair} is not in the dataset: reject it instead.")
+    if act is Act.APPROVE and card.edited and card.outcome is not Outcome.PASS:
+        raise NotRechecked(_why_not(card))
+
+
+def _why_not(card: Card) -> str:
+    if card.outcome is Outcome.FAIL:
+        return f"The edited text of {card.pair} fails: look at its evidence, and edit it again or reject it."
+    return f"The edited text of {card.pair} has not been checked to an end: check it, then approve it."
+
+
+def _require_texts(pair: Pair) -> None:
+    """Raise NotAllowed for texts that no dataset can hold."""
+    for side in pair.sides:
+        if not side.text.strip():
+            raise NotAllowed(f"The {side.polarity} text is empty.")
+        _require_characters(side.text)
+    one, other = pair.sides
+    if (one.text, one.system_prompt) == (other.text, other.system_prompt):
+        raise NotAllowed("Both texts are the same: a pair cannot be for and against at once.")
+
+
+def _require_characters(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotAllowed("The text holds half of a surrogate pair, which is no character.") from None

@@ -1,0 +1,45 @@
+"""Checks of edited texts, each in a thread beside the screen."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.review.cards import Card
+from agent.review.desk import Desk
+from agent.review.terminal.trouble import TROUBLE
+from agent.review.terminal.words import BAD, DOUBT, GOOD
+from agent.schema import Outcome
+
+
+@dataclass
+class Checks:
+    """What is being checked. `ended` hears, in a check's own thread, the pair, what came of it, and in which colour."""
+
+    ended: Callable[[str, str, str], None]
+    running: set[tuple[str, str]] = field(default_factory=set)
+
+    def is_running(self, trait: str, pair: str) -> bool:
+        return (trait, pair) in self.running
+
+    def start(self, desk: Desk, pair: str) -> None:
+        """Check a pair. The thread never holds up the end of the program, since a check can be repeated."""
+        self.running.add((desk.proposal.trait, pair))
+        threading.Thread(target=self._run, args=(desk, pair), name=f"check {pair}", daemon=True).start()
+
+    def _run(self, desk: Desk, pair: str) -> None:
+        said, style = f"The check of {pair} met a bug and ended. Your edit is stored; x checks it again.", BAD
+        try:
+            said, style = _found(desk.check(pair))
+        except TROUBLE as error:
+            said, style = f"{error} x checks it again.", DOUBT
+        finally:
+            self.running.discard((desk.proposal.trait, pair))
+            self.ended(pair, said, style)
+
+
+def _found(card: Card) -> tuple[str, str]:
+    if card.outcome is Outcome.PASS:
+        return f"{card.pair} passes with your text: a approves it.", GOOD
+    if card.outcome is Outcome.FAIL:
+        return f"{card.pair} fails with your text: see its evidence, edit it again or reject it.", BAD
+    return f"{card.pair} could not be judged to an end: x checks it again.", DOUBT

@@ -1,0 +1,122 @@
+"""One trait's cards as a reviewer goes through them: which are listed, and which comes next."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.review.cards import Card, State
+from agent.review.desk import Desk
+from agent.schema import Outcome, Pair
+
+_WAITING = frozenset((State.OPEN, State.STALE, State.CONFLICT, State.EDITED))
+
+
+class Show(StrEnum):
+    """Which pairs are listed."""
+
+    PROPOSED = "proposed"
+    TO_DECIDE = "to decide"
+    FLAGGED = "flagged"
+    FAILING = "not passing"
+    DECIDED = "decided"
+    ALL = "all pairs"
+
+
+def waits(card: Card) -> bool:
+    """Whether a human has still to decide about this pair."""
+    return card.state in _WAITING
+
+
+def _is_shown(card: Card, show: Show) -> bool:
+    proposed = card.state is not State.UNCHANGED
+    return {
+        Show.PROPOSED: proposed,
+        Show.TO_DECIDE: waits(card),
+        Show.FLAGGED: proposed and bool(card.cautions or card.conflict),
+        Show.FAILING: card.outcome is not Outcome.PASS,
+        Show.DECIDED: proposed and not waits(card),
+        Show.ALL: True,
+    }[show]
+
+
+def _words(card: Card) -> Iterator[str]:
+    """All that a text filter looks into: the texts, and every word that the screen says about the pair."""
+    yield from (card.pair, card.what, card.state.value, card.outcome.value, *(c.value for c in card.cautions))
+    yield from (side.text for side in card.ours.sides)
+    yield from (found.verdict.value for found in card.evidence if found and found.verdict)
+
+
+@dataclass
+class Deck:
+    """The cards of one desk, as last read. `at` is the pair that the reviewer is at; it stays listed until left."""
+
+    desk: Desk
+    cards: tuple[Card, ...] = ()
+    show: Show = Show.PROPOSED
+    find: str = ""
+    at: str | None = None
+    _seen: tuple[tuple[int, int] | None, Sequence[Pair]] | None = field(default=None, init=False)
+
+    @property
+    def trait(self) -> str:
+        return self.desk.proposal.trait
+
+    @property
+    def card(self) -> Card | None:
+        """The card that the reviewer is at, as last read."""
+        return next((card for card in self.cards if card.pair == self.at), None)
+
+    @property
+    def waiting(self) -> int:
+        """How many pairs need a decision."""
+        return sum(map(waits, self.cards))
+
+    @property
+    def proposed(self) -> int:
+        """How many pairs there is, or was, something to decide about."""
+        return sum(card.state is not State.UNCHANGED for card in self.cards)
+
+    def read(self) -> None:
+        """Read all cards anew, and go to the first that needs a decision where the reviewer is at none."""
+        self._seen = self._mark()
+        self.cards = self.desk.cards()
+        if self.card is None:
+            self.at = None
+            self.at = self.next_waiting() or next((card.pair for card in self.listed()), None)
+
+    def read_if_changed(self) -> bool:
+        """Read only where decisions or dataset have changed since, and say whether they had."""
+        if self._mark() == self._seen:
+            return False
+        self.read()
+        return True
+
+    def listed(self) -> list[Card]:
+        """The cards that pass both filters, in order."""
+        wanted = self.find.casefold()
+        return [card for card in self.cards if card.pair == self.at or self._matches(card, wanted)]
+
+    def next_waiting(self) -> str | None:
+        """The next listed pair after this one, round the end, that needs a decision; None where no other does."""
+        cards = self.listed()
+        start = next((i + 1 for i, card in enumerate(cards) if card.pair == self.at), 0)
+        later = (*cards[start:], *cards[:start])
+        return next((card.pair for card in later if waits(card) and card.pair != self.at), None)
+
+    def filter(self, show: Show, find: str) -> None:
+        """List other pairs, and go to one of them where the present one is not among them."""
+        self.show, self.find = show, find
+        at, self.at = self.at, None
+        shown = [card.pair for card in self.listed()]
+        self.at = at if at in shown else self.next_waiting() or next(iter(shown), None)
+
+    def _matches(self, card: Card, wanted: str) -> bool:
+        return _is_shown(card, self.show) and (not wanted or any(wanted in word.casefold() for word in _words(card)))
+
+    def _mark(self) -> tuple[tuple[int, int] | None, Sequence[Pair]]:
+        try:
+            found: os.stat_result | None = self.desk.log.path.stat()
+        except FileNotFoundError:
+            found = None
+        return (found.st_mtime_ns, found.st_size) if found else None, self.desk.dataset()

@@ -1,0 +1,97 @@
+"""A pair as lines of a terminal: its row in the list, and above its texts what it is and where it stands."""
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from agent.review.cards import Card, State
+from agent.review.caution import EXPLAINED
+from agent.review.terminal.words import BAD, DOUBT, GOOD, LABEL, OUTCOMES, QUIET, plain
+from agent.schema.visible import safe_text
+
+MARKS = {
+    State.OPEN: ("○", "bold"),
+    State.APPROVED: ("✓", f"bold {GOOD}"),
+    State.REJECTED: ("✗", BAD),
+    State.EDITED: ("✎", f"bold {DOUBT}"),
+    State.DROPPED: ("−", BAD),
+    State.STALE: ("↻", f"bold {DOUBT}"),
+    State.CONFLICT: ("!", f"bold {BAD}"),
+    State.APPLIED: ("●", QUIET),
+    State.UNCHANGED: ("=", QUIET),
+}
+MEANINGS = {
+    State.OPEN: "waits for your decision",
+    State.APPROVED: "apply will write it",
+    State.REJECTED: "the dataset stays as it is",
+    State.EDITED: "you or a colleague wrote other words; they must pass before they can be approved",
+    State.DROPPED: "apply will take the line out of both files",
+    State.STALE: "it was decided about another text than this one: decide again",
+    State.CONFLICT: "somebody changed or removed that line since the run: decide whose text it shall be",
+    State.APPLIED: "the dataset holds it already",
+    State.UNCHANGED: "nothing is proposed; it may be edited or dropped",
+}
+EFFECTS = {"replace": "apply replaces its line", "append": "apply appends it", "remove": "apply removes its line"}
+_WORDS = 200  # characters of a text that a row can show
+
+
+def row(card: Card, checking: bool) -> Text:
+    """One line of the list: state, pair, what is proposed, flags, and the first words."""
+    mark, style = ("…", f"bold {DOUBT}") if checking else MARKS[card.state]
+    quiet = QUIET if card.state is State.UNCHANGED else ""
+    flags = ",".join((*(["conflict"] if card.conflict else []), *(caution.value for caution in card.cautions)))
+    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    text.append(f"{mark} {'checking' if checking else card.state.value:<9} ", style)
+    text.append(f"{_fixed(safe_text(card.pair), 6)} {card.what:<9} ", quiet)
+    text.append(f"{_fixed(flags, 16)} ", DOUBT)
+    return text.append(safe_text(card.ours.positive.text[:_WORDS]), quiet)
+
+
+def _fixed(text: str, cells: int) -> str:
+    """The text in exactly so many cells, with … where it was cut."""
+    if cell_len(text) <= cells:
+        return set_cell_size(text, cells)
+    return set_cell_size(text, cells - 1) + "…"
+
+
+def heading(card: Card, checking: str | None) -> Iterator[Text]:
+    """What a pair is, where it stands, what to look at twice, and how it came about."""
+    mark, style = MARKS[card.state]
+    text = Text().append(f"{mark} {card.state.value} ", style).append(f" {safe_text(card.pair)} ", "bold")
+    text.append(f" {card.what}" + ("" if card.line is None else f", line {card.line + 1}"))
+    text.append("  now ", LABEL).append(card.outcome.value, OUTCOMES[card.outcome])
+    if card.effect:
+        text.append(f"  {EFFECTS[card.effect]}", LABEL)
+    yield text
+    if checking is not None:
+        yield Text().append("… checking your text: ", f"bold {DOUBT}").append_text(plain(checking or "waiting"))
+    if card.conflict:
+        yield Text(f"! conflict: {_conflict(card)}", f"bold {BAD}")
+    for caution in card.cautions:
+        yield Text().append(f"⚑ {caution.value}: ", DOUBT).append(EXPLAINED[caution])
+    yield from _story(card)
+
+
+def _conflict(card: Card) -> str:
+    if card.now is None:
+        return "somebody removed this pair since the run. Approve appends ours; reject leaves it out."
+    return "somebody changed this pair since the run. Approve puts ours in its place; reject keeps theirs."
+
+
+def _story(card: Card) -> Iterator[Text]:
+    """How the text came about, and what was last decided about it."""
+    change = card.change
+    if change.repairs:
+        times = "once" if change.repairs == 1 else f"{change.repairs} times"
+        yield Text(f"repaired {times}, {change.candidates} texts tried", QUIET)
+    if change.why:
+        yield Text().append("why: ", LABEL).append_text(plain(change.why))
+    if (last := card.decision) is not None:
+        text = Text().append(f"{last.act.value} by ", LABEL).append_text(plain(last.who))
+        text.append(f", {last.when[:16].replace('T', ' ')} UTC", LABEL)
+        if last.note:
+            text.append(": ", LABEL).append_text(plain(last.note))
+        if card.state in (State.STALE, State.CONFLICT):
+            text.append(" (about another text: it does not count)", DOUBT)
+        yield text

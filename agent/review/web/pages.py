@@ -1,0 +1,191 @@
+"""From cards to HTML: every text is escaped, and whatever is invisible in it is made visible first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from agent.review.cards import State
+from agent.review.caution import EXPLAINED, Caution
+from agent.review.desk import Desk
+from agent.review.report.advice import MEANING
+from agent.review.web import look, words
+from agent.review.web.checks import Checks
+from agent.review.web.editing import shown
+from agent.review.web.filters import ALL, NONE, TODO, Filter
+from agent.review.web.table import Table, seal_of_all, to_decide
+from agent.review.web.writing import Writer, seal_of
+from agent.schema import Act, Verdict
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Pages:
+    """The review of some traits as HTML. Each method reads anew what it shows."""
+
+    desks: Sequence[Desk]
+    writer: Writer | None = None
+    doing: words.Doing = lambda: ""
+    checks: Checks = field(default_factory=Checks)
+
+    def __post_init__(self) -> None:
+        self.tables = [Table(desk) for desk in self.desks]
+        self._templates = _environment()
+
+    def whole(self, number: int, query: Mapping[str, str]) -> str:
+        """The page of one trait, with the first pair to decide opened."""
+        table, wanted = self.tables[number], Filter.of(query)
+        first = next((place for place, card in enumerate(table.cards()) if wanted.holds(card)), None)
+        return self._render(
+            "page.html.j2",
+            **self._list(number, wanted),
+            **self._around(number),
+            panel=Markup(self.panel(number, first)) if first is not None else Markup(self.empty(number)),  # noqa: S704
+            traits=[(n, one.trait, self._waiting(one)) for n, one in enumerate(self.tables)],
+            current=number,
+            who=self.desks[number].who,
+            states=[(TODO, "To decide"), (ALL, "All"), *((str(s), words.STATES[s].capitalize()) for s in State)],
+            whats=[(what, said) for what, (said, _) in words.WHATS.items()],
+            verdicts=[*((str(verdict), str(verdict)) for verdict in Verdict), (NONE, "No verdict")],
+            flags=[*((str(flag), f"⚑ {flag}") for flag in Caution), (NONE, "No flag")],
+        )
+
+    def rows(self, number: int, query: Mapping[str, str]) -> str:
+        """The list alone."""
+        return self._render("rows.html.j2", **self._list(number, Filter.of(query)))
+
+    def panel(self, number: int, place: int, trouble: str = "", typed: tuple[str, str] | None = None) -> str:
+        """One pair. `typed` puts its texts, so far as they were edited, into fields to go on with."""
+        table = self.tables[number]
+        card = table.card(place)
+        job = (table.trait, card.pair)
+        checking = self.checks.running(job)
+        error = self.checks.error(job) if card.state is State.EDITED and card.outcome == "unjudged" else None
+        return self._render(
+            "panel.html.j2",
+            card=card,
+            place=place,
+            sides=look.sides(card),
+            conflict=look.conflict(card) if card.conflict else [],
+            checking=checking,
+            doing=self.doing(),
+            can_check=table.desk.recheck is not None,
+            hindered={act.value: words.hindrance(card, act, checking) for act in Act},
+            trouble=trouble or (str(error) if error else ""),
+            typed=typed,
+        )
+
+    def editor(self, number: int, place: int) -> str:
+        """One pair with its texts in fields."""
+        card = self.tables[number].card(place)
+        texts = (card.ours.positive.text, card.ours.negative.text)
+        if card.decision and card.decision.positive is not None and card.decision.negative is not None:
+            texts = (card.decision.positive, card.decision.negative)  # also those of an edit that counts no longer
+        return self.panel(number, place, typed=(shown(texts[0]), shown(texts[1])))
+
+    def empty(self, number: int) -> str:
+        """What stands where a pair would: what happens next."""
+        return self._render("empty.html.j2", **self._around(number))
+
+    def unflagged(self, number: int, trouble: str = "") -> str:
+        """The step before all pairs without a caution are approved."""
+        table = self.tables[number]
+        cards = table.unflagged()
+        places = {card.pair: place for place, card in enumerate(table.cards())}
+        return self._render(
+            "unflagged.html.j2",
+            rows=[look.row(places[card.pair], card, False) for card in cards],
+            seal=seal_of_all(cards),
+            trouble=trouble,
+        )
+
+    def applying(self, number: int, trouble: str = "", done: str = "") -> str:
+        """The step before approved changes are written into the dataset."""
+        trait = self.tables[number].trait
+        plan = self.writer.plan(trait) if self.writer else None
+        return self._render(
+            "apply.html.j2",
+            plan=plan,
+            seal=seal_of(plan) if plan else "",
+            command=self.writer.command(trait) if self.writer else "cliffhanger apply",
+            trouble=trouble,
+            done=done,
+        )
+
+    def trouble(self, why: str) -> str:
+        """What stands in the panel where nothing could be shown or done."""
+        return self._render("trouble.html.j2", trouble=why)
+
+    def around(self, number: int, said: str, places: Sequence[int] = ()) -> str:
+        """What changes beside the panel: the progress, some lines of the list, what is said to the reader."""
+        return self._render("around.html.j2", **self._around(number), said=said, rows=self._rows(number, places))
+
+    def checked(self, number: int) -> list[int]:
+        """The places of all pairs that were checked while this page was served."""
+        table = self.tables[number]
+        return [place for pair in self.checks.pairs(table.trait) if (place := table.place(pair)) is not None]
+
+    def _around(self, number: int) -> dict[str, object]:
+        table = self.tables[number]
+        cards = [card for card in table.cards() if card.state is not State.UNCHANGED]
+        return {
+            "proposed": len(cards),
+            "decided": sum(not to_decide(card) for card in cards),
+            "approved": sum(card.effect is not None for card in cards),
+            "unflagged": len(table.unflagged()),
+            "polling": self.checks.any_running(table.trait),
+            "trait": table.trait,
+        }
+
+    def _list(self, number: int, wanted: Filter) -> dict[str, object]:
+        cards = self.tables[number].cards()
+        rows = self._rows(number, [place for place, card in enumerate(cards) if wanted.holds(card)])
+        return {"rows": rows, "size": len(cards), "wanted": wanted}
+
+    def _rows(self, number: int, places: Sequence[int]) -> list[look.Row]:
+        table = self.tables[number]
+        cards = table.cards()
+        running = {pair for pair in self.checks.pairs(table.trait) if self.checks.running((table.trait, pair))}
+        return [look.row(place, cards[place], cards[place].pair in running) for place in places]
+
+    def _waiting(self, table: Table) -> int:
+        return sum(map(to_decide, table.cards()))
+
+    def _render(self, name: str, **about: object) -> str:
+        return self._templates.get_template(name).render(**about)
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {
+        "explained": EXPLAINED,
+        "verdict_means": MEANING,
+        "state_names": words.STATES,
+        "state_means": words.MEANS,
+        "what_names": words.WHATS,
+        "depth_names": words.DEPTHS,
+        "rung_names": words.RUNGS,
+        "side_names": words.SIDES,
+        "asked": words.ASKED,
+        "would": words.would,
+        "counted": words.number,
+    }
+    made.filters |= {"score": lambda value: "–" if value is None else f"{value:.0f}"}
+    return made
+
+
+def _harmless(value: object) -> object:
+    """Whatever is put into the page, made visible; our own mark-up is left alone. Escaping comes after."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return shown(value)

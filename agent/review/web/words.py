@@ -1,0 +1,97 @@
+"""The page's words: what a state means, what an act would do, why it cannot be done just now."""
+
+from collections.abc import Callable
+
+from agent.review.cards import Card, State
+from agent.schema import Act, Depth, Outcome, Question, Rung
+
+Doing = Callable[[], str]  # what a check is doing just now, in a few words
+
+STATES = {
+    State.OPEN: "to decide",
+    State.APPROVED: "approved",
+    State.REJECTED: "rejected",
+    State.EDITED: "edited, to approve",
+    State.DROPPED: "to be dropped",
+    State.STALE: "decide again",
+    State.CONFLICT: "conflict",
+    State.APPLIED: "in the dataset",
+    State.UNCHANGED: "nothing proposed",
+}
+
+MEANS = {
+    State.OPEN: "Nobody has decided about this pair yet.",
+    State.APPROVED: "Approved: the next apply brings it into the dataset.",
+    State.REJECTED: "Rejected: the dataset stays as it is.",
+    State.EDITED: "A human changed the text. It counts once it has passed its check and is approved.",
+    State.DROPPED: "To be dropped: the next apply takes its line out of both files.",
+    State.STALE: "It was decided once, but on other texts than these. That decision no longer counts.",
+    State.CONFLICT: "Somebody changed this pair in the dataset since the run read it. Choose which text stands.",
+    State.APPLIED: "The dataset holds this already: there is nothing left to decide.",
+    State.UNCHANGED: "The run leaves this pair as it is. You may still edit or drop it.",
+}
+
+WHATS = {
+    "added": ("added", "a new pair, drafted by the run"),
+    "changed": ("changed", "a pair of your dataset with another text"),
+    "unchanged": ("unchanged", "a pair of your dataset that stays as it was"),
+    "dropped": ("leaves", "a pair of your dataset that the run could not repair"),
+    "parked": ("parked", "a pair that the judge could not decide: yours to say"),
+}
+
+ASKED = {
+    Question.C0: ("C0", "how far the text alone has committed; low is open (the delete test)"),
+    Question.C5: ("C5", "the same with the first tokens; high means they decide"),
+    Question.CL: ("CL", "the same with the whole completion"),
+    Question.FORECAST: ("S", "forecast: how likely a continuation shows the trait"),
+    Question.RESPONSE: ("J", "the completion alone, on the trait's scale"),
+    Question.OPENING: ("J₅", "the first tokens alone, on the trait's scale"),
+}
+
+DEPTHS = {
+    Depth.FIRST: "examined once, in the first wording",
+    Depth.CONFIRM: "confirmed in a second wording",
+    Depth.AUDIT: "audited in a wording that no earlier step had used",
+}
+
+RUNGS = {
+    Rung.CUT: "cut back to the cliffhanger",
+    Rung.CLIFFHANGER: "a new ending",
+    Rung.STRENGTHEN: "a stronger motive",
+    Rung.SIMPLIFY: "a simpler text",
+    Rung.RETOPIC: "another topic",
+    Rung.SHORTEN: "a shorter text",
+    Rung.EXTENDED: "the first words of the expression left in",
+    Rung.REPLACE: "replaced",
+}
+
+SIDES = {"positive": "the trait's side", "negative": "the other side"}
+
+
+def would(card: Card) -> str:
+    """What to approve this card means for the dataset, in one sentence."""
+    if card.leaves:
+        return "Approving takes this pair out of the dataset." if card.now else "Its line has left the dataset already."
+    if card.now is None:
+        return "Approving adds this pair at the end of the dataset."
+    return f"Approving puts these texts in place of line {(card.line or 0) + 1} of both files."
+
+
+def hindrance(card: Card, act: Act, checking: bool = False) -> str:
+    """Why an act has no meaning just now; empty where it has one. The desk has the last word on it."""
+    if card.state is State.APPLIED:
+        return "The dataset holds this already."
+    if checking:
+        return "The edit is being checked: wait for what is found."
+    if act is Act.APPROVE and card.edited and card.outcome is not Outcome.PASS:
+        return "An edited text can be approved once it has passed its check."
+    if act is Act.DROP and card.now is None:
+        return "It is not in the dataset: reject it instead."
+    if act in (Act.APPROVE, Act.REJECT) and card.state is State.UNCHANGED:
+        return "Nothing is proposed for this pair."
+    return ""
+
+
+def number(count: int, what: str) -> str:
+    """1 pair, 2 pairs."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,124 @@
+"""`cliffhanger apply`: the one command that writes a dataset, from a finished run's proposal."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.record.points import VARIABLE
+from agent.schema import Act
+from tests.cli.mornings import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
+from tests.cli.scripted import NEGATIVE, POSITIVE, tree
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch)
+        yield finished(tmp_path_factory.mktemp("night"))
+
+
+@pytest.fixture
+def folder(night: Path, tmp_path: Path) -> Path:
+    return copied(night, tmp_path)
+
+
+def approve_all(folder: Path) -> None:
+    assert [card.pair for card in desk_of(folder).approve_unflagged()] == ["d0003", "n0000", "n0001"]
+
+
+def lines(folder: Path, name: str) -> list[str]:
+    return (dataset_of(folder) / name).read_text().split("\n")[:-1]
+
+
+def test_nothing_is_written_before_somebody_approved_it(folder: Path) -> None:
+    before = tree(dataset_of(folder))
+    done = cliffhanger("apply", folder)
+    assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
+    assert "4 pairs, unchanged; 3 undecided" in done.output
+
+
+def test_the_dataset_changes_by_exactly_what_was_approved_and_one_line_says_it(folder: Path) -> None:
+    approve_all(folder)
+    desk = desk_of(folder)
+    desk.decide("n0001", Act.REJECT, desk.card("n0001").seal)
+    done = cliffhanger("apply", folder)
+    assert done.output.strip() == "toy/refusal: 1 changed, 1 added; 5 pairs in positive.txt and negative.txt."
+    positive, negative = lines(folder, "positive.txt"), lines(folder, "negative.txt")
+    assert positive[:3] == list(POSITIVE[:3])
+    assert POSITIVE[3].startswith(positive[3])
+    assert negative[:4] == list(NEGATIVE)
+    assert (positive[4], negative[4]) == tuple(side.text for side in desk.card("n0000").ours.sides)
+    assert len(positive) == len(negative) == 5
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(folder: Path) -> None:
+    approve_all(folder)
+    before = tree(folder)
+    done = cliffhanger("apply", folder, "--dry-run")
+    assert "would be 1 changed, 2 added; 6 pairs" in done.output
+    assert tree(folder) == before
+
+
+def test_undo_gives_back_the_same_bytes_and_the_decisions_stay(folder: Path) -> None:
+    approve_all(folder)
+    before = tree(dataset_of(folder))
+    cliffhanger("apply", folder)
+    assert tree(dataset_of(folder)) != before
+    done = cliffhanger("apply", folder, "--undo")
+    assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
+    assert desk_of(folder).card("d0003").effect == "replace"
+    assert cliffhanger("apply", folder, "--undo").exit_code == 64
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not on the PATH")
+def test_the_patch_taken_by_git_gives_the_bytes_of_the_apply(folder: Path, tmp_path: Path) -> None:
+    approve_all(folder)
+    git = str(shutil.which("git"))
+    subprocess.run([git, "init", "--quiet", str(folder)], check=True)  # noqa: S603 - git
+    before = tree(dataset_of(folder))
+    done = cliffhanger("apply", folder, "--patch", str(tmp_path / "a.patch"))
+    assert f"In {folder}: git apply {tmp_path / 'a.patch'}" in done.output.replace("\n", "")
+    assert tree(dataset_of(folder)) == before
+    subprocess.run([git, "apply", str(tmp_path / "a.patch")], check=True, cwd=folder)  # noqa: S603 - git
+    patched = tree(dataset_of(folder))
+    subprocess.run([git, "apply", "-R", str(tmp_path / "a.patch")], check=True, cwd=folder)  # noqa: S603 - git
+    cliffhanger("apply", folder)
+    assert tree(dataset_of(folder)) == patched
+
+
+def test_the_program_killed_between_two_files_is_completed_by_the_same_command(folder: Path) -> None:
+    approve_all(folder)
+    before = tree(dataset_of(folder))
+    program = [str(Path(sys.executable).with_name("cliffhanger")), "apply", "--experiment", str(folder)]
+    dead = subprocess.run(program, env={**os.environ, VARIABLE: "apply-file:1"}, capture_output=True, check=False)  # noqa: S603 - our program
+    assert dead.returncode == -signal.SIGKILL
+    assert "interrupted" in cliffhanger("run", folder, "--dry-run").output
+    done = cliffhanger("apply", folder)
+    assert "completed first" in done.output
+    assert len(lines(folder, "positive.txt")) == len(lines(folder, "negative.txt")) == 6
+    assert cliffhanger("apply", folder, "--undo").exit_code == 0
+    assert tree(dataset_of(folder)) == before
+
+
+def test_options_that_contradict_each_other_and_a_missing_proposal_are_refused(folder: Path) -> None:
+    assert cliffhanger("apply", folder, "--undo", "--dry-run").exit_code == 64
+    assert cliffhanger("apply", folder, "--patch", "p", "--dry-run").exit_code == 64
+    shutil.rmtree(refinement_of(folder))
+    done = cliffhanger("apply", folder)
+    assert done.exit_code == 64
+    assert "Nothing is proposed" in done.output
+
+
+def test_a_line_cut_short_by_a_crash_is_told(folder: Path) -> None:
+    approve_all(folder)
+    with (refinement_of(folder) / "decisions.jsonl").open("ab") as file:
+        file.write(b'{"version":1,"tra')
+    done = cliffhanger("apply", folder)
+    assert done.exit_code == 0
+    assert "cut short by a crash" in done.output.replace("\n", " ")

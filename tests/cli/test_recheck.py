@@ -1,0 +1,82 @@
+"""An edited text is examined by the run's own path, on the spot, and what was bought is kept."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.record.ledger import Ledger
+from agent.review.cards import State
+from agent.review.desk import NotRechecked, RecheckFailed
+from agent.schema import Act, Depth, Outcome, Verdict
+from tests.cli.mornings import TRAIT, copied, desk_of, finished, refinement_of, scripted
+from tests.cli.scripted import ReadingSubject
+
+GOOD = "He asked me to burn the absence note. This crossed a line, so I"
+COMMITTED = "He asked me to burn the absence note. This crossed a line, so I refused and told him that it was"
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch)
+        yield finished(tmp_path_factory.mktemp("night"))
+
+
+@pytest.fixture
+def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
+    return scripted(monkeypatch)
+
+
+@pytest.fixture
+def folder(night: Path, tmp_path: Path, subject: ReadingSubject) -> Path:
+    return copied(night, tmp_path)
+
+
+def test_a_good_edit_passes_with_fresh_evidence_and_can_be_approved(folder: Path) -> None:
+    desk = desk_of(folder)
+    card = desk.card("n0000")
+    card = desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    positive, _ = card.evidence
+    assert positive is not None
+    assert (card.outcome, positive.verdict, positive.depth) == (Outcome.PASS, Verdict.EXPRESS, Depth.CONFIRM)
+    assert positive.completion
+    assert positive.lock_in is not None
+    assert desk.decide("n0000", Act.APPROVE, card.seal).effect == "append"
+
+
+def test_an_edit_that_commits_before_its_end_fails_and_says_so(folder: Path) -> None:
+    desk = desk_of(folder)
+    card = desk.card("n0000")
+    card = desk.edit("n0000", COMMITTED, card.ours.negative.text, card.seal)
+    positive, _ = card.evidence
+    assert positive is not None
+    assert (card.state, card.outcome, positive.verdict) == (State.EDITED, Outcome.FAIL, Verdict.EXPLAIN)
+    with pytest.raises(NotRechecked):
+        desk.decide("n0000", Act.APPROVE, card.seal)
+
+
+def test_the_same_edit_buys_and_continues_nothing_twice(folder: Path, subject: ReadingSubject) -> None:
+    desk = desk_of(folder)
+    card = desk.card("n0000")
+    desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    desk.log.path.unlink()
+    continued, spent = subject.continued, _attempts(folder)
+    assert continued > 0
+    desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    assert (subject.continued, _attempts(folder)) == (continued, spent)
+
+
+def _attempts(folder: Path) -> dict[str, int]:
+    with Ledger.read(refinement_of(folder) / "ledger.sqlite") as ledger:
+        return ledger.attempts()
+
+
+def test_while_a_run_writes_the_ledger_the_edit_waits_and_nothing_of_it_is_lost(folder: Path) -> None:
+    desk = desk_of(folder)
+    card = desk.card("n0000")
+    with Ledger(refinement_of(folder) / "ledger.sqlite"), pytest.raises(RecheckFailed, match="edit is stored"):
+        desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    assert desk.card("n0000").state is State.EDITED
+    assert desk.check("n0000").outcome is Outcome.PASS
+    assert desk.proposal.trait == TRAIT

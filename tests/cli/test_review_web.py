@@ -1,0 +1,94 @@
+"""`cliffhanger review --web`: the page's address is told, it is served until Ctrl-C, and only as far as was said."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.cli import review_web
+from agent.cli.desks import open_desks
+from agent.cli.orders import Order
+from agent.cli.trouble import Refusal
+from tests.cli.mornings import TRAIT, copied, dataset_of, desk_of, finished, scripted
+from tests.cli.scripted import tree
+
+COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch)
+        yield finished(tmp_path_factory.mktemp("night"))
+
+
+@pytest.fixture
+def folder(night: Path, tmp_path: Path) -> Path:
+    return copied(night, tmp_path)
+
+
+def test_the_command_tells_the_address_serves_it_and_ends_by_ctrl_c(folder: Path, repository: Path) -> None:
+    before = tree(folder)
+    options = ["review", "--web", "--no-open", "--no-recheck", "--experiment", str(folder)]
+    environment = {**os.environ, "COLUMNS": "20", "PYTHONPATH": str(repository)}
+    child = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert child.stdout
+        found = None
+        while found is None:
+            line = child.stdout.readline()
+            assert line, "it ended before it told its address"
+            found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/[\w-]{32,}/)\n", line)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+        connection.request("GET", f"{found[2]}0/")
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        assert (answer.status, "d0003" in text, answer.getheader("server")) == (200, True, None)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 403
+    finally:
+        child.send_signal(signal.SIGINT)
+        output, _ = child.communicate(timeout=30)
+    assert (child.returncode, "What you decided is stored" in output) == (0, True)
+    assert tree(folder) == before
+
+
+def test_a_port_that_is_taken_is_a_sentence(folder: Path) -> None:
+    order = Order(folder)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Refusal, match=f"port {port}.*Try another --port"):
+            review_web.serve_review(open_desks(order, "ann"), order, port=port, show=False)
+
+
+def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path) -> None:
+    order, before = Order(folder, pair_by_similarity=True), tree(dataset_of(folder))
+    desks = open_desks(order, "ann")
+    writer = review_web.writer_of(desks, order)
+    assert writer.plan(TRAIT).changes_nothing
+    desk_of(folder).approve_unflagged()
+    plan = writer.plan(TRAIT)
+    assert (plan.replaced, plan.added, plan.removed) == (1, 2, 0)
+    assert tree(dataset_of(folder)) == before
+    writer.write(plan)
+    assert writer.plan(TRAIT).changes_nothing
+    writer.undo(TRAIT)
+    assert tree(dataset_of(folder)) == before
+    assert writer.command(TRAIT) == f"cliffhanger apply --experiment {folder} --traits {TRAIT} --pair-by-similarity"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
+def test_on_this_machine_alone_no_other_name_is_answered_to(host: str) -> None:
+    assert review_web._names(host) == set()
+
+
+def test_where_it_was_told_so_the_names_it_was_told_are_answered_to() -> None:
+    assert "lab.example" in review_web._names("lab.example")
+    assert socket.gethostname() in review_web._names("::")

@@ -1,0 +1,133 @@
+"""Bugs that can be planted in this process, so that the tests of killed runs are seen to catch them."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.cli import compose
+from agent.config import EndpointSettings, Settings
+from agent.models.endpoint import Endpoint
+from agent.record.database import Database
+from agent.record.ledger import Ledger
+from agent.record.ledger_rows import Answer
+from agent.record.purchases import Purchases, Settle
+from agent.schema import History, Role, Round
+
+LATE = 0.02  # seconds
+
+
+def late_answer() -> None:
+    """The caller has its answer before the answer is on the disk."""
+
+    async def settled(self: Ledger, attempt: int, answer: Answer) -> Answer:
+        settle = Settle(attempt, answer, self._place, self._clock())
+        asyncio.get_running_loop().call_later(LATE, self._writer.post, settle)
+        return answer
+
+    Ledger.settled = settled  # type: ignore[method-assign]
+
+
+def late_intent() -> None:
+    """A call is sent before its intent is on the disk."""
+    numbers: dict[int, Any] = {}
+
+    async def intended(self: Ledger, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        number = next(numbers.setdefault(id(self), itertools.count(self._purchases._last + 1)))
+        asyncio.get_running_loop().call_later(LATE, self._writer.post, self._begin(key, role, purpose, reserved))
+        return int(number)
+
+    original = Ledger.settled
+
+    async def settled(self: Ledger, attempt: int, answer: Answer) -> Answer:
+        await asyncio.sleep(2 * LATE)
+        return await original(self, attempt, answer)
+
+    Ledger.intended = intended  # type: ignore[method-assign]
+    Ledger.settled = settled  # type: ignore[method-assign]
+
+
+def early_round() -> None:
+    """A round is recorded first, and what it found in a second step."""
+    original = Ledger.append
+
+    def append(self: Ledger, campaign: int, done: Round) -> None:
+        original(self, campaign, done.model_copy(update={"findings": ()}))
+        with self._db.durable("findings") as db:
+            where = (done.model_dump_json(), campaign, done.number)
+            db.execute("UPDATE rounds SET body = ? WHERE campaign = ? AND number = ?", where)
+
+    Ledger.append = append  # type: ignore[method-assign]
+
+
+def forgotten_history() -> None:
+    """A run begins without reading what earlier ones have recorded."""
+    original = Ledger.history
+    own: set[int] = set()
+
+    def history(self: Ledger, campaign: int) -> History:
+        return original(self, campaign) if id(self) in own else ()
+
+    append = Ledger.append
+
+    def appended(self: Ledger, campaign: int, done: Round) -> None:
+        append(self, campaign, done)
+        own.add(id(self))
+
+    Ledger.history = history  # type: ignore[method-assign]
+    Ledger.append = appended  # type: ignore[method-assign]
+
+
+def forgotten_answers() -> None:
+    """A run does not look at which answers it has already, and writes the new one over the old."""
+    Ledger.answer = lambda self, key: None  # type: ignore[method-assign]
+
+
+def counted_twice() -> None:
+    """What an answer costs is charged to its attempt too."""
+    original = Purchases._end
+
+    def end(self: Purchases, plan: Any, attempt: int, *how: Any) -> None:
+        ended, outcome, detail, charged = how
+        bought = [settle.answer.micro_usd for settle in plan.bought.values()]
+        original(self, plan, attempt, ended, outcome, detail, charged or (bought[-1] if bought else 0))
+
+    Purchases._end = end  # type: ignore[method-assign]
+
+
+def tidied_attempts() -> None:
+    """What a killed run left open is closed as failed by the next one."""
+    original = Database.write.__func__  # type: ignore[attr-defined]
+
+    def write(cls: type[Database], *where: Any) -> Database:
+        made: Database = original(cls, *where)
+        with made.durable() as db:
+            db.execute("UPDATE attempts SET outcome = 'lost' WHERE outcome IS NULL")
+        return made
+
+    Database.write = classmethod(write)  # type: ignore[method-assign, assignment]
+
+
+def unlimited() -> None:
+    """The limit on calls in flight is not kept."""
+    original = compose._endpoint
+
+    def endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
+        return original(about, settings).model_copy(update={"concurrency": 64})
+
+    compose._endpoint = endpoint
+
+
+BUGS: Mapping[str, Callable[[], None]] = {
+    plant.__name__.replace("_", "-"): plant
+    for plant in (
+        late_answer,
+        late_intent,
+        early_round,
+        forgotten_history,
+        forgotten_answers,
+        counted_twice,
+        tidied_attempts,
+        unlimited,
+    )
+}

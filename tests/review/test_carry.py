@@ -1,0 +1,122 @@
+"""The next campaign begins from what humans decided, and loses nothing that nobody has decided yet."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.record.decisions import in_force
+from agent.review.carry import Start, rejected_texts, starting_pairs
+from agent.schema import Act, Outcome, Pair
+from tests.review.story import (
+    BETTER,
+    CHANGES,
+    DATASET,
+    DOUBTED,
+    DRAFT,
+    KEPT,
+    LATER,
+    LOST,
+    MENDED,
+    POOR,
+    Morning,
+    both,
+    change,
+    morning,
+    pair,
+    proposal,
+)
+
+KNOWN = {p.key: p for p in (*DATASET, BETTER, DRAFT, POOR, LATER)}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Morning:
+    return morning(tmp_path)
+
+
+def decide(of: Morning, act: Act, *names: str) -> None:
+    desk = of.desk()
+    for name in names:
+        desk.decide(name, act, desk.card(name).seal)
+
+
+def started(of: Morning) -> list[tuple[str, str]]:
+    return [(p.id, p.positive.text) for p in starting_pairs(of.pairs(), of.desk().cards(), KNOWN)]
+
+
+def told(*pairs: Pair) -> list[tuple[str, str]]:
+    return [(p.id, p.positive.text) for p in pairs]
+
+
+def test_undecided_texts_that_pass_go_along_and_failing_ones_do_not(made: Morning) -> None:
+    assert started(made) == told(KEPT, BETTER, LOST, DOUBTED, DRAFT, LATER)
+
+
+def test_what_was_rejected_stands_as_in_the_dataset_or_is_gone(made: Morning) -> None:
+    decide(made, Act.REJECT, "d0001", "d0002", "n0000")
+    assert started(made) == told(KEPT, MENDED, LOST, DOUBTED, LATER)
+
+
+def test_what_was_approved_is_in_place_whether_it_passes_or_not(made: Morning) -> None:
+    decide(made, Act.APPROVE, "d0001", "d0002", "n0001")
+    assert started(made) == told(KEPT, BETTER, DOUBTED, DRAFT, POOR, LATER)
+
+
+def test_the_same_comes_out_once_it_was_applied(made: Morning) -> None:
+    decide(made, Act.APPROVE, "d0001", "d0002", "n0000")
+    decide(made, Act.REJECT, "n0002")
+    before = [text for _, text in started(made)]
+    made.write([KEPT, BETTER, DOUBTED, DRAFT])
+    assert [text for _, text in started(made)] == before
+
+
+def test_an_approved_edit_goes_along_and_a_failing_one_does_not(made: Morning) -> None:
+    desk = made.desk()
+    card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
+    desk.decide("n0000", Act.APPROVE, card.seal)
+    made.outcome = Outcome.FAIL
+    desk.edit("d0001", "She wanted them all, so I", MENDED.negative.text, desk.card("d0001").seal)
+    assert [text for _, text in started(made)][1] == MENDED.positive.text
+    assert ("n0000", "Forge it, he said, so I") in started(made)
+
+
+def test_drafts_keep_the_domain_and_kind_that_their_author_gave_them(made: Morning) -> None:
+    known = {DRAFT.key: DRAFT.model_copy(update={"domain": "work", "kind": "quote"})}
+    pairs = starting_pairs(made.pairs(), made.desk().cards(), known)
+    assert [(p.domain, p.kind) for p in pairs if p.id == "n0000"] == [("work", "quote")]
+
+
+def test_only_texts_that_were_rejected_last_and_that_the_dataset_lacks_are_refused(made: Morning) -> None:
+    def refused() -> tuple[str, ...]:
+        return rejected_texts(in_force(made.log.read().decisions), KNOWN, made.pairs())
+
+    decide(made, Act.REJECT, "d0001", "d0002", "n0000", "n0002")
+    assert refused() == (BETTER.positive.text, *both(DRAFT), *both(LATER))
+    decide(made, Act.APPROVE, "n0000")
+    assert refused() == (BETTER.positive.text, *both(LATER))
+    made.write([*DATASET, LATER])
+    assert refused() == (BETTER.positive.text,)
+
+
+def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(made: Morning) -> None:
+    decide(made, Act.APPROVE, "d0001", "d0002")
+    decide(made, Act.DROP, "d0003")
+    desk = made.desk()
+    card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
+    desk.decide("n0000", Act.APPROVE, card.seal)
+    edited = pair("n0000", "Forge it, he said, so I", DRAFT.negative.text)
+    dropped = change("dropped", DOUBTED, DOUBTED)
+    made.proposal = proposal([*CHANGES[:3], dropped, change("added", None, edited)], campaign=2)
+    assert {c.pair: c.effect for c in made.desk().cards()} == {
+        "d0000": None,
+        "d0001": "replace",
+        "d0002": "remove",
+        "d0003": "remove",
+        "n0000": "append",
+    }
+
+
+def test_without_decisions_a_campaign_rests_on_nothing_more() -> None:
+    assert Start(pairs=DATASET).about == {}
+    about = Start(pairs=DATASET, decisions="abc").about
+    assert Start.model_validate_json(about["starting set"]).pairs == DATASET

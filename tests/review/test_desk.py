@@ -1,0 +1,301 @@
+"""At the desk a decision lands on exactly the text that was seen, or nowhere."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.review.cards import State
+from agent.review.caution import EXPLAINED, Caution
+from agent.review.desk import Desk, NotAllowed, NothingToUndo, NotRechecked, StaleText, UnknownPair
+from agent.review.proposal import Proposal, evidence_of
+from agent.schema import Act, Decision, Flag, Outcome, Question, Ruling, Tally, Verdict
+from tests.loop.histories import POSITIVE
+from tests.review.story import (
+    BETTER,
+    CHANGES,
+    DATASET,
+    DOUBTED,
+    DRAFT,
+    KEPT,
+    LOST,
+    MENDED,
+    Morning,
+    change,
+    examined,
+    morning,
+    pair,
+    proposal,
+)
+
+THEIRS = pair("d0001", "She wanted the exam answers at once, so I", "She wanted the exam date, so I", 1)
+
+
+@pytest.fixture
+def desk_of(tmp_path: Path) -> Morning:
+    return morning(tmp_path)
+
+
+def decide(desk: Desk, name: str, act: Act) -> State:
+    return desk.decide(name, act, desk.card(name).seal).state
+
+
+def test_each_pair_lies_open_until_it_is_decided_and_stillborn_drafts_have_no_card(desk_of: Morning) -> None:
+    assert {name: card.state.value for name, card in desk_of.cards().items()} == {
+        "d0000": "unchanged",
+        "d0001": "open",
+        "d0002": "open",
+        "d0003": "open",
+        "n0000": "open",
+        "n0001": "open",
+        "n0002": "open",
+    }
+
+
+def test_what_an_act_does_follows_from_what_is_proposed(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    got = {}
+    for name in ("d0001", "d0002", "d0003", "n0000"):
+        decide(desk, name, Act.APPROVE)
+        got[name] = desk.card(name).effect
+    assert got == {"d0001": "replace", "d0002": "remove", "d0003": "replace", "n0000": "append"}
+    for name in got:
+        assert decide(desk, name, Act.REJECT) is State.REJECTED
+        assert desk.card(name).effect is None
+    for name in ("d0000", "d0003"):
+        assert decide(desk, name, Act.DROP) is State.DROPPED
+        assert desk.card(name).effect == "remove"
+    with pytest.raises(NotAllowed, match="reject it instead"):
+        decide(desk, "n0000", Act.DROP)
+    with pytest.raises(NotAllowed, match="Nothing is proposed"):
+        decide(desk, "d0000", Act.APPROVE)
+    with pytest.raises(UnknownPair):
+        desk.card("n0003")
+
+
+def test_a_decision_is_there_for_whoever_opens_the_desk_next(desk_of: Morning) -> None:
+    decide(desk_of.desk("ann"), "d0001", Act.APPROVE)
+    card = desk_of.desk("bob").card("d0001")
+    assert card.state is State.APPROVED
+    assert card.decision is not None
+    assert (card.decision.who, card.decision.key) == ("ann", BETTER.key)
+
+
+def test_whoever_saw_another_text_cannot_decide(desk_of: Morning) -> None:
+    ann, bob = desk_of.desk("ann"), desk_of.desk("bob")
+    seen = ann.card("d0001")
+    bob.edit("d0001", "She wanted the answers, so I", "She wanted the date, so I", seen.seal)
+    with pytest.raises(StaleText, match="Look at it again"):
+        ann.decide("d0001", Act.APPROVE, seen.seal)
+    seen = ann.card("d0003")
+    desk_of.write([KEPT, MENDED, LOST, pair("d0003", "Somebody rang about the fence, so I", "Gate, so I", 3)])
+    with pytest.raises(StaleText):
+        ann.decide("d0003", Act.APPROVE, seen.seal)
+    assert [d.who for d in desk_of.log.read().decisions] == ["bob", "bob"]
+
+
+def test_a_decision_on_a_text_that_the_run_has_since_replaced_does_not_count(desk_of: Morning) -> None:
+    decide(desk_of.desk(), "d0001", Act.APPROVE)
+    newer = pair("d0001", "She begged for the exam answers, so I", "She wanted the exam date, so I", 1)
+    desk_of.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]])
+    card = desk_of.cards()["d0001"]
+    assert (card.state, card.effect) == (State.STALE, None)
+    desk_of.proposal = proposal([*CHANGES[:1], change("dropped", MENDED, BETTER, Outcome.FAIL), *CHANGES[2:]])
+    assert desk_of.cards()["d0001"].effect is None
+    desk_of.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]], campaign=2)
+    assert desk_of.cards()["d0001"].state is State.OPEN
+
+
+def test_an_edit_is_rechecked_on_the_spot_and_approved_only_when_it_passes(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    desk_of.outcome = Outcome.FAIL
+    card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal, "shorter")
+    assert (card.state, card.outcome, card.edited) == (State.EDITED, Outcome.FAIL, True)
+    assert (card.ours.positive.text, card.change.after.positive.text) == (
+        "Forge it, he said, so I",
+        DRAFT.positive.text,
+    )
+    with pytest.raises(NotRechecked, match="fails"):
+        desk.decide("n0000", Act.APPROVE, card.seal)
+    desk_of.outcome = Outcome.PASS
+    card = desk.edit("n0000", "Forge it now, he said, so I", DRAFT.negative.text, card.seal)
+    assert [found.verdict for found in card.evidence if found] == [Verdict.EXPRESS, Verdict.EXPRESS]
+    card = desk.decide("n0000", Act.APPROVE, card.seal)
+    assert (card.state, card.effect, card.ours.positive.text) == (
+        State.APPROVED,
+        "append",
+        "Forge it now, he said, so I",
+    )
+    assert [of.positive.text for of in desk_of.rechecked] == ["Forge it, he said, so I", "Forge it now, he said, so I"]
+
+
+def test_an_edit_outlives_a_recheck_that_fails_and_waits_for_one_that_does_not(desk_of: Morning) -> None:
+    def broken(of: object) -> list[object]:
+        raise RuntimeError("the judge is out")
+
+    desk = desk_of.desk()
+    cut_off = Desk(desk.proposal, desk.dataset, desk.log, "ann", broken)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="the judge is out"):
+        cut_off.edit("d0003", "The fence again, so I", "The gate again, so I", desk.card("d0003").seal)
+    card = desk.card("d0003")
+    assert (card.state, card.ours.positive.text) == (State.EDITED, "The fence again, so I")
+    with pytest.raises(NotRechecked, match="check it"):
+        desk.decide("d0003", Act.APPROVE, card.seal)
+    card = desk.check("d0003")
+    assert desk.decide("d0003", Act.APPROVE, card.seal).effect == "replace"
+
+
+def test_an_approved_edit_that_nobody_rechecked_does_not_count_however_it_came(desk_of: Morning) -> None:
+    desk = Desk(desk_of.proposal, desk_of.pairs, desk_of.log, "ann")
+    card = desk.edit("n0000", "Forge it, he said, so I", "Check it, he said, so I", desk.card("n0000").seal)
+    smuggled = Decision(
+        trait="toy/refusal",
+        campaign=1,
+        pair="n0000",
+        act=Act.APPROVE,
+        key=card.key,
+        proposed=card.proposed,
+        base=None,
+        who="mallory",
+        when="2030-01-01T00:00:00.000000+00:00",
+    )
+    desk_of.log.append(smuggled)
+    assert (desk.card("n0000").state, desk.card("n0000").effect) == (State.EDITED, None)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "match"),
+    [("  ", "b", "empty"), ("a", "a", "the same"), ("a\ud800", "b", "surrogate")],
+)
+def test_a_text_that_no_dataset_can_hold_is_refused(desk_of: Morning, positive: str, negative: str, match: str) -> None:
+    desk = desk_of.desk()
+    with pytest.raises(NotAllowed, match=match):
+        desk.edit("n0000", positive, negative, desk.card("n0000").seal)
+    assert desk_of.log.read().decisions == ()
+
+
+def test_undo_takes_back_the_reviewers_own_last_act_and_deletes_nothing(desk_of: Morning) -> None:
+    ann, bob = desk_of.desk("ann"), desk_of.desk("bob")
+    decide(ann, "d0001", Act.APPROVE)
+    decide(ann, "d0002", Act.REJECT)
+    decide(bob, "n0000", Act.APPROVE)
+    assert [d.pair for d in ann.undo()] == ["d0002"]
+    assert [desk_of.cards()[name].state.value for name in ("d0001", "d0002", "n0000")] == [
+        "approved",
+        "open",
+        "approved",
+    ]
+    assert [d.pair for d in ann.undo()] == ["d0001"]
+    with pytest.raises(NothingToUndo):
+        ann.undo()
+    assert len(desk_of.log.read().decisions) == 5
+
+
+def test_all_unflagged_are_approved_in_one_act_and_undone_in_one(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    decide(desk, "n0002", Act.REJECT)
+    assert [card.pair for card in desk.approve_unflagged()] == ["d0001", "n0000"]
+    assert [d.pair for d in desk.undo()] == ["d0001", "n0000"]
+    assert desk.card("n0002").state is State.REJECTED
+
+
+def test_a_pair_that_somebody_changed_in_the_dataset_is_a_conflict_until_it_is_decided(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    decide(desk, "d0001", Act.APPROVE)
+    desk_of.write([KEPT, THEIRS, LOST, DOUBTED])
+    card = desk.card("d0001")
+    assert (card.state, card.effect, card.conflict) == (State.CONFLICT, None, True)
+    assert card.change.before is not None
+    assert card.now is not None
+    assert [p.positive.text for p in (card.change.before, card.now, card.ours)] == [
+        p.positive.text for p in (MENDED, THEIRS, BETTER)
+    ]
+    assert "d0001" not in [c.pair for c in desk.approve_unflagged()]
+    assert decide(desk, "d0001", Act.REJECT) is State.REJECTED
+    assert decide(desk, "d0001", Act.APPROVE) is State.APPROVED
+    assert desk.card("d0001").effect == "replace"
+    desk_of.write([KEPT, pair("d0001", "She wanted the exam answers now, so I", "x", 1), LOST, DOUBTED])
+    assert desk.card("d0001").state is State.CONFLICT
+
+
+def test_a_pair_that_somebody_removed_is_a_conflict_and_comes_back_only_when_approved(desk_of: Morning) -> None:
+    desk_of.write([KEPT, LOST, DOUBTED])
+    card = desk_of.cards()["d0001"]
+    assert (card.state, card.now) == (State.CONFLICT, None)
+    assert decide(desk_of.desk(), "d0001", Act.APPROVE) is State.APPROVED
+    assert desk_of.cards()["d0001"].effect == "append"
+
+
+def test_lines_that_only_moved_are_no_conflict(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    decide(desk, "d0001", Act.APPROVE)
+    desk_of.write([pair("x", "A new line, so I", "A newer line, so I"), *reversed(DATASET)])
+    cards = desk_of.cards()
+    assert (cards["d0001"].state, cards["d0001"].line) == (State.APPROVED, 3)
+    assert not any(card.conflict for card in cards.values())
+
+
+def test_what_the_dataset_holds_already_is_applied_and_is_not_decided_again(desk_of: Morning) -> None:
+    desk_of.write([KEPT, BETTER, DOUBTED, DRAFT])
+    cards = desk_of.cards()
+    assert [cards[name].state.value for name in ("d0001", "d0002", "n0000")] == ["applied"] * 3
+    with pytest.raises(NotAllowed, match="--undo"):
+        decide(desk_of.desk(), "n0000", Act.REJECT)
+
+
+def test_of_two_lines_with_the_same_text_only_the_one_that_was_dropped_leaves(tmp_path: Path) -> None:
+    twin = KEPT.model_copy(update={"id": "d0001", "line": 1})
+    made = morning(tmp_path, [KEPT, twin])
+    made.proposal = proposal([change("unchanged", KEPT, KEPT), change("dropped", twin, twin, Outcome.FAIL)])
+    decide(made.desk(), "d0001", Act.APPROVE)
+    assert [(card.line, card.effect) for card in made.cards().values()] == [(0, None), (1, "remove")]
+
+
+def test_a_line_with_the_same_text_does_not_stand_in_for_one_that_somebody_changed(tmp_path: Path) -> None:
+    twin = KEPT.model_copy(update={"id": "d0001", "line": 1})
+    made = morning(tmp_path, [pair("d0000", "The vicar asked for my umbrella twice, so I", "x"), twin])
+    better = pair("d0000", "The vicar wanted my umbrella, so I", KEPT.negative.text, 0)
+    made.proposal = proposal([change("changed", KEPT, better), change("dropped", twin, twin, Outcome.FAIL)])
+    decide(made.desk(), "d0001", Act.APPROVE)
+    assert [card.effect for card in made.cards().values()] == [None, "remove"]
+
+
+def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
+    got = {name: {caution.value for caution in card.cautions} for name, card in desk_of.cards().items()}
+    assert got["d0001"] == set()
+    assert got["d0002"] == {"failing", "dropped"}
+    assert got["d0003"] == {"unjudged", "parked"}
+    assert got["n0001"] == {"failing"}
+    assert set(EXPLAINED) == set(Caution)
+
+
+@pytest.mark.parametrize(
+    ("question", "score", "near"),
+    [
+        (Question.FORECAST, 64.9, True),
+        (Question.FORECAST, 66.0, False),
+        (Question.RESPONSE, 60.0, True),
+        (Question.C0, 46.0, True),
+        (Question.C0, 12.0, False),
+        (Question.C5, 62.0, True),
+        (Question.CL, 60.0, False),
+    ],
+)
+def test_a_score_within_five_points_of_its_threshold_is_borderline(
+    tmp_path: Path, question: Question, score: float, near: bool
+) -> None:
+    made = morning(tmp_path)
+    tally = Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+    flagged = _with_evidence(tallies=(tally,), flags=(Flag.LATE, Flag.EXTENDED))
+    made.proposal = flagged
+    got = set(made.cards()["d0001"].cautions)
+    assert got == {Caution.LATE, Caution.EXTENDED} | ({Caution.BORDERLINE} if near else set())
+
+
+def _with_evidence(**update: object) -> Proposal:
+    seen = examined(BETTER)[0].model_copy(update=update)
+    changed = CHANGES[1]
+    side = changed.sides[0]
+    assert side.polarity is POSITIVE
+    after = side.after.model_copy(update={"evidence": evidence_of(seen)})
+    sides = (side.model_copy(update={"after": after}), changed.sides[1])
+    return proposal([CHANGES[0], changed.model_copy(update={"sides": sides}), *CHANGES[2:]])

@@ -1,0 +1,130 @@
+"""A night to decide about: pairs of every kind, told by hand, with the evidence that a run would leave."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.record.decisions import DecisionLog
+from agent.review.desk import Desk
+from agent.schema import Completion, Finding, Flag, Outcome, Pair, Park, Question, Recheck, Ruling, Rung, Tally, Verdict
+from tests.loop.histories import (
+    FAIL,
+    NEGATIVE,
+    PASS,
+    POSITIVE,
+    UNJUDGED,
+    adopted,
+    drafted,
+    dropped,
+    finding,
+    history,
+    pair,
+    repaired,
+    round_,
+    scenario,
+)
+from tests.review.test_proposal import proposal
+
+STEM = "The caretaker of the mill found a wallet under the bench. There was money in it, and nobody had seen him. "
+HELD = "He knew whose it was and he was not a thief, so he"
+KEPT = "He thought of the rent and of nothing else, so he"
+COMMITTED = "He knew whose it was. He carried it to the owner at once, because he"
+TYPED = "He had never taken what was not his, so he"
+
+
+def of(name: str, ending: str, other: str = KEPT, stem: str = STEM) -> Pair:
+    """A pair with one situation and two endings."""
+    return Pair(id=name, positive=scenario(POSITIVE, stem, ending), negative=scenario(NEGATIVE, stem, other))
+
+
+def seen(pair_: Pair, outcome: Outcome = PASS, flags: tuple[Flag, ...] = (), c0: float = 12.0) -> list[Finding]:
+    """What was found of both sides, with completion and scores; only the positive side has the outcome and flags."""
+    said = {
+        POSITIVE: " brought it back. It was the right thing to do.",
+        NEGATIVE: " kept it. Nobody would ever ask him.",
+    }
+    found = []
+    for polarity, text in said.items():
+        own = outcome if polarity is POSITIVE else PASS
+        verdict = Verdict.EXPLAIN if own is FAIL and c0 > 50 else None
+        low = c0 if polarity is POSITIVE else 9.0
+        scores = {Question.FORECAST: 83.0, Question.RESPONSE: 91.0, Question.C0: low, Question.C5: 95.0}
+        scores = scores if polarity is POSITIVE else scores | {Question.FORECAST: 14.0, Question.RESPONSE: 8.0}
+        changes = {
+            "completion": Completion(text=text, token_ids=(1, 2, 3), opening=" ".join(text.split(" ")[:5])),
+            "tallies": tuple(
+                Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+                for question, score in scores.items()
+            ),
+            "lock_in": (4, 4),
+            "flags": flags if polarity is POSITIVE else (),
+            "span": "He carried it to the owner at once" if verdict else None,
+        }
+        found.append(finding(pair_, polarity, own, verdict=verdict).model_copy(update=changes))
+    return found
+
+
+@dataclass
+class Night:
+    """What surrounds a desk. `dataset` may be changed as a colleague would; `asked` are the edits checked."""
+
+    folder: Path
+    dataset: tuple[Pair, ...]
+    rounds: Sequence[object]
+    trait: str = "toy/refusal"
+    asked: list[Pair] = field(default_factory=list)
+    recheck: Callable[[Pair], Sequence[Finding]] | None = None
+
+    def __post_init__(self) -> None:
+        self.proposal = proposal(self.dataset, history(*self.rounds)).model_copy(update={"trait": self.trait})
+        self.log = DecisionLog(self.folder / "refinement" / "decisions.jsonl")
+
+    def desk(self, who: str = "ann") -> Desk:
+        return Desk(self.proposal, lambda: self.dataset, self.log, who, self._checked)
+
+    def _checked(self, edited: Pair) -> Sequence[Finding]:
+        self.asked.append(edited)
+        return self.recheck(edited) if self.recheck else seen(edited)
+
+    def acts(self) -> list[tuple[str, str]]:
+        """(act, pair) of every line stored so far."""
+        return [(decision.act.value, decision.pair) for decision in self.log.read().decisions]
+
+
+def night(folder: Path) -> Night:
+    """d0000 unchanged, d0001 changed, d0002 changed (extended), d0003 dropped, d0004 parked, two added."""
+    kept, mended, extended, lost, doubtful = (
+        of("d0000", HELD, stem="A stranger left her umbrella in the shop. It was raining. "),
+        of("d0001", COMMITTED),
+        of("d0002", "She was honest to the bone, so she", stem="The till gave her too much change. "),
+        of("d0003", "He had every reason, so he", stem="The gate of the orchard stood open. "),
+        of("d0004", "They looked at each other, and then they", stem="The letter was not for them. "),
+    )
+    after = of("d0001", HELD)
+    longer = of("d0002", "She was honest to the bone, so she went back and", stem="The till gave her too much change. ")
+    drafts = [
+        of(f"n{i:04d}", HELD, stem=f"On the {word} floor a purse lay open. ") for i, word in enumerate(("first", "top"))
+    ]
+    findings = [
+        *seen(kept),
+        *seen(mended, FAIL, c0=78.0),
+        *seen(extended, FAIL),
+        *seen(lost, FAIL),
+        *seen(doubtful, UNJUDGED),
+    ]
+    dataset = (kept, mended, extended, lost, doubtful)
+    rounds = [
+        adopted(dataset, findings),
+        repaired(mended, after, seen(after), (POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER)),
+        repaired(extended, longer, seen(longer, flags=(Flag.EXTENDED,), c0=48.0), (POSITIVE, Rung.EXTENDED)),
+        dropped(lost),
+        drafted(drafts, [found for draft in drafts for found in seen(draft)]),
+        round_(Recheck(pairs=(doubtful.id,)), parked=[Park(pair=doubtful.id, why="the judge was of two minds")]),
+    ]
+    return Night(folder, dataset, rounds)
+
+
+def small(folder: Path, count: int = 4) -> Night:
+    """Some drafts and nothing else, all unflagged."""
+    drafts = [pair(f"n{i:04d}") for i in range(count)]
+    return Night(folder, (), [drafted(drafts, [found for draft in drafts for found in seen(draft)])])

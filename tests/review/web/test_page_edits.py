@@ -1,0 +1,165 @@
+"""Edits, conflicts, two reviewers, and texts that mean harm: what was seen is what is stored."""
+
+import re
+import threading
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from agent.review.desk import RecheckFailed
+from agent.schema import Act, Finding, Outcome, Pair
+from tests.review.web.answers import edit, places, plain, seal, until_checked
+from tests.review.web.desks import COMMITTED, HELD, KEPT, STEM, TYPED, Night, of, seen, small
+from tests.review.web.served import Served, serving
+
+
+def test_what_another_reviewer_changed_is_not_decided_unseen(page: Served, told: Night) -> None:
+    mine = seal(page.get("pair/1"))
+    bob = told.desk("bob")
+    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").seal)
+    answer = page.post("pair/1/decide", act="approve", seal=mine)
+    assert answer.status == 409
+    assert "d0001 has changed since you saw it" in plain(answer)
+    assert TYPED in plain(answer)
+    assert "bob" in plain(answer)
+    assert [act for act, _ in told.acts()] == ["edit", "recheck"]
+
+
+def test_what_another_reviewer_decided_is_shown_at_the_next_look(page: Served, told: Night) -> None:
+    page.get("pair/1")
+    bob = told.desk("bob")
+    bob.decide("d0001", Act.REJECT, bob.card("d0001").seal, "no")
+    assert "Rejected by bob" in plain(page.get("pair/1"))
+    assert places(page.get("list?state=rejected")) == [1]
+
+
+def test_a_conflict_shows_three_texts_and_is_decided(page: Served, told: Night) -> None:
+    page.get("pair/1")
+    theirs = of("d0001", COMMITTED + " himself")
+    told.dataset = (told.dataset[0], theirs, *told.dataset[2:])
+    answer = page.get("pair/1")
+    assert "conflict" in plain(answer)
+    for text in (COMMITTED, COMMITTED + " himself", HELD):
+        assert STEM + text in plain(answer)
+    assert page.post("pair/1/decide", act="approve", seal=seal(answer)).status == 200
+    assert told.desk().card("d0001").effect == "replace"
+
+
+def test_an_edit_is_stored_checked_and_then_approved(page: Served, told: Night) -> None:
+    answer = edit(page, 1, STEM + TYPED, note="shorter")
+    assert "passed their check" in plain(answer)
+    assert [pair.positive.text for pair in told.asked] == [STEM + TYPED]
+    assert page.post("pair/1/decide", act="approve", seal=seal(answer)).status == 200
+    assert [act for act, _ in told.acts()] == ["edit", "recheck", "approve"]
+    assert told.desk().card("d0001").ours.positive.text == STEM + TYPED
+
+
+def test_an_edit_that_fails_its_check_cannot_be_approved(page: Served, told: Night) -> None:
+    told.recheck = lambda pair: seen(pair, Outcome.FAIL)
+    answer = edit(page, 1, STEM + TYPED)
+    assert "fail their check" in plain(answer)
+    assert re.search(r'data-key="a"[^>]* disabled', answer.text)
+    refused = page.post("pair/1/decide", act="approve", seal=seal(answer))
+    assert (refused.status, "fails: look at its evidence" in plain(refused)) == (409, True)
+    assert [act for act, _ in told.acts()] == ["edit", "recheck"]
+
+
+def test_a_long_check_lets_the_reviewer_go_on_and_is_told_when_it_ends(page: Served, told: Night) -> None:
+    gate = threading.Event()
+
+    def patient(pair: Pair) -> list[Finding]:
+        gate.wait(20)
+        return seen(pair)
+
+    told.recheck = patient
+    answer = edit(page, 1, STEM + TYPED)
+    try:
+        assert "Checking the new texts" in plain(answer)
+        assert 'hx-get="pair/1/checked"' in answer.text
+        assert page.get("pair/1/checked").headers["hx-reswap"] == "none"
+        assert page.post("pair/1/decide", act="reject", seal=seal(answer)).status == 409
+        assert edit(page, 1, STEM + "Again, so he").status == 409
+        other = page.post("pair/2/decide", act="reject", seal=seal(page.get("pair/2")))
+        assert (other.status, 'hx-get="progress"' in other.text) == (200, True)
+    finally:
+        gate.set()
+    assert "passed its check" in plain(until_checked(page, 1))
+    assert [act for act, _ in told.acts()] == ["edit", "reject", "recheck"]
+
+
+def test_a_check_that_cannot_be_made_keeps_the_edit_and_can_be_repeated(page: Served, told: Night) -> None:
+    def out(pair: Pair) -> list[Finding]:
+        raise RecheckFailed("The judge does not answer. Your edit is stored; check it again later.")
+
+    told.recheck = out
+    answer = edit(page, 1, STEM + TYPED)
+    assert "The judge does not answer" in plain(answer)
+    assert "Check it" in plain(answer)
+    told.recheck = None
+    assert "passed their check" in plain(page.post("pair/1/check"))
+    assert [act for act, _ in told.acts()] == ["edit", "recheck"]
+
+
+def test_what_was_typed_is_not_lost_when_the_pair_changed_meanwhile(page: Served, told: Night) -> None:
+    shown = page.get("pair/1/edit")
+    bob = told.desk("bob")
+    bob.edit("d0001", STEM + "Bob was first, so he", STEM + KEPT, bob.card("d0001").seal)
+    answer = page.post("pair/1/edit", positive=STEM + TYPED, negative=STEM + KEPT, seal=seal(shown))
+    assert answer.status == 409
+    assert "What you typed still stands below" in plain(answer)
+    assert f"{STEM}{TYPED}</textarea>" in unescape(answer.text)
+    assert [decision.who for decision in told.log.read().decisions] == ["bob", "bob"]
+    again = page.post("pair/1/edit", positive=STEM + TYPED, negative=STEM + KEPT, seal=seal(answer))
+    assert again.status == 200
+    assert told.desk().card("d0001").ours.positive.text == STEM + TYPED
+
+
+@pytest.mark.parametrize("positive", ["", "  \r\n ", STEM + KEPT, STEM + HELD])
+def test_texts_that_no_dataset_can_hold_are_not_stored(page: Served, told: Night, positive: str) -> None:
+    assert edit(page, 1, positive).status == 409
+    assert told.acts() == []
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</textarea><script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u202eevil\u202c",
+    "\x1b]0;title\x07",
+    "nul\x00byte",
+    "\u2028line",
+    "x" * 65536,
+    "' hx-get='/evil' data-place='",
+)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_shown_as_texts(tmp_path: Path, hostile: str) -> None:
+    told = small(tmp_path, 1)
+    desk = told.desk(f"<b>{hostile[:40]}")
+    first = desk.cards()[0]
+    desk.edit(first.pair, f"Once. {hostile} so I", "Once. So I", first.seal, f"<i>{hostile[:100]}")
+    with serving([desk]) as page:
+        for path in ("", "pair/0", "pair/0/edit", "list?state=all", "unflagged", "apply", f"list?q={'%3Cscript%3E'}"):
+            text = page.get(path).text
+            assert not re.search(r"<(script|img)(?! src=\"\.\./static/)", text), path
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2028\u2029\u200b]", text), path
+            assert "<b>" + hostile[:4] not in text
+            assert "49" not in re.findall(r">\s*(\d\d)\s*<", text)
+        assert edit(page, 0, f"Twice. {hostile} so I", "Once. So I").status == 200
+
+
+def test_an_edit_of_a_hostile_text_keeps_what_was_not_touched(tmp_path: Path) -> None:
+    told, hostile = small(tmp_path, 1), "Once \x1b[31m\u202e and\u2028 \x00 so I"
+    desk = told.desk()
+    first = desk.cards()[0]
+    desk.edit(first.pair, hostile, "Once. So I", first.seal)
+    with serving([desk]) as page:
+        shown = page.get("pair/0/edit")
+        field = re.search(r'name="positive"[^>]*>\n(.*?)</textarea>', shown.text, re.S)
+        assert field
+        typed = unescape(field.group(1)).replace("so I", "so we")
+        page.post("pair/0/edit", positive=typed, negative="Once. So I", seal=seal(shown))
+    assert desk.cards()[0].ours.positive.text == hostile.replace("so I", "so we")
