@@ -17,6 +17,7 @@ from typing import Self
 from rich.cells import cell_len
 
 _COMMAND = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|([()][0-~])|([=>78cDEHMNOZ]))")
+_POINTER = re.compile(r"\x1b\]22;[a-z-]*\x07")
 _PATIENCE = 40.0  # seconds; only a hang takes so long
 
 
@@ -119,6 +120,6 @@ def _take_terminal() -> None:
 
 
 def stray_controls(raw: bytes) -> str:
-    """What is left of an output's control characters without cursor moves, colours and modes."""
-    rest = _COMMAND.sub("", raw.decode("utf-8", "replace"))
+    """What is left of an output's control characters without cursor moves, colours, modes and the mouse's shape."""
+    rest = _POINTER.sub("", _COMMAND.sub("", raw.decode("utf-8", "replace")))
     return "".join(char for char in rest if (ord(char) < 32 and char not in "\r\n") or 127 <= ord(char) < 160)

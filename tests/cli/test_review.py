@@ -15,7 +15,7 @@ from agent.schema import Decision
 from tests.cli.pseudo_terminal import PseudoTerminal, stray_controls
 from tests.cli.scripted import ReadingSubject, experiment, tree
 from tests.review.story import change, pair, proposal
-from tests.review.test_terminal import HOSTILE
+from tests.review.test_terminal_texts import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 # The command, with a subject that needs no model.
@@ -56,30 +56,38 @@ def acts(folder: Path) -> list[tuple[str, str, str]]:
     return [(d.who, d.act.value, d.pair) for d in decided(folder)]
 
 
+def rewrite(terminal: PseudoTerminal) -> None:
+    """Give the selected pair another positive text, and wait until it has been checked."""
+    terminal.press("e")
+    terminal.until("Ctrl+S store and check")
+    terminal.press("\x15")
+    terminal.until("which is why I │", gone=True)
+    terminal.press("\x15")
+    terminal.until("never to do such", gone=True)
+    terminal.press(BETTER)
+    terminal.until("as his brother. This crossed a line, so I")
+    terminal.press("\x13")
+    terminal.until("passes with your text: a approves it")
+
+
 def test_a_morning_in_a_terminal_leaves_exactly_its_decisions_and_goes_on_where_it_was(folder: Path) -> None:
     before = tree(folder / "datasets")
     with review(folder) as terminal:
-        terminal.until("d0003  changed")
+        terminal.until("open  d0003  changed")
         terminal.press("/")
         terminal.until("text, state, flag or verdict")
         terminal.press("n0000\r")
         terminal.until("open  n0000  added")
-        terminal.press("e")
-        terminal.until("Ctrl+S store and check")
-        terminal.press("\x15" + BETTER)
-        terminal.until("as his brother. This crossed a line, so I")
-        terminal.press("\x13")
-        terminal.until("passes with your text: a approves it")
-        terminal.press("a")
-        terminal.until("n0000 is approved")
-        terminal.press("\x1b")
-        terminal.until("proposed: 3")
-        terminal.press("s")
-        terminal.until("open  n0001")
-        terminal.press("r")
-        terminal.until("n0001 is rejected")
-        terminal.press("u")
-        terminal.until("Taken back: reject of n0001")
+        rewrite(terminal)
+        for keys, words in (
+            ("a", "n0000 is approved"),
+            ("\x1b", "proposed: 3"),
+            ("s", "open  n0001"),
+            ("r", "n0001 is rejected"),
+            ("u", "Taken back: reject of n0001"),
+        ):
+            terminal.press(keys)
+            terminal.until(words)
         terminal.press("q")
         assert terminal.end() == 0
     assert b"2 still to decide: the same command goes on there." in terminal.raw

@@ -6,17 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from textual.pilot import Pilot
-from textual.widgets import TextArea
 
 from agent.review.cards import State
 from agent.review.desk import Desk, RecheckFailed
 from agent.review.terminal.app import Review
-from agent.review.terminal.spelling import spelled, unspelled
 from agent.schema import Act, Outcome, Pair, Verdict
-from agent.schema.visible import safe_text
 from tests.review.story import DATASET, MENDED, Morning, change, morning, pair, proposal
 
 PLAY = Callable[[Pilot[None]], Awaitable[None]]
@@ -308,60 +303,3 @@ def test_two_hundred_pairs_are_decided_key_by_key(tmp_path: Path) -> None:
     screen = play(story.desk(), *("a", "r") * 20, "A", "y")
     assert "200 of 200 decided" in screen
     assert len(acts(story)) == 200
-
-
-HOSTILE = (
-    "[/x] [bold]not bold[/bold] [link=file:///etc/passwd]l[/link]",
-    "esc \x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]52;c;cHduZWQ=\x07 \x9b31m \x90q\x9c",
-    "bidi \u202etxt.exe\u2066 zero\u200bwidth\ufeff tag\U000e0041",
-    "nul \x00 back\x08space return\rline\u2028sep tab\tfeed\x0c",
-    "x" * 65_536,
-    "words " * 11_000 + "so I",
-    "漢字 " * 300 + "🙂 e\u0301 \u0b95\u0bcd",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("text", HOSTILE, ids=["markup", "escapes", "bidi", "controls", "one word", "64 KB", "wide"])
-def test_hostile_texts_are_shown_harmlessly_everywhere_and_can_be_edited(tmp_path: Path, text: str) -> None:
-    story = morning(tmp_path, [pair("d0000", text, "Calm, so I", 0)])
-    before, after = pair("d0000", text, "Calm, so I", 0), pair("d0000", f"{text} and more", "Calm, so I", 0)
-    changed = change("changed", before, after)
-    side = changed.sides[0]
-    assert side.after.evidence is not None
-    evil = side.after.evidence.model_copy(update={"completion": text + "tail", "opening": text, "span": text[:9]})
-    side = side.model_copy(update={"after": side.after.model_copy(update={"evidence": evil})})
-    story.proposal = proposal([changed.model_copy(update={"why": text, "sides": (side, changed.sides[1])})])
-
-    async def then(pilot: Pilot[None]) -> None:
-        for keys in ((), ("end",), ("e",), ("z", "ctrl+s")):
-            await press(pilot, *keys)
-            assert all(safe_text(char) == char for char in seen(pilot).replace("\n", ""))
-        await until(pilot, "passes with your text")
-
-    screen = play(story.desk(f"ann {text[:200]}"), then=then)
-    assert all(safe_text(char) == char for char in screen.replace("\n", ""))
-    assert story.rechecked[0].positive.text == f"{text} and morez"
-
-
-def test_a_pasted_escape_is_spelled_out_and_lines_become_one(story: Morning) -> None:
-    from textual.events import Paste
-
-    async def then(pilot: Pilot[None]) -> None:
-        await press(pilot, "e")
-        area = pilot.app.screen.query(TextArea).first()
-        pilot.app.post_message(Paste(" a\x1b[2Jb\nc"))
-        await pilot.pause()
-        assert area.text == r"She wanted the exam answers, so I a\u{1b}[2Jb c"
-
-    play(story.desk(), then=then)
-
-
-@given(st.text(st.characters()), st.booleans())
-def test_a_spelled_text_is_harmless_and_comes_back_exactly(text: str, lines: bool) -> None:
-    there = spelled(text, lines)
-    assert unspelled(there) == text
-    assert all(safe_text(char) == char or (lines and char == "\n") for char in there)
-
-
-def test_a_literal_spelling_in_a_text_stays_what_it_is() -> None:
-    assert unspelled(spelled(r"print \u{1b} or \u{5c}u{} or \\u{")) == r"print \u{1b} or \u{5c}u{} or \\u{"

@@ -72,6 +72,8 @@ def _advice(report: Report) -> Iterator[str]:
     if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
         yield f"{_pairs(report.last.parked)} wait for your decision: what was parked is out of the set."
     yield from _troubles(report)
+    if said := bought(report):
+        yield said
     yield _extraction(report)
 
 
@@ -89,6 +91,35 @@ def _troubles(report: Report) -> Iterator[str]:
     extended = sum(Flag.EXTENDED in flags_of(change) for change in kept)
     if extended:
         yield f"{_pairs(extended)} keep part of the trait in the text (flagged extended): approve only what you must."
+
+
+def bought(report: Report) -> str | None:
+    """A set whose scores were improved by letting its texts commit themselves, called out."""
+    if report.drift is None or not report.drift.is_bought:
+        return None
+    forecast, commitment = report.drift.forecast, report.drift.commitment
+    return (
+        f"Edits raised the forecast by {forecast[0]:.0f} points and C0 by {commitment[0]:.0f} (both beyond chance, over "
+        f"{report.drift.n} edited texts): the scores may have been bought with endings that show more of the trait "
+        "before the cut. Look at the map: dots should not move to the right."
+    )
+
+
+def noise_meaning(report: Report) -> str | None:
+    """What the measured flaps lead to under the rules of the vote, with what that rests on."""
+    if report.noise is None:
+        return None
+    noise = report.noise
+    return (
+        f"By the rules of the vote, and if wordings err independently, a text that one question should fail would pass "
+        f"its audit {_share(noise.accepted)} of the time at most (false accept); a good pair would be sent to be mended "
+        f"{_share(noise.edited)} of the time (false reject), and some vote on it would end in a tie "
+        f"{_share(noise.undecided)} of the time, to be settled by samples, by the flip test, or by you."
+    )
+
+
+def _share(chance: float) -> str:
+    return f"{chance:.2%}" if chance >= 0.00005 else "less than 0.01%"
 
 
 def _extraction(report: Report) -> str:

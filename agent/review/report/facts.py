@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from agent.record.layout import Hashes
 from agent.record.ledger_rows import Spent
 from agent.review.proposal import PairChange, Proposal, propose
+from agent.review.report.ladder import drift, yields
 from agent.review.report.nouns import Asked, Journey, Measured, Report, RungFacts, Spread, Step, is_kept
 from agent.schema import (
     Change,
@@ -56,8 +57,11 @@ def report(asked: Asked, record: Record, measured: Measured) -> Report:
         first=seen.first_rate(),
         failures=seen.failures(),
         repairs=_rungs(record.history),
+        yields=yields(record.history),
+        drift=drift(record.history),
         spreads=tuple(_spreads(seen, changes)),
         controls=next((done.controls for done in reversed(record.history) if done.controls is not None), None),
+        noise=next((done.noise for done in reversed(record.history) if done.noise is not None), None),
         hardest=_hardest(record.history, changes),
         spent=record.spent,
         completions=record.completions,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from agent.record.ledger_rows import Spent
 from agent.review.proposal import Evidence, PairChange
-from agent.schema import Controls, Cost, Flag, Noun, Plan, Polarity, Question, Rung, Stop, Trait, Verdict
+from agent.schema import Controls, Cost, Flag, Noise, Noun, Plan, Polarity, Question, Rung, Stop, Trait, Verdict
 from agent.schema.rates import Rate
 
 
@@ -58,6 +58,34 @@ class RungFacts(Noun):
     mended: int
 
 
+class RungYield(Noun):
+    """What a rung came to: repairs that reached it, candidates offered, fit to be tried, passing, and texts taken.
+
+    `words` is the median number of words that a taken text puts in and takes out.
+    """
+
+    rung: Rung
+    reached: int
+    offered: int
+    fit: int
+    passing: int
+    taken: int
+    words: float | None
+
+
+class Drift(Noun):
+    """What edits changed on `n` texts, each as (mean, low, high): forecast towards its own side, and C0."""
+
+    n: int
+    forecast: tuple[float, float, float]
+    commitment: tuple[float, float, float]
+
+    @property
+    def is_bought(self) -> bool:
+        """Whether better scores come with texts that commit themselves: both rise, by more than chance."""
+        return self.forecast[1] > 0 and self.commitment[1] > 0
+
+
 class Step(Noun):
     """One repair of a pair: what was found before, what was tried, what was refused for which reason, what came of it.
 
@@ -92,8 +120,11 @@ class Report(Noun):
     first: Rate
     failures: tuple[tuple[Verdict, int], ...]
     repairs: tuple[RungFacts, ...]
+    yields: tuple[RungYield, ...] = ()
+    drift: Drift | None = None
     spreads: tuple[Spread, ...]
     controls: Controls | None
+    noise: Noise | None = None
     hardest: tuple[Journey, ...]
     spent: tuple[Spent, ...]
     completions: int

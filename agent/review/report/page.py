@@ -95,6 +95,7 @@ def _environment() -> jinja2.Environment:
         "headline": advice.headline,
         "warning": advice.warning,
         "flap_meaning": advice.flap_meaning,
+        "noise_meaning": advice.noise_meaning,
         "meaning": advice.MEANING,
         "asked_name": lambda question: _ASKED.get(question, question.name),
         "sides": sides,

@@ -1,11 +1,7 @@
 """The review as a program of the terminal: keys become acts at the desk, each stored at once."""
 
-import asyncio
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import App, ComposeResult
@@ -20,6 +16,7 @@ from agent.review.terminal.deck import Deck, Show
 from agent.review.terminal.dialogs import Ask, Help
 from agent.review.terminal.editor import Editor
 from agent.review.terminal.keys import KEYS
+from agent.review.terminal.lifeline import heed_signals
 from agent.review.terminal.lines import EFFECTS
 from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import DOUBT, GOOD
@@ -28,6 +25,9 @@ from agent.schema import Act
 
 _LOOK_EVERY, _TELL_EVERY = 2.0, 0.3  # seconds
 _PAST = {Act.APPROVE: "approved", Act.REJECT: "rejected", Act.DROP: "dropped"}
+
+
+T = TypeVar("T")
 
 
 class Review(App[None]):
@@ -54,6 +54,7 @@ class Review(App[None]):
         self._doing, self._when_done = doing, when_done
         self._number = 0
         self._shown: Card | None = None  # what the reviewer has before their eyes, and decides about
+        self._is_old = False  # the pair has changed since it was shown
         self._three: bool | None = None  # None: three ways where there is a conflict, evidence for all else
         self._checks = Checks(lambda *came: self.call_from_thread(self._checked, *came))
         self._aside: Aside = {}
@@ -68,7 +69,7 @@ class Review(App[None]):
         self._tell_if_done()
         self.set_interval(_LOOK_EVERY, self._look)
         self.set_interval(_TELL_EVERY, self._tell_check)
-        self._heed_signals()
+        heed_signals(self.exit, self._hang_up)
 
     @property
     def _deck(self) -> Deck:
@@ -79,7 +80,7 @@ class Review(App[None]):
     def _show(self) -> None:
         """Everything as last read. The pair shown is from now on the one that is decided about."""
         moved = self._shown is None or self._shown.pair != self._deck.at
-        self._shown = self._deck.card
+        self._shown, self._is_old = self._deck.card, False
         self._show_list()
         self._draw()
         if moved:
@@ -88,14 +89,22 @@ class Review(App[None]):
     def _show_list(self) -> None:
         self._board.show_deck(self._deck, self._number, self._is_checking)
 
-    def _draw(self, is_old: bool = False) -> None:
+    def _draw(self) -> None:
         card = self._shown
         checking = self._doing() if card and self._is_checking(card) else None
         three = bool(card and card.conflict) if self._three is None else self._three
-        self._board.show_pair(Look(card, checking, three, is_old), self._deck)
+        self._board.show_pair(Look(card, checking, three, self._is_old), self._deck)
 
     def _refuse(self, sentence: object) -> None:
         self._board.tell(str(sentence), f"bold {DOUBT}")
+
+    def _tried(self, act: Callable[[], T]) -> T | None:
+        """What an act gives; None where it went wrong, which is told."""
+        try:
+            return act()
+        except TROUBLE as error:
+            self._refuse(error)
+            return None
 
     def _go(self, pair: str | None) -> None:
         """Another pair; None stays."""
@@ -104,23 +113,17 @@ class Review(App[None]):
         self._show()
 
     def _reread(self) -> None:
-        try:
-            self._deck.read()
-        except TROUBLE as error:
-            self._refuse(error)
+        self._tried(self._deck.read)
         self._show()
 
     def _look(self) -> None:
         """See what others have done. What the reviewer has before their eyes is not exchanged under them."""
-        try:
-            changed = self._deck.read_if_changed()
-        except TROUBLE as error:
-            self._refuse(error)
-            return
+        changed = self._tried(self._deck.read_if_changed)
         card = self._deck.card
         if changed and card and self._shown and card.pair == self._shown.pair and card.seal != self._shown.seal:
             self._show_list()
-            self._draw(is_old=True)
+            self._is_old = True
+            self._draw()
         elif changed:
             self._show()
 
@@ -160,10 +163,8 @@ class Review(App[None]):
 
     def action_undo(self) -> None:
         deck = self._deck
-        try:
-            taken = deck.desk.undo()
-        except TROUBLE as error:
-            self._refuse(error)
+        taken = self._tried(deck.desk.undo)
+        if taken is None:
             return
         self._reread()
         self._go(taken[0].pair)
@@ -172,26 +173,22 @@ class Review(App[None]):
 
     def action_approve_unflagged(self) -> None:
         desk = self._deck.desk
-        try:
-            cards = desk.unflagged()
-        except TROUBLE as error:
-            self._refuse(error)
-            return
+        cards = self._tried(desk.unflagged)
         if not cards:
-            self._refuse("No open pair is free of flags: look at each.")
+            if cards is not None:
+                self._refuse("No open pair is free of flags: look at each.")
             return
         asked = f"Approve {_count(cards)} of {desk.proposal.trait} that pass and have no flag? u takes all of it back."
         self.push_screen(Ask(asked), lambda yes: self._approve_all(cards) if yes else None)
 
     def _approve_all(self, cards: Sequence[Card]) -> None:
         deck = self._deck
-        try:
-            if [card.seal for card in deck.desk.unflagged()] != [card.seal for card in cards]:
-                self._refuse("These pairs have changed since you were asked: nothing was stored.")
-                return
-            approved = deck.desk.approve_unflagged()
-        except TROUBLE as error:
-            self._refuse(error)
+        now = self._tried(deck.desk.unflagged)
+        if now is None or [card.seal for card in now] != [card.seal for card in cards]:
+            self._refuse("These pairs have changed since you were asked: nothing was stored. Look at them again.")
+            return
+        approved = self._tried(deck.desk.approve_unflagged)
+        if approved is None:
             return
         self._reread()
         self._go(deck.next_waiting())
@@ -308,20 +305,10 @@ class Review(App[None]):
         asked = f"{pairs} is still being checked. The edit is stored; x checks it again next time. Quit?"
         self.push_screen(Ask(asked), lambda yes: self.exit() if yes else None)
 
-    def _heed_signals(self) -> None:
-        """End well when told to from outside."""
-        if threading.current_thread() is threading.main_thread():
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.exit)
-
     def _hang_up(self) -> None:
-        """The terminal is gone: nothing can be drawn or restored on it, and to try could wait for ever."""
         for screen in self.screen_stack:
             if isinstance(screen, Editor):
                 screen.give_up()
-        os._exit(128 + signal.SIGHUP)
 
 
 def _count(cards: Sequence[Card]) -> str:

@@ -57,7 +57,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     return [
         Route("/", _home, methods=["GET"]),
         Route("/static/{name}", _static, methods=["GET"]),
-        get("", lambda p, n, at, query: p.whole(n, query)),
+        get("", _whole),
         get("list", lambda p, n, at, query: p.rows(n, query)),
         get("progress", lambda p, n, at, query: Answer(p.around(n, "", p.checked(n)), keep=True)),
         get("unflagged", lambda p, n, at, query: p.unflagged(n)),
@@ -75,10 +75,17 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     ]
 
 
+def _whole(pages: Pages, number: int, place: int, query: Mapping[str, str]) -> Answer:
+    try:
+        return Answer(pages.whole(number, query))
+    except TROUBLE as error:
+        return Answer(pages.trouble(str(error), whole=True), 409)
+
+
 def _checked(pages: Pages, number: int, place: int, query: Mapping[str, str]) -> Answer:
     table = pages.tables[number]
     if pages.checks.running((table.trait, table.card(place).pair)):
-        return Answer(pages.around(number, "", [place]), keep=True)
+        return Answer(pages.around(number, "", [place], checking=True), keep=True)
     return acts.checked(pages, number, place)
 
 

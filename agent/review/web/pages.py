@@ -115,13 +115,17 @@ class Pages:
             done=done,
         )
 
-    def trouble(self, why: str) -> str:
-        """What stands in the panel where nothing could be shown or done."""
-        return self._render("trouble.html.j2", trouble=why)
+    def trouble(self, why: str, whole: bool = False) -> str:
+        """What stands in the panel, or as a page, where nothing could be shown or done."""
+        return self._render("trouble.html.j2", trouble=why, whole=whole)
 
-    def around(self, number: int, said: str, places: Sequence[int] = ()) -> str:
-        """What changes beside the panel: the progress, some lines of the list, what is said to the reader."""
-        return self._render("around.html.j2", **self._around(number), said=said, rows=self._rows(number, places))
+    def around(self, number: int, said: str, places: Sequence[int] = (), checking: bool = False) -> str:
+        """What changes beside the panel: the progress, some lines of the list, what is said to the reader.
+
+        `checking`: the panel shows a pair that is being checked, and is told what goes on.
+        """
+        rows, doing = self._rows(number, places), self.doing() if checking else None
+        return self._render("around.html.j2", **self._around(number), said=said, rows=rows, doing=doing)
 
     def checked(self, number: int) -> list[int]:
         """The places of all pairs that were checked while this page was served."""

@@ -1,7 +1,7 @@
 """What lies on a desk, kept for as long as nobody decides and the dataset stays: a page asks for it often."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent.review.cards import Card, State
 from agent.review.desk import Desk, UnknownPair
@@ -17,9 +17,7 @@ class Table:
     """One desk. A pair's place is its number in the proposal's order, which holds while the page is served."""
 
     desk: Desk
-    _stamp: Stamp = None
-    _dataset: Sequence[Pair] | None = None
-    _cards: tuple[Card, ...] = field(default=())
+    _kept: tuple[Stamp, Sequence[Pair], tuple[Card, ...]] | None = None  # one value: requests come in threads
 
     @property
     def trait(self) -> str:
@@ -27,10 +25,10 @@ class Table:
 
     def cards(self) -> tuple[Card, ...]:
         """Every pair as it stands at this moment; laid out anew where the log or the dataset has changed."""
-        stamp, dataset = self._seen(), self.desk.dataset()
-        if self._dataset is None or stamp != self._stamp or dataset is not self._dataset:
-            self._cards, self._stamp, self._dataset = self.desk.cards(), stamp, dataset
-        return self._cards
+        stamp, dataset, kept = self._seen(), self.desk.dataset(), self._kept
+        if kept is None or kept[0] != stamp or kept[1] is not dataset:
+            kept = self._kept = (stamp, dataset, self.desk.cards())
+        return kept[2]
 
     def card(self, place: int) -> Card:
         """The one at a place. Raises UnknownPair."""

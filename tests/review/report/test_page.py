@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -49,8 +50,11 @@ class Reader(HTMLParser):
         return " ".join("".join(self.shown).split())
 
 
+shown = cache(page)  # drawing takes seconds, and many tests look at one page
+
+
 def read(told: Report) -> Reader:
-    reader = Reader(page(told))
+    reader = Reader(shown(told))
     assert reader.open == []
     return reader
 
@@ -61,7 +65,7 @@ def test_the_same_report_gives_the_same_bytes_also_after_its_file() -> None:
 
 
 def test_the_policy_lets_in_pictures_in_the_page_and_this_very_style_and_nothing_else() -> None:
-    html = page(example())
+    html = shown(example())
     (policy,) = [a["content"] for a in Reader(html).all("meta") if "http-equiv" in a]
     style = html[html.index("<style>") + 7 : html.index("</style>")]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -93,7 +97,7 @@ def test_every_hostile_text_is_shown_as_text() -> None:
 
 def test_no_character_that_hides_or_turns_text_is_left_in_the_page() -> None:
     assert not re.findall(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", page(hostile())
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", shown(hostile())
     )
 
 
@@ -141,7 +145,7 @@ def test_a_failed_self_check_stands_before_everything_and_a_missing_one_is_named
 
 
 def test_an_edit_is_marked_word_by_word_with_the_boundary_and_the_committed_span() -> None:
-    html = page(example())
+    html = shown(example())
     pair = html[html.index('id="s-d0001-positive"') : html.index('id="s-d0001-negative"')]
     assert "<del><mark>crossed a line</mark></del>" in pair
     assert '<ins>was too much</ins>, so I<b class="edge"' in pair

@@ -164,6 +164,24 @@ def test_escape_leaves_an_edit_and_stores_nothing(reader: Reader, told: Night) -
     assert told.acts() == []
 
 
+def test_typed_texts_are_not_left_by_mistake(reader: Reader, told: Night) -> None:
+    reader.keys("e")
+    reader.page.keyboard.type(" more")
+    reader.page.click("#unflagged")
+    assert reader.complaints.pop() == "Leave the texts that you have not saved?"
+    assert reader.page.input_value("#edit-positive").endswith(" more")
+    reader.keys("Control+Enter")
+    reader.waits_for("p.checking.good")
+    assert told.desk().card("d0001").ours.positive.text.endswith(" more")
+
+
+def test_a_note_is_written_by_key_and_goes_with_the_decision(reader: Reader, told: Night) -> None:
+    reader.keys("n")
+    reader.page.keyboard.type("aye, darker than the rest")
+    reader.keys("Enter", "r")
+    assert [(d.act, d.note) for d in told.log.read().decisions] == [(Act.REJECT, "aye, darker than the rest")]
+
+
 def test_two_reviewers_see_each_other_before_they_decide(reader: Reader, told: Night) -> None:
     bob = told.desk("bob")
     bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").seal)

@@ -162,6 +162,7 @@ def test_trouble_with_the_dataset_is_told_in_its_own_words(told: Night) -> None:
     with serving([replace(told.desk(), dataset=broken)]) as page:
         answer = page.get("pair/1")
         assert (answer.status, "positive.txt:3" in plain(answer)) == (409, True)
+        assert "positive.txt:3" in plain(page.get())
 
 
 def test_without_a_writer_the_page_writes_no_dataset(page: Served) -> None:

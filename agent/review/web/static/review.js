@@ -16,6 +16,7 @@
   const line = (place) => rows.querySelector(`.row[data-place="${CSS.escape(place ?? "")}"]`);
   const busy = () => panel.getAttribute("aria-busy") === "true";
   const editing = () => panel.querySelector(".editor") !== null;
+  const unsaved = () => [...panel.querySelectorAll(".editor textarea")].some((e) => e.value !== e.defaultValue);
 
   function tell(text) {
     said.textContent = text;
@@ -40,7 +41,6 @@
   }
 
   function go(place) {
-    if (editing() && !window.confirm("Leave the texts that you have not saved?")) return;
     htmx.ajax("GET", `pair/${place}`, { target: "#panel", source: "#panel", swap: "innerHTML" });
   }
 
@@ -72,20 +72,27 @@
     return true;
   }
 
+  // Keys in a field are its text, but for those that leave it.
   function typed(event) {
-    const save = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (event.key === "Escape") {
-      if (editing()) press("cancel");
-      else event.target.blur();
-    } else if (save && editing()) press("save");
-    else return;
+    const leaves = event.key === "Escape" || (event.key === "Enter" && event.target.matches("input") && !editing());
+    if (!leaves) return;
+    event.target.blur();
     event.preventDefault();
+  }
+
+  // While texts are edited, wherever the focus is.
+  function ends(event) {
+    const saves = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (!editing() || (!saves && event.key !== "Escape")) return false;
+    press(saves ? "save" : "cancel");
+    event.preventDefault();
+    return true;
   }
 
   const MOVES = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing || help.open) return;
+    if (event.defaultPrevented || event.isComposing || help.open || ends(event)) return;
     if (event.target.matches("input, textarea, select")) return typed(event);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in MOVES) move(MOVES[event.key]);
@@ -126,12 +133,13 @@
     if (event.target.id === "evidence") open = event.target.open;
   }, true);
 
-  filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches("input")) {
-      event.preventDefault();
-      event.target.blur();
-    }
+  // Nothing is sent but by htmx: a line feed in a field ends the typing there.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("dialog form")) event.preventDefault();
+  });
+
+  window.addEventListener("beforeunload", (event) => {
+    if (unsaved()) event.preventDefault();
   });
 
   document.body.addEventListener("htmx:configRequest", (event) => {
@@ -142,7 +150,11 @@
 
   // While the panel is on its way to another pair, no key may act on the one that is still to be seen.
   document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.target === panel && !event.detail.elt.matches(".checking")) panel.setAttribute("aria-busy", "true");
+    const { target, elt } = event.detail;
+    if (target !== panel || elt.matches(".checking")) return;
+    const leaving = unsaved() && !elt.closest(".editor");
+    if (leaving && !window.confirm("Leave the texts that you have not saved?")) event.preventDefault();
+    else panel.setAttribute("aria-busy", "true");
   });
   document.body.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.target === panel) panel.setAttribute("aria-busy", "false");
