@@ -15,8 +15,9 @@ It drafts, vets, completes, tests the first tokens, repairs, confirms, scales up
 
 **At night**: `status --watch` shows it from any terminal; `pause` and `resume` hold it up, `stop` ends it well.
 
-**In the morning**: `status` tells where every trait stands; `refinement/summary.md` and `refinement/proposal.json`
-hold the result with its evidence. No dataset is changed by a run.
+**In the morning**: `refinement/report.html` tells the night on one page; `review` (in the terminal, or `--web`) shows
+each proposed change with its evidence, to approve, reject or edit; `apply` writes what was approved, and can undo it.
+Nothing else ever changes a dataset. The same `run` the next evening goes on from your decisions.
 
 **At any time**: `vet`, `failures` and `first-tokens` do the guide's own steps by hand; `calibrate` holds the judge
 against labelled endings.
@@ -24,7 +25,7 @@ against labelled endings.
 
 _EXITS = (
     "Exit codes: 0 ready and audited · 2 ready, but parked pairs wait for you · 3 a cap was reached, or not ready · "
-    "4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage or settings, nothing was run · 1 a bug."
+    "4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage or settings, or a disk that cannot be written · 1 a bug."
 )
 
 app = typer.Typer(

@@ -75,11 +75,6 @@ def sweep(request: pytest.FixtureRequest, undisturbed: Story) -> Sweep:
 at_once = pytest.mark.parametrize("sweep", ["at once"], indirect=True)
 
 
-def known(bug: str) -> pytest.MarkDecorator:
-    """A test of what is wrong in the program as it is."""
-    return pytest.mark.xfail(reason=bug, raises=AssertionError, strict=True)
-
-
 def greetings(undisturbed: Story) -> set[str]:
     """What asks an endpoint what it can do: sent by each run, and no call."""
     return set(undisturbed.billed) - set(undisturbed.prices)
@@ -170,13 +165,11 @@ def test_what_is_spent_above_the_undisturbed_run_is_covered_by_what_the_listed_c
     sweep.keeps_to(spent_above_is_reserved)
 
 
-@known("a kill between the last round and its files leaves those of the round before")
 @at_once
 def test_a_killed_run_leaves_the_guides_files_of_the_last_round_too(sweep: Sweep) -> None:
     assert all(story.guides == sweep.undisturbed.guides for story in sweep.killed)
 
 
-@known("a ledger file still without tables is taken for one of an older program")
 @at_once
 def test_status_tells_of_a_killed_run_that_it_died_wherever_that_was(sweep: Sweep) -> None:
     assert {kill.how for story in sweep.killed for kill in story.kills} == {"died"}

@@ -8,9 +8,10 @@ from agent.review.report.nouns import Report, flags_of, is_kept
 from agent.schema import Ending, Flag, Mode, Outcome, Verdict
 
 _NEXT = {
-    Ending.READY: "Read the changed and added pairs below. The proposed set lies in final/; the dataset is as it was.",
-    Ending.READY_WITH_PARKED: "Decide the parked pairs, then read the changed and added ones. "
-    "The proposed set lies in final/; the dataset is as it was.",
+    Ending.READY: "Read the changed and added pairs below, decide them with `cliffhanger review`, then write what you "
+    "approved with `cliffhanger apply`. Until then the dataset is as it was.",
+    Ending.READY_WITH_PARKED: "Decide the parked pairs and the changed and added ones with `cliffhanger review`, then "
+    "write what you approved with `cliffhanger apply`. Until then the dataset is as it was.",
     Ending.CAP: "Give the same command again to go on where it stopped, with a higher cap if one was reached.",
     Ending.NOT_READY: "Follow the reason above, then give the same command again.",
     Ending.ENDPOINT: "Mend the endpoint, then give the same command again; nothing that was paid for is lost.",

@@ -1,5 +1,6 @@
 """The page in a real browser: from a file, without a request, a script or a complaint."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def test_it_fits_its_window_in_both_schemes(
     browser: "sync_api.Browser", harmless: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
     tab = opened(browser, harmless, width, scheme).tab
+    folder = Path(os.environ.get("CLIFFHANGER_SCREENSHOTS", tmp_path))  # the README's picture is made here
+    assert len(tab.screenshot(path=folder / f"report-{scheme}-{width}.png")) > 10_000
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     tab.locator("svg a").last.click()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -110,7 +113,6 @@ def test_it_fits_its_window_in_both_schemes(
         sum(map(int, tab.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(","))) > 382
     )
     assert bright is (scheme == "light")
-    assert len(tab.screenshot(path=tmp_path / f"{width}-{scheme}.png")) > 10_000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,6 +13,7 @@ HOSTILE = (
     "right to \u202eleft\u202c and zero\u200bwidth, so I",
     "carriage\rreturn, so I",
     "NUL \x00 and DEL \x7f, so I",
+    "an escape \x1b and its picture \u241b, so I",
     "lines\nand \u2028separators, so I",
 )
 
