@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,6 +46,7 @@ class Flag(StrEnum):
     ALIKE = "both sides continue alike"
 
 
+@lru_cache(maxsize=1 << 15)  # the keys of a set are asked for over and over
 def digest(*parts: str) -> str:
     """SHA-256 (hex) of several texts, framed by a JSON list so that no two different lists collide."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
