@@ -73,4 +73,4 @@ def test_the_help_leads_from_the_evening_to_the_morning() -> None:
     places = [said.index(title) for title in ("Evening", "Morning", "By hand", "Rehearsal")]
     assert places == sorted(places)
     assert "Exit codes" in said
-    assert "No dataset is changed" in " ".join(said.split())
+    assert "Nothing else ever changes a dataset" in " ".join(said.split())

@@ -13,6 +13,9 @@ from tests.review.web.served import Served
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SHOTS = "CLIFFHANGER_SCREENSHOTS"  # a folder to keep the pictures in, for whoever wants to look at them
 
+# A refusal is an answer, and a request that a newer one overtakes is given up.
+HARMLESS = ("409 (Conflict)", "htmx:sendAbort", "htmx:afterRequest")
+
 Browser = Any  # playwright is imported where it is used: a machine without it skips these tests
 
 
@@ -43,7 +46,7 @@ class Reader:
         self.rest()
 
     def _note(self, line: Any) -> None:
-        if line.type in ("error", "warning") and "409 (Conflict)" not in line.text:  # a refusal is an answer
+        if line.type in ("error", "warning") and not any(said in line.text for said in HARMLESS):
             self.complaints.append(line.text)
 
     def rest(self) -> None:

@@ -11,7 +11,7 @@ from tests.review.web.desks import Night, night
 from tests.review.web.served import Served, serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, its event loop runs in this very thread
 def chromium() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
