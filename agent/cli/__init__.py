@@ -25,7 +25,8 @@ against labelled endings.
 
 _EXITS = (
     "Exit codes: 0 ready and audited · 2 ready, but parked pairs wait for you · 3 a cap was reached, or not ready · "
-    "4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage or settings, or a disk that cannot be written · 1 a bug."
+    "4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage or settings, or a disk that cannot be written · "
+    "1 a bug."
 )
 
 app = typer.Typer(

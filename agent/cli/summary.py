@@ -81,8 +81,8 @@ def cost(result: Result) -> str:
 
 
 _NEXT = {
-    Ending.READY: "open {report} (or summary.md), decide with `cliffhanger review`, write with `cliffhanger apply`; the "
-    "proposed set is in {final}, and the dataset is as it was",
+    Ending.READY: "open {report} (or summary.md), decide with `cliffhanger review`, write with `cliffhanger apply`; "
+    "the proposed set is in {final}, and the dataset is as it was",
     Ending.READY_WITH_PARKED: "open {report} (or summary.md), decide the parked pairs with the others by `cliffhanger "
     "review`, write with `cliffhanger apply`; the proposed set is in {final}",
     Ending.CAP: "the same command goes on where it stopped, with a higher cap if one was reached; see {report}",

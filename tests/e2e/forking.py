@@ -25,6 +25,7 @@ from agent.config import TOYWORLD, Settings, load_settings
 from agent.prompts import PromptBook
 from agent.record import points
 from agent.record.points import VARIABLE
+from agent.review.report import page, plots
 from agent.schema import digest
 from tests.cli.scripted import ReadingSubject, status_of
 from tests.e2e import full_disk
@@ -82,8 +83,9 @@ def short(key: str) -> str:
 
 def furnish(specimen: Path) -> None:
     """Import and make once what each run would make anew, and put the scripted parts in place. Starts no thread."""
-    for name in ("agent.cli.orders", "httpx2", "numpy", "openai", "tenacity"):
+    for name in ("agent.cli.morning", "agent.cli.orders", "httpx2", "numpy", "openai", "tenacity"):
         importlib.import_module(name)
+    page._environment().get_template("report.html.j2")
     command = cache(typer.main.get_command)
     typer.main.get_command = typer.testing._get_command = command  # type: ignore[assignment]
     command(agent.cli.app)
@@ -97,6 +99,7 @@ def furnish(specimen: Path) -> None:
     PromptBook.load = lambda: book  # type: ignore[method-assign]
     preflight.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
     compose.toy_app = billing
+    plots._svg = lambda *about: b"<svg/>"  # drawing is the end of every run, and no part of what has to last
     _learn(specimen, known)
     assert "torch" not in sys.modules
     gc.collect()

@@ -100,9 +100,9 @@ def bought(report: Report) -> str | None:
         return None
     forecast, commitment = report.drift.forecast, report.drift.commitment
     return (
-        f"Edits raised the forecast by {forecast[0]:.0f} points and C0 by {commitment[0]:.0f} (both beyond chance, over "
-        f"{report.drift.n} edited texts): the scores may have been bought with endings that show more of the trait "
-        "before the cut. Look at the map: dots should not move to the right."
+        f"Edits raised the forecast by {forecast[0]:.0f} points and C0 by {commitment[0]:.0f} (both beyond chance, "
+        f"over {report.drift.n} edited texts): the scores may have been bought with endings that show more of the "
+        "trait before the cut. Look at the map: dots should not move to the right."
     )
 
 
@@ -112,9 +112,9 @@ def noise_meaning(report: Report) -> str | None:
         return None
     noise = report.noise
     return (
-        f"By the rules of the vote, and if wordings err independently, a text that one question should fail would pass "
-        f"its audit {_share(noise.accepted)} of the time at most (false accept); a good pair would be sent to be mended "
-        f"{_share(noise.edited)} of the time (false reject), and some vote on it would end in a tie "
+        "By the rules of the vote, and if wordings err independently, a text that one question should fail would pass "
+        f"its audit {_share(noise.accepted)} of the time at most (false accept); a good pair would be sent to be "
+        f"mended {_share(noise.edited)} of the time (false reject), and some vote on it would end in a tie "
         f"{_share(noise.undecided)} of the time, to be settled by samples, by the flip test, or by you."
     )
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,8 +56,15 @@ class Picture(NamedTuple):
 
 def draw(paint: Callable[["Figure", Palette], None], size: tuple[float, float], alt: str) -> Picture:
     """The picture that `paint` makes; `size` is in inches of 96 pixels."""
-    light, dark = (_address(_svg(paint, size, palette)) for palette in (LIGHT, DARK))
-    return Picture(light, dark, round(96 * size[0]), round(96 * size[1]), alt)
+    light = _svg(paint, size, LIGHT)
+    return Picture(_address(light), _address(_darkened(light)), round(96 * size[0]), round(96 * size[1]), alt)
+
+
+def _darkened(light: bytes) -> bytes:
+    """The same picture in the other scheme's colours: to draw it again would take as long once more."""
+    pairs = zip((*LIGHT[:-1], *LIGHT.steps), (*DARK[:-1], *DARK.steps), strict=True)
+    colours = {old.encode(): new.encode() for old, new in pairs}
+    return re.sub(rb"#[0-9a-f]{6}", lambda found: colours.get(found[0], found[0]), light)
 
 
 def _svg(paint: Callable[["Figure", Palette], None], size: tuple[float, float], palette: Palette) -> bytes:
