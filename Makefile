@@ -1,5 +1,5 @@
 # Each target works as the first command on a fresh machine with Python 3.11 or newer.
-.PHONY: demo test check train bench rehearse
+.PHONY: demo test check train bench rehearse browser
 
 PYTHON = python3
 BIN = .venv/bin
@@ -11,8 +11,15 @@ demo: $(INSTALLED)
 	@echo "Three toy traits, refined from flawed pairs: no key, no GPU, no network. A few minutes."
 	$(BIN)/cliffhanger run --experiment experiments/demo
 
-test: $(INSTALLED)
+test: $(INSTALLED) browser
 	$(BIN)/python -m pytest
+
+# The review page and the report are tested in a real browser, where there is one or one can be installed.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	    command -v google-chrome >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	    echo "There is no Chromium here: the browser tests will be skipped. On Debian: apt-get install chromium" >&2
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
