@@ -24,8 +24,9 @@ def ask_samples(
     bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies], held: Mapping[int, LockIn]
 ) -> list[Tallies]:
     """The tallies of all cases; in those of `held`, what ties over the greedy completion is ruled by its samples."""
-    unlike = [i for i in held if not bench.sustained and tallies[i][Question.C5].ruling is not Ruling.FAVOURABLE]
-    openings = judge(bench, Question.C5, [cases[i] for i in unlike], [held[i].samples for i in unlike])
+    question = Question.OPENING if bench.sustained else Question.C5
+    unlike = [i for i in held if _is_settled_by_others(tallies[i][question])]
+    openings = judge(bench, question, [cases[i] for i in unlike], [held[i].samples for i in unlike])
     displayed = dict(zip(unlike, openings, strict=True))
     ruled = list(tallies)
     for i, found in held.items():
@@ -33,12 +34,20 @@ def ask_samples(
     return ruled
 
 
+def _is_settled_by_others(found: Tally) -> bool:
+    """C5 that fails by an opening unlike the others', or a tie on the opening itself."""
+    return found.ruling is Ruling.TIE or (found.question is Question.C5 and found.ruling is not Ruling.FAVOURABLE)
+
+
 def _untied(found: Tally, held: LockIn, openings: Sequence[Tally] | None) -> Tally:
-    """The tally, ruled by the other samples where its votes tie - or where C5 fails by an opening unlike theirs."""
+    """The tally, ruled by the other samples where its votes tie - or where C5 fails by an opening unlike theirs.
+
+    `openings` are what is said of the other samples' openings, where the one of the greedy completion is in doubt.
+    """
     tied = found.ruling is Ruling.TIE
     if found.question in (Question.FORECAST, Question.RESPONSE) and tied:
         return tally(found.question, held.holds, found.votes)
-    if found.question is not Question.C5 or openings is None:
+    if found.question not in (Question.C5, Question.OPENING) or openings is None:
         return found
     ruling = _majority([opening.ruling for opening in openings])
     if ruling not in (Ruling.FAVOURABLE, Ruling.ADVERSE):

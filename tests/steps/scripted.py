@@ -128,6 +128,7 @@ class Facts:
     opening: Said = 0.0
     samples: tuple[Said, ...] = ()
     sampled_c5: Said = 80.0
+    sampled_opening: Said = 0.0
     votes: Mapping[tuple[Question, Wording], Said] = field(default_factory=dict)
     flip: tuple[tuple[Said, ...], tuple[Said, ...]] | None = None
     spans: tuple[str | None, ...] = ()
@@ -177,7 +178,8 @@ class World:
         told = self._known(text)
         said = told.votes.get((question, wording_of(request)), getattr(told, _NAMES[question]))
         if number is not None:
-            said = told.samples[number] if question is Q.RESPONSE else told.sampled_c5
+            of_samples = {Q.RESPONSE: told.samples[number], Q.OPENING: told.sampled_opening, Q.C5: told.sampled_c5}
+            said = of_samples[question]
         if question in (Q.FORECAST, Q.RESPONSE, Q.OPENING) and said == 0.0:
             said = 90.0 if self.scenarios[text].polarity is POSITIVE else 10.0
         return reply(said)
@@ -195,7 +197,9 @@ class World:
             drawn = {s.text if kind == "response" else text + s.opening: n for n, s in enumerate(sampled)}
             made = self.completion(text)
             if kind == "response":
+                opened = {s.opening: n for n, s in enumerate(sampled)}
                 options = {made.text: Q.RESPONSE, made.opening: Q.OPENING, **dict.fromkeys(drawn, Q.RESPONSE)}
+                options, drawn = options | dict.fromkeys(opened, Q.OPENING), drawn | opened
             else:
                 options = {text: Q.C0, text + made.opening: Q.C5, text + made.text: Q.CL, **dict.fromkeys(drawn, Q.C5)}
             if shown in options:

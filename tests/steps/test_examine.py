@@ -254,6 +254,20 @@ def test_an_opening_that_one_question_calls_late_is_compared_with_those_of_the_o
     assert positive.verdict is verdict
 
 
+HUNG_OPENING = {(Q.OPENING, vote): said for vote, said in zip((A, B, C, C1, ("b", 1)), (20.0, 90.0) * 3, strict=False)}
+
+
+@pytest.mark.parametrize(
+    ("others", "verdict"), [(90.0, Verdict.EXPRESS), (20.0, Verdict.WRONG), (None, Verdict.UNSURE)]
+)
+def test_in_a_sustained_trait_a_tie_on_the_opening_is_settled_by_the_openings_of_other_samples(
+    others: Said, verdict: Verdict
+) -> None:
+    facts = Facts(votes=HUNG_OPENING, samples=FOUR, sampled_opening=others)
+    positive, _, _ = look(facts, mode=Mode.SUSTAINED)
+    assert positive.verdict is verdict
+
+
 def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
     positive, _, world = look(Facts(votes=HUNG_C0, samples=(10.0,) * 4))
     assert (positive.verdict, positive.outcome, positive.lock_in) == (Verdict.UNSTABLE, Outcome.FAIL, (0, 4))
