@@ -56,7 +56,7 @@ def calibrate(
         _of(_FILES, "The judge is this one instead (any name): it answers each question once, in plain text."),
     ] = None,
 ) -> int:
-    """Measure the judge on endings that humans have labelled; no subject is needed and no dataset is read or changed.
+    """Measure the judge on labelled endings; no subject is needed and no dataset is read or changed.
 
     Asks C0 of each prefix and V of prefix and opener, and tells how often V alone, C0 alone and both together are
     right: confusion matrix, balanced accuracy, kappa, intervals, AUC, a sweep over C0's threshold, per mode, part and

@@ -52,6 +52,8 @@ def dry_run(order: Order) -> int:
     """Say what would be asked and how many calls at most. No file, no call."""
     settings = order.settings()
     work = order.jobs(settings)
+    if order.until is not None:
+        deadline(order.until, time.time())  # what is wrong with it is said here and now
     with Screen() as screen:
         for line in (*_models(settings), *(line for job in work for line in _planned(settings, job))):
             screen.say(line)

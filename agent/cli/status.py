@@ -29,7 +29,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per trait, in a list.")] = False,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Look again every two seconds until Ctrl-C; with --json, a line per change."),
+        typer.Option(
+            "--watch", help="Look again every two seconds until nothing runs any more; with --json, a line per change."
+        ),
     ] = False,
 ) -> int:
     """Say where every trait stands, of a running, finished or dead run: only files are read, nothing is asked.
@@ -62,7 +64,7 @@ def _as_json(states: "list[TraitState]", indent: int | None = None) -> str:
 
 
 def _watch(look: Look, as_json: bool) -> int:
-    """Show the states again and again; Ctrl-C is the way out and no failure."""
+    """Show the states again and again until nothing runs any more; Ctrl-C is another way out and no failure."""
     from rich.console import Console
 
     console = Console()
@@ -82,8 +84,11 @@ def _redraw(look: Look, console: "Console") -> None:
 
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            now = time.time()
-            live.update(Text("\n".join([*_page(look(), now), "", f"{clock(now)}, Ctrl-C to leave"])), refresh=True)
+            states, now = look(), time.time()
+            last = "nothing runs any more" if _is_over(states) else "Ctrl-C to leave"
+            live.update(Text("\n".join([*_page(states, now), "", f"{clock(now)}, {last}"])), refresh=True)
+            if _is_over(states):
+                return
             time.sleep(_EVERY)
 
 
@@ -96,7 +101,15 @@ def _blocks(look: Look, as_json: bool) -> None:
         if marks != shown:
             typer.echo(_as_json(states) if as_json else "\n".join([f"at {clock(now)}", *_page(states, now)]))
         shown = marks
+        if _is_over(states):
+            return
         time.sleep(_EVERY)
+
+
+def _is_over(states: "list[TraitState]") -> bool:
+    """Whether something has run and nothing does; before a first run there is something to wait for."""
+    idle = all(not state.running for state in states)
+    return idle and any(state.how != "not begun" for state in states)
 
 
 def _mark(state: "TraitState") -> tuple[object, ...]:

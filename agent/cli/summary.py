@@ -84,7 +84,7 @@ _NEXT = {
     Ending.READY: "open {report} (or summary.md), decide with `cliffhanger review`, write with `cliffhanger apply`; "
     "the proposed set is in {final}, and the dataset is as it was",
     Ending.READY_WITH_PARKED: "open {report} (or summary.md), decide the parked pairs with the others by `cliffhanger "
-    "review`, write with `cliffhanger apply`; the proposed set is in {final}",
+    "review`, write with `cliffhanger apply`; the proposed set is in {final}, and the dataset is as it was",
     Ending.CAP: "the same command goes on where it stopped, with a higher cap if one was reached; see {report}",
     Ending.NOT_READY: "follow the reason above, then give the same command again; the evidence is in {report}",
     Ending.ENDPOINT: "mend the endpoint, then give the same command again; nothing that was paid for is lost",
@@ -95,6 +95,9 @@ _NEXT = {
 
 def advice(result: Result) -> str:
     folder = result.job.folder.refinement
+    if result.stop.ending is Ending.STOPPED and result.job.folder.stop_file.exists():
+        take_back = f"`cliffhanger resume --experiment {result.job.folder.root} --traits {result.job.trait.id}`"
+        return f"take the stop back with {take_back}; then the same command goes on from the last recorded round"
     return _NEXT[result.stop.ending].format(report=folder / "report.html", final=folder / "final")
 
 

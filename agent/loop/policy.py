@@ -146,7 +146,8 @@ def draft_more(now: Standing, plan: Plan, signals: Signals) -> Move | None:
     if now.barren_drafts >= BARREN_DRAFTS:
         return Stop(
             ending=Ending.NOT_READY,
-            why="two drafts in a row added nothing: the author repeats itself, refuses, or writes what cannot be read",
+            why="two drafts in a row added nothing: the author repeats itself, refuses, or writes what cannot be read"
+            + (f" (last: {now.barren_why})" if now.barren_why else ""),
         )
     pilot = min(plan.caps.pilot, plan.goal)
     goal = pilot if size < pilot else plan.goal

@@ -84,6 +84,7 @@ class Standing:
     drafted: int = 0
     repair_rounds: int = 0
     barren_drafts: int = 0
+    barren_why: str = ""  # what the author last said in place of a pair
     idle: int = 0
     goal: int = 0
     controls: Controls | None = None
@@ -133,6 +134,7 @@ def after(now: Standing, done: Round) -> Standing:
         drafted=now.drafted + authored,
         repair_rounds=now.repair_rounds + isinstance(done.move, Repair),
         barren_drafts=barren_drafts,
+        barren_why=next((note for note in reversed(done.notes) if barren), now.barren_why),
         idle=0 if removed or _improved(now.items, items) else now.idle + 1,
         goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
         controls=done.controls or now.controls,

@@ -213,8 +213,8 @@ class _Layout:
             return _BY_ACT[last.act]
         if last.key in self.edits:
             # An approval that came in by an import may be of an edit that was never rechecked here.
-            found = self.acts.evidence(self.edits[last.key])
-            return State.APPROVED if found and outcome_of(found) is Outcome.PASS else State.EDITED
+            found = self._evidence(self.edits[last.key])
+            return State.APPROVED if outcome_of(found) is Outcome.PASS else State.EDITED
         proposed = self.base if self.change.what == "dropped" else proposed_key(self.change)
         return State.APPROVED if last.key == proposed else State.STALE
 

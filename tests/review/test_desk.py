@@ -128,6 +128,18 @@ def test_an_edit_is_rechecked_on_the_spot_and_approved_only_when_it_passes(desk_
     assert [of.positive.text for of in desk_of.rechecked] == ["Forge it, he said, so I", "Forge it now, he said, so I"]
 
 
+def test_an_edit_back_to_the_proposed_texts_has_the_runs_evidence_and_its_approval_counts(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    shown = desk.card("d0001")
+    desk.edit("d0001", "She wanted the answers. I said no, so I", shown.ours.negative.text, shown.seal)
+    desk.undo()
+    card = desk.card("d0001")
+    card = desk.edit("d0001", card.ours.positive.text, card.ours.negative.text, card.seal)
+    assert card.outcome is Outcome.PASS
+    assert decide(desk, "d0001", Act.APPROVE) is State.APPROVED
+    assert desk.card("d0001").effect == "replace"
+
+
 def test_an_edit_outlives_a_recheck_that_fails_and_waits_for_one_that_does_not(desk_of: Morning) -> None:
     def broken(of: object) -> list[object]:
         raise RuntimeError("the judge is out")
