@@ -1,0 +1,71 @@
+"""The flip test against truth: `python -m tests.bench.flips [TRAIT ...]`, M = 8 samples per arm.
+
+Every text of a trait's starting set whose lock-in holds is put to it, whether votes hesitate or not. Truth is what the
+grammar's records say the prefix displays already.
+"""
+
+import sys
+import tempfile
+from collections import Counter
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from agent.cli.compose import job_of
+from agent.cli.orders import prepared
+from agent.cli.screen import Screen
+from agent.config import load_settings
+from agent.record.ledger import Ledger
+from agent.schema import Depth, Ruling
+from agent.steps.flip import flip_ruling, flip_test
+from agent.steps.lock_in import lock_in
+from agent.steps.vet import cases_of, greedy, vet
+from agent.toyworld.truth import displayed
+from tests.e2e.night import copy_demo
+
+ROOT = Path(__file__).parents[2]
+TRAITS = ("toy/refusal", "toy/concealment")
+
+
+def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float, float]:
+    """(what truth and the flip test say, counted; judge calls per scenario; completions per scenario)."""
+    settings = load_settings(folder)
+    job = job_of(settings, trait)
+    with (
+        redirect_stdout(StringIO()),
+        Screen() as screen,
+        prepared(settings, [job], screen) as workshop,
+        Ledger(folder / "flips.sqlite") as ledger,
+    ):
+        bench = workshop.bench(job, ledger, lambda what: None)
+        cases = cases_of(job.dataset.pairs, {})
+        completions = greedy(bench, [case.scenario for case in cases])
+        tallies = vet(bench, cases, completions, Depth.FIRST)
+        held = dict(enumerate(lock_in(bench, cases)))
+        firm = {i: own for i, own in held.items() if own.holds is Ruling.FAVOURABLE}
+        before = dict(ledger.spend().calls)
+        flips = flip_test(bench, cases, completions, tallies, firm)
+        after = dict(ledger.spend().calls)
+        found = Counter(
+            (
+                "committed" if displayed(trait.removeprefix("toy/"), cases[i].scenario.text) else "open",
+                flip_ruling(bench, flip).value,
+            )
+            for i, flip in flips.items()
+        )
+    spent = {role: after.get(role, 0) - before.get(role, 0) for role in after}
+    return found, spent.get("judge", 0) / len(flips), 2 * bench.rules.flip_samples
+
+
+def main(traits: list[str]) -> None:
+    """A line per trait."""
+    for trait in traits:
+        with tempfile.TemporaryDirectory() as folder:
+            found, calls, completions = measured(copy_demo(ROOT, Path(folder) / "demo"), trait)
+        told = ", ".join(f"{truth} -> {said}: {n}" for (truth, said), n in sorted(found.items()))
+        sys.stdout.write(f"{trait}: {told}; {calls:.1f} judge calls and {completions:.0f} completions per scenario\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(TRAITS))
