@@ -66,7 +66,7 @@ class Reader:
         return str(self.page.inner_text("#panel h2"))
 
     def list(self) -> list[str]:
-        return [str(name) for name in self.page.locator(".row .id").all_inner_texts()]
+        return [str(name) for name in self.page.locator(".row .id").all_text_contents()]
 
     def shot(self, name: str) -> bytes:
         picture: bytes = self.page.screenshot()
