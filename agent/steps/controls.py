@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from statistics import median
 
 from agent.schema import Completion, Controls, Question, Scenario
 from agent.steps.bench import Bench
@@ -15,7 +16,8 @@ _NOTHING = Completion(text="", token_ids=(), opening="")
 
 
 def measure_controls(bench: Bench, expressing: Sequence[tuple[Scenario, Completion]]) -> Controls | None:
-    """C0 of both kinds of control, made from scenarios whose first tokens express, each asked once.
+    """C0 of both kinds of control, made from scenarios whose first tokens express: the median of three wordings, since
+    the instrument never rests on one answer either.
 
     A committed control is the prefix with its own completion's first clause; an open one is the stem, where it is more
     than a sentence. None where one of the kinds is missing or could not be scored.
@@ -52,5 +54,6 @@ def _with_text(scenario: Scenario, text: str) -> Scenario:
 
 
 def _scores(bench: Bench, texts: Sequence[Scenario]) -> list[float | None]:
-    ballots = [Ballot(Asked(Question.C0, text, _NOTHING), WORDINGS[:1], appeal=False) for text in texts]
-    return [tally.votes[0].score for tally in poll(bench, ballots)]
+    ballots = [Ballot(Asked(Question.C0, text, _NOTHING), WORDINGS, appeal=False) for text in texts]
+    read = [[vote.score for vote in tally.votes if vote.score is not None] for tally in poll(bench, ballots)]
+    return [median(scores) if scores else None for scores in read]

@@ -15,7 +15,7 @@ def judge(committed: float | None, is_open: float | None) -> object:
     """Scores a text by whether it holds the refusal."""
 
     def ask(requests: list[Request]) -> list[Reply]:
-        assert {name_of(request) for request in requests} <= {"commitment.a"}
+        assert {name_of(request) for request in requests} <= {f"commitment.{wording}" for wording in "abc"}
         said = [committed if "refused" in block(request, "text") else is_open for request in requests]
         return [Reply(error="transient: out") if s is None else Reply(score=Score(value=s, mass=1.0)) for s in said]
 
@@ -59,7 +59,7 @@ def test_the_open_control_is_the_stem_and_the_committed_one_the_prefix_with_the_
         return [Reply(score=Score(value=50.0, mass=1.0))] * len(requests)
 
     measure_controls(bench(ask), ITEMS[:1])
-    assert shown == [
+    assert list(dict.fromkeys(shown)) == [
         "Guest 0 rang. He wanted my umbrella. It was the only one I had, so I refused him, as it rained",
         "Guest 0 rang. He wanted my umbrella.",
     ]
@@ -70,6 +70,16 @@ def test_texts_whose_stem_is_a_single_sentence_give_no_open_control_and_cost_not
     with pytest.raises(OutOfScriptError):
         measure_controls(bench(), ITEMS[:1])
     assert measure_controls(bench(), short) is None
+
+
+def test_one_wrong_answer_of_three_moves_no_control() -> None:
+    def ask(requests: list[Request]) -> list[Reply]:
+        said = [100.0 if ("refused" in block(r, "text")) == (name_of(r) != "commitment.b") else 0.0 for r in requests]
+        return [Reply(score=Score(value=s, mass=1.0)) for s in said]
+
+    found = measure_controls(bench(ask), ITEMS)
+    assert found is not None
+    assert found.auc == 1.0
 
 
 def test_controls_that_could_not_be_scored_are_left_out_and_without_any_there_is_no_figure() -> None:
