@@ -4,7 +4,7 @@ import math
 
 from agent.schema.texts import Noun
 
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054  # standard errors to either side of a 95 % interval
 
 
 class Rate(Noun):
@@ -27,7 +27,7 @@ def wilson(k: int, n: int) -> Rate:
         raise ValueError(f"{k} of {n} is not a rate")
     if n == 0:
         return Rate(k=0, n=0, low=0.0, high=1.0)
-    p, z2 = k / n, _Z95 * _Z95
+    p, z2 = k / n, Z95 * Z95
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     return Rate(k=k, n=n, low=max(0.0, round(centre - half, 6)), high=min(1.0, round(centre + half, 6)))

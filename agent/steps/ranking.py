@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from agent.schema import Noun
+from agent.schema.rates import Z95
 
-_Z95 = 1.959963984540054
 _STEPS = 60  # halvings of an interval of length one
 
 
@@ -36,7 +36,7 @@ def _limit(value: float, outer: float, m: int, n: int) -> float:
     inside, outside = value, outer
     for _ in range(_STEPS):
         middle = (inside + outside) / 2
-        if abs(value - middle) <= _Z95 * math.sqrt(_variance(middle, m, n)):
+        if abs(value - middle) <= Z95 * math.sqrt(_variance(middle, m, n)):
             inside = middle
         else:
             outside = middle

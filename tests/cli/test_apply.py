@@ -5,27 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.record.points import VARIABLE
 from agent.schema import Act
-from tests.cli.mornings import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
+from tests.cli.mornings import cliffhanger, dataset_of, desk_of, refinement_of
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
-
-
-@pytest.fixture
-def folder(night: Path, tmp_path: Path) -> Path:
-    return copied(night, tmp_path)
 
 
 def approve_all(folder: Path) -> None:

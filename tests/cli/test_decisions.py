@@ -1,28 +1,15 @@
 """Decisions travel to colleagues and tools and back; only what was decided on these very texts is taken in."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.review.cards import State
 from agent.schema import Act
-from tests.cli.mornings import TRAIT, cliffhanger, copied, desk_of, finished, scripted
+from tests.cli.mornings import TRAIT, cliffhanger, copied, desk_of, scripted
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
-
-
-@pytest.fixture
-def folder(night: Path, tmp_path: Path) -> Path:
-    return copied(night, tmp_path)
 
 
 def decide(folder: Path, who: str, act: Act, name: str) -> None:

@@ -1,6 +1,5 @@
 """An edited text is examined by the run's own path, on the spot, and what was bought is kept."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,18 +8,11 @@ from agent.record.ledger import Ledger
 from agent.review.cards import State
 from agent.review.desk import NotRechecked, RecheckFailed
 from agent.schema import Act, Depth, Outcome, Verdict
-from tests.cli.mornings import TRAIT, copied, desk_of, finished, refinement_of, scripted
+from tests.cli.mornings import TRAIT, copied, desk_of, refinement_of, scripted
 from tests.cli.scripted import ReadingSubject
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 COMMITTED = "He asked me to burn the absence note. This crossed a line, so I refused and told him that it was"
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,22 +15,10 @@ from agent.cli import review_web
 from agent.cli.desks import open_desks
 from agent.cli.orders import Order
 from agent.cli.trouble import Refusal
-from tests.cli.mornings import TRAIT, copied, dataset_of, desk_of, finished, scripted
+from tests.cli.mornings import TRAIT, dataset_of, desk_of
 from tests.cli.scripted import tree
 
 COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
-
-
-@pytest.fixture
-def folder(night: Path, tmp_path: Path) -> Path:
-    return copied(night, tmp_path)
 
 
 def test_the_command_tells_the_address_serves_it_and_ends_by_ctrl_c(folder: Path, repository: Path) -> None:
