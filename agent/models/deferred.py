@@ -1,16 +1,17 @@
 """Questions that are answered by file: what the ledger holds is read, what it lacks is noted for an export."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.models import background
 from agent.models.asking import Desk
 from agent.models.calls import Call, call_for
 from agent.models.endpoint import Capability, Endpoint
 from agent.models.failures import LlmError, Malformed, Unscored, classify, clip, error_body, error_text
-from agent.models.prices import micro_usd, reservation
-from agent.models.replies import Said, clean, pack, read_reply
+from agent.models.prices import reservation
+from agent.models.replies import Said, clean, read_reply
 from agent.models.scores import number_in, option_in, sampled_choice, sampled_score
+from agent.models.till import answer_of
 from agent.record.batch_files import Returned
 from agent.record.ledger import Answer, Ledger
 from agent.schema import Reply, Request, Role, Shape
@@ -121,7 +122,9 @@ class Deferred:
             if before.content != content:
                 into.differing.append(f"{row.where}: {clip(content, 60)!r}, where {clip(before.content, 60)!r} counts")
             return
-        answer = _answer(call, endpoint, said, content, is_text=row.text is not None)
+        usage = (0, 0) if row.text is not None else said.usage or reservation(call)
+        named = replace(said, model=said.model or endpoint.model)
+        answer = answer_of(call, endpoint, named, content, usage)
         self._ledger.settle(self._ledger.intend(call.key, call.role, "import"), answer)
         into.stored += 1
 
@@ -161,20 +164,3 @@ def _said(row: Returned, call: Call) -> Said:
     if row.status != 200:
         raise classify(row.status or 500, error_text(error_body(row.body)))
     return read_reply(row.body)
-
-
-def _answer(call: Call, endpoint: Endpoint, said: Said, content: str, is_text: bool) -> Answer:
-    usage = (0, 0) if is_text else said.usage or reservation(call)
-    return Answer(
-        key=call.key,
-        role=call.role,
-        prompt_id=call.prompt_id,
-        sample=call.sample,
-        content=content,
-        evidence=pack(said.positions) if call.needs_logprobs else "",
-        finish_reason=said.finish_reason,
-        tokens_in=usage[0],
-        tokens_out=usage[1],
-        micro_usd=micro_usd(endpoint, usage),
-        model=said.model or endpoint.model,
-    )

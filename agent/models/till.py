@@ -7,7 +7,7 @@ from agent.models.budget import Amount, Treasury
 from agent.models.calls import Call
 from agent.models.clock import Clock
 from agent.models.endpoint import Endpoint
-from agent.models.failures import LlmError
+from agent.models.failures import LlmError, Usage
 from agent.models.gate import Gate
 from agent.models.prices import charged, micro_usd, reservation
 from agent.models.replies import Said, pack
@@ -53,7 +53,7 @@ class Till:
                     self.gate.failed(turn, error)
                     await ledger.failed(attempt, error.kind, error.sentence, cost)
                     raise
-                answer = _answer(call, self.endpoint, said, content)
+                answer = answer_of(call, self.endpoint, said, content, said.usage or reservation(call))
                 spent = Amount(answer.micro_usd, 1, answer.tokens_in, answer.tokens_out)
                 self.gate.succeeded(turn, self.clock.now() - began)
             finally:
@@ -62,8 +62,8 @@ class Till:
         return await ledger.settled(attempt, answer)  # cancelled here, it is stored all the same
 
 
-def _answer(call: Call, endpoint: Endpoint, said: Said, content: str) -> Answer:
-    usage = said.usage or reservation(call)
+def answer_of(call: Call, endpoint: Endpoint, said: Said, content: str, usage: Usage) -> Answer:
+    """What the ledger keeps of a reply that was accepted; `usage` is what it is charged for."""
     return Answer(
         key=call.key,
         role=call.role,
