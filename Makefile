@@ -11,8 +11,9 @@ demo: $(INSTALLED)
 	@echo "Three toy traits, refined from flawed pairs: no key, no GPU, no network. A few minutes."
 	$(BIN)/cliffhanger run --experiment experiments/demo
 
+# Two workers, a file to each at a time: its tests share what they made ready. The longest come first.
 test: $(INSTALLED) browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The review page and the report are tested in a real browser, where there is one or one can be installed.
 browser:

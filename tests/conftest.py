@@ -28,7 +28,8 @@ class ForbiddenConnectionError(AssertionError):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine cannot run."""
+    """The longest first, so that all workers end together; skip, with the reason, what this machine cannot run."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
     reasons = {"gpu": no_gpu, "browser": no_browser}
     for marker, reason in reasons.items():
         marked = [item for item in items if item.get_closest_marker(marker)]

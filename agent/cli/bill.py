@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from agent.loop.standing import after, standing
 from agent.schema import Caps, Finding, Mode, Noun, Polarity, Role, Round, Rules
 from agent.steps.draft import PER_REQUEST, WAVES
+from agent.steps.lock_in import TIMES
 
 _SPANS = 2  # how often a committed span is asked for
 _CUTS = 5  # cut points of one text, a borrowed hinge included
-_DRAWN_TWICE = 2  # a lock-in that misses by one
 _ASKED_TWICE = 2  # a refusal is asked once more
 
 
@@ -71,7 +71,7 @@ def upper_bound(caps: Caps, rules: Rules, mode: Mode, dataset_size: int) -> Boun
     questions = 7 if mode is Mode.SUSTAINED else 6
     tried = 2 * repairs * (_CUTS + 2 * rules.candidates)
     votes = max(rules.max_votes, 2)
-    samples = _DRAWN_TWICE * rules.lock_in_samples
+    samples = TIMES[-1] * rules.lock_in_samples
     flips = 2 * (rules.flip_samples + samples)  # two arms; an opener of its own for each sample, rounded up
     drafts = caps.max_rounds * WAVES * math.ceil(max(caps.batch, caps.pilot) / PER_REQUEST) if caps.max_pairs else 0
     return Bound(

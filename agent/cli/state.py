@@ -19,7 +19,7 @@ from agent.record.experiment import ExperimentFolder
 from agent.record.ledger import Attempt, Campaign, Ledger, LedgerError, LedgerMissing
 from agent.record.ledger_rows import ANSWERED, REPEATED, WITHDRAWN, Spent, int_of
 from agent.review.proposal import Proposal
-from agent.schema import Noun, Stop
+from agent.schema import Controls, Noise, Noun, Stop
 
 How = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
 
@@ -55,7 +55,8 @@ class Failure(Noun):
 class TraitState(Noun):
     """Where one trait stands. `stop` is None while no run of this campaign has ended, or since another has begun.
 
-    `asked` is what files tell a run to do, this one or the next.
+    `noise` and `controls` are the last measured: how far the judge agrees with itself, and whether its C0 is to be
+    believed. `asked` is what files tell a run to do, this one or the next.
     `pace` is in answers per minute, `eta` in seconds; both are None where nothing runs or too little is known.
     """
 
@@ -73,6 +74,8 @@ class TraitState(Noun):
     by_status: dict[str, int] = {}
     parked: int = 0
     pass_rate: float | None = None
+    noise: Noise | None = None
+    controls: Controls | None = None
     calls: dict[str, int] = {}
     spent: tuple[Spent, ...] = ()
     micro_usd: int = 0
@@ -219,6 +222,8 @@ def _set(path: Path, campaign: Campaign, target: int, began: float | None, now: 
         "pairs": len(standing.items),
         "by_status": {s.name.lower(): len(standing.at(s)) for s in Status if standing.at(s)},
         "parked": len(standing.parked),
+        "noise": standing.noise,
+        "controls": standing.controls,
         "pass_rate": passed / whole if (whole := len(standing.items) + len(standing.parked)) else None,
         "eta": None if began is None else _eta(folded, goal * Status.AUDITED, began, now),
     }

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.run import Experiment, Traits, Variant
+from agent.schema.rates import wilson
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from agent.cli.heartbeat import Beat
     from agent.cli.state import TraitState
+    from agent.config import Settings
 
 _EVERY = 2.0
 _CALLS_SHOWN = 3
@@ -48,6 +50,8 @@ def status(
     from agent.cli.state import read_states
 
     settings = Order(experiment, traits, model_variant).settings()
+    if model_variant is None and not as_json:
+        _point_elsewhere(settings)
 
     def look() -> "list[TraitState]":
         return read_states(settings)
@@ -57,6 +61,18 @@ def status(
     states = look()
     typer.echo(_as_json(states, indent=2) if as_json else "\n".join(_page(states, time.time())))
     return 0
+
+
+def _point_elsewhere(settings: "Settings") -> None:
+    """Say which traits are worked on under another variant than the one that is told of."""
+    from agent.cli.heartbeat import elsewhere
+    from agent.cli.screen import safe_text
+
+    for place in elsewhere(settings, time.time()):
+        what = "runs" if place.running else "was asked to stop or pause"
+        under = f"under variant {place.folder.variant}" if place.folder.variant else "without a variant"
+        more = f": `cliffhanger status {place.options}`" if place.folder.variant else ""
+        typer.echo(safe_text(f"{place.folder.trait} {what} {under}{more}"))
 
 
 def _as_json(states: "list[TraitState]", indent: int | None = None) -> str:
@@ -188,12 +204,26 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
         yield f"pace: {state.pace:g} answers per minute{left}"
     if state.asked:
         yield f"asked to {' and '.join(state.asked)}, until `cliffhanger resume`"
+    yield from _trust(state)
     yield from _open_calls(state)
     for failure in reversed(state.failures):
         yield f"{clock(failure.when)} {failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
     if state.process is not None and state.running:
         yield from (f"limit: {line}" for line in state.process.limits)
         yield from (f"error: {line}" for line in state.process.now.errors)
+
+
+def _trust(state: "TraitState") -> Iterator[str]:
+    """Whether to believe the judge today: how often its wordings disagree and what comes of it, and the controls."""
+    if (noise := state.noise) is not None:
+        rate = wilson(sum(one.k for one in noise.flaps), sum(one.n for one in noise.flaps))
+        yield (
+            f"judge: its wordings disagree in {rate}; expected of the vote: false accept {noise.accepted:.2%}, "
+            f"false reject {noise.edited:.2%} of good pairs"
+        )
+    if (found := state.controls) is not None:
+        size = f"{len(found.committed)} + {len(found.open)}"
+        yield f"controls: AUC of C0 {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}] over {size} texts"
 
 
 def _open_calls(state: "TraitState") -> Iterator[str]:

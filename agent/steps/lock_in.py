@@ -9,6 +9,8 @@ from agent.steps.questions import WORDINGS, Asked
 from agent.steps.vet import Case, sampling
 from agent.steps.voting import Ballot, poll
 
+TIMES = (1, 2, 4)  # how often the samples are drawn, as long as it is close
+
 
 @dataclass(frozen=True)
 class LockIn:
@@ -32,17 +34,20 @@ class LockIn:
         return Ruling.OPEN if passed + len(self.rulings) - judged >= self.needed else Ruling.ADVERSE
 
     @property
-    def misses_by_one(self) -> bool:
-        return self.holds is Ruling.ADVERSE and self.counts[0] == self.needed - 1
+    def is_close(self) -> bool:
+        """Whether one sample more or less would decide otherwise, and not all of them passed."""
+        passed = self.counts[0]
+        return self.holds is not Ruling.OPEN and self.needed - 1 <= passed <= self.needed and passed < len(self.rulings)
 
 
 def lock_in(bench: Bench, cases: Sequence[Case]) -> list[LockIn]:
-    """The lock-in of each case. One that misses by a single sample is drawn twice as often, at the same share."""
-    found = _drawn(bench, cases, times=1)
-    close = [i for i, one in enumerate(found) if one.misses_by_one]
-    for i, again in zip(close, _drawn(bench, [cases[i] for i in close], times=2), strict=True):
-        found[i] = again
-    return found
+    """The lock-in of each case. A close one is drawn twice as often, then four times, each at the same share."""
+    found: dict[int, LockIn] = {}
+    drawn = list(range(len(cases)))
+    for times in TIMES:
+        found |= dict(zip(drawn, _drawn(bench, [cases[i] for i in drawn], times), strict=True))
+        drawn = [i for i in drawn if found[i].is_close]
+    return [found[i] for i in range(len(cases))]
 
 
 def _drawn(bench: Bench, cases: Sequence[Case], times: int) -> list[LockIn]:

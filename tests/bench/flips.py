@@ -7,20 +7,14 @@ grammar's records say the prefix displays already.
 import sys
 import tempfile
 from collections import Counter
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
-from agent.cli.compose import job_of
-from agent.cli.orders import prepared
-from agent.cli.screen import Screen
-from agent.config import load_settings
-from agent.record.ledger import Ledger
 from agent.schema import Depth, Ruling
 from agent.steps.flip import flip_ruling, flip_test
 from agent.steps.lock_in import lock_in
 from agent.steps.vet import cases_of, greedy, vet
 from agent.toyworld.truth import displayed
+from tests.bench.workshop import opened
 from tests.e2e.night import copy_demo
 
 ROOT = Path(__file__).parents[2]
@@ -29,16 +23,8 @@ TRAITS = ("toy/refusal", "toy/concealment")
 
 def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float, float]:
     """(what truth and the flip test say, counted; judge calls per scenario; completions per scenario)."""
-    settings = load_settings(folder)
-    job = job_of(settings, trait)
-    with (
-        redirect_stdout(StringIO()),
-        Screen() as screen,
-        prepared(settings, [job], screen) as workshop,
-        Ledger(folder / "flips.sqlite") as ledger,
-    ):
-        bench = workshop.bench(job, ledger, lambda what: None)
-        cases = cases_of(job.dataset.pairs, {})
+    with opened(folder, trait) as (bench, ledger, start):
+        cases = cases_of(start, {})
         completions = greedy(bench, [case.scenario for case in cases])
         tallies = vet(bench, cases, completions, Depth.FIRST)
         held = dict(enumerate(lock_in(bench, cases)))

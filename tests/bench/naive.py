@@ -1,83 +1,98 @@
-"""The loop that people write first: judge once, rewrite whatever fails, until all is green. For comparison only.
+"""The loops that people write first, for comparison only. Each round asks the judge afresh, once, at temperature 1.
 
-It has the same judge, author and subject as the real loop. It lacks a second opinion before an edit, cuts, the lock-in,
-confirmation and audit.
+Re-rolling: what fails is judged again, until it is green. Rewriting: whatever fails is rewritten, until all is green at
+once. They have the same judge, author and subject as the real loop. They lack a second opinion before an edit, cuts,
+the lock-in, confirmation and audit.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from io import StringIO
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.cli.compose import job_of
-from agent.cli.orders import prepared
-from agent.cli.screen import Screen
-from agent.config import load_settings
-from agent.record.ledger import Ledger
-from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Rung, Verdict
+from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Reply, Request, Role, Rung, Scenario, Verdict
 from agent.steps.bench import Bench
 from agent.steps.rewrite import Ailment, ask_author
 from agent.steps.trial import Tried, try_out
+from tests.bench.workshop import opened
 from tests.e2e.night import decided_at_once, sides, truth
 
-MOST_ROUNDS = 40
+MOST_ROUNDS = 10
 _RUNG = {Verdict.EXPLAIN: Rung.CLIFFHANGER, Verdict.LATE: Rung.SHORTEN, Verdict.OFF_SCRIPT: Rung.SIMPLIFY}
 
 
 @dataclass(frozen=True)
 class Naive:
-    """What it came to: rounds, calls, and against the truth the accepted texts and the good pairs it edited."""
+    """What both came to against the truth.
 
-    rounds: int
+    Re-rolling: of the bad texts so many were accepted, and so many of all. Rewriting: rounds, and of the good pairs so
+    many were edited. `calls` of both.
+    """
+
     calls: int
-    green: int
+    accepted: int
+    bad_accepted: int
     bad: int
+    rounds: int
     edited: int
     good: int
 
 
 def naive(folder: Path, trait: str) -> Naive:
-    """The naive loop over a trait's starting set, held against the truth."""
-    settings = load_settings(folder)
-    job = job_of(settings, trait)
-    with (
-        redirect_stdout(StringIO()),
-        Screen() as screen,
-        prepared(settings, [job], screen) as workshop,
-        Ledger(folder / "naive.sqlite") as ledger,
-    ):
-        rounds, green, pairs = _until_green(workshop.bench(job, ledger, lambda what: None), job.dataset.pairs)
+    """Both loops over a trait's starting set, held against the truth."""
+    with opened(folder, trait) as (bench, ledger, start):
+        accepted = _rerolled(bench, sides(start))
+        rounds, pairs = _rewritten(bench, start)
         calls = Counter(dict(ledger.spend().calls)).total()
-    accepted = [pair.side(polarity) for pair in pairs for polarity in Polarity if (pair.id, polarity) in green]
-    start = sides(job.dataset.pairs)
-    good = [a and b for a, b in zip(truth(trait, start), decided_at_once(trait, start), strict=True)]
-    good_pairs = [pair for i, pair in enumerate(job.dataset.pairs) if good[2 * i] and good[2 * i + 1]]
+    texts = sides(start)
+    true = truth(trait, texts)
+    good = [a and b for a, b in zip(true, decided_at_once(trait, texts), strict=True)]
+    good_pairs = [pair for i, pair in enumerate(start) if good[2 * i] and good[2 * i + 1]]
     kept = {pair.id: pair.key for pair in pairs}
-    edited = sum(kept[pair.id] != pair.key for pair in good_pairs)
-    return Naive(rounds, calls, len(accepted), truth(trait, accepted).count(False), edited, len(good_pairs))
+    return Naive(
+        calls=calls,
+        accepted=len(accepted),
+        bad_accepted=sum(not true[i] for i in accepted),
+        bad=true.count(False),
+        rounds=rounds,
+        edited=sum(kept[pair.id] != pair.key for pair in good_pairs),
+        good=len(good_pairs),
+    )
 
 
-Side = tuple[str, Polarity]
+def _afresh(bench: Bench, number: int) -> Bench:
+    """The same bench, whose judge draws anew in each round."""
+
+    def ask(requests: Sequence[Request]) -> list[Reply]:
+        anew = {"sample": number, "temperature": 1.0}
+        return bench.ask([r.model_copy(update=anew) if r.role is Role.JUDGE else r for r in requests])
+
+    return replace(bench, ask=ask)
 
 
-def _until_green(bench: Bench, start: Sequence[Pair]) -> tuple[int, set[Side], list[Pair]]:
-    pairs, green = {pair.id: pair for pair in start}, set[Side]()
+def _rerolled(bench: Bench, texts: Sequence[Scenario]) -> set[int]:
+    green = set[int]()
     for number in range(1, MOST_ROUNDS + 1):
-        waiting = [(key, p) for key in pairs for p in Polarity if (key, p) not in green]
-        if not waiting:
-            return number - 1, green, list(pairs.values())
-        tried = try_out(bench, [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in waiting])
-        green |= {side for side, one in zip(waiting, tried, strict=True) if one.passes}
-        ailing = [
-            _ailment(pairs[key], p, one, number) for (key, p), one in zip(waiting, tried, strict=True) if not one.passes
-        ]
+        waiting = [i for i in range(len(texts)) if i not in green]
+        tried = try_out(_afresh(bench, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
+        green |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
+    return green
+
+
+def _rewritten(bench: Bench, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
+    pairs = {pair.id: pair for pair in start}
+    for number in range(1, MOST_ROUNDS + 1):
+        every = [(key, p) for key in pairs for p in Polarity]
+        tried = try_out(_afresh(bench, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every])
+        failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
+        if not failing:
+            return number, list(pairs.values())
+        ailing = [_ailment(pairs[key], p, one, number) for key, p, one in failing]
         for ailment, written in zip(ailing, ask_author(bench, ailing), strict=True):
             if written.scenarios:
                 changed = {ailment.finding.polarity.value: written.scenarios[0]}
                 pairs[ailment.pair.id] = pairs[ailment.pair.id].model_copy(update=changed)
-    return MOST_ROUNDS, green, list(pairs.values())
+    return MOST_ROUNDS, list(pairs.values())
 
 
 def _ailment(pair: Pair, polarity: Polarity, tried: Tried, number: int) -> Ailment:

@@ -1,23 +1,24 @@
-"""A judge that errs (T14): one decision trait of the demo under random flips, under systematic errors, and under both.
+"""A judge that errs (T14): the demo's traits under random flips, under systematic errors, and under both.
 
-Held against the truth, and beside the naive loop under the same judge: `python -m tests.bench.noise [SEED ...]`.
+Held against the truth, and beside two naive loops under the same judge: `python -m tests.bench.noise [SEED ...]`.
 """
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 from agent.cli.bill import by_role
 from agent.loop.standing import Status
-from tests.bench.naive import naive
+from agent.schema.rates import wilson
+from tests.bench.naive import Naive, naive
 from tests.bench.report import Row, met, table, tell
-from tests.e2e.night import copy_demo, needlessly_edited, run, sides, truth
+from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
 
 ROOT = Path(__file__).parents[2]
-TRAIT = "toy/refusal"
 RATES = (0.01, 0.05, 0.07)
 
 
@@ -36,60 +37,101 @@ KINDS = (lambda rate: Errors(rate, 0.0), lambda rate: Errors(0.0, rate), lambda 
 
 
 class Told(NamedTuple):
-    """One run held against the truth: how it ended, scenarios of its set, bad ones among them, pairs edited in vain."""
+    """One run of one trait held against the truth.
+
+    How it ended, its pairs that are audited, the texts of its set, the bad ones among them, good starting pairs edited
+    in vain and all good ones, rounds, judge calls; flaps, and answers that could flap.
+    """
 
     exit_code: int
     audited: int
-    scenarios: int
+    texts: int
     bad: int
     edited: int
     good: int
     rounds: int
     calls: int
+    flaps: int
+    answers: int
+
+    @property
+    def ready(self) -> bool:
+        return self.exit_code in (0, 2) and 2 * self.audited == self.texts
 
 
-def noisy(seed: int, errors: Errors, folder: Path, *options: str) -> Told:
+def noisy(seed: int, errors: Errors, folder: Path, *options: str, traits: Sequence[str] = TRAITS) -> list[Told]:
     """One run under this judge."""
-    night = run(copy_demo(ROOT, folder, seed, *errors), "--traits", TRAIT, *options)
-    history, now = night.history(TRAIT), night.standing(TRAIT)
-    good = truth(TRAIT, sides(now.pairs))
-    edited, good_pairs = needlessly_edited(night, TRAIT)
-    audited, calls = len(now.at(Status.AUDITED)), by_role(history)
-    judged = calls["judge"] + calls["auditor"]
-    return Told(night.exit_code, audited, len(good), good.count(False), edited, good_pairs, len(history), judged)
+    night = run(copy_demo(ROOT, folder, seed, *errors), "--traits", ",".join(traits), *options)
+    return [_held(night, trait) for trait in traits]
+
+
+def _held(night: Night, trait: str) -> Told:
+    history, now = night.history(trait), night.standing(trait)
+    good = truth(trait, sides(now.pairs))
+    edited, good_pairs = needlessly_edited(night, trait)
+    calls = by_role(history)
+    flaps = now.noise.flaps if now.noise else ()
+    return Told(
+        exit_code=night.exit_code,
+        audited=len(now.at(Status.AUDITED)),
+        texts=len(good),
+        bad=good.count(False),
+        edited=edited,
+        good=good_pairs,
+        rounds=len(history),
+        calls=calls["judge"] + calls["auditor"],
+        flaps=sum(one.k for one in flaps),
+        answers=sum(one.n for one in flaps),
+    )
 
 
 def errors(seeds: Sequence[int]) -> list[Row]:
-    """One row per kind and rate of errors, all seeds together."""
-    return [_row(kind(rate), seeds) for kind, rate in product(KINDS, RATES)]
+    """One row per kind and rate of errors, all seeds and traits together, and one of all rows."""
+    found = [(judge, *_under(judge, seeds)) for judge in (kind(rate) for kind, rate in product(KINDS, RATES))]
+    rows = [_row(str(judge), ours, plain, len(seeds)) for judge, ours, plain in found]
+    every = [one for _, ours, _ in found for one in ours], [one for _, _, plain in found for one in plain]
+    return [*rows, _row("all of these", *every, len(seeds))]
 
 
-def _row(judge: Errors, seeds: Sequence[int]) -> Row:
-    runs, plain = [], []
+def _under(judge: Errors, seeds: Sequence[int]) -> tuple[list[Told], list[Naive]]:
+    ours, plain = [], []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            runs.append(noisy(seed, judge, Path(folder) / "demo"))
-            plain.append(naive(copy_demo(ROOT, Path(folder) / "naive", seed, *judge), TRAIT))
-        tell(f"T14: {judge}, seed {seed}: {runs[-1]}; {plain[-1]}")
-    ready = sum(one.exit_code in (0, 2) and 2 * one.audited == one.scenarios for one in runs)
-    scenarios, bad, edited, good = (sum(one[i] for one in runs) for i in (2, 3, 4, 5))
-    rounds, calls = (sum(one[i] for one in runs) / len(runs) for i in (6, 7))
-    naively = (
-        f"{sum(one.bad for one in plain)} of {sum(one.green for one in plain)} bad; "
-        f"{sum(one.edited for one in plain)} of {sum(one.good for one in plain)} good pairs edited; "
-        f"{sum(one.rounds for one in plain) / len(plain):.0f} rounds, "
-        f"{sum(one.calls for one in plain) / len(plain):.0f} calls"
+            ours += noisy(seed, judge, Path(folder) / "demo")
+            for trait in TRAITS:
+                plain.append(naive(copy_demo(ROOT, Path(folder) / trait, seed, *judge), trait))
+        tell(f"T14: {judge}, seed {seed}: {ours[-len(TRAITS) :]}; {plain[-len(TRAITS) :]}")
+    return ours, plain
+
+
+def _row(judge: str, ours: Sequence[Told], plain: Sequence[Naive], seeds: int) -> Row:
+    ready, texts, bad, edited, good, flaps, answers = (
+        sum(getattr(one, name) for one in ours)
+        for name in ("ready", "texts", "bad", "edited", "good", "flaps", "answers")
+    )
+    theirs = (
+        f"re-rolled: {sum(one.bad_accepted for one in plain)} of {sum(one.bad for one in plain)} bad texts accepted; "
+        f"rewritten: {sum(one.edited for one in plain)} of {sum(one.good for one in plain)} good pairs edited, "
+        f"{_mean(one.rounds for one in plain):.0f} rounds; {_mean(one.calls for one in plain):.0f} calls"
+    )
+    mine = (
+        f"{ready} of {len(ours)} ready; {wilson(bad, texts)} of accepted texts bad; "
+        f"{edited} of {good} good pairs edited; {_mean(one.rounds for one in ours):.0f} rounds, "
+        f"{_mean(one.calls for one in ours):.0f} judge calls per trait; flaps {wilson(flaps, answers)}"
     )
     return Row(
         "T14",
-        f"{TRAIT}, {judge}",
-        f"naive: {naively}",
-        f"{ready} of {len(runs)} ready; {bad} of {scenarios} accepted texts bad; {edited} of {good} good pairs edited; "
-        f"{rounds:.0f} rounds, {calls:.0f} judge calls",
+        f"3 traits, {judge}",
+        theirs,
+        mine,
         "ready; bad <= 1%; edited <= 2%",
-        f"{len(runs)} seeds",
-        met(ready == len(runs) and bad <= 0.01 * scenarios and edited <= 0.02 * good),
+        f"{seeds} seeds",
+        met(ready == len(ours) and bad <= 0.01 * texts and edited <= 0.02 * good),
     )
+
+
+def _mean(values: Iterable[int]) -> float:
+    return fmean(list(values) or [0])
 
 
 if __name__ == "__main__":

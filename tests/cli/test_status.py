@@ -22,7 +22,7 @@ from agent.record.files import write_atomically
 from agent.record.layout import Hashes
 from agent.record.ledger import Answer, Ledger
 from agent.review.proposal import Proposal
-from agent.schema import Ending, Role, Stop
+from agent.schema import Controls, Ending, Flaps, Noise, Question, Role, Stop
 from tests.cli.scripted import experiment
 from tests.cli.test_heartbeat import TRAIT, beat_of, until, worker
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
@@ -189,6 +189,22 @@ def test_calls_tokens_money_and_pass_rate_are_told_by_role(folder: Path, place: 
     assert "3 pairs of 6 wanted (1 confirmed, 1 failing, 1 passed), 67% pass, 0 parked" in said
     assert "calls: 1 author, 2 judge; attempts: 3 answered" in said
     assert "tokens: author 100 in and 2 out, judge 200 in and 4 out; spent: 0.0150 USD" in said
+
+
+def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: Path, place: ExperimentFolder) -> None:
+    flaps = (Flaps(question=Question.C0, wording="b", k=3, n=60), Flaps(question=Question.C5, wording="b", k=2, n=40))
+    noise = Noise(flaps=flaps, accepted=0.004, edited=0.0125, edited_at_least=0.001, undecided=0.03)
+    controls = Controls(committed=(90.0, 95.0), open=(5.0, 10.0), auc=1.0, low=0.342, high=1.0)
+    (done,) = history(adopted(pairs(1), findings(pairs(1))))
+    with Ledger(place.ledger_path) as ledger:
+        measured = done.model_copy(update={"noise": noise, "controls": controls})
+        ledger.append(ledger.campaign("key", {"dataset": "1"}), measured)
+    said = told(folder)
+    assert "judge: its wordings disagree in 5/100 = 5.0% [2.2%, 11.2%]; expected of the vote: " in said
+    assert "false accept 0.40%, false reject 1.25% of good pairs" in said
+    assert "controls: AUC of C0 1.000 [0.342, 1.000] over 2 + 2 texts" in said
+    (as_json,) = json.loads(told(folder, "--json"))
+    assert (as_json["noise"]["edited"], as_json["controls"]["auc"]) == (0.0125, 1.0)
 
 
 def test_calls_that_may_have_been_paid_are_listed_and_in_flight_while_somebody_writes(

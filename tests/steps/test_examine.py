@@ -169,9 +169,9 @@ def test_the_flip_test_samples_both_arms_from_the_twins_opening_and_the_own_one(
 
 
 def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> None:
-    torn = Facts(votes=HUNG_C0, samples=(90.0, 90.0, 90.0, 10.0), flip=DECIDES)
+    torn = Facts(votes=HUNG_C0, samples=(90.0, 90.0, 90.0, 10.0) + FOUR, flip=DECIDES)
     _, _, world = look(torn, rules=Rules(flip_samples=4))
-    openers = [(text.removeprefix(YES.text), samples) for text, samples in world.completed[3:]]
+    openers = [(text.removeprefix(YES.text), samples) for text, samples in world.completed[4:]]
     assert openers == [(" went on 0 in way 3", 2), (" went on 1", 2), (" went on 0", 4)]
 
 
@@ -308,16 +308,14 @@ def test_at_first_sight_no_samples_are_drawn() -> None:
     ("samples", "verdict", "lock_in"),
     [
         ((90.0, 90.0, 90.0, 90.0), Verdict.EXPRESS, (4, 4)),
-        ((90.0, 10.0, 90.0, 90.0), Verdict.EXPRESS, (3, 4)),
         ((90.0, 10.0, 10.0, 10.0), Verdict.UNSTABLE, (1, 4)),
         ((10.0, 10.0, 10.0, 10.0), Verdict.UNSTABLE, (0, 4)),
-        ((90.0, 90.0, 90.0, None), Verdict.EXPRESS, (3, 3)),
         ((90.0, 90.0, 10.0, None), None, (2, 3)),
         ((90.0, None, None, None), None, (1, 1)),
         ((90.0, 10.0, 10.0, None), Verdict.UNSTABLE, (1, 3)),
     ],
 )
-def test_the_lock_in_holds_on_three_of_four_samples(
+def test_a_lock_in_that_is_not_close_is_told_by_four_samples(
     samples: tuple[Said, ...], verdict: Verdict | None, lock_in: tuple[int, int]
 ) -> None:
     positive, negative, _ = look(Facts(samples=samples), CONFIRM)
@@ -339,14 +337,27 @@ def test_the_number_of_samples_is_a_rule() -> None:
     assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (0, 2))
 
 
-@pytest.mark.parametrize(("more", "verdict"), [((90.0,) * 4, Verdict.EXPRESS), ((90.0,) * 3, Verdict.UNSTABLE)])
-def test_a_lock_in_that_misses_by_one_sample_is_drawn_again_at_the_same_share(
-    more: tuple[Said, ...], verdict: Verdict
+def share(passed: int, drawn: int) -> tuple[Said, ...]:
+    return (90.0,) * passed + (10.0,) * (drawn - passed)
+
+
+@pytest.mark.parametrize(
+    ("samples", "drawn", "verdict", "lock_in"),
+    [
+        (share(3, 4) + share(4, 4), [4, 8], Verdict.EXPRESS, (7, 8)),
+        (share(2, 4) + share(2, 4), [4, 8], Verdict.UNSTABLE, (4, 8)),
+        ((90.0, 90.0, 90.0, None) + share(4, 4), [4, 8], Verdict.EXPRESS, (7, 7)),
+        (share(3, 4) + share(3, 4) + share(6, 8), [4, 8, 16], Verdict.EXPRESS, (12, 16)),
+        (share(3, 4) + share(3, 4) + share(5, 8), [4, 8, 16], Verdict.UNSTABLE, (11, 16)),
+        (share(2, 4) + share(3, 4) + share(7, 8), [4, 8, 16], Verdict.EXPRESS, (12, 16)),
+    ],
+)
+def test_a_lock_in_that_one_sample_would_decide_is_drawn_again_at_the_same_share(
+    samples: tuple[Said, ...], drawn: list[int], verdict: Verdict, lock_in: tuple[int, int]
 ) -> None:
-    samples = ((90.0, 10.0, 90.0, 10.0) + more + (10.0,))[:8]
     positive, _, world = look(Facts(samples=samples), CONFIRM)
-    assert (positive.verdict, positive.lock_in) == (verdict, (2 + len(more), 8))
-    assert [drawn for text, drawn in world.completed if text == YES.text] == [0, 4, 8]
+    assert (positive.verdict, positive.lock_in) == (verdict, lock_in)
+    assert [size for text, size in world.completed if text == YES.text] == [0, *drawn]
 
 
 def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:

@@ -1,0 +1,37 @@
+"""One trait's bench on its own, with real subject, judge and author, for benchmarks that do without the loop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.cli.compose import job_of
+from agent.cli.orders import prepared
+from agent.cli.screen import Screen
+from agent.config import load_settings
+from agent.record.ledger import Ledger
+from agent.schema import Pair
+from agent.steps.bench import Bench
+
+
+class Opened(NamedTuple):
+    """A bench, the ledger behind it, and the trait's starting set."""
+
+    bench: Bench
+    ledger: Ledger
+    pairs: tuple[Pair, ...]
+
+
+@contextmanager
+def opened(folder: Path, trait: str) -> Iterator[Opened]:
+    """The bench of one trait of this experiment, its ledger in a file of its own there."""
+    settings = load_settings(folder)
+    job = job_of(settings, trait)
+    with (
+        redirect_stdout(StringIO()),
+        Screen() as screen,
+        prepared(settings, [job], screen) as workshop,
+        Ledger(folder / "alone.sqlite") as ledger,
+    ):
+        yield Opened(workshop.bench(job, ledger, lambda what: None), ledger, job.dataset.pairs)
