@@ -29,13 +29,19 @@ _EXITS = (
     "1 a bug."
 )
 
+
+def _in_our_spelling(word: str) -> str:
+    """--trait is taken for --traits: with one trait, either comes to mind."""
+    return "traits" if word == "trait" else word
+
+
 app = typer.Typer(
     cls=Commands,
     help=_MAP,
     epilog=_EXITS,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _in_our_spelling},
 )
 app.command(rich_help_panel="Evening")(init.init)
 app.command(rich_help_panel="Evening")(run.run)

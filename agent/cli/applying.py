@@ -12,7 +12,7 @@ from agent.cli.trouble import TROUBLE, Refusal
 from agent.config import Settings
 from agent.record.files import write_atomically
 from agent.review.apply import Plan, complete, plan_changes, undo, write
-from agent.review.cards import lay_out
+from agent.review.laying import lay_out
 from agent.review.patch import patch_of
 
 

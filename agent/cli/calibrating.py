@@ -10,6 +10,7 @@ from agent.cli.calibration_report import gist, write_report
 from agent.cli.compose import described, open_llm, price_of, settings_of, spent_so_far
 from agent.cli.screen import Screen
 from agent.cli.supply import Unguarded, asking
+from agent.cli.toys import toy_judge
 from agent.cli.trouble import Interrupted, Refusal
 from agent.config import Settings, load_settings
 from agent.models.deferred import Deferred, Received
@@ -19,7 +20,7 @@ from agent.prompts import PromptBook
 from agent.record.batch_files import BatchFileError, Returned, read_answers, write_batch, write_prompts
 from agent.record.layout import read_definition
 from agent.record.ledger import Ledger
-from agent.schema import EXIT_CODES, Completion, Role, Sampling, Scenario, Trait
+from agent.schema import EXIT_CODES, Completion, Opener, Role, Sampling, Scenario, Trait
 from agent.steps.bench import Ask, Bench
 from agent.steps.calibration import VOTES, Answered, answered
 from agent.steps.calibration_summary import Heading, summary
@@ -94,7 +95,8 @@ class Calibrate:
             heading = Heading(self.gold.name, self.part, judge, _prompts_of(ledger, found))
             done = summary(heading, found, settings.rules)
             page = write_report(folder, done)
-            screen.say(*gist(done), f"In full: {page}")
+            worth = () if self.files.plain else toy_judge(settings)
+            screen.say(*gist(done), *worth, f"In full: {page}")
             return _UNJUDGED if any(way.unjudged for way in done.wordings) else 0
 
     def _rows(self, settings: Settings) -> tuple[Gold, ...]:
@@ -254,7 +256,9 @@ def _benches(settings: Settings, ask: Ask, known: Mapping[Role, Capability]) -> 
     return bench
 
 
-def _nothing_to_continue(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
+def _nothing_to_continue(
+    scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+) -> list[tuple[Completion, ...]]:
     raise AssertionError("calibration needs no subject")
 
 

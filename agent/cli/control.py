@@ -26,7 +26,8 @@ def stop(
 ) -> int:
     """Ask a running run to stop: what is in flight is finished and stored, nothing new is begun.
 
-    The request is a file named STOP in each trait's refinement folder. It stays until `resume` takes it away.
+    The request is a file named STOP in each trait's refinement folder. It stays until `resume` takes it away. Without
+    --model-variant, runs under every variant are asked.
 
     Examples:
 
@@ -41,7 +42,7 @@ def stop(
         place.folder.stop_file.parent.mkdir(parents=True, exist_ok=True)
         place.folder.stop_file.touch()
         _say(
-            f"{place.folder.trait}: {_who(place)} finishes and stores what is in flight, begins nothing more and ends "
+            f"{place.name}: {_who(place)} finishes and stores what is in flight, begins nothing more and ends "
             f"with exit code 6. To run it again, first take the request back: {_resume_of(place)}."
         )
     if now:
@@ -53,6 +54,8 @@ def stop(
 def pause(experiment: Experiment, traits: Traits = None, model_variant: Variant = None) -> int:
     """Hold up a running run: what is in flight is finished and stored, then it waits for `resume`.
 
+    Without --model-variant, runs under every variant are held up.
+
     Example:
 
         cliffhanger pause --experiment experiments/demo
@@ -61,7 +64,7 @@ def pause(experiment: Experiment, traits: Traits = None, model_variant: Variant 
         place.folder.pause_file.parent.mkdir(parents=True, exist_ok=True)
         place.folder.pause_file.touch()
         _say(
-            f"{place.folder.trait}: {_who(place)} finishes and stores what is in flight, then begins nothing more "
+            f"{place.name}: {_who(place)} finishes and stores what is in flight, then begins nothing more "
             f"until {_resume_of(place)}."
         )
     return 0
@@ -70,15 +73,17 @@ def pause(experiment: Experiment, traits: Traits = None, model_variant: Variant 
 def resume(experiment: Experiment, traits: Traits = None, model_variant: Variant = None) -> int:
     """Take back `pause`, and `stop` too: a paused run goes on within a second, and a stopped one may be run again.
 
+    Without --model-variant, it is taken back under every variant.
+
     Example:
 
         cliffhanger resume --experiment experiments/demo
     """
     for place in _places(experiment, traits, model_variant):
-        taken = [file for file in (place.folder.pause_file, place.folder.stop_file) if file.exists()]
+        taken = place.asked
         for file in taken:
             file.unlink(missing_ok=True)
-        _say(f"{place.folder.trait}: {_resumed(place, [file.name for file in taken])}")
+        _say(f"{place.name}: {_resumed(place, [file.name for file in taken])}")
     return 0
 
 
@@ -93,13 +98,15 @@ def _resumed(place: "Whereabouts", taken: list[str]) -> str:
 
 
 def _places(experiment: Experiment, traits: str | None, variant: str | None) -> "list[Whereabouts]":
-    from agent.cli.heartbeat import whereabouts
+    """The traits' folders; where no variant is named, those of every variant that there is word for as well."""
+    from agent.cli.heartbeat import elsewhere, whereabouts
     from agent.cli.orders import Order
 
-    found, problems = whereabouts(Order(experiment, traits, variant).settings(), time.time())
+    settings, now = Order(experiment, traits, variant).settings(), time.time()
+    found, problems = whereabouts(settings, now)
     for problem in problems:
         _say(problem)
-    return found
+    return found if variant is not None else [*found, *elsewhere(settings, now)]
 
 
 def _running(places: "list[Whereabouts]") -> "list[Whereabouts]":
@@ -107,7 +114,7 @@ def _running(places: "list[Whereabouts]") -> "list[Whereabouts]":
     found = [place for place in places if _run_of(place) is not None]
     for place in places:
         if place.locked and place not in found:
-            _say(f"{place.folder.trait}: a command without a heartbeat holds its ledger: end it where it was started.")
+            _say(f"{place.name}: a command without a heartbeat holds its ledger: end it where it was started.")
     if not any(place.running for place in places):
         _say("Nothing runs there: nothing was changed.")
     return found
@@ -123,8 +130,7 @@ def _who(place: "Whereabouts") -> str:
 
 
 def _resume_of(place: "Whereabouts") -> str:
-    variant = f" --model-variant {place.folder.variant}" if place.folder.variant else ""
-    return f"`cliffhanger resume -e {place.folder.root} --traits {place.folder.trait}{variant}`"
+    return f"`cliffhanger resume {place.options}`"
 
 
 def _ended_now(process: "Sighting") -> str:

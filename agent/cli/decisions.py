@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.inspect import Trait
 from agent.cli.run import Experiment, Variant
+
+OneTrait = Annotated[
+    str, typer.Option("--traits", "-t", help="The one trait that it is about, as category/name.", show_default=False)
+]
 
 app = typer.Typer(help="Hand decisions to colleagues or to Label Studio and Argilla, and take theirs in.")
 
@@ -23,7 +26,7 @@ class Form(StrEnum):
 @app.command("export")
 def export_decisions(
     experiment: Experiment,
-    trait: Trait,
+    trait: OneTrait,
     to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
     form: Annotated[
         Form, typer.Option("--format", help="jsonl is for a colleague's import; the others ask about every pair.")
@@ -34,9 +37,9 @@ def export_decisions(
 
     Examples:
 
-        cliffhanger decisions export -e experiments/demo --trait toy/refusal --to ann.jsonl
+        cliffhanger decisions export -e experiments/demo --traits toy/refusal --to ann.jsonl
 
-        cliffhanger decisions export -e experiments/demo --trait toy/refusal --to tasks.json --format label-studio
+        cliffhanger decisions export -e experiments/demo --traits toy/refusal --to tasks.json --format label-studio
     """
     from agent.cli.exchanging import export_to
     from agent.cli.orders import Order
@@ -47,7 +50,7 @@ def export_decisions(
 @app.command("import")
 def import_decisions(
     experiment: Experiment,
-    trait: Trait,
+    trait: OneTrait,
     source: Annotated[Path, typer.Option("--from", help="JSON lines of a colleague, or a JSON export of either tool.")],
     model_variant: Variant = None,
 ) -> int:
@@ -58,7 +61,7 @@ def import_decisions(
 
     Example:
 
-        cliffhanger decisions import -e experiments/demo --trait toy/refusal --from bob.jsonl
+        cliffhanger decisions import -e experiments/demo --traits toy/refusal --from bob.jsonl
     """
     from agent.cli.exchanging import import_from
     from agent.cli.orders import Order

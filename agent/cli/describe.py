@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.cli.compose import open_llm
+from agent.cli.compose import described, open_llm
+from agent.cli.hints import place, program
 from agent.cli.preflight import missing_keys
 from agent.cli.screen import Screen
+from agent.cli.toys import stranger
 from agent.cli.trouble import Refusal
 from agent.config import FILE, Settings, load_settings
 from agent.prompts import PromptBook
@@ -78,7 +80,10 @@ def describe(trait: str, said: Said, experiment: Path, dry_run: bool) -> int:
     known = read_definition(definition.parent) if said.description is None else None
     found = _ask(settings, trait, known or said.description or "")
     with Screen() as screen:
-        _show(screen, trait, found if known is None else found.model_copy(update={"definition": known}), said)
+        found = found if known is None else found.model_copy(update={"definition": known})
+        _show(screen, trait, found, said)
+        for line in stranger(settings, described(settings, trait, found.definition)):
+            screen.say(line)
         if dry_run:
             screen.say("No file was written.")
             return 0
@@ -86,8 +91,12 @@ def describe(trait: str, said: Said, experiment: Path, dry_run: bool) -> int:
         if known is None:
             write_atomically(definition, (found.definition.strip() + "\n").encode())
         files = "" if known else f"{definition}, and "
-        screen.say(f"Written: {files}[trait.{_quoted(trait)}] in {experiment / FILE}. Read it; then:")
-        screen.say(f"  cliffhanger run --experiment {experiment} --traits {trait} --dry-run")
+        screen.say(
+            f"Written: {files}[trait.{_quoted(trait)}] in {experiment / FILE}. Read it; then:",
+            f"  {program()} run {place(experiment, trait)} --dry-run",
+            f"Its dataset's folder is {definition.parent}: positive.txt and negative.txt go there, if there are any. "
+            f"`datasets` in {FILE} puts it elsewhere.",
+        )
     return 0
 
 

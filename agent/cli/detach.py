@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from agent.cli.exits import USAGE
 from agent.cli.heartbeat import Beat
 from agent.cli.screen import safe_text
-from agent.record.experiment import heartbeat_file, run_log
+from agent.record.experiment import heartbeat_file, heartbeat_files, run_log
 
 # -P: a folder named agent where the command is given must not be taken for the program.
 PROGRAM = (sys.executable, "-P", "-c", "from agent.cli import main; main()")
@@ -30,16 +28,18 @@ def detach(
 ) -> int:
     """Start the command `argv` (without the program's name), wait for its pre-flight, and print one line of JSON.
 
-    Returns 0 when the pre-flight is passed, or still going on after five minutes; else the code the command ended with.
+    Returns 0 when the pre-flight is passed, waits for an endpoint that is out, or still goes on after five minutes;
+    else the code the command ended with.
     """
     if not experiment.is_dir():
         return _failed(f"There is no folder {experiment}.", USAGE)
     experiment = experiment.resolve()
     log = run_log(experiment)
     before = log.stat().st_size if log.exists() else 0
+    old = {path: _content(path) for path in heartbeat_files(experiment)}
     child = _started([*program, *(word for word in argv if word != _FLAG)], log)
     beats = heartbeat_file(experiment, child.pid)
-    if not _passed(child, beats, sleep):
+    if not _passed(child, beats, old.get(beats), sleep):
         code = child.wait()
         return _failed(_last_words(log, before), code if code >= 0 else 128 - code)
     status = shlex.join(["cliffhanger", "status", "-e", str(experiment)])
@@ -54,13 +54,17 @@ def _started(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def _passed(child: "subprocess.Popen[bytes]", beats: Path, sleep: Callable[[float], None]) -> bool:
-    """Wait until the pre-flight is passed (or the wait too long), or the child has ended before."""
-    started, waited = time.time(), 0.0
+def _passed(child: "subprocess.Popen[bytes]", beats: Path, old: bytes | None, sleep: Callable[[float], None]) -> bool:
+    """Wait until the pre-flight is passed (or the wait too long), or the child has ended before.
+
+    `old` is what a process of the same pid had left. No clock is asked: one that is set back would say nothing is new.
+    """
+    waited = 0.0
     try:
         while waited < _LONGEST:
             ended = child.poll() is not None  # asked first: its last heartbeat is on disk when it has ended
-            if _is_checked(beats, started):
+            found = _content(beats)
+            if found is not None and found != old and _is_settled(found):
                 return True
             if ended:
                 return False
@@ -72,12 +76,18 @@ def _passed(child: "subprocess.Popen[bytes]", beats: Path, sleep: Callable[[floa
     return True
 
 
-def _is_checked(beats: Path, started: float) -> bool:
+def _content(path: Path) -> bytes | None:
+    """A file's bytes; None while it is not there."""
     try:
-        beat = Beat.model_validate_json(beats.read_bytes())
-    except (FileNotFoundError, ValidationError):  # not there yet, or left by an older program under the same pid
-        return False
-    return beat.checked is not None and beat.checked >= started
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _is_settled(found: bytes) -> bool:
+    """Whether a heartbeat tells that the pre-flight is passed, or that it waits on purpose."""
+    beat = Beat.model_validate_json(found)
+    return beat.checked is not None or (beat.ended is None and beat.now.paused is not None)
 
 
 def _last_words(log: Path, before: int) -> str:

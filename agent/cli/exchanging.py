@@ -10,8 +10,8 @@ from agent.cli.trouble import Refusal
 from agent.record.decisions import line_of, parse_decisions
 from agent.record.files import write_atomically
 from agent.review.annotation import LABELING, argilla, label_studio, read_annotations
-from agent.review.cards import lay_out
 from agent.review.exchange import disagreements, take_in
+from agent.review.laying import lay_out
 from agent.schema import Decision
 
 _LEFT_SOME = 2

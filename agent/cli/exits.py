@@ -1,9 +1,10 @@
 """How a command ends: its exit code, and errors as sentences."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 import typer
 from typer.core import TyperGroup
@@ -53,18 +54,36 @@ def _code(run: Callable[[], Any]) -> int:
         code = run()
     except TyperException as error:
         what = _shown(error.format_message())
-        typer.echo(f"cliffhanger: {what}{'.' if what[-1:].isalnum() else ''} Try --help.", err=True)
+        _complain(f"cliffhanger: {what}{'.' if what[-1:].isalnum() else ''} Try --help.")
         return USAGE
     except typer.Abort:
         return STOPPED
     except known_errors() as error:
-        typer.echo(f"cliffhanger: {_shown(str(error))}", err=True)
+        _complain(f"cliffhanger: {_shown(str(error))}")
         return USAGE
     return code if isinstance(code, int) else 0
 
 
+def _complain(sentence: str) -> None:
+    """Say it on standard error; where that cannot be written, the exit code says it alone."""
+    try:
+        typer.echo(sentence, err=True)
+    except OSError:
+        let_go(sys.stderr)
+
+
+def let_go(stream: IO[str]) -> None:
+    """Give up what a stream still holds and cannot write: at the end of the process it would change the exit code."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def _shown(sentences: str) -> str:
     """An error's sentences, each on its own line and harmless on a terminal: they may quote a dataset."""
-    from agent.cli.screen import safe_text
+    from agent.schema.visible import safe_text
 
     return "\n".join(safe_text(line) for line in sentences.split("\n"))

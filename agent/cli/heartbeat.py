@@ -20,11 +20,12 @@ from typing import IO, Literal, Self
 
 from pydantic import ValidationError
 
+from agent.cli.hints import place
 from agent.cli.progress import Now
 from agent.cli.trouble import TROUBLE, Refusal
 from agent.config import Settings
 from agent.models.failures import scrub
-from agent.record.experiment import ExperimentFolder, heartbeat_files
+from agent.record.experiment import ExperimentFolder, heartbeat_files, variants
 from agent.record.files import write_atomically
 from agent.schema import Noun
 
@@ -201,19 +202,45 @@ class Whereabouts:
     def running(self) -> bool:
         return self.locked or (self.process is not None and self.process.works_on(self.folder.trait))
 
+    @property
+    def asked(self) -> list[Path]:
+        """The files that tell a run to wait or to stop, this one or the next."""
+        return [file for file in (self.folder.pause_file, self.folder.stop_file) if file.exists()]
+
+    @property
+    def name(self) -> str:
+        """The trait, with the variant where there is one."""
+        return self.folder.trait + (f" (variant {self.folder.variant})" if self.folder.variant else "")
+
+    @property
+    def options(self) -> str:
+        """The options that name this place to a command."""
+        return place(self.folder.root, self.folder.trait, self.folder.variant)
+
 
 def whereabouts(settings: Settings, now: float) -> tuple[list[Whereabouts], list[str]]:
     """Who works on each trait of an experiment, and a sentence for each heartbeat that cannot be read."""
     found, problems = sightings(settings.experiment, now)
     folders = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]
-    return [
-        Whereabouts(
-            folder,
-            sighting_of(found, folder.trait, settings.variant),
-            is_locked(Path(f"{folder.ledger_path}.lock")),
-        )
-        for folder in folders
-    ], problems
+    return [_whereabouts(folder, found) for folder in folders], problems
+
+
+def elsewhere(settings: Settings, now: float) -> list[Whereabouts]:
+    """The traits' folders under other variants than the settings', where something runs or word was left for a run."""
+    root = settings.experiment
+    found, _ = sightings(root, now)
+    beginning = {one.beat.variant for one in found if one.alive}  # a run makes its folders after its pre-flight
+    places = [
+        _whereabouts(ExperimentFolder(root, trait, variant), found)
+        for trait in settings.traits
+        for variant in sorted({None, *beginning, *variants(root, trait)} - {settings.variant}, key=str)
+    ]
+    return [place for place in places if place.running or place.asked]
+
+
+def _whereabouts(folder: ExperimentFolder, found: Sequence[Sighting]) -> Whereabouts:
+    process = sighting_of(found, folder.trait, folder.variant)
+    return Whereabouts(folder, process, is_locked(Path(f"{folder.ledger_path}.lock")))
 
 
 def is_locked(path: Path) -> bool:

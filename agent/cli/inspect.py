@@ -6,8 +6,6 @@ import typer
 
 from agent.cli.run import Experiment, Similarity, Traits, Variant
 
-Trait = Annotated[str, typer.Option("--trait", "-t", help="The trait, as category/name.", show_default=False)]
-
 
 def vet(
     experiment: Experiment,
@@ -45,21 +43,22 @@ def vet(
     return vet_by_hand(Order(experiment, traits, model_variant, pair_by_similarity, overrides), stages)
 
 
-def failures(experiment: Experiment, trait: Trait, model_variant: Variant = None) -> int:
+def failures(experiment: Experiment, traits: Traits = None, model_variant: Variant = None) -> int:
     """Print what failed and what could not be judged, file by file, with the texts. Only files are read.
 
     Example:
 
-        cliffhanger failures --experiment experiments/demo --trait toy/refusal
+        cliffhanger failures --experiment experiments/demo --traits toy/refusal
     """
+    from agent.cli.orders import Order
     from agent.cli.reading import tell_failures
 
-    return tell_failures(experiment, trait, model_variant)
+    return tell_failures(Order(experiment, traits, model_variant))
 
 
 def first_tokens(
     experiment: Experiment,
-    trait: Trait,
+    traits: Traits = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of each side.")] = 10,
     model_variant: Variant = None,
 ) -> int:
@@ -67,8 +66,9 @@ def first_tokens(
 
     Example:
 
-        cliffhanger first-tokens --experiment experiments/demo --trait toy/refusal -n 10
+        cliffhanger first-tokens --experiment experiments/demo --traits toy/refusal -n 10
     """
+    from agent.cli.orders import Order
     from agent.cli.reading import tell_first_tokens
 
-    return tell_first_tokens(experiment, trait, count, model_variant)
+    return tell_first_tokens(Order(experiment, traits, model_variant), count)

@@ -1,5 +1,6 @@
 """What a command was asked to do, read and checked, and the night's three ways of doing it."""
 
+import difflib
 import os
 import sys
 import time
@@ -12,17 +13,22 @@ from agent.cli import bill, preflight
 from agent.cli.compose import Job, Workshop, jobs, price_of, settings_of
 from agent.cli.detach import detach
 from agent.cli.evening import Evening
+from agent.cli.exits import USAGE
 from agent.cli.heartbeat import Heartbeat
 from agent.cli.progress import LOADING, Progress
 from agent.cli.screen import Screen
 from agent.cli.stops import Stops, deadline
+from agent.cli.summary import goodbye
+from agent.cli.toys import stranger
+from agent.cli.trouble import Interrupted, Refusal
 from agent.cli.watchdog import Watchdog
-from agent.config import EndpointSettings, Settings, load_settings
+from agent.config import EndpointSettings, Settings, known_traits, load_settings
 from agent.models.llm import Llm
 from agent.record.experiment import heartbeat_file
-from agent.schema import Role
+from agent.schema import EXIT_CODES, Role
 
 _SHOWN = 12
+_DECIDABLE = (0, 2, 3)  # exit codes of runs that propose something
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,34 @@ class Order:
     until: str | None = None
 
     def settings(self) -> Settings:
-        """refine.toml with the options laid over it. Raises SettingsError."""
+        """refine.toml with the options laid over it. Raises SettingsError, and Refusal for an unknown trait."""
         given = dict(self.overrides)
         if self.traits is not None:
-            given["traits"] = [name.strip() for name in self.traits.split(",") if name.strip()]
+            named = [name.strip() for name in self.traits.split(",") if name.strip()]
+            _require_known(named, known_traits(self.experiment))
+            given["traits"] = named
         given["variant"] = self.variant
         return load_settings(self.experiment, {key: value for key, value in given.items() if value is not None})
 
     def jobs(self, settings: Settings) -> list[Job]:
         return jobs(settings, self.pair_by_similarity)
+
+
+def _require_known(named: Sequence[str], known: Sequence[str]) -> None:
+    """Raise Refusal with what may have been meant where a trait is neither in refine.toml nor among the datasets."""
+    problems = [_unknown(name, known) for name in named if name not in known]
+    if problems:
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        there = f"There are {', '.join(known[:_SHOWN])}{more}: those that refine.toml lists, and those with a dataset."
+        new = "A new trait begins with `cliffhanger init`."
+        raise Refusal("\n".join([*problems, f"{there if known else 'There is none yet.'} {new}"]))
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    by_last = {trait.rpartition("/")[2]: trait for trait in reversed(known)}
+    near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, list(by_last), n=1)
+    meant = f" Did you mean {by_last.get(near[0], near[0])}?" if near else ""
+    return f"--traits {name}: there is no such trait here.{meant}"
 
 
 def dry_run(order: Order) -> int:
@@ -57,15 +82,27 @@ def dry_run(order: Order) -> int:
     with Screen() as screen:
         for line in (*_models(settings), *(line for job in work for line in _planned(settings, job))):
             screen.say(line)
-        for problem in preflight.free_problems(settings, work):
-            screen.say(f"before a run: {problem}")
-        screen.say("Nothing was asked and no file was written.")
-    return 0
+        problems = list(preflight.free_problems(settings, work))
+        screen.say(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
+    return USAGE if problems else 0
+
+
+def _verdict(problems: Sequence[str]) -> Iterator[str]:
+    if problems:
+        yield f"A run would not begin (exit code {USAGE}): mend {'this' if len(problems) == 1 else 'these'} first."
+    yield "Nothing was asked and no file was written."
 
 
 def refine(order: Order, new: bool) -> int:
     """The evening itself."""
-    return _night(order, lambda evening, work: replace(evening, new=new).run(work))
+
+    def play(evening: Evening, work: list[Job]) -> int:
+        code = replace(evening, new=new).run(work)
+        if len(work) > 1 and code in _DECIDABLE:
+            evening.screen.say(goodbye(order.experiment, order.traits, order.variant))
+        return code
+
+    return _night(order, play)
 
 
 def diagnose(order: Order) -> int:
@@ -94,14 +131,21 @@ def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
         Heartbeat(beat, progress.now, variant=settings.variant, limits=limits.told, trouble=progress.error) as heart,
         Watchdog(progress, folders, limits.give_up),
     ):
+        night = preflight.Night(progress, stops)
+        night.stage(work, LOADING)
         for job in work:
-            progress.stage(job.trait.id, LOADING)
-        with prepared(settings, work, screen, progress) as workshop:
+            screen.expect(job.trait.id, len(job.dataset.pairs))
+        try:
+            with prepared(settings, work, screen, night) as workshop:
+                night.stage(work, "waiting")
+                heart.checked()
+                limits.llm = workshop.llm
+                code = play(Evening(workshop, screen, stops, progress=progress), work)
+        except Interrupted as error:  # no trait was begun: its endpoint was out for too long, or a stop was asked for
+            code = EXIT_CODES[error.ending]
+            screen.say(f"{error} What was bought is stored; the same command goes on.")
             for job in work:
-                progress.stage(job.trait.id, "waiting")
-            heart.checked()
-            limits.llm = workshop.llm
-            code = play(Evening(workshop, screen, stops, progress=progress), work)
+                progress.ended(job.trait.id, error.ending.value)
         heart.ended(f"exit code {code}")
     return code
 
@@ -124,14 +168,13 @@ class Limits:
 
 @contextmanager
 def prepared(
-    settings: Settings, work: Sequence[Job], screen: Screen, progress: Progress | None = None
+    settings: Settings, work: Sequence[Job], screen: Screen, night: preflight.Night | None = None
 ) -> Iterator[Workshop]:
     """The models to work on some traits: loaded, proven and told, with what loading the traits found."""
     for job in work:
         for line in _issues(job):
             screen.say(f"{job.trait.id}: {line}")
-    told = progress.pause if progress else lambda who, why: None
-    with preflight.checked(settings, work, screen.say, told) as workshop:
+    with preflight.checked(settings, work, screen.say, night) as workshop:
         yield workshop
 
 
@@ -157,6 +200,8 @@ def _planned(settings: Settings, job: Job) -> list[str]:
     return [
         f"{trait.id}: mode {trait.mode.value}; a negative shows {trait.opposite!r} ({trait.negative_test.value}); "
         f"{start}; wants {max(settings.caps.target, size)}",
+        f"  dataset: {settings.datasets / trait.id} (`datasets` in refine.toml says where)",
+        *(f"  {line}" for line in stranger(settings, trait)),
         *(f"  {line}" for line in _issues(job)),
         f"  {_usual(settings, job)}",
         f"  {bill.explained(bound, settings.caps, settings.rules)}.",

@@ -1,24 +1,49 @@
 """What is made sure of before the first paid call: everything free first, each failure a sentence with its remedy."""
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cli.compose import Job, Workshop, open_llm, open_subject, price_of, settings_of
-from agent.cli.trouble import Refusal
+from agent.cli.progress import Progress
+from agent.cli.stops import Stops
+from agent.cli.trouble import Interrupted, Refusal
 from agent.config import TOYWORLD, EndpointSettings, Settings
 from agent.loop.tools import Continues
+from agent.models.endpoint import Capability
+from agent.models.failures import Halted
 from agent.models.llm import Llm
+from agent.models.outage import Out
 from agent.models.weights import SubjectError
 from agent.prompts import PromptBook
-from agent.schema import Role, Sampling
+from agent.record.ledger import Ledger, LedgerError
+from agent.schema import Ending, Role, Sampling
 
 ENOUGH_DISK = 500_000_000  # bytes: a long night's ledger with its write-ahead log
 _TIMED = 8  # texts in the timed batch
 _PLAIN_TEXT = "I opened the door and looked outside, and"
+_ASKING = "asks the endpoints what they can do"
+
+
+@dataclass(frozen=True)
+class Night:
+    """Who hears that a run waits, and who may stop it meanwhile."""
+
+    progress: Progress
+    stops: Stops
+
+    def stage(self, jobs: Sequence[Job], what: str) -> None:
+        for job in jobs:
+            self.progress.stage(job.trait.id, what)
+
+    def is_over(self, jobs: Sequence[Job]) -> bool:
+        """Whether every trait is to stop."""
+        return all(self.stops.requested(job.folder.stop_file) is not None for job in jobs)
 
 
 @contextmanager
@@ -26,18 +51,22 @@ def checked(
     settings: Settings,
     jobs: Sequence[Job],
     say: Callable[[str], None],
-    told: Callable[[str, str | None], None] = lambda who, why: None,
+    night: Night | None = None,
 ) -> Iterator[Workshop]:
     """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before.
 
-    `told` hears later on who waits for an endpoint, and why.
+    An unattended run waits for an endpoint that is out and has served its traits before, here as later on: raises
+    Interrupted when that takes too long, and when a stop is asked for meanwhile.
     """
     require_free(settings, jobs)
     prompts = PromptBook.load()
     subject = open_subject(settings)
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
-    with closing(open_llm(settings, told=told)) as llm:
-        _probe(llm, settings, say)
+    with closing(open_llm(settings, told=night.progress.pause) if night else open_llm(settings)) as llm:
+        for role, found in _probed(llm, jobs, night).items():
+            about = settings_of(settings, role)
+            note = f" {found.note}" if found.note else ""
+            say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")
         yield Workshop(settings, prompts, llm, subject)
 
 
@@ -121,9 +150,30 @@ def _timed(subject: Continues, jobs: Sequence[Job], settings: Settings) -> str:
     return f"{len(texts)} texts continued in {seconds:.1f} s"
 
 
-def _probe(llm: Llm, settings: Settings, say: Callable[[str], None]) -> None:
-    """What each endpoint can do; its oddities are told. Raises ProbeError."""
-    for role, found in llm.probe().items():
-        about = settings_of(settings, role)
-        note = f" {found.note}" if found.note else ""
-        say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")
+def _probed(llm: Llm, jobs: Sequence[Job], night: Night | None) -> Mapping[Role, Capability]:
+    """What each endpoint can do. Raises ProbeError and, at night, Interrupted."""
+    if night is None:
+        return llm.probe()
+    night.stage(jobs, _ASKING)
+    try:
+        return llm.probe(_served(llm, jobs), lambda: night.is_over(jobs))
+    except Out as error:
+        raise Interrupted(Ending.ENDPOINT, error.named) from error
+    except Halted as error:
+        raise Interrupted(Ending.STOPPED, f"a stop was asked for. {error.sentence}") from error
+
+
+def _served(llm: Llm, jobs: Sequence[Job]) -> set[Role]:
+    """The roles whose model and endpoint have served a campaign of these traits: one that is out was once right."""
+    signatures = [signature for job in jobs for signature in _signatures(job)]
+    return {role for role in Role if any(signature.startswith(f"{llm.address(role)} by ") for signature in signatures)}
+
+
+def _signatures(job: Job) -> set[str]:
+    """Models and endpoints that this trait's campaigns rest on."""
+    try:
+        with Ledger.read(job.folder.ledger_path) as ledger:
+            abouts = [json.loads(campaign.about) for campaign in ledger.campaigns()]
+    except LedgerError:  # there is none yet, or the trait's own part says later what is wrong with it
+        return set()
+    return {about[role.value] for about in abouts for role in Role if role.value in about}

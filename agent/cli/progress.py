@@ -8,8 +8,10 @@ from collections.abc import Callable
 from agent.schema import Noun
 
 LOADING = "loads the subject"
+WAITING = "waiting"
 
 _ERRORS_KEPT = 5
+_QUIET = 20.0  # seconds without anything new that a user should hear of
 
 
 class TraitNow(Noun):
@@ -18,7 +20,7 @@ class TraitNow(Noun):
     `paused` is why this trait alone waits; what holds up the whole run stands in `Now.paused` only.
     """
 
-    stage: str = "waiting"
+    stage: str = WAITING
     since: float = 0.0
     steps: dict[str, int] = {}
     paused: str | None = None
@@ -44,6 +46,7 @@ class Progress:
         self._begun = self._moved = time_of_day()
         self._traits = {trait: TraitNow(since=self._begun) for trait in traits}
         self._steps: dict[str, Counter[str]] = {trait: Counter() for trait in traits}
+        self._heard = dict.fromkeys(traits, self._begun)
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
         self._paused: dict[str, str] = {}
 
@@ -52,13 +55,14 @@ class Progress:
         with self._lock:
             if LOADING in (what, self._traits[trait].stage) and what != self._traits[trait].stage:
                 self._moved = self._time()
+            self._heard[trait] = self._time()
             self._traits[trait] = self._traits[trait].model_copy(update={"stage": what, "since": self._time()})
 
     def step(self, trait: str, kind: str, count: int = 1) -> None:
         """Something was achieved: an answer stored, a batch of completions made, a round recorded."""
         with self._lock:
             self._steps[trait][kind] += count
-            self._moved = self._time()
+            self._moved = self._heard[trait] = self._time()
 
     def error(self, sentence: str) -> None:
         """A trouble worth showing; the latest few are kept."""
@@ -79,6 +83,17 @@ class Progress:
         with self._lock:
             self._traits[trait] = self._traits[trait].model_copy(update={"ended": ending, "stage": ending})
             self._moved = self._time()
+
+    def stages(self) -> dict[str, str]:
+        """What each trait is busy with, and for how long it has had nothing to show for it, where that is long."""
+        with self._lock:
+            return {trait: f"{found.stage}{self._quiet(trait, found)}" for trait, found in self._traits.items()}
+
+    def _quiet(self, trait: str, found: TraitNow) -> str:
+        seconds = self._time() - self._heard[trait]
+        if seconds < _QUIET or found.ended is not None or found.stage == WAITING or self._paused:
+            return ""
+        return f", nothing new for {f'{seconds:.0f} s' if seconds < 120 else f'{seconds / 60:.0f} min'}"
 
     def now(self) -> Now:
         """All of it, as it stands."""

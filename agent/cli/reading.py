@@ -1,11 +1,11 @@
 """What `failures` and `first-tokens` do: tell from the files what failed, and what the subject says first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.cli.orders import Order
 from agent.cli.screen import Screen
-from agent.config import load_settings
 from agent.record.experiment import ExperimentFolder, LayoutError, Response, read_json, read_responses
 from agent.record.scores import read_scores
 from agent.schema import Outcome, Polarity
@@ -15,26 +15,48 @@ _TAIL = 70  # characters of a prefix that are shown before the boundary
 _WORDS = 5
 
 
-def tell_failures(experiment: Path, trait: str, variant: str | None) -> int:
+def tell_failures(order: Order) -> int:
     """Failed and unjudged items of each vetting file, with their texts. Raises LayoutError where there is none."""
-    place = _place(experiment, trait, variant)
+    return _each(order, _failures)
+
+
+def tell_first_tokens(order: Order, count: int) -> int:
+    """The end of each prefix, the boundary ¦, the first tokens, the verdict. Raises LayoutError without responses."""
+    return _each(order, lambda place: _first_tokens(place, count))
+
+
+def _each(order: Order, told: Callable[[ExperimentFolder], Iterator[str]]) -> int:
+    """What the files of each trait tell; where there are several, each under its name, and of some there may be none.
+
+    Raises LayoutError when there is nothing to tell of any.
+    """
+    settings = order.settings()
+    places = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]
+    screen, missing = Screen(), []
+    for place in places:
+        try:
+            lines = list(told(place))
+        except LayoutError as error:
+            missing.append(str(error))
+            continue
+        screen.say(*([f"{place.trait}:"] if len(places) > 1 else []), *lines)
+    if len(missing) == len(places):
+        raise LayoutError("\n".join(missing))
+    if missing:
+        screen.say(*missing)
+    return 0
+
+
+def _failures(place: ExperimentFolder) -> Iterator[str]:
     paths = [place.vetting / name for name in ("scenario_scores.json", "response_scores.json", "first_token.json")]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise LayoutError(f"There are no scores in {place.vetting} yet. Make them with `cliffhanger vet`.")
-    screen = Screen()
     texts = _texts(place)
     for path in found:
-        lines = list(_failed(path, texts))
-        screen.say(f"{path.name}: {len(lines) or 'nothing'} failed or unjudged")
-        for line in lines:
-            screen.say(f"  {line}")
-    return 0
-
-
-def _place(experiment: Path, trait: str, variant: str | None) -> ExperimentFolder:
-    settings = load_settings(experiment, {"variant": variant, "traits": [trait]})
-    return ExperimentFolder(settings.experiment, trait, settings.variant)
+        lines = _failed(path, texts)
+        yield f"{path.name}: {len(lines) or 'nothing'} failed or unjudged"
+        yield from (f"  {line}" for line in lines)
 
 
 def _texts(place: ExperimentFolder) -> dict[Polarity, tuple[Response, ...]]:
@@ -78,21 +100,17 @@ def _results(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def tell_first_tokens(experiment: Path, trait: str, count: int, variant: str | None) -> int:
-    """The end of each prefix, the boundary ¦, the first tokens, the verdict. Raises LayoutError without responses."""
-    place = _place(experiment, trait, variant)
+def _first_tokens(place: ExperimentFolder, count: int) -> Iterator[str]:
     texts = {polarity: read_responses(place.responses_of(polarity)) for polarity in Polarity}
     tested = _tested(place)
-    screen = Screen()
     if not tested:
-        screen.say(f"No first-token test yet (`cliffhanger run --diagnostic`): the first {_WORDS} words are shown.")
+        yield f"No first-token test yet (`cliffhanger run --diagnostic`): the first {_WORDS} words are shown."
     for polarity, rows in texts.items():
         for idx, row in enumerate(rows[:count]):
             opening, verdict = tested.get((polarity, idx), (None, ""))
             if opening is None or not row.response.startswith(opening):
                 opening, verdict = _first_words(row.response), ""
-            screen.say(f"{polarity} {idx}: …{row.prompt[-_TAIL:]}¦{opening}¦ {verdict}".rstrip())
-    return 0
+            yield f"{polarity} {idx}: …{row.prompt[-_TAIL:]}¦{opening}¦ {verdict}".rstrip()
 
 
 def _tested(place: ExperimentFolder) -> dict[tuple[Polarity, int], tuple[str | None, str]]:

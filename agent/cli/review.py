@@ -89,14 +89,12 @@ def _require_terminal(order: "Order") -> None:
 
 def _parting(desks: "Sequence[Desk]", order: "Order") -> list[str]:
     """Where each trait stands, and what comes next."""
-    from agent.review.terminal.deck import waits
-
     told, left, approved = [], 0, 0
     for desk in desks:
         cards = desk.cards()
         states = Counter(card.state.value for card in cards)
         told.append(f"{desk.proposal.trait}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-        left += sum(map(waits, cards))
+        left += sum(card.waits for card in cards)
         approved += sum(card.effect is not None for card in cards)
     if left:
         told.append(f"{left} still to decide: the same command goes on there.")

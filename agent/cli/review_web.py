@@ -13,8 +13,8 @@ from agent.cli.orders import Order
 from agent.cli.screen import Screen
 from agent.cli.trouble import Refusal
 from agent.review.apply import Plan, plan_changes, undo, write
-from agent.review.cards import lay_out
 from agent.review.desk import Desk
+from agent.review.laying import lay_out
 from agent.review.web.app import create_app
 from agent.review.web.safety import is_loopback, new_token
 from agent.review.web.writing import Writer

@@ -10,7 +10,9 @@ Experiment = Annotated[
 ]
 Traits = Annotated[
     str | None,
-    typer.Option(help="Only these traits (category/name, separated by commas), not those of refine.toml."),
+    typer.Option(
+        "--traits", "-t", help="Only these traits (category/name, separated by commas), not those of refine.toml."
+    ),
 ]
 Variant = Annotated[
     str | None, typer.Option("--model-variant", help="Keep the files in a folder of this name below each trait's.")

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from agent.cli.exits import let_go
 from agent.cli.progress import Progress
 from agent.loop.standing import Standing, Status
 from agent.record.canonical import add_costs
@@ -129,11 +130,13 @@ class Screen:
         self._over = threading.Event()
         self._began = self._counted_at = self._said_at = clock()
         self._last_error = ""
+        self._is_mute = False
         self._live = Live(console=self._console, get_renderable=self._view, auto_refresh=False, redirect_stderr=False)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live.start()
+            with self._printed():
+                self._live.start()
         threading.Thread(target=self._keep_fresh, name="screen", daemon=True).start()
         return self
 
@@ -141,8 +144,30 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        with self._printing:
+        with self._printed():
             self._live.stop()
+        if self._progress is not None:
+            let_go(self._console.file)
+
+    @contextmanager
+    def _printed(self) -> Iterator[None]:
+        """Around whatever is printed. A log without room, or a terminal that is gone, ends no run that can tell it.
+
+        What is told to nobody but the reader of this screen raises OSError.
+        """
+        with self._printing:
+            try:
+                yield
+            except (OSError, SystemExit) as error:  # the latter is what rich makes of a pipe that nobody reads
+                if self._progress is None:
+                    raise
+                with suppress(OSError), self._console.capture():
+                    pass  # which empties the console: it would print all of it once more
+                if not self._is_mute:
+                    self._progress.error(f"Nothing can be printed just now: {error.__context__ or error}")
+                self._is_mute = True
+            else:
+                self._is_mute = False
 
     def follow(self, progress: Progress, limiter: Callable[[], Sequence[str]] | None = None) -> None:
         """From now on show these, which may not have been known when the screen was made."""
@@ -151,7 +176,7 @@ class Screen:
 
     def say(self, *lines: str) -> None:
         """Lines that stay together, above the live view where there is one."""
-        with self._printing:
+        with self._printed():
             self._console.print(Text("\n".join(map(safe_text, lines))), soft_wrap=True)
 
     def tabulate(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -166,7 +191,7 @@ class Screen:
             table.add_column(Text(heading))
         for row in safe[1:]:
             table.add_row(*map(Text, row))
-        with self._printing:
+        with self._printed():
             self._console.print(table)
 
     def expect(self, trait: str, goal: int) -> None:
@@ -218,7 +243,7 @@ class Screen:
                 for row in self._rows.values():
                     row.count()
         if self._live.is_started:
-            with self._printing:
+            with self._printed():
                 self._live.refresh()
         elif due and self._rows:
             self._said_at = now
@@ -229,9 +254,9 @@ class Screen:
             self.look()
 
     def _stages(self) -> dict[str, str]:
-        traits = self._progress.now().traits if self._progress else {}
+        known = self._progress.stages() if self._progress else {}
         with self._knowing:
-            return {name: traits[name].stage if name in traits else row.stage for name, row in self._rows.items()}
+            return {name: known.get(name, row.stage) for name, row in self._rows.items()}
 
     def _trouble(self) -> tuple[str, str]:
         """Why nothing moves, and the last error; empty where there is none."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from agent.cli.compose import Job
 from agent.record.decisions import NAME, DecisionLog, in_force
 from agent.record.ledger import Ledger
-from agent.review.cards import edited_pair, lay_out
+from agent.review.acts import edited_pair
 from agent.review.carry import DECISIONS, STARTING_SET, VERDICTS, Start, rejected_texts, starting_pairs
+from agent.review.laying import lay_out
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
 from agent.schema import Act, Decision, Pair, digest
 

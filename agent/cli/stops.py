@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -50,10 +51,10 @@ class Stops:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         # Bytes straight to the descriptor: the interrupted code may hold any lock, the screen's included.
         if self.asked is not None:
-            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _TWICE)
+            _say((_SHOW_CURSOR if os.isatty(2) else b"") + _TWICE)
             os._exit(STOPPED)
         self.asked = signal.Signals(number).name
-        os.write(2, _ONCE)
+        _say(_ONCE)
 
     def requested(self, stop_file: Path) -> str | None:
         """Who asked for a stop, or None."""
@@ -76,6 +77,12 @@ class Stops:
                 self._sleep(1.0)
         finally:
             progress.pause(trait, None)
+
+
+def _say(words: bytes) -> None:
+    """On standard error, where that can be written: a log without room must not keep a run from stopping well."""
+    with suppress(OSError):
+        os.write(2, words)
 
 
 def deadline(text: str, now: float) -> float:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from pathlib import Path
 
 from agent.cli.bill import afresh, by_role
+from agent.cli.hints import near, place, program
 from agent.cli.measuring import measured
 from agent.cli.results import Result
 from agent.cli.screen import calls_of, safe_text, usd
@@ -81,10 +83,11 @@ def cost(result: Result) -> str:
 
 
 _NEXT = {
-    Ending.READY: "open {report} (or summary.md), decide with `cliffhanger review`, write with `cliffhanger apply`; "
-    "the proposed set is in {final}, and the dataset is as it was",
-    Ending.READY_WITH_PARKED: "open {report} (or summary.md), decide the parked pairs with the others by `cliffhanger "
-    "review`, write with `cliffhanger apply`; the proposed set is in {final}, and the dataset is as it was",
+    Ending.READY: "open {report} (or summary.md); decide: `{program} review {place}` (on a page: with --web); write "
+    "what you approved: `{program} apply {place}`. The proposed set is in {final}; the dataset is as it was",
+    Ending.READY_WITH_PARKED: "open {report} (or summary.md); decide, the parked pairs too: `{program} review {place}` "
+    "(on a page: with --web); write what you approved: `{program} apply {place}`. The proposed set is in {final}; the "
+    "dataset is as it was",
     Ending.CAP: "the same command goes on where it stopped, with a higher cap if one was reached; see {report}",
     Ending.NOT_READY: "follow the reason above, then give the same command again; the evidence is in {report}",
     Ending.ENDPOINT: "mend the endpoint, then give the same command again; nothing that was paid for is lost",
@@ -94,11 +97,22 @@ _NEXT = {
 
 
 def advice(result: Result) -> str:
-    folder = result.job.folder.refinement
+    folder, of = result.job.folder.refinement, result.job.folder
+    where = place(of.root, of.trait, of.variant)
     if result.stop.ending is Ending.STOPPED and result.job.folder.stop_file.exists():
-        take_back = f"`cliffhanger resume --experiment {result.job.folder.root} --traits {result.job.trait.id}`"
+        take_back = f"`{program()} resume {where}`"
         return f"take the stop back with {take_back}; then the same command goes on from the last recorded round"
-    return _NEXT[result.stop.ending].format(report=folder / "report.html", final=folder / "final")
+    report, final = near(folder / "report.html"), near(folder / "final")
+    return _NEXT[result.stop.ending].format(report=report, final=final, program=program(), place=where)
+
+
+def goodbye(experiment: Path, traits: str | None, variant: str | None) -> str:
+    """What to do next about all traits of a run."""
+    where = place(experiment, traits, variant)
+    return (
+        f"Next, for all of them: `{program()} review {where}` shows each proposed change (on a page: with --web), and "
+        f"`{program()} apply {where}` writes what you approved. No dataset has been changed yet."
+    )
 
 
 def summary(report: Report) -> str:

@@ -7,7 +7,7 @@ from agent.cli.trouble import Interrupted
 from agent.loop.tools import Continues, remembering
 from agent.models.llm import Llm
 from agent.record.ledger import Ledger
-from agent.schema import Completion, Ending, Reply, Request, Sampling, Scenario
+from agent.schema import Completion, Ending, Opener, Reply, Request, Sampling, Scenario
 from agent.steps.bench import Ask, Complete
 
 Watch = Callable[[str], None]
@@ -87,10 +87,12 @@ def completing(subject: Continues, ledger: Ledger, watch: Watch, guard: Guarding
 
     complete = remembering(subject, ledger, made)
 
-    def watched(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
+    def watched(
+        scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
         if scenarios:
             guard.check()
             watch(f"continues {len(scenarios)} texts")
-        return complete(scenarios, sampling)
+        return complete(scenarios, sampling, openers)
 
     return watched

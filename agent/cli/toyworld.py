@@ -1,5 +1,8 @@
 """`cliffhanger toyworld`: the embedded world behind a real port, to rehearse a night over the network."""
 
+import os
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +18,8 @@ from agent.toyworld.endpoint_faults_settings import (
 
 if TYPE_CHECKING:
     from agent.toyworld.endpoint import ToySettings
+
+_HOST = "127.0.0.1"
 
 app = typer.Typer(help="The embedded toy world: an endpoint that plays author and judge.")
 
@@ -75,10 +80,9 @@ def serve(
     drip: _Drip = 1.0,
     retry_after: _Wait = 1.0,
 ) -> int:
-    """Serve the toy endpoint on 127.0.0.1 until it is interrupted.
+    """Serve the toy endpoint on 127.0.0.1 until it is interrupted: to rehearse a night over the network.
 
-    Point base_url of [judge] and [author] in refine.toml at http://127.0.0.1:8765/v1, with free = true, to rehearse
-    the network path.
+    It prints what to write into refine.toml, and what is to go wrong. With --port 0 it says which port it took.
 
     It can misbehave as providers do at night. The same requests meet the same drawn faults, in whatever order they
     come. http://127.0.0.1:8765/v1/faults counts requests, answers, calls in flight and faults; a POST to
@@ -123,9 +127,27 @@ def serve(
 def _serve(settings: "ToySettings", faults: Faults, port: int) -> None:
     import uvicorn
 
+    from agent.cli.screen import Screen
+    from agent.cli.toys import served
     from agent.toyworld.endpoint import create_app
     from agent.toyworld.endpoint_faults import misbehaving
     from agent.toyworld.endpoint_faults_server import BreakableConnection
 
+    taken = _taken(port)
     app = misbehaving(create_app(settings), faults)
-    uvicorn.run(app, http=BreakableConnection, host="127.0.0.1", port=port, log_level="info", access_log=False)
+    config = uvicorn.Config(app, http=BreakableConnection, log_level="warning", access_log=False)
+    Screen().say(*served(f"http://{_HOST}:{taken.getsockname()[1]}/v1", faults))
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([taken])
+
+
+def _taken(port: int) -> socket.socket:
+    """A socket that takes connections at once. Raises Refusal."""
+    from agent.cli.trouble import Refusal
+
+    try:
+        return socket.create_server((_HOST, port), backlog=2048)
+    except OSError as error:
+        raise Refusal(
+            f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Try another --port, or 0 for any."
+        ) from error

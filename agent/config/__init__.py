@@ -1,6 +1,6 @@
 """One experiment's settings: refine.toml, read and checked once, before anything is paid for."""
 
-from agent.config.load import DEFAULT_JUDGE, FILE, OPENAI_KEY, OPENAI_URL, SettingsError, load_settings
+from agent.config.load import DEFAULT_JUDGE, FILE, OPENAI_KEY, OPENAI_URL, SettingsError, known_traits, load_settings
 from agent.config.nouns import (
     TOYWORLD,
     EndpointSettings,
@@ -22,5 +22,6 @@ __all__ = [
     "SubjectSettings",
     "ToyworldSettings",
     "TraitSettings",
+    "known_traits",
     "load_settings",
 ]

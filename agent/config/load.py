@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from agent.config.nouns import ROLES, TOYWORLD, Settings
 from agent.config.sentences import sentences, stray
+from agent.schema.visible import is_text
 
 FILE = "refine.toml"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -35,14 +36,30 @@ def load_settings(experiment: Path, overrides: Mapping[str, object] | None = Non
         if value is not None:
             _lay_over(raw, file, key, value)
     whole = {**_with_defaults(raw), "experiment": str(experiment.resolve()), "datasets": _datasets(raw, experiment)}
+    said = json.dumps(whole, default=str, ensure_ascii=False)
+    if not is_text(said):
+        raise SettingsError(
+            f"{file}: an option, or the name of a folder, is not UTF-8. Write traits and variants with letters, "
+            'digits, "_", "-" and "." alone.'
+        )
     try:
-        found = Settings.model_validate_json(json.dumps(whole, default=str))
+        found = Settings.model_validate_json(said)
     except ValidationError as error:
         found_wrong = dict.fromkeys([*strays, *sentences(error, raw)])
         raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in found_wrong)) from error
     if strays:
         raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in strays))
     return found
+
+
+def known_traits(experiment: Path) -> tuple[str, ...]:
+    """The traits that refine.toml lists, then those that have a folder among the datasets. Raises SettingsError."""
+    raw = _parse(experiment / FILE)
+    listed, datasets = raw.get("traits"), _datasets(raw, experiment)
+    names = [str(name) for name in listed] if isinstance(listed, list) else []
+    if isinstance(datasets, str):
+        names += sorted(f"{path.parent.name}/{path.name}" for path in Path(datasets).glob("*/*/"))
+    return tuple(dict.fromkeys(names))
 
 
 def _parse(file: Path) -> dict[str, Any]:

@@ -26,7 +26,8 @@ _KEY_RULE = (
 )
 _REMEDIES = {
     "version": "write version = 1",
-    "traits": 'write traits = ["category/name"], with letters, digits, "_", "-" and "." in both parts',
+    "traits": 'write traits = ["category/name"], with letters, digits, "_", "-" and "." in both parts; '
+    "`cliffhanger init` adds a new one",
     "variant": 'use letters, digits, "_", "-" and "." only: it becomes the name of a folder',
     "subject": 'write [subject] and under it model = "toyworld", or a Hugging Face id, or a path',
     "subject.model": 'write model = "toyworld", or a Hugging Face id, or a path',

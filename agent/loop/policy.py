@@ -22,6 +22,7 @@ from agent.schema import (
     Stop,
     Verdict,
 )
+from agent.schema.counting import counted, goes
 
 REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT = 3
 RECHECKS = 2
@@ -48,7 +49,9 @@ def everything_is_audited(now: Standing, plan: Plan, signals: Signals) -> Move |
     if len(now.items) < plan.goal or len(now.at(Status.AUDITED)) < len(now.items):
         return None
     if now.parked:
-        why = f"{len(now.items)} pairs are audited; {len(now.parked)} parked pairs wait for a human"
+        audited, parked = counted(len(now.items), "pair"), counted(len(now.parked), "parked pair")
+        is_, wait = goes(len(now.items), "is", "are"), goes(len(now.parked), "waits", "wait")
+        why = f"{audited} {is_} audited; {parked} {wait} for a human"
         return Stop(ending=Ending.READY_WITH_PARKED, why=why)
     return Stop(ending=Ending.READY, why=f"all {len(now.items)} pairs are confirmed and audited")
 

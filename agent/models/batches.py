@@ -26,25 +26,36 @@ Batch = tuple[Row, ...]
 Generate = Callable[[Sequence[Prompt], Batch, Sampling], tuple[dict[Row, Completion], list[Row]]]
 
 
-def draws(sampling: Sampling) -> tuple[int | None, ...]:
-    """The completions wanted of each text: one greedy one, or the indices of its samples."""
-    return tuple(range(sampling.samples)) if sampling.samples else (None,)
+def draws(prompt: Prompt, sampling: Sampling) -> tuple[int | None, ...]:
+    """The completions wanted of a prompt: one greedy one, or the indices of its samples."""
+    samples = sampling.samples if prompt.samples is None else prompt.samples
+    return tuple(range(samples)) if samples else (None,)
 
 
-def plan(lengths: Sequence[int], sampling: Sampling, budget: int) -> list[Batch]:
+def plan(prompts: Sequence[Prompt], sampling: Sampling, budget: int) -> list[Batch]:
     """Rows in batches of like length, longest first, each at most `budget` tokens (prompt and new, padding included).
 
     A row that alone exceeds the budget gets a batch to itself. Longest first, so that a lack of memory shows at once.
+    Prompts that share a part follow one another, so that it is read once.
     """
-    order = sorted(range(len(lengths)), key=lambda item: (-lengths[item], item))
     batches: list[Batch] = []
     batch: list[Row] = []
-    for row in (Row(item, sample) for item in order for sample in draws(sampling)):
-        if batch and (len(batch) + 1) * (lengths[batch[0].item] + sampling.max_new_tokens) > budget:
+    longest = 0
+    for row in (Row(item, sample) for item in _ordered(prompts) for sample in draws(prompts[item], sampling)):
+        longest = max(longest, len(prompts[row.item].ids))
+        if batch and (len(batch) + 1) * (longest + sampling.max_new_tokens) > budget:
             batches.append(tuple(batch))
-            batch = []
+            batch, longest = [], len(prompts[row.item].ids)
         batch.append(row)
     return [*batches, tuple(batch)] if batch else batches
+
+
+def _ordered(prompts: Sequence[Prompt]) -> list[int]:
+    """The items, longest first; those with a part in common stand together, where the longest of them belongs."""
+    families: dict[tuple[int, ...] | int, list[int]] = {}
+    for item in sorted(range(len(prompts)), key=lambda item: (-len(prompts[item].ids), item)):
+        families.setdefault(prompts[item].part or item, []).append(item)
+    return [item for family in families.values() for item in family]
 
 
 def split(batch: Batch, most: int) -> list[Batch]:
@@ -73,7 +84,7 @@ class Batches:
 
     def run(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """(index of a prompt, its completions in the order of the draws), as soon as they are complete."""
-        waiting = deque(plan([len(prompt.ids) for prompt in prompts], sampling, self._budget))
+        waiting = deque(plan(prompts, sampling, self._budget))
         done: dict[Row, Completion] = {}
         while waiting:
             batch = waiting.popleft()
@@ -82,7 +93,7 @@ class Batches:
             done.update(made)
             waiting.extendleft(reversed(again))
             for item in dict.fromkeys(row.item for row in made):
-                rows = [Row(item, sample) for sample in draws(sampling)]
+                rows = [Row(item, sample) for sample in draws(prompts[item], sampling)]
                 if all(row in done for row in rows):
                     yield item, tuple(done.pop(row) for row in rows)
 

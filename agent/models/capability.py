@@ -18,6 +18,7 @@ from agent.models.failures import (
     Unreachable,
 )
 from agent.models.objects import canonical
+from agent.models.outage import Out
 from agent.models.replies import Said
 from agent.models.scores import bare
 from agent.schema import Role
@@ -25,8 +26,10 @@ from agent.schema import Role
 Send = Callable[[bytes], Awaitable[Said]]
 
 LITERALS = ("85", "100")
+UNKNOWN = Capability(logprobs=True, scale="percent", structured="plain")  # what is supposed before anything is asked
 _THINKING = 2048  # tokens granted to a model that thinks before it answers
 _MOST_CHANGES = 6
+_ASKS = 3  # for log-probabilities: one reply without them says little, and whoever believes it voids every verdict
 _GREETING = '{"type":"object","properties":{"greeting":{"type":"string"}},"required":["greeting"]}'
 
 
@@ -35,21 +38,24 @@ class ProbeError(Exception):
 
 
 async def probed(send: Send, role: Role, endpoint: Endpoint) -> Capability:
-    """What an endpoint can do. Raises ProbeError with role, endpoint and remedy."""
+    """What an endpoint can do. Raises ProbeError with role, endpoint and remedy, and Out where it was waited for."""
     try:
         return await find_capability(send, endpoint.model)
+    except Out as error:
+        raise Out(f"{role} at {endpoint.base_url}: {error.sentence}") from error
     except LlmError as error:
         where = f"{role}: the model {endpoint.model} at {endpoint.base_url} cannot be used."
         raise ProbeError(f"{where} {error.sentence} {remedy(error, endpoint.model)}") from error
 
 
 async def find_capability(send: Send, model: str) -> Capability:
-    """What the model behind `send` can do: 3 calls where all is usual, about ten at most. Raises LlmError."""
-    known = Capability(logprobs=True, scale="percent", structured="plain")
-    known, said = await _settle_options(send, model, known)
-    known = known.model_copy(update={"logprobs": known.logprobs and any(len(p.top) > 1 for p in said.positions)})
+    """What the model behind `send` can do: 3 calls where all is usual, about a dozen at most. Raises LlmError."""
+    known, said = await _settle_options(send, model, UNKNOWN)
+    said = await _asked_again(send, model, known, LITERALS[0], said)
+    known = known.model_copy(update={"logprobs": known.logprobs and _is_weighed(said)})
     if known.logprobs:
         second = await send(_literal(model, known, LITERALS[1]))
+        second = await _asked_again(send, model, known, LITERALS[1], second)
         whole = _in_one_token(said, LITERALS[0]) and _in_one_token(second, LITERALS[1])
         known = known.model_copy(update={"scale": "percent" if whole else "letters"})
     known = known.model_copy(update={"structured": await _find_structure(send, model, known)})
@@ -71,6 +77,20 @@ async def _settle_options(send: Send, model: str, known: Capability) -> tuple[Ca
                 raise
             known = changed
     raise Deterministic(f"The endpoint still refused the request after {_MOST_CHANGES} changes to it.")
+
+
+async def _asked_again(send: Send, model: str, known: Capability, literal: str, said: Said) -> Said:
+    """The reply, or where it lacks its log-probabilities the next that has them; the last one where none has."""
+    for _ in range(1, _ASKS):
+        if not known.logprobs or _is_weighed(said):
+            break
+        said = await send(_literal(model, known, literal))
+    return said
+
+
+def _is_weighed(said: Said) -> bool:
+    """Whether log-probabilities of alternatives came with a reply."""
+    return any(len(position.top) > 1 for position in said.positions)
 
 
 def relax(known: Capability, complaint: str) -> Capability | None:

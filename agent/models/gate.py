@@ -10,23 +10,29 @@ from agent.models.outage import Outage
 from agent.models.pace import Pace, Turn
 
 _LONG = 30.0  # seconds of pause that a user should hear of
+_SLOW = 20.0  # seconds without an answer to a call that a user should hear of
 
 
 @dataclass(frozen=True)
 class GateNow:
-    """What a live view shows of one endpoint. `rate` is in calls a second; `paused` says why nothing is sent."""
+    """What a live view shows of one endpoint. `rate` is in calls a second; `paused` says why nothing is sent.
+
+    `oldest` is for how many seconds the call has waited that has been in flight longest.
+    """
 
     limit: int
     in_flight: int
     waiting: int
     rate: float | None
     paused: str | None
+    oldest: float = 0.0
 
     def told(self) -> str:
         """The limiter in a few words."""
         rate = f", {self.rate:.1f}/s" if self.rate else ""
         queue = f", {self.waiting} wait" if self.waiting else ""
-        return self.paused or f"{self.in_flight} of {self.limit} in flight{queue}{rate}"
+        slow = f", one without an answer for {self.oldest:.0f} s" if self.oldest >= _SLOW else ""
+        return self.paused or f"{self.in_flight} of {self.limit} in flight{slow}{queue}{rate}"
 
 
 class Gate:
@@ -91,4 +97,4 @@ class Gate:
             paused = "the endpoint is out"
         elif pace.paused_for > _LONG:
             paused = f"asked to wait {pace.paused_for:.0f} s more"
-        return GateNow(pace.limit, pace.in_flight, pace.waiting, pace.rate, paused)
+        return GateNow(pace.limit, pace.in_flight, pace.waiting, pace.rate, paused, pace.oldest)

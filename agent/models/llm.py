@@ -1,17 +1,19 @@
 """The LLM roles over any OpenAI-compatible endpoint: many requests in, one reply per request out, in order."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.models import background
 from agent.models.asking import Desk
 from agent.models.budget import Treasury
 from agent.models.calls import Call
-from agent.models.capability import ProbeError, greeting, probed
-from agent.models.crew import Ears, work_off
+from agent.models.capability import UNKNOWN, ProbeError, greeting, probed
+from agent.models.crew import LOOK, Ears, work_off
 from agent.models.endpoint import Capability, Endpoint, ScaleName
 from agent.models.failures import (
     RETRYABLE,
+    Halted,
     LlmError,
     Unreachable,
 )
@@ -57,7 +59,7 @@ class Llm:
 
     def _till(self, role: Role, line: Line) -> Till:
         async def canary() -> Said:
-            return await line.small(greeting(line.endpoint.model, self._capability(role)))
+            return await line.small(greeting(line.endpoint.model, self._known.get(role, UNKNOWN)))
 
         def told(why: str | None) -> None:
             self._told(f"{role} at {line.endpoint.base_url}", why)
@@ -65,21 +67,46 @@ class Llm:
         gate = Gate(line.endpoint.concurrency, self._manners, canary, told)
         return Till(line.endpoint, gate, self.treasury, line.send, self._manners.clock)
 
-    def probe(self) -> Mapping[Role, Capability]:
-        """Ask each endpoint what it can do. Raises ProbeError with role, endpoint and remedy; records no answer."""
-        self._known = background.run(self._probe_all())
+    def probe(
+        self, waited_for: Collection[Role] = (), halted: Callable[[], bool] = lambda: False
+    ) -> Mapping[Role, Capability]:
+        """Ask each endpoint what it can do. Raises ProbeError with role, endpoint and remedy; records no answer.
+
+        An endpoint of a role in `waited_for` may be out, as amid a run: raises Out when that takes too long, and
+        Halted once `halted` says so meanwhile.
+        """
+        self._known = background.run(self._unless(halted, self._probe_all(waited_for)))
         return dict(self._known)
 
-    async def _probe_all(self) -> dict[Role, Capability]:
+    async def _unless(self, halted: Callable[[], bool], work: Coroutine[Any, Any, T]) -> T:
+        """What the work brings; while an endpoint is troubled, a stop is heeded. Raises Halted."""
+        working = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait([working], timeout=LOOK))[0]:
+                if halted() and any(till.gate.outage.is_troubled for till in self._tills.values()):
+                    raise Halted("An endpoint was waited for when a stop was asked for.")
+            return working.result()
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+    async def _probe_all(self, waited_for: Collection[Role]) -> dict[Role, Capability]:
+        patient = {self._lines[role] for role in waited_for}
         found: dict[Line, Capability] = {}
         for role, line in self._lines.items():
             if line not in found:
-                found[line] = await self._probe(role, line)
+                found[line] = await self._probe(role, line, line in patient)
         return {role: found[line] for role, line in self._lines.items()}
 
-    async def _probe(self, role: Role, line: Line) -> Capability:
+    async def _probe(self, role: Role, line: Line, is_patient: bool) -> Capability:
+        gate = self._tills[role].gate
+
         async def send(body: bytes) -> Said:
-            return await self._persist(lambda _: line.small(body), 0.0, hopeless=Unreachable)
+            if not is_patient:
+                patience = Patience(self._manners, paced=False)
+                return await self._persist(lambda _: line.small(body), patience, hopeless=Unreachable)
+            patience = Patience(self._manners, paused=lambda: gate.outage.paused, paced=False)
+            return await self._persist(lambda _: gate.outage.outlast(lambda: line.small(body)), patience, gate)
 
         return await probed(send, role, line.endpoint)
 
@@ -119,12 +146,13 @@ class Llm:
 
     async def _buy(self, call: Call, till: Till, ledger: Ledger) -> Answer:
         spread = int(call.key[:8], 16) / 2**32
-        return await self._persist(lambda timeouts: till.attempt(call, ledger, timeouts), spread, till.gate)
+        patience = Patience(self._manners, spread, lambda: till.gate.outage.paused)
+        return await self._persist(lambda timeouts: till.attempt(call, ledger, timeouts), patience, till.gate)
 
     async def _persist(
         self,
         once: Callable[[int], Awaitable[T]],
-        spread: float,
+        patience: Patience,
         gate: Gate | None = None,
         hopeless: type[LlmError] | None = None,
     ) -> T:
@@ -132,8 +160,6 @@ class Llm:
 
         `once` is given how many of its attempts have timed out. What fails while its endpoint is out starts anew.
         """
-        patience = Patience(self._manners, spread, (lambda: gate.outage.paused) if gate else lambda: 0.0)
-
         try:
             return await once(0)
         except RETRYABLE as error:
@@ -177,9 +203,12 @@ class Llm:
 
     def signature(self, role: Role) -> str:
         """Model, endpoint and method of scoring: verdicts count only under the signature they were given under."""
-        method = self._capability(role).method
+        return f"{self.address(role)} by {self._capability(role).method}"
+
+    def address(self, role: Role) -> str:
+        """Model and endpoint: what a signature begins with, known before anything is asked."""
         endpoint = self._lines[role].endpoint
-        return f"{endpoint.model} at {endpoint.base_url} by {method}"
+        return f"{endpoint.model} at {endpoint.base_url}"
 
     def give_up(self) -> None:
         """Take all that is on its way as lost: its requests get an error of kind "stopped", its attempts stay open."""

@@ -26,10 +26,16 @@ class Manners:
 
 
 class Patience:
-    """The failures of one request so far. `spread` (0-1) keeps apart the waits of requests that failed together."""
+    """The failures of one request so far. `spread` (0-1) keeps apart the waits of requests that failed together.
 
-    def __init__(self, manners: Manners, spread: float, paused: Callable[[], float] = lambda: 0.0) -> None:
+    What is not `paced` has nobody else to hold it up when the endpoint asks to wait, and soon gives up being slowed.
+    """
+
+    def __init__(
+        self, manners: Manners, spread: float = 0.0, paused: Callable[[], float] = lambda: 0.0, paced: bool = True
+    ) -> None:
         self._manners = manners
+        self._paced = paced
         self._spread = spread
         self._paused = paused
         self._kind = ""
@@ -44,7 +50,7 @@ class Patience:
         late = self._manners.clock.now() - self._paused() - self._began > self._manners.deadline
         if isinstance(error, RateLimited):
             self._slowed += 1
-            too_often = self._slowed >= self._manners.slowed
+            too_often = self._slowed >= (self._manners.slowed if self._paced else self._manners.identical)
             return late or too_often or (error.wait or 0.0) > self._manners.max_pause
         self._failures += 1
         self._streak = self._streak + 1 if error.kind == self._kind else 1
@@ -61,7 +67,7 @@ class Patience:
 
     def pause(self, error: LlmError, failures: int) -> float:
         """Seconds to wait after so many failures: what the server asked for, else twice as long each time."""
-        if isinstance(error, RateLimited) or error.wait is not None:
+        if self._paced and (isinstance(error, RateLimited) or error.wait is not None):
             return 0.0  # the endpoint's pace says when
-        doubled = self._manners.first_wait * 2.0 ** min(failures - 1, 6)
-        return min(doubled, self._manners.longest_wait) * (0.5 + self._spread)
+        doubled = self._manners.first_wait * 2.0 ** min(failures - 1, 6) * (0.5 + self._spread)
+        return min(max(doubled, error.wait or 0.0), self._manners.longest_wait)

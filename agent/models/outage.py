@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from agent.models.clock import Clock
 from agent.models.failures import AttemptTimeout, LlmError, Transient
+
+T = TypeVar("T")
 
 SILENCE = 120.0  # seconds of failures without a success …
 FAILURES = 8  # … and so many of them, after which an endpoint counts as out
@@ -49,6 +52,11 @@ class Outage:
         return self._since is not None
 
     @property
+    def is_troubled(self) -> bool:
+        """Whether it is out, or the last that was asked of it failed."""
+        return self._failures > 0 or self._since is not None
+
+    @property
     def paused(self) -> float:
         """Seconds of outage so far, all together."""
         return self._paused + (self._clock.now() - self._since if self._since is not None else 0.0)
@@ -89,6 +97,17 @@ class Outage:
                     f"It has been out for {minutes:.0f} minutes; the last it said: "
                     f"{self._last.sentence if self._last else 'nothing'}"
                 )
+
+    async def outlast(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` brings, once the endpoint is not out; its trouble counts. Raises Out, and what `ask` does."""
+        await self.admit()
+        try:
+            found = await ask()
+        except (Transient, AttemptTimeout) as trouble:
+            self.failed(trouble)
+            raise
+        self.succeeded()
+        return found
 
     async def _check(self, error: LlmError) -> bool:
         trouble = await self._ask()

@@ -34,12 +34,14 @@ class Turn:
     async def __aenter__(self) -> "Turn":
         await self._pace._enter(self._lane)
         self.started = self._pace._clock.now()
+        self._pace._taken.add(self)
         self.cuts = self._pace._cuts
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pace._taken.discard(self)
         self._pace._leave()
 
     def succeeded(self) -> None:
@@ -73,6 +75,7 @@ class Pace:
         self._lanes = _Lanes()
         self._limit = float(min(_FIRST, most))
         self._in_flight = 0
+        self._taken: set[Turn] = set()
         self._idle_since = clock.now()
         self._latency = 0.0
         self._pause = Pause()
@@ -94,6 +97,11 @@ class Pace:
     def in_flight(self) -> int:
         """Turns taken and not yet left."""
         return self._in_flight
+
+    @property
+    def oldest(self) -> float:
+        """Seconds since the turn began that has lasted longest; any thread may ask."""
+        return max((self._clock.now() - turn.started for turn in tuple(self._taken)), default=0.0)
 
     @property
     def waiting(self) -> int:

@@ -1,8 +1,10 @@
 """The subject: a Hugging Face causal LM in process. Same text in, same completion out, whatever the batch around it.
 
 A text's first next-token distribution is computed with the text alone: on one machine it is the same to the last bit
-each time. The rest is generated in batches, whose arithmetic differs from that of a lone row in the last digits.
-Therefore a row in which two tokens ever came closer than MARGIN is generated again by itself, and that result counts.
+each time. A text with an opener is read in these two parts, the opener on a copy of what was read of the text, whether
+other openers share that or not. The rest is generated in batches, whose arithmetic differs from that of a lone row in
+the last digits. Therefore a row in which two tokens ever came closer than MARGIN is generated again by itself, and that
+result counts.
 
 This holds in float32, the default. In bfloat16 and float16 the differences are as large as many real gaps between
 tokens, so rows are taken as they come: a text may be continued otherwise in another batch. Store completions when made.
@@ -13,14 +15,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.models.batches import Batch, Batches, Row
 from agent.models.generation import First, Generation
+from agent.models.readings import Parts, State, side_by_side
 from agent.models.tokens import Prompt, Tokens
 from agent.models.weights import NoMemoryError, SubjectError, Weights, bytes_needed, free_memory, locate
-from agent.schema import Completion, Sampling
+from agent.schema import Completion, Opener, Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,43 +135,34 @@ class HuggingFaceSubject:
         self._tokens = network.tokens
         self._batches = Batches(network.generate, batch_tokens, clock)
 
-    def complete(self, texts: Sequence[Text], sampling: Sampling) -> list[tuple[Completion, ...]]:
+    def complete(
+        self, texts: Sequence[Text], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
         """Continue each (text, system prompt); one tuple per text, in order: the greedy completion, or all samples.
 
+        With `openers`, one per text, what is continued is the text and the opener, by the opener's number of samples.
         The first of 8 samples are the same as of 4. Raises SubjectError for a text that cannot be continued.
         """
-        done = dict(self.stream(texts, sampling))
+        done = dict(self.stream(texts, sampling, openers))
         return [done[index] for index in range(len(texts))]
 
-    def stream(self, texts: Sequence[Text], sampling: Sampling) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+    def stream(
+        self, texts: Sequence[Text], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         """As `complete`, but yields (index into `texts`, completions) as batches end, so that a run can store and stop.
 
-        A text that occurs twice is continued once.
+        A text that occurs twice is continued once, and read once for all its openers.
         """
-        if sampling.samples and sampling.temperature <= 0:
+        if (sampling.samples or openers) and sampling.temperature <= 0:
             raise SubjectError(f"Samples need a temperature above 0, not {sampling.temperature}.")
-        places: dict[Text, list[int]] = {}
-        for index, text in enumerate(texts):
-            places.setdefault(text, []).append(index)
-        prompts = [self._tokens.prompt(text, system, sampling.max_new_tokens) for text, system in places]
+        places: dict[tuple[Text, Opener | None], list[int]] = {}
+        of_each: Sequence[Opener | None] = openers or [None] * len(texts)
+        for index, asked in enumerate(zip(texts, of_each, strict=True)):
+            places.setdefault(asked, []).append(index)
+        prompts = [self._tokens.prompt(*text, sampling.max_new_tokens, opener) for text, opener in places]
         indices = list(places.values())
         for item, completions in self._batches.run(prompts, sampling):
             yield from ((index, completions) for index in indices[item])
-
-
-@dataclass
-class _State:
-    """What the model has read of some rows: its cache, the mask over it (rows, length) and the next logits, float32."""
-
-    cache: Any
-    mask: "Tensor"
-    logits: "Tensor"
-
-    def select(self, places: "Tensor") -> None:
-        """Make row i what was row places[i]; a place may occur often, so that samples share one reading."""
-        if len(places) != len(self.mask) or len(self.mask) > 1:
-            self.cache.reorder_cache(places)
-        self.mask, self.logits = self.mask[places], self.logits[places]
 
 
 class _Network:
@@ -182,6 +175,7 @@ class _Network:
         self._model = model
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._stops = _stops(model, tokens)
+        self._parts = Parts(lambda ids: self._read([ids]))
 
     def generate(
         self, prompts: Sequence[Prompt], batch: Batch, sampling: Sampling
@@ -189,50 +183,68 @@ class _Network:
         """As batches.Generate says."""
         import torch
 
-        with torch.inference_mode(), _memory_errors(self.name, f"{len(batch)} texts at once do not fit"):
-            rows = Generation(prompts, batch, sampling, self._stops, self._margin)
-            state, firsts = self._start(prompts, rows)
+        rows = Generation(prompts, batch, sampling, self._stops, self._margin)
+        own = [prompts[item] for item in rows.items]
+        lacking = _memory_errors(self.name, f"{len(batch)} texts at once do not fit")
+        with torch.inference_mode(), lacking, self._parts.held(own):
+            state, firsts = self._start(own, rows.places)
             while True:
                 chosen, gaps = _choose(state.logits, rows.noise_keys(), sampling.temperature)
                 rows.take(chosen, gaps)
                 if not rows.open:
                     return rows.result(firsts, self.tokens)
-                self._read_on(chosen, state)
+                self._read_on([(token,) for token in chosen], state)
 
-    def _start(self, prompts: Sequence[Prompt], rows: Generation) -> tuple[_State, list[First]]:
+    def _start(self, prompts: Sequence[Prompt], places: Sequence[int]) -> tuple[State, list[First]]:
+        """What to go on from, a row for each of `places` in `prompts`, and the prompts' first distributions."""
+        import torch
+
+        state = side_by_side([self._alone(prompt) for prompt in prompts]) if self._parts else self._together(prompts)
+        firsts = [_first(of_one) for of_one in state.logits]
+        state.select(torch.tensor(places, device=state.mask.device))
+        return state, firsts
+
+    def _together(self, prompts: Sequence[Prompt]) -> State:
         """Read each prompt by itself for its first logits, then all together to go on from."""
         import torch
 
-        logits, state = [], None
-        for item in rows.items:
-            state = self._read([prompts[item].ids])
+        logits = []
+        for prompt in prompts:
+            state = self._read([prompt.ids])
             logits.append(state.logits)
-        if state is None or len(rows.items) > 1:
-            state = self._read([prompts[item].ids for item in rows.items])
+        if len(prompts) > 1:
+            state = self._read([prompt.ids for prompt in prompts])
         state.logits = torch.cat(logits)
-        firsts = [_first(of_one) for of_one in state.logits]
-        state.select(torch.tensor(rows.places, device=state.mask.device))
-        return state, firsts
+        return state
 
-    def _read(self, prompts: Sequence[tuple[int, ...]]) -> _State:
+    def _alone(self, prompt: Prompt) -> State:
+        """Read a prompt by itself, behind a copy of the part that it shares with others."""
+        state = self._parts.copy(prompt)
+        if state is None:
+            return self._read([prompt.ids])
+        self._read_on([prompt.ids[prompt.shared :]], state)
+        return state
+
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> State:
         """Read prompts of ids from the start, the shorter ones padded on the left."""
         import torch
 
         width = max(map(len, prompts))
         ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts])
         mask = torch.tensor([(0,) * (width - len(prompt)) + (1,) * len(prompt) for prompt in prompts])
-        state = _State(None, mask.to(self._model.device), torch.empty(0))
+        state = State(None, mask.to(self._model.device), torch.empty(0))
         self._forward(ids, (state.mask.cumsum(-1) - 1).clamp(min=0), state)
         return state
 
-    def _read_on(self, chosen: list[int], state: _State) -> None:
-        """Read one more token per row."""
+    def _read_on(self, rows: Sequence[tuple[int, ...]], state: State) -> None:
+        """Read more ids, as many of each row."""
         import torch
 
-        state.mask = torch.cat([state.mask, state.mask.new_ones((len(chosen), 1))], dim=-1)
-        self._forward(torch.tensor(chosen).unsqueeze(-1), state.mask.sum(-1, keepdim=True) - 1, state)
+        ids = torch.tensor(rows)
+        state.mask = torch.cat([state.mask, state.mask.new_ones(ids.shape)], dim=-1)
+        self._forward(ids, state.mask.cumsum(-1)[:, -ids.shape[1] :] - 1, state)
 
-    def _forward(self, ids: "Tensor", positions: "Tensor", state: _State) -> None:
+    def _forward(self, ids: "Tensor", positions: "Tensor", state: State) -> None:
         # Models differ in what they take: one with relative positions has no use for position ids.
         optional = {"position_ids": positions, "logits_to_keep": 1}
         out = self._model(

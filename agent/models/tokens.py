@@ -5,16 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.models.weights import SubjectError
-from agent.schema import digest
+from agent.schema import Opener, digest
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the subject is fed: the text, its ids (beginning-of-sequence id included) and its identity for the noise."""
+    """What the subject is fed: the text, its ids (beginning-of-sequence id included) and its identity for the noise.
+
+    The first `shared` ids are read by themselves, for all prompts that start with them. `samples`: how many are drawn,
+    where not as many as of every other prompt.
+    """
 
     text: str
     ids: tuple[int, ...]
     key: str
+    shared: int = 0
+    samples: int | None = None
+
+    @property
+    def part(self) -> tuple[int, ...]:
+        """The ids shared with others; none for a text without an opener."""
+        return self.ids[: self.shared]
 
 
 def compose(text: str, system_prompt: str | None) -> str:
@@ -40,12 +51,13 @@ class Tokens:
     def eos(self) -> int | None:
         return None if self._tokenizer.eos_token_id is None else int(self._tokenizer.eos_token_id)
 
-    def prompt(self, text: str, system_prompt: str | None, new: int) -> Prompt:
-        """The prompt of a scenario which `new` tokens are to follow.
+    def prompt(self, text: str, system_prompt: str | None, new: int, opener: Opener | None = None) -> Prompt:
+        """The prompt of a scenario, and of its opener, which `new` tokens are to follow.
 
         Raises SubjectError for a text that has no tokens, is not valid Unicode or is too long for the model.
         """
-        whole = compose(text, system_prompt)
+        forced = text + opener.text if opener else text
+        whole = compose(forced, system_prompt)
         if any("\ud800" <= char <= "\udfff" for char in whole):
             raise SubjectError(f"The text {whole[:60]!r} holds half a surrogate pair: correct it in the dataset.")
         ids = self._ids(whole)
@@ -56,7 +68,15 @@ class Tokens:
                 f"The text {text[:60]!r} takes {len(ids)} tokens and {new} are to follow, but the subject holds "
                 f"{self._limit}: shorten the text, or lower rules.max_new_tokens."
             )
-        return Prompt(whole, ids, digest(system_prompt or "", text))
+        key = digest(system_prompt or "", forced)
+        if opener is None:
+            return Prompt(whole, ids, key)
+        return Prompt(whole, ids, key, self._shared(compose(text, system_prompt), ids), opener.samples)
+
+    def _shared(self, text: str, ids: tuple[int, ...]) -> int:
+        """How many ids the text has, if they are the first of `ids` and others follow; 0 where its last ones melt."""
+        own = self._ids(text)
+        return len(own) if len(own) < len(ids) and ids[: len(own)] == own else 0
 
     def after(self, prompt: Prompt, new: Sequence[int]) -> str:
         """The text of new ids as it reads after this prompt: its leading space is kept.

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic_core import PydanticSerializationError
 
 from agent.record.ledger_rows import TABLES, VERSION, LedgerBusy, LedgerError, LedgerMissing
 from agent.record.mounts import MOUNTS, network_file_system
@@ -149,11 +150,15 @@ def _check_version(path: Path, connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into sentences."""
+    """Turn errors of SQLite, and of texts that it cannot hold, into sentences."""
     try:
         yield
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {error}. {_remedy(str(error))}") from error
+    except (UnicodeEncodeError, PydanticSerializationError) as error:
+        raise LedgerError(
+            f"{path}: a text holds half of a surrogate pair, which is no character. It was not stored."
+        ) from error
 
 
 def _remedy(error: str) -> str:

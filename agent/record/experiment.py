@@ -71,6 +71,11 @@ def _is_safe(part: str) -> bool:
     return part not in ("", ".", "..") and not set(part) & set("/\\\0\n")
 
 
+def variants(root: Path, trait: str) -> list[str]:
+    """The model variants of a trait that have been run."""
+    return sorted(path.parent.name for path in (root / "extraction" / trait).glob("*/refinement/"))
+
+
 def heartbeat_file(root: Path, pid: int) -> Path:
     """Where a process that runs traits of an experiment says how it fares: one file per process, whatever it runs."""
     return root / f"heartbeat-{pid}.json"

@@ -91,7 +91,10 @@ def read_definition(folder: Path) -> str:
     """The trait's definition, without the blanks around it. Raises DatasetError where it is missing or empty."""
     path = folder / DEFINITION
     if not path.is_file():
-        raise DatasetError(f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it.")
+        raise DatasetError(
+            f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it. If the dataset lies "
+            "elsewhere, set `datasets` in refine.toml to the folder that holds its category."
+        )
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").strip()
     except UnicodeDecodeError as problem:

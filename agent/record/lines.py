@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.record.files import hash_of
 from agent.record.issues import Issue, error, warning
 from agent.schema import Noun, Polarity
+from agent.schema.visible import is_text
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -105,16 +106,8 @@ def _json_problems(row: object) -> Iterator[str]:
         yield 'has no text under "prompt".'
     if not isinstance(system_prompt, str | None):
         yield 'has something other than a text or null under "system_prompt".'
-    if any(isinstance(text, str) and not _is_unicode(text) for text in (prompt, system_prompt)):
+    if any(isinstance(text, str) and not is_text(text) for text in (prompt, system_prompt)):
         yield "holds half of a surrogate pair, which is no character."
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_scenario(file: str, line: Line, issues: list[Issue]) -> bool:

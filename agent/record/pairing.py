@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:['’][^\W{_CJK}]+)*")
+_MOST = 6_000  # characters of one text that are compared: the time grows with their square
 _SHORTEST_SLIP = 4
 _LEAST_GAIN, _CLEAR_GAIN = 2.0, 10.0  # points: of each member of a slip, and of its members on average
 
@@ -49,8 +50,13 @@ def _compared(scorer: Callable[..., float], first: Sequence[str], second: Sequen
 
     if not first or not second:
         return np.zeros((len(first), len(second)))
-    plain = ([" ".join(words(text)) for text in texts] for texts in (first, second))
+    plain = ([_bounded(" ".join(words(text))) for text in texts] for texts in (first, second))
     return np.asarray(process.cdist(*plain, scorer=scorer, dtype=np.float64))
+
+
+def _bounded(text: str) -> str:
+    """The text, or both ends of one so long that it would hold up the loading of a whole dataset."""
+    return text if len(text) <= _MOST else text[: _MOST // 2] + text[-_MOST // 2 :]
 
 
 def find_slip(table: "Matrix") -> Slip | None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.review.cards import Card, State, edited_pair
+from agent.review.acts import edited_pair
+from agent.review.cards import Card, State
 from agent.review.proposal import Proposal
 from agent.schema import Act, Decision
+from agent.schema.visible import is_text
 
 ACTS = (Act.APPROVE, Act.REJECT, Act.DROP)
 _BINDING = ("trait", "campaign", "pair", "key", "proposed", "base")
@@ -95,6 +97,8 @@ def read_annotations(content: bytes, name: str, cards: Sequence[Card], now: date
         rows = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ExchangeError(f"{name} is not JSON ({str(error)[:80]}). Export it again, as JSON.") from error
+    if not is_text(json.dumps(rows, ensure_ascii=False)):
+        raise ExchangeError(f"{name} holds half of a surrogate pair, which is no character. Correct it in that tool.")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ExchangeError(f"{name} is not a list of tasks or records. Export it again, as JSON.")
     desk = _Desk({card.pair: card for card in cards}, now or datetime.now(UTC))

@@ -1,10 +1,15 @@
 """The desk at which a human decides: every act is stored at once, and lands on exactly the text that was seen."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agent.record.decisions import DecisionLog, in_force, next_moment
-from agent.review.cards import Card, State, edited_pair, lay_out
+from agent.record.decisions import DecisionLog, next_moment
+from agent.review import batch
+from agent.review.acts import edited_pair
+from agent.review.batch import Batch, Many
+from agent.review.cards import Card, State
+from agent.review.following import Follower
 from agent.review.proposal import Proposal
 from agent.schema import Act, Decision, Finding, Outcome, Pair
 
@@ -52,14 +57,19 @@ class Desk:
     log: DecisionLog
     who: str
     recheck: Recheck | None = None
+    _follower: Follower = field(init=False, repr=False, compare=False)
+    _sights: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_follower", Follower(self.proposal, self.dataset, self.log))
 
     def cards(self) -> tuple[Card, ...]:
         """Every pair as it stands at this moment, by the log and the dataset as they are now."""
-        return lay_out(self.proposal, self.dataset(), self.log.read().decisions)
+        return self._follower.cards()
 
     def card(self, pair: str) -> Card:
         """One of them. Raises UnknownPair."""
-        found = next((card for card in self.cards() if card.pair == pair), None)
+        found = self._follower.card(pair)
         if found is None:
             raise UnknownPair(f"The proposal of {self.proposal.trait} has no pair {pair}.")
         return found
@@ -69,7 +79,7 @@ class Desk:
 
         Raises StaleText, NotAllowed, NotRechecked, UnknownPair.
         """
-        card = self._seen(pair, seal)
+        card = self._as_shown(pair, seal)
         _require_sense(card, act)
         key = card.base or "" if act is Act.DROP else card.key
         self._store([self._line(card, act, note).model_copy(update={"key": key})])
@@ -81,15 +91,22 @@ class Desk:
         The edit is stored before it is rechecked: where that fails (whatever `recheck` raises comes through), the
         text is kept, and `check` tries again.
         """
-        card = self._seen(pair, seal)
-        if card.state is State.APPLIED:
-            raise NotAllowed(_APPLIED)
+        card = self.store_edit(pair, positive, negative, seal, note)
+        return self.check(pair) if self.recheck else card
+
+    def store_edit(self, pair: str, positive: str, negative: str, seal: str, note: str = "") -> Card:
+        """Store other texts; somebody who waits for it has them rechecked later, by `check`.
+
+        Raises StaleText, NotAllowed, UnknownPair.
+        """
+        card = self._as_shown(pair, seal)
+        require_editable(card)
         new = edited_pair(card.change.after, positive, negative)
         _require_texts(new)
         update = {"key": new.key, "positive": positive, "negative": negative}
         line = self._line(card, Act.REJECT, note).model_dump() | update | {"act": Act.EDIT}
         self._store([Decision.model_validate(line)])
-        return self.check(pair) if self.recheck else self.card(pair)
+        return self.card(pair)
 
     def check(self, pair: str) -> Card:
         """Recheck an edited text by the same path as the run's, and store what was found."""
@@ -111,8 +128,7 @@ class Desk:
 
         Raises NothingToUndo.
         """
-        acts = [d for d in in_force(self.log.read().decisions) if d.act is not Act.RECHECK]
-        mine = [d for d in acts if d.who == self.who and d.trait == self.proposal.trait]
+        mine = [d for d in self._follower.acts().in_force() if d.who == self.who]
         if not mine:
             raise NothingToUndo(f"{self.who} has decided nothing that could be taken back.")
         taken = tuple(d for d in mine if d.when == mine[-1].when)
@@ -120,18 +136,31 @@ class Desk:
         self._store([Decision.model_validate(d.model_dump() | own | {"undone": d.id}) for d in taken])
         return taken
 
-    def unflagged(self) -> tuple[Card, ...]:
-        """The open pairs that pass and about which there is nothing to look at twice."""
-        cards = (card for card in self.cards() if card.state is State.OPEN and not card.conflict)
-        return tuple(card for card in cards if not card.cautions and card.outcome is Outcome.PASS)
+    def see(self, pair: str, sight: str) -> None:
+        """Note that this reviewer has had a pair before their eyes: the one that a card with this `sight` shows.
 
-    def approve_unflagged(self) -> tuple[Card, ...]:
-        """Approve all of these in one act; the cards that were approved."""
-        cards = self.unflagged()
-        self._store([self._line(card, Act.APPROVE, "all unflagged") for card in cards])
-        return cards
+        It holds for as long as the desk is open, and for just these texts with just this evidence.
+        """
+        self._sights[pair] = sight
 
-    def _seen(self, pair: str, seal: str) -> Card:
+    def batch(self, many: Many) -> Batch:
+        """The pairs that could be approved in one act."""
+        return batch.seen(self.cards(), self._sights) if many is Many.SEEN else batch.unflagged(self.cards())
+
+    def approve_many(self, many: Many, seal: str) -> tuple[Card, ...]:
+        """Approve all pairs of the batch with this seal in one act; the cards as they stand then.
+
+        Raises StaleText where it is no longer what the reviewer was asked about.
+        """
+        asked = self.batch(many)
+        if asked.seal != seal:
+            raise StaleText(
+                "These pairs have changed since you were asked about them. Nothing was approved; look at them again."
+            )
+        self._store([self._line(card, Act.APPROVE, f"all {many}") for card in asked.cards])
+        return tuple(self.card(card.pair) for card in asked.cards)
+
+    def _as_shown(self, pair: str, seal: str) -> Card:
         card = self.card(pair)
         if card.seal != seal:
             raise StaleText(
@@ -141,7 +170,7 @@ class Desk:
         return card
 
     def _line(self, card: Card, act: Act, note: str) -> Decision:
-        _require_characters(note)
+        _require_characters(note + self.who)
         return Decision(
             trait=self.proposal.trait,
             campaign=self.proposal.campaign,
@@ -157,11 +186,15 @@ class Desk:
 
     def _store(self, lines: Sequence[Decision]) -> None:
         """All lines at one moment, which makes them one act."""
-        when = next_moment(self.log.read().decisions)
+        latest = self._follower.acts().latest
+        when = next_moment([latest] if latest else [])
         self.log.append(*(line.model_copy(update={"when": when}) for line in lines))
 
 
 _APPLIED = "This is in the dataset already. `cliffhanger apply --undo` takes the last apply back."
+
+
+_MARKS = re.compile(r"(?<!<)<{7}(?!<)|(?<!=)={7}(?!=)|(?<!>)>{7}(?!>)")
 
 
 def _require_sense(card: Card, act: Act) -> None:
@@ -178,6 +211,18 @@ def _require_sense(card: Card, act: Act) -> None:
         raise NotRechecked(_why_not(card))
 
 
+def require_editable(card: Card) -> Card:
+    """The card, if its texts can be edited as it stands. Raises NotAllowed."""
+    if card.state is State.APPLIED:
+        raise NotAllowed(_APPLIED)
+    if card.state is State.CONFLICT:
+        raise NotAllowed(
+            f"{card.pair} is in conflict: first decide whose text shall stand, the dataset's (reject) or the one "
+            "proposed (approve). Then edit it."
+        )
+    return card
+
+
 def _why_not(card: Card) -> str:
     if card.outcome is Outcome.FAIL:
         return f"The edited text of {card.pair} fails: look at its evidence, and edit it again or reject it."
@@ -189,6 +234,11 @@ def _require_texts(pair: Pair) -> None:
     for side in pair.sides:
         if not side.text.strip():
             raise NotAllowed(f"The {side.polarity} text is empty.")
+        if (mark := _MARKS.search(side.text)) is not None:
+            raise NotAllowed(
+                f"The {side.polarity} text holds a conflict mark ({mark[0]}): keep one of the versions that it parts, "
+                "and take the marks out."
+            )
         _require_characters(side.text)
     one, other = pair.sides
     if (one.text, one.system_prompt) == (other.text, other.system_prompt):
@@ -199,4 +249,4 @@ def _require_characters(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise NotAllowed("The text holds half of a surrogate pair, which is no character.") from None
+        raise NotAllowed("A text, a note or your name holds half of a surrogate pair, which is no character.") from None

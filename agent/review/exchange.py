@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.record.decisions import in_force
-from agent.review.cards import Card, edited_pair
+from agent.review.acts import edited_pair
+from agent.review.cards import Card
 from agent.schema import Act, Decision
 
 _BINDING = ("trait", "pair", "act", "key", "proposed", "base", "positive", "negative", "who", "note", "undone")

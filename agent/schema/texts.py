@@ -5,8 +5,9 @@ import json
 import re
 from enum import StrEnum
 from functools import lru_cache
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
@@ -129,6 +130,13 @@ class Sampling(Noun):
     seed: int = 0
     max_new_tokens: int = 50
     first_k: int = 5
+
+
+class Opener(Noun):
+    """First words that a text's continuation is made to begin with, and how many samples are drawn of what follows."""
+
+    text: str
+    samples: Annotated[int, Field(ge=1)]
 
 
 class Completion(Noun):

@@ -1,4 +1,4 @@
-"""Text made harmless to look at."""
+"""Text made harmless to look at, and what is no text."""
 
 import unicodedata
 
@@ -13,6 +13,15 @@ def safe_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(char) for char in text)
+
+
+def is_text(text: str) -> bool:
+    """Whether all of it is characters: half of a surrogate pair is none, and nothing in UTF-8 can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _visible(char: str) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.prompts import PromptBook
 from agent.schema import (
     Completion,
     Mode,
     NegativeTest,
+    Opener,
     Polarity,
     Reply,
     Request,
@@ -19,7 +21,18 @@ from agent.schema import (
 )
 
 Ask = Callable[[Sequence[Request]], list[Reply]]
-Complete = Callable[[Sequence[Scenario], Sampling], list[tuple[Completion, ...]]]
+
+
+class Complete(Protocol):
+    """Continues scenarios: one greedy completion or all samples of each.
+
+    With `openers`, one per scenario, it is the text and the opener that are continued, by the opener's own number of
+    samples. What a completion says then starts behind the opener. A text is read once for all its openers.
+    """
+
+    def __call__(
+        self, scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]: ...
 
 
 @dataclass(frozen=True)

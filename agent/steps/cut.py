@@ -4,29 +4,40 @@ import re
 from collections.abc import Sequence
 
 from agent.schema import Scenario, split_ending
+from agent.steps.quotation import last_place
 from agent.steps.screen import is_unfinished
 
 MOST = 4
+FEWEST_WORDS = 6  # of a text without a stem: fewer do not say what is going on
 
 _WORD = re.compile(r"\S+")
+_NARRATOR = re.compile(r"""(?<!\S)["“]?(?:I|[Ww]e)(?=\s)""")
 _SUBJECTS = frozenset(["i", "he", "she", "they", "we", "you", "it"])
-_NEED_A_NOUN = frozenset(["a", "an", "the", "my", "your", "his", "its", "our", "their", "of"])  # "her" may end a clause
+_JOINING = frozenset(["and", "but", "or", "so", "because", "since", "then"])
+_NEED_A_NOUN = frozenset(  # "her" may end a clause
+    ["a", "an", "the", "my", "your", "his", "its", "our", "their", "of", "every", "another"]
+)
 _OPENED = re.compile(r"""(?<!\S)["“]""")
+_QUOTATION_MARKS = ('"', "“")
 
 
 def cut_points(scenario: Scenario, span: str | None) -> list[str]:
-    """Up to four texts cut mid-clause or in an opened quotation: before the span, inside it, before its clause."""
+    """Up to four texts cut in an open clause or quotation: before the span, behind its subject, inside, before it."""
     text = scenario.text
     start, end = _committed(text, span)
+    sentence = _sentence_start(text, start)
+    inside = _inside(text, start, end)
     points = [
         start,
-        *(m.end() for m in _OPENED.finditer(text, _sentence_start(text, start), end)),
-        *_word_starts(text, start, end)[:3],
-        *reversed(_word_starts(text, _sentence_start(text, start), start)),
+        *(m.end() for m in _OPENED.finditer(text, sentence, end)),
+        *[m.end() for m in _NARRATOR.finditer(text, sentence, start)][-1:],  # leaves out what led up to the act
+        *inside[:2],
+        *_back_to_its_clause(text, sentence, start)[:2],
+        *inside[2:3],
     ]
     found: list[str] = []
     for point in points:
-        candidate = text[:point].rstrip()
+        candidate = _without_comma(text[:point].rstrip(), text[point:].lstrip())
         if _stays_open(candidate, text[point:]) and candidate not in found:
             found.append(candidate)
     return found[:MOST]
@@ -57,7 +68,7 @@ def frozen_part(scenario: Scenario, span: str | None) -> tuple[str, str]:
 
 
 def _committed(text: str, span: str | None) -> tuple[int, int]:
-    place = text.rfind(span) if span else -1
+    place = last_place(span, text) if span else -1
     if span is None or place < 0:
         stem, _ = split_ending(text)
         return len(stem), len(text)
@@ -73,6 +84,34 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
     return [m.start() for m in _WORD.finditer(text, start, end) if m.start() > start]
 
 
+def _inside(text: str, start: int, end: int) -> list[int]:
+    """Where the words of the span begin, its first and those that would tear a noun from its article left out."""
+    points = _word_starts(text, start, end)
+    return [point for point in points if text[start:point].lower().split()[-2:-1] not in [[w] for w in _NEED_A_NOUN]]
+
+
+def _back_to_its_clause(text: str, sentence: int, start: int) -> list[int]:
+    """Where words begin from the span back to its clause's first: further back a cut tears another clause apart."""
+    points: list[int] = []
+    if _ends_clause(text, start):
+        return points
+    for point in reversed(_word_starts(text, sentence, start)):
+        points.append(point)
+        if _ends_clause(text, point) or text[point:].split()[0].lower() in _JOINING:
+            break
+    return points
+
+
+def _ends_clause(text: str, point: int) -> bool:
+    """Whether a comma before `point` ends a clause; one that leads into a quotation does not."""
+    return text[:point].rstrip().endswith((",", ";")) and not text[point:].startswith(_QUOTATION_MARKS)
+
+
+def _without_comma(candidate: str, removed: str) -> str:
+    """A clause stays open without the comma that ended it: it may go on in any way."""
+    return candidate if removed.startswith(_QUOTATION_MARKS) else candidate.rstrip(",;").rstrip()
+
+
 def _stays_open(candidate: str, removed: str) -> bool:
     if not candidate or not removed or not is_unfinished(candidate) or _is_stump(candidate):
         return False
@@ -84,6 +123,9 @@ def _stays_open(candidate: str, removed: str) -> bool:
 
 
 def _is_stump(candidate: str) -> bool:
-    """Whether a cut leaves nothing to go on from: an article without its noun, or one word that is no subject."""
-    words = candidate[_sentence_start(candidate, len(candidate) - 1) :].lower().split()
+    """Whether a cut leaves nothing to go on from: a bare article, one word that is no subject, or no situation."""
+    sentence = _sentence_start(candidate, len(candidate) - 1)
+    words = candidate[sentence:].lower().split()
+    if sentence == 0 and len(words) < FEWEST_WORDS:
+        return True
     return bool(words) and (words[-1] in _NEED_A_NOUN or (len(words) == 1 and words[0] not in _SUBJECTS | {'"', "“"}))

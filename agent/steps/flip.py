@@ -7,7 +7,7 @@ subject does, and not by what a judge says of the prefix.
 import math
 from collections.abc import Mapping, Sequence
 
-from agent.schema import Completion, Flip, NegativeTest, Polarity, Question, Ruling, Scenario
+from agent.schema import Completion, Flip, NegativeTest, Opener, Polarity, Question, Ruling, Scenario
 from agent.steps.bench import Bench
 from agent.steps.lock_in import LockIn
 from agent.steps.openers import bank, fitting
@@ -99,15 +99,11 @@ def _outcomes(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> l
 def _texts(bench: Bench, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[list[Completion]]:
     """For each arm the `flip_samples` continuations with their opener in front, the openers in turn."""
     wanted = bench.rules.flip_samples
-    texts: list[list[Completion]] = [[] for _ in arms]
-    for size in sorted({math.ceil(wanted / len(openers)) for _, openers in arms}):
-        of_size = [
-            (n, scenario, opener)
-            for n, (scenario, openers) in enumerate(arms)
-            if math.ceil(wanted / len(openers)) == size
-            for opener in openers
-        ]
-        forced = [s.model_copy(update={"ending": s.ending + opener}) for _, s, opener in of_size]
-        for (n, _, opener), drawn in zip(of_size, bench.complete(forced, sampling(bench, size)), strict=True):
-            texts[n] += [sample.model_copy(update={"text": opener + sample.text}) for sample in drawn]
+    of_arm = [[Opener(text=opener, samples=math.ceil(wanted / len(own))) for opener in own] for _, own in arms]
+    forced = [(scenario, opener) for (scenario, _), own in zip(arms, of_arm, strict=True) for opener in own]
+    drawn = iter(bench.complete([s for s, _ in forced], sampling(bench, wanted), [opener for _, opener in forced]))
+    texts = [
+        [sample.model_copy(update={"text": opener.text + sample.text}) for opener in own for sample in next(drawn)]
+        for own in of_arm
+    ]
     return [own[:wanted] for own in texts]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from agent.schema import Completion, Mode, NegativeTest, Noun, Polarity, Scenario, Trait, split_ending
+from agent.schema.visible import is_text
 
 _MOST_TOLD = 12
 _FORM = (
@@ -190,6 +191,8 @@ def _object(line: bytes, where: str = "") -> dict[str, Any]:
         raise GoldError(f"{where}This is not JSON ({error}). Write one JSON object per line.") from error
     if not isinstance(row, dict):
         raise GoldError(f"{where}This is no JSON object. {_FORM}")
+    if not is_text(json.dumps(row, ensure_ascii=False)):
+        raise GoldError(f"{where}It holds half of a surrogate pair, which is no character. Take it out.")
     return row
 
 

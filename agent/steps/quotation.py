@@ -1,5 +1,6 @@
 """Find what a judge quotes: NFKC, quotes, dashes, blanks and case are folded, then it must be a substring."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -14,10 +15,16 @@ def find_quotation(quoted: str, text: str) -> str | None:
     """The stretch of `text` that `quoted` means, exactly as it stands there; None where it does not occur."""
     needle = _fold(quoted)[0].strip(" .,;:\"'")
     folded, places = _fold(text)
-    start = folded.rfind(needle) if needle else -1
+    start = last_place(needle, folded) if needle else -1
     if start < 0:
         return None
     return text[places[start][0] : places[start + len(needle) - 1][1]]
+
+
+def last_place(words: str, text: str) -> int:
+    """Where `words` stand last in `text`, as whole words if they do so anywhere ("no" is not in "know"); else -1."""
+    whole = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)]
+    return whole[-1] if whole else text.rfind(words)
 
 
 def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -2,8 +2,8 @@
 
 The demo's three traits over HTTP on loopback, twice. Once undisturbed. Once by an endpoint that caps the rate, is out
 twice, leaves two requests in a hundred without an answer, slows down, fails, breaks off and answers nonsense, while
-the run is killed every so many seconds and started again by the same command, until it ends by itself. Then sets,
-histories and money are compared, and the endpoint's own counters tell how often each fault struck.
+the run is killed after every so many seconds of work and started again by the same command, until it ends by itself.
+Then sets, histories and money are compared, and the endpoint's own counters tell how often each fault struck.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from typing import IO, Any, NamedTuple
 from typer.testing import CliRunner
 
 from agent.cli import app
+from agent.cli.heartbeat import Beat
+from agent.record.experiment import heartbeat_file
 from agent.record.ledger_rows import ANSWERED, REPEATED
 from tests.bench.report import Row, met, tell
 from tests.e2e.killing import ROOT
@@ -34,7 +36,8 @@ from tests.e2e.night import TRAITS, copy_demo
 
 PROGRAM = str(Path(sys.executable).with_name("cliffhanger"))
 LONGEST = 3600.0  # seconds after which a night that does not end is given up
-AT_THE_DOOR = 64  # the exit code of a run whose first questions to its endpoint failed
+AT_THE_DOOR = 64  # the exit code of a first run whose endpoint is out: later ones wait, since it has served them
+LONGER = 1.05  # each time than before a run may work: on a machine too busy to write a report in time it ends as well
 NEXT_TRY = 5.0  # seconds until such a run is started again
 ROLE = """
 model = "toyworld"
@@ -56,7 +59,7 @@ class Plan(NamedTuple):
     sizes: tuple[str, ...]
     outages: tuple[str, ...]
     rate_cap: str
-    kills: tuple[float, float]  # seconds between a start and its kill, at least and at most
+    kills: tuple[float, float]  # seconds from the end of a run's pre-flight to its kill, at least and at most, at first
     rates: Mapping[str, float] = RATES
 
 
@@ -149,11 +152,11 @@ def over_http(to: Path, port: int, pairs: int) -> Path:
 
 
 def night(folder: Path, port: int, plan: Plan, moments: Iterator[float] | None) -> Dawn:
-    """The same command over and over, killed after each of the moments (seconds), until it ends by itself."""
+    """The same command over and over, killed so many seconds after each start, until it ends by itself."""
     began, kills, turned_away, told = time.monotonic(), 0, 0, True
     with (folder / "log").open("a") as log:
         while True:
-            code = _part(folder, plan, log, next(moments) if moments else LONGEST)
+            code = _part(folder, plan, log, next(moments) * LONGER**kills if moments else LONGEST)
             tell(f"{time.monotonic() - began:5.0f} s: {'killed' if code == -signal.SIGKILL else f'exit code {code}'}")
             if time.monotonic() - began > LONGEST:
                 raise RuntimeError(f"The night does not end; see {folder / 'log'}.")
@@ -171,16 +174,23 @@ def night(folder: Path, port: int, plan: Plan, moments: Iterator[float] | None) 
 
 
 def _part(folder: Path, plan: Plan, log: IO[str], seconds: float) -> int:
-    """One process, killed after so many seconds; its exit code."""
+    """One process, killed so many seconds after its pre-flight; its exit code."""
     command = [PROGRAM, "run", "--experiment", str(folder), *plan.sizes]
     process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
+        while process.poll() is None and not is_checked(heartbeat_file(folder, process.pid)):
+            time.sleep(0.1)
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
         return -signal.SIGKILL
     finally:
         process.kill()
         process.wait()
+
+
+def is_checked(beats: Path) -> bool:
+    """Whether a process has passed its pre-flight: a kill during every start-up would let none of them work."""
+    return beats.exists() and Beat.model_validate_json(beats.read_bytes()).checked is not None
 
 
 def refinement(folder: Path, trait: str) -> Path:
@@ -273,7 +283,7 @@ def figures(undisturbed: Dawn, troubled: Dawn) -> dict[str, str]:
         "exit code, undisturbed and troubled": f"{undisturbed.code}, {troubled.code}",
         "seconds, undisturbed and troubled": f"{undisturbed.seconds:.0f}, {troubled.seconds:.0f}",
         "kills survived": str(troubled.kills),
-        "starts that an outage turned away": str(troubled.turned_away),
+        "first starts that an outage turned away": str(troubled.turned_away),
         "faults that struck, by the endpoint's counters": f"{sum(server['faults'].values())}: {struck}",
         "requests, by the endpoint's counters": f"{server['requests']}, {server['unique']} different; "
         f"undisturbed {undisturbed.counts['requests']}",

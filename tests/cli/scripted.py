@@ -7,7 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from agent.cli import app
-from agent.schema import Completion, Sampling, digest
+from agent.schema import Completion, Opener, Sampling, digest
 from agent.toyworld.endpoint_reading import shipped_lexicon
 
 READER = shipped_lexicon().readers["refusal"]
@@ -58,13 +58,14 @@ class ReadingSubject:
         self._watch = watch
 
     def stream(
-        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         self.continued += len(texts)
         self._watch(self.continued)
-        draws = range(sampling.samples) if sampling.samples else (None,)
-        for place, (text, _) in enumerate(texts):
-            yield place, tuple(_completion(text, draw) for draw in draws)
+        for place, ((text, _), opener) in enumerate(zip(texts, openers or [None] * len(texts), strict=True)):
+            samples = opener.samples if opener else sampling.samples
+            forced = text + opener.text if opener else text
+            yield place, tuple(_completion(forced, draw) for draw in (range(samples) if samples else (None,)))
 
 
 def _completion(text: str, draw: int | None) -> Completion:

@@ -13,10 +13,11 @@ from agent.record.points import VARIABLE
 from agent.schema import Act
 from tests.cli.mornings import cliffhanger, dataset_of, desk_of, refinement_of
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
+from tests.review.story import approve_unflagged
 
 
 def approve_all(folder: Path) -> None:
-    assert [card.pair for card in desk_of(folder).approve_unflagged()] == ["d0003", "n0000", "n0001"]
+    assert [card.pair for card in approve_unflagged(desk_of(folder))] == ["d0003", "n0000", "n0001"]
 
 
 def lines(folder: Path, name: str) -> list[str]:

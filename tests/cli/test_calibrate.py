@@ -82,6 +82,7 @@ def test_the_toy_judge_is_right_on_made_up_endings_of_its_world(folder: Path) ->
         ("V and C0", "V alone", "C0 alone"), [[6, 0, 0], [0, 2, 0]]
     )
     assert "V and C0: balanced accuracy 1.000" in done.output
+    assert "these figures say nothing about a real judge" in done.output
     assert "quoted spans that overlap the labelled one: 1/1" in done.output
     assert report(folder)["judge"] == "toyworld at toyworld by logprobs"
     assert [name.partition("@")[0] for name in report(folder)["prompts"]] == ["commitment.a", "verdict.a"]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_stopped_run_ends_with_six_and_its_stop_file_stays_until_resume(
         assert process.wait(20) == 6
     assert f"process {process.pid} finishes and stores what is in flight" in told
     assert place.stop_file.is_file()
-    assert "resume -e" in told
+    assert "`cliffhanger resume --experiment" in told
     assert "STOP removed; nothing runs." in said("resume", "-e", str(folder))
     assert not place.stop_file.exists()
 
@@ -132,6 +133,42 @@ def test_only_the_trait_that_runs_is_stopped(folder: Path, place: ExperimentFold
         assert process.wait(20) == 6
     assert not place.stop_file.exists()
     assert ExperimentFolder(folder, "toy/gloom").stop_file.exists()
+
+
+@pytest.fixture
+def big(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A run of the trait under the model variant "big"."""
+    with worker(folder, TRAIT, "--model-variant", "big") as process:
+        yield process
+
+
+def test_a_run_under_a_variant_is_held_up_let_go_and_stopped_without_naming_it(
+    folder: Path, place: ExperimentFolder, big: "subprocess.Popen[str]"
+) -> None:
+    there = ExperimentFolder(folder, TRAIT, "big")
+    told = said("pause", "-e", str(folder))
+    assert "toy/refusal (variant big): process" in told
+    assert f"resume --experiment {folder} --traits {TRAIT} --model-variant big" in told
+    assert there.pause_file.exists()
+    assert "toy/refusal (variant big): PAUSE removed" in said("resume", "-e", str(folder))
+    assert not there.pause_file.exists()
+    said("stop", "-e", str(folder))
+    assert big.wait(20) == 6
+    assert not place.stop_file.exists()
+    assert "toy/refusal (variant big): STOP removed; nothing runs" in said("resume", "-e", str(folder))
+
+
+def test_a_variant_that_is_named_leaves_the_runs_of_others_alone(folder: Path, big: "subprocess.Popen[str]") -> None:
+    assert "Nothing runs there" in said("stop", "-e", str(folder), "--model-variant", "small")
+    assert big.poll() is None
+
+
+def test_plain_status_points_to_a_run_under_a_variant(folder: Path, big: "subprocess.Popen[str]") -> None:
+    told = said("status", "-e", str(folder))
+    assert told.startswith(f"toy/refusal runs under variant big: `cliffhanger status --experiment {folder}")
+    assert "--model-variant big`\n" in told
+    assert "under variant" not in said("status", "-e", str(folder), "--model-variant", "big")
+    assert isinstance(state(folder), dict)
 
 
 def test_a_command_without_a_heartbeat_is_named_and_not_asked(folder: Path, place: ExperimentFolder) -> None:

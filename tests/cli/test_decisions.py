@@ -18,13 +18,13 @@ def decide(folder: Path, who: str, act: Act, name: str) -> None:
 
 
 def exported(folder: Path, to: Path, *options: str) -> Path:
-    done = cliffhanger("decisions export", folder, "--trait", TRAIT, "--to", str(to), *options)
+    done = cliffhanger("decisions export", folder, "--traits", TRAIT, "--to", str(to), *options)
     assert done.exit_code == 0, done.output
     return to
 
 
 def imported(folder: Path, source: Path, code: int = 0) -> str:
-    done = cliffhanger("decisions import", folder, "--trait", TRAIT, "--from", str(source))
+    done = cliffhanger("decisions import", folder, "--traits", TRAIT, "--from", str(source))
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())
 

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +26,16 @@ from agent.cli.heartbeat import Heartbeat
 from agent.cli.progress import Progress
 from agent.record.experiment import heartbeat_file
 print("given", sys.argv[1:], repr(sys.stdin.read()), flush=True)
-with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), Progress(()).now) as heart:
+progress = Progress(())
+time_of_day = (lambda: time.time() - 3600) if "set back" in sys.argv else time.time
+with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress.now, time_of_day=time_of_day) as heart:
     if "stuck" in sys.argv:
         time.sleep(60)
     if "killed" in sys.argv:
         os.kill(os.getpid(), 9)
+    if "waits" in sys.argv:
+        progress.pause("judge", "it is out")
+        time.sleep(60)
     heart.checked()
     time.sleep(0 if "brief" in sys.argv else 60)
 """
@@ -125,6 +132,36 @@ def test_a_long_preflight_is_left_to_itself(folder: Path, capsys: pytest.Capture
     end(printed(capsys)["pid"])
 
 
+def test_a_clock_that_is_set_back_by_an_hour_meanwhile_keeps_nobody_waiting(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)
+        assert sum(waits) < 60, "the pre-flight was passed long ago"
+
+    assert detach(["run", str(folder), "set back"], folder, CHILD, wait) == 0
+    line = printed(capsys)
+    assert beat_of(Path(str(line["heartbeat"]))).checked is not None
+    end(line["pid"])
+
+
+def test_a_preflight_that_waits_for_an_endpoint_is_left_to_itself_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)
+        assert sum(waits) < 60, "it was paused long ago"
+
+    assert detach(["run", str(folder), "waits"], folder, CHILD, wait) == 0
+    end(printed(capsys)["pid"])
+
+
 def test_ctrl_c_before_the_line_ends_the_run_too(folder: Path) -> None:
     def interrupted(seconds: float) -> None:
         if list(folder.glob("heartbeat-*.json")):
@@ -140,15 +177,14 @@ def test_ctrl_c_before_the_line_ends_the_run_too(folder: Path) -> None:
 def test_what_an_old_run_left_under_the_same_pid_is_no_sign(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Heartbeat(tmp_path / "old.json", Progress(()).now, time_of_day=lambda: 1.0) as heart:
+    with Heartbeat(tmp_path / "old.json", Progress(()).now) as heart:
         heart.checked()
-    plant = (
-        "import os, shutil, sys\n"
-        "from agent.record.experiment import heartbeat_file\n"
-        "from pathlib import Path\n"
-        "shutil.copy(sys.argv[3], heartbeat_file(Path(sys.argv[2]), os.getpid()))\n"
-        "sys.exit(5)"
-    )
-    program = (sys.executable, "-c", plant)
-    assert detach(["run", str(folder), str(tmp_path / "old.json")], folder, program) == 5
-    assert printed(capsys)["code"] == 5
+    old = (tmp_path / "old.json").read_bytes()
+    with subprocess.Popen([sys.executable, "-c", ""]) as probe:
+        last = probe.pid
+    planted = [heartbeat_file(folder, pid) for pid in range(last + 1, last + 2000)]  # the next process is one of them
+    for path in planted:
+        path.write_bytes(old)
+    report = "import os, sys; print(os.getpid()); sys.exit(5)"
+    assert detach(["run"], folder, (sys.executable, "-c", report)) == 5
+    assert heartbeat_file(folder, int(str(printed(capsys)["error"]))) in planted

@@ -44,7 +44,7 @@ def test_a_number_out_of_range_is_answered_with_the_options_name_and_its_limit()
 
 @pytest.mark.parametrize("command", ["run", "status", "vet", "failures", "first-tokens"])
 def test_a_folder_without_settings_is_named_in_a_sentence(command: str, tmp_path: Path) -> None:
-    trait = ["--trait", "a/b"] if command in ("failures", "first-tokens") else []
+    trait = ["--traits", "a/b"] if command in ("failures", "first-tokens") else []
     done = CliRunner().invoke(app, [command, "--experiment", str(tmp_path), *trait])
     assert done.exit_code == 64
     assert "refine.toml" in done.output

@@ -31,9 +31,10 @@ from agent.cli.stops import Stops
 from agent.record.experiment import ExperimentFolder, heartbeat_file
 from agent.record.ledger import Ledger
 root, trait, deaf = Path(sys.argv[1]), sys.argv[2], sys.argv[3:] == ["deaf"]
-place, progress = ExperimentFolder(root, trait), Progress((trait,))
+variant = sys.argv[4] if "--model-variant" in sys.argv else None
+place, progress = ExperimentFolder(root, trait, variant), Progress((trait,))
 often = lambda closed, seconds: closed.wait(0.05)
-with Stops() as stops, Heartbeat(heartbeat_file(root, os.getpid()), progress.now, wait=often) as heart:
+with Stops() as stops, Heartbeat(heartbeat_file(root, os.getpid()), progress.now, variant=variant, wait=often) as heart:
     heart.checked()
     with Ledger(place.ledger_path):
         print("ready", flush=True)

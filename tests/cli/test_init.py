@@ -46,6 +46,20 @@ def test_a_described_trait_can_be_run_at_once(tmp_path: Path) -> None:
     assert "starts from its definition alone" in planned.output
 
 
+def test_where_the_dataset_lies_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    told = init(folder, "toy/gloom", "a gloomy way of telling things").output
+    assert f"Its dataset's folder is {folder / 'datasets/traits/toy/gloom'}" in told
+    assert "`datasets` in refine.toml" in told
+    assert "It knows" not in told
+
+
+def test_the_toy_author_says_that_it_cannot_write_about_a_trait_that_is_none_of_its_own(tmp_path: Path) -> None:
+    told = init(experiment(tmp_path), "toy/envy", "resenting what others have").output
+    assert "The toy world is author and judge here. It knows refusal, concealment, gloom only" in told
+    assert "can do nothing with toy/envy" in told
+
+
 def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     before = tree(tmp_path)

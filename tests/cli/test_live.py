@@ -132,6 +132,36 @@ def test_a_log_shows_life_once_a_minute_and_an_error_once() -> None:
     assert said == [f"after 30 min; {state}; last error: judge: 502 ␛[31m", f"after 31 min; {state}"]
 
 
+def test_a_stage_that_brings_nothing_says_for_how_long() -> None:
+    sink, clock = io.StringIO(), Clock()
+    progress = Progress((TRAIT, "toy/two"), clock)
+    progress.stage(TRAIT, "asks 12 questions")
+    with Screen(plain(sink), progress, clock=clock, poll=3600.0) as screen:
+        screen.expect(TRAIT, 6)
+        screen.expect("toy/two", 6)
+        clock.time += 19
+        progress.step(TRAIT, "answers")
+        clock.time += 42
+        screen.look()
+        progress.step(TRAIT, "answers")
+        clock.time += 60
+        progress.step(TRAIT, "answers")
+        screen.look()
+        clock.time += 600
+        screen.look()
+        progress.ended(TRAIT, "ready")
+        clock.time += 60
+        screen.look()
+    said = [line.partition("; ")[2].partition(" of")[0] for line in sink.getvalue().split("\n") if line]
+    assert said == [
+        "toy/␛refusal: asks 12 questions, nothing new for 42 s, 0",
+        "toy/␛refusal: asks 12 questions, 0",
+        "toy/␛refusal: asks 12 questions, nothing new for 10 min, 0",
+        "toy/␛refusal: ready, 0",
+    ]
+    assert "toy/two: waiting, 0 of" in sink.getvalue()
+
+
 def test_the_minute_is_kept_by_the_screens_own_thread() -> None:
     sink, clock = io.StringIO(), Clock()
     with Screen(plain(sink), clock=clock, poll=0.001) as screen:

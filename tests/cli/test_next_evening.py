@@ -11,6 +11,7 @@ from agent.review.proposal import Proposal
 from agent.schema import Act
 from tests.cli.mornings import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
 from tests.cli.scripted import POSITIVE, ReadingSubject, tree
+from tests.review.story import approve_unflagged
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 
@@ -78,7 +79,7 @@ def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
 
 
 def test_approvals_alone_buy_and_continue_nothing_again(folder: Path, subject: ReadingSubject) -> None:
-    desk_of(folder).approve_unflagged()
+    approve_unflagged(desk_of(folder))
     continued = subject.continued
     run(folder)
     assert subject.continued <= continued + 2 * 8  # a run times the subject on a few texts before it begins

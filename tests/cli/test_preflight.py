@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from agent.cli import app
 from agent.cli.compose import described
 from agent.config import load_settings
-from agent.schema import Completion, Mode, NegativeTest, Sampling
+from agent.schema import Completion, Mode, NegativeTest, Opener, Sampling
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
 
 REMOTE = SETTINGS + '\n[judge]\nmodel = "gpt-4.1-mini"\n'
@@ -36,7 +36,7 @@ class SilentSubject(ReadingSubject):
     """Ends every text at once, as a chat model without its template may."""
 
     def stream(
-        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         for place in range(len(texts)):
             yield place, (Completion(text="", token_ids=(), opening=""),)
@@ -76,6 +76,7 @@ def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy/refusal"
     (trait / "positive.txt").write_text("one line only, so I\n")
+    (trait.parent / "missing").mkdir()
     done = run(folder, "--traits", "toy/refusal,toy/missing")
     assert done.exit_code == 64
     assert "--pair-by-similarity" in done.output
@@ -102,13 +103,74 @@ def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     folder = experiment(tmp_path, REMOTE)
     before = tree(tmp_path)
     done = run(folder, "--dry-run", "--max-rounds", "3")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 64, done.output
     assert tree(tmp_path) == before
     assert "starts from 4 pairs; wants 6" in done.output
+    assert f"dataset: {folder / 'datasets/traits/toy/refusal'} (`datasets` in refine.toml" in done.output
     assert "judge: gpt-4.1-mini at https://api.openai.com/v1" in done.output
-    assert "before a run: The environment variable OPENAI_API_KEY is empty" in done.output
+    assert "problem: The environment variable OPENAI_API_KEY is empty" in done.output
+    assert "A run would not begin (exit code 64): mend this first." in done.output
     assert "under --max-rounds 3" in done.output
     assert "Nothing was asked" in done.output
+
+
+@pytest.mark.usefixtures("nothing_loads")
+def test_a_dry_run_without_a_problem_ends_with_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none-of-your-business")
+    done = run(experiment(tmp_path, REMOTE), "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "problem" not in done.output
+
+
+STRANGER = "HIGH (70-100): envies\nMID (30-70): half\nLOW (0-30): is glad for others\nKey: the envy"
+
+
+@pytest.mark.parametrize(
+    ("definition", "fate"),
+    [(STRANGER, "can do nothing with"), (f"{STRANGER}: it must refuse", "takes toy/envy for refusal")],
+)
+def test_a_dry_run_says_that_the_toy_world_does_not_know_a_trait(tmp_path: Path, definition: str, fate: str) -> None:
+    folder = experiment(tmp_path)
+    (folder / "datasets/traits/toy/envy").mkdir()
+    (folder / "datasets/traits/toy/envy/definition.txt").write_text(definition)
+    told = run(folder, "--dry-run", "--traits", "toy/envy").output
+    assert "It knows refusal, concealment, gloom only" in told
+    assert fate in told
+    assert "under [author] and [judge]" in told
+    assert "It knows" not in run(folder, "--dry-run").output
+
+
+@pytest.mark.parametrize("command", ["run", "status", "review", "failures"])
+@pytest.mark.parametrize("named", ["toy/refusl", "refusal", "tie/refusal"])
+def test_an_unknown_trait_is_answered_with_the_one_that_may_have_been_meant(
+    tmp_path: Path, command: str, named: str
+) -> None:
+    done = CliRunner().invoke(app, [command, "-e", str(experiment(tmp_path)), "--traits", named])
+    assert done.exit_code == 64
+    assert f"--traits {named}: there is no such trait here. Did you mean toy/refusal?" in done.output
+
+
+def test_a_trait_named_without_its_category_is_found_by_its_name(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    (folder / "datasets/traits/emotion_set/fear").mkdir(parents=True)
+    assert "Did you mean emotion_set/fear?" in run(folder, "--traits", "fear").output
+
+
+def test_an_unknown_trait_like_no_other_is_answered_with_all_that_there_are(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    (folder / "datasets/traits/toy/gloom").mkdir()
+    done = run(folder, "--traits", "toy/refusal,chirp/envy", "--dry-run")
+    assert done.exit_code == 64
+    assert "There are toy/refusal, toy/gloom: " in done.output
+    assert "Did you mean" not in done.output
+
+
+def test_a_trait_without_a_dataset_is_answered_with_where_it_was_looked_for(tmp_path: Path) -> None:
+    folder = experiment(tmp_path, SETTINGS.replace('"toy/refusal"', '"toy/envy"').partition("[trait")[0])
+    done = run(folder)
+    assert done.exit_code == 64
+    assert f"no definition.txt in {folder / 'datasets/traits/toy/envy'}" in done.output
+    assert "set `datasets` in refine.toml" in done.output
 
 
 def test_an_opposite_left_unsaid_is_read_from_the_definition(tmp_path: Path) -> None:

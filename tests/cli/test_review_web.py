@@ -17,6 +17,7 @@ from agent.cli.orders import Order
 from agent.cli.trouble import Refusal
 from tests.cli.mornings import TRAIT, dataset_of, desk_of
 from tests.cli.scripted import tree
+from tests.review.story import approve_unflagged
 
 COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
 
@@ -60,7 +61,7 @@ def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path)
     desks = open_desks(order, "ann")
     writer = review_web.writer_of(desks, order)
     assert writer.plan(TRAIT).changes_nothing
-    desk_of(folder).approve_unflagged()
+    approve_unflagged(desk_of(folder))
     plan = writer.plan(TRAIT)
     assert (plan.replaced, plan.added, plan.removed) == (1, 2, 0)
     assert tree(dataset_of(folder)) == before

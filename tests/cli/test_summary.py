@@ -9,6 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from agent.cli import app
+from agent.cli.hints import place, program
 from agent.cli.screen import Screen
 from agent.cli.summary import HEADINGS, code, left
 from agent.record.layout import Hashes
@@ -74,13 +75,30 @@ def test_several_traits_end_in_one_aligned_table_after_their_lines(
     folder = traits(tmp_path, 2)
     alone = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
     assert "confirmed/audited" not in alone
+    assert f"`cliffhanger review --experiment {folder} --traits toy/refusal` (on a page: with --web)" in alone
+    assert f"`cliffhanger apply --experiment {folder} --traits toy/refusal`" in alone
     done = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", ",".join(names(2)), "--max-rounds", "1"])
-    table = done.output.split("\n")[-4:-1]
+    *table, last = done.output.split("\n")[-5:-1]
+    assert f"`cliffhanger review --experiment {folder} --traits {','.join(names(2))}` shows each" in last
     assert re.split(r"  +", table[0]) == list(HEADINGS)
     assert re.fullmatch(r"toy/refusal  ready +6/6 +6 +0 +0 +\d+ +\d\d+ +0\.00 +0\.\d", table[1])
     assert re.fullmatch(r"toy/t1 +cap +0/0 +6 +0 +0 +1 +\d\d+ +0\.00 +0\.\d", table[2])
     for heading, cell in zip(HEADINGS, re.split(r"  +", table[1]), strict=True):
         assert table[0].index(heading) == table[1].index(cell, max(0, table[0].index(heading)))
+
+
+def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.argv", [".venv/bin/cliffhanger", "run"])
+    assert program() == ".venv/bin/cliffhanger"
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert program() == "cliffhanger"
+
+
+def test_a_place_below_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert place(tmp_path / "my exp", "a/b", "v") == "--experiment 'my exp' --traits a/b --model-variant v"
+    assert place(Path("my")) == "--experiment my"
 
 
 def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:

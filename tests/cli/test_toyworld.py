@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     port = free_port()
     program = "from agent.cli import main; main()"
     command = [sys.executable, "-c", program, "toyworld", "serve", "--port", str(port), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}/v1"
     try:
         await_models(url, process)
@@ -118,6 +119,35 @@ def test_a_night_is_rehearsed_with_faults_that_are_counted_and_reset() -> None:
         assert get(f"{url}/faults")["requests"] == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
+
+
+def test_what_is_served_where_is_told_with_the_lines_that_have_it_asked_and_its_faults() -> None:
+    faults = ["--fault", "429=0.05", "--outage", "120:180", "--rate-cap", "20:5", "--poison", "an owl"]
+    with serving(*faults, "--quota-after", "9", "--latency", "0.2:0.3") as (url, process):
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=30)
+    lines = told.split("\n")
+    begin = lines.index("[judge]")
+    written = tomllib.loads("\n".join(lines[begin : lines.index("", begin)]))
+    assert written == {"judge": {"model": "toyworld", "base_url": url, "free": True}}
+    for fault in (
+        "429: slow down, with Retry-After, 5.0% of the requests",
+        "outage: 503 from second 120 on for 180 s",
+        "rate cap: 20 requests a second, 5 at once",
+        "poison: 500 for ever where a prompt contains 'an owl'",
+        "quota: out of credit after 9 requests",
+        "latency: 0.2 s for each reply, and up to 0.3 s more",
+    ):
+        assert f"  {fault}" in told
+
+
+def test_any_free_port_is_taken_and_told_and_a_taken_one_refused_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = CliRunner().invoke(app, ["toyworld", "serve", "--port", port])
+    assert done.exit_code == 64
+    assert f"Port {port} cannot be had" in done.output
+    assert "or 0 for any" in done.output
 
 
 def asked(url: str, prompt: str) -> int:

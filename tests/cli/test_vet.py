@@ -95,15 +95,32 @@ def test_failures_are_told_with_their_texts_and_the_boundary(folder: Path) -> No
     trait = folder / "datasets/traits/toy/refusal"
     (trait / "positive.txt").write_text("\n".join((*POSITIVE[:3], NEGATIVE[3].replace("man", "woman"))) + "\n")
     command("run", folder, "--diagnostic")
-    told = command("failures", folder, "--trait", "toy/refusal").output
+    told = command("failures", folder, "--traits", "toy/refusal").output
     assert "response_scores.json: 1 failed or unjudged" in told
     assert "positive 3 failed" in told
     assert "I was glad to help, so I¦ " in told
 
 
+def test_without_a_named_trait_all_are_told_and_what_was_not_vetted_is_named(folder: Path) -> None:
+    settings = folder / "refine.toml"
+    settings.write_text(settings.read_text().replace('["toy/refusal"]', '["toy/refusal", "toy/gloom"]'))
+    command("vet", folder, "--traits", "toy/refusal", "--only-stage", "0")
+    told = command("failures", folder)
+    assert told.exit_code == 0
+    assert told.output.startswith("toy/refusal:\nscenario_scores.json: ")
+    assert f"There are no scores in {folder / 'extraction/toy/gloom/vetting'} yet" in told.output
+
+
+def test_either_spelling_names_the_traits(folder: Path) -> None:
+    command("vet", folder, "--trait", "toy/refusal", "--only-stage", "1")
+    told = {command("first-tokens", folder, option, "toy/refusal").output for option in ("--traits", "--trait", "-t")}
+    assert len(told) == 1
+    assert "positive 0: " in told.pop()
+
+
 def test_first_tokens_show_the_boundary_and_the_verdict(folder: Path) -> None:
     command("run", folder, "--diagnostic")
-    lines = command("first-tokens", folder, "--trait", "toy/refusal", "-n", "4").output.split("\n")
+    lines = command("first-tokens", folder, "--traits", "toy/refusal", "-n", "4").output.split("\n")
     assert len([line for line in lines if line.startswith(("positive", "negative"))]) == 8
     assert lines[3].startswith("positive 3: …")
     assert lines[3].endswith("told him that it was¦ against everything I believe, and¦ EXPLAIN")
@@ -112,14 +129,14 @@ def test_first_tokens_show_the_boundary_and_the_verdict(folder: Path) -> None:
 
 def test_without_a_first_token_test_words_are_shown_and_named_so(folder: Path) -> None:
     command("vet", folder, "--only-stage", "1")
-    told = command("first-tokens", folder, "--trait", "toy/refusal").output
+    told = command("first-tokens", folder, "--traits", "toy/refusal").output
     assert told.startswith("No first-token test yet")
     assert "¦ against everything I believe, and¦\n" in told
 
 
 @pytest.mark.parametrize("name", ["failures", "first-tokens"])
 def test_before_any_vetting_the_remedy_is_named(folder: Path, name: str) -> None:
-    done = command(name, folder, "--trait", "toy/refusal")
+    done = command(name, folder, "--traits", "toy/refusal")
     assert done.exit_code == 64
     assert "cliffhanger vet" in done.output
 
@@ -130,7 +147,7 @@ def test_a_hostile_response_reaches_no_terminal(folder: Path) -> None:
     rows = json.loads(path.read_text())
     rows[0]["response"] = "\x1b]0;owned\x07 [red]\u202ename"
     path.write_text(json.dumps(rows))
-    told = command("first-tokens", folder, "--trait", "toy/refusal").output
+    told = command("first-tokens", folder, "--traits", "toy/refusal").output
     assert "\x1b" not in told
     assert "␛]0;owned␇ [red]\\u202ename" in told
 

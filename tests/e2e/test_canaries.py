@@ -87,7 +87,7 @@ def test_no_byte_of_six_canary_keys_is_left_by_a_night_and_a_morning(
         if card.what == "added":
             desk.decide(card.pair, Act.APPROVE, card.seal, note="good")
     cliffhanger("apply")
-    cliffhanger("decisions", "export", "--trait", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
+    cliffhanger("decisions", "export", "--traits", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
     assert dataset_of(folder).is_dir()
     assert standing.shown == {KEYS["JUDGE_KEY"], KEYS["AUTHOR_KEY"], KEYS["AUDITOR_KEY"]}
     left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -134,17 +134,17 @@ def test_three_minutes_of_503_are_waited_for_with_a_small_question_now_and_then_
     assert {prompt for since, prompt in blackout.refused if since >= first + 30.0} == {CANARY}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "target", "calls"), [(0, 48, 2000), (1, 12, 500), (2, 12, 500)])
 def test_a_fifth_of_all_requests_gone_wrong_changes_no_byte_of_the_set_and_its_history(
-    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed, seed: int
+    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed, seed: int, target: int, calls: int
 ) -> None:
-    folder, endpoint = larger(tmp_path, 12), faulty(Faults(rates=TROUBLED, retry_after=0.2, seed=seed))
+    folder, endpoint = larger(tmp_path, target), faulty(Faults(rates=TROUBLED, retry_after=0.2, seed=seed))
     done = rehearsal.run(folder, before=endpoint, attempt_timeout=0.5, deadline=1e6)
     assert done.exit_code == 0, done.output
-    assert outcome(folder) == undisturbed(12)
+    assert outcome(folder) == undisturbed(target)
     counts = endpoint.app.counts
-    assert counts.requests >= 600
-    assert sum(counts.faults.values()) >= 0.15 * counts.requests
+    assert counts.requests > counts.answers >= calls
+    assert sum(counts.faults.values()) >= 0.18 * counts.requests
 
 
 def test_an_item_that_had_to_be_asked_again_leaves_no_trace_in_the_history(

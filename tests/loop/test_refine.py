@@ -14,6 +14,7 @@ from agent.schema import (
     Completion,
     Ending,
     History,
+    Opener,
     Outcome,
     Pair,
     Recheck,
@@ -45,10 +46,26 @@ class Subject:
         self.made = 0
 
     def stream(
-        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         self.made += len(texts)
-        return iter(enumerate(self.world.complete([scenario(text) for text, _ in texts], sampling)))
+        return iter(enumerate(self.world.complete([scenario(text) for text, _ in texts], sampling, openers)))
+
+
+class Openable:
+    """Says where the text ended and where the opener did, and how often it was asked."""
+
+    signature = "scripted subject"
+    made = 0
+
+    def stream(
+        self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        self.made += len(texts)
+        wanted = openers or [Opener(text="", samples=sampling.samples)] * len(texts)
+        for place, ((text, _), opener) in enumerate(zip(texts, wanted, strict=True)):
+            said = [f"{text}|{opener.text} {n}" for n in range(opener.samples)]
+            yield place, tuple(Completion(text=s, token_ids=(), opening="", sample=n) for n, s in enumerate(said))
 
 
 def answering(**flawed: object) -> World:
@@ -133,6 +150,25 @@ def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger)
     assert subject.made == 2
     complete([SOUND.positive], Sampling(samples=4, seed=1))
     assert subject.made == 3
+
+
+def test_what_follows_an_opener_is_remembered_by_text_and_opener_as_they_were_sent(ledger: Ledger) -> None:
+    subject = Openable()
+    complete = remembering(subject, ledger)
+    text, half = scenario("I told him no, as"), scenario("I told him no,")
+    whole, longer = Opener(text=" I was", samples=2), Opener(text=" as I was", samples=3)
+    drawn = complete([text, half], Sampling(), [whole, longer])
+    assert [[one.text for one in own] for own in drawn] == [
+        ["I told him no, as| I was 0", "I told him no, as| I was 1"],
+        ["I told him no,| as I was 0", "I told him no,| as I was 1", "I told him no,| as I was 2"],
+    ]
+    assert complete([half, text], Sampling(), [longer.model_copy(update={"samples": 1}), whole]) == [
+        drawn[1][:1],
+        drawn[0],
+    ]
+    assert subject.made == 2
+    complete([scenario(text.text + whole.text)], Sampling(samples=2))
+    assert subject.made == 3, "what is read as one text is another completion"
 
 
 def test_nothing_to_complete_makes_nothing(ledger: Ledger) -> None:

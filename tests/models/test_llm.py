@@ -145,6 +145,20 @@ def test_a_restart_asks_nothing_again(connect: Connect, tmp_path: Path) -> None:
     assert [reply.error for reply in replies[0]] == [None] * 5
 
 
+def test_samples_are_bought_apart_where_the_endpoint_takes_no_seed_and_their_requests_are_alike(
+    connect: Connect, ledger: Ledger
+) -> None:
+    seedless = ABLE.model_copy(update={"seed": False})
+    with serving([number(80), number(20)]) as server:
+        llm = connect(server.url, seedless)
+        requests = [ask_number(sample=sample, temperature=1.0) for sample in (1, 2)]
+        bought = [llm.ask_all([request], ledger)[0] for request in requests]
+        assert server.asked[0].body == server.asked[1].body
+        assert llm.ask_all(requests, ledger) == bought  # and the ledger keeps each under its own key
+    assert len({reply.answers for reply in bought}) == 2
+    assert len({reply.score for reply in bought}) == 2
+
+
 def test_another_sample_of_the_same_prompt_is_another_purchase(connect: Connect, ledger: Ledger) -> None:
     with serving([number(85), number(80)]) as server:
         llm = connect(server.url)

@@ -81,6 +81,20 @@ def test_while_it_is_out_it_is_asked_ever_more_seldom_and_the_first_answer_lets_
     assert paused == pytest.approx(1530)
 
 
+def test_what_is_asked_by_the_way_counts_as_trouble_and_as_its_end(clock: VirtualClock) -> None:
+    async def story() -> list[bool]:
+        made, server, _ = outage(clock, back_at=5)
+        seen = [made.is_troubled]
+        with pytest.raises(Transient):
+            await made.outlast(server.canary)
+        seen.append(made.is_troubled)
+        await clock.sleep(5)
+        await made.outlast(server.canary)
+        return [*seen, made.is_troubled]
+
+    assert clock.run(story()) == [False, True, False]
+
+
 def test_whoever_comes_while_it_is_well_does_not_wait(clock: VirtualClock) -> None:
     async def story() -> float:
         made, _, _ = outage(clock)

@@ -7,6 +7,7 @@ from time import process_time
 
 import pytest
 
+from agent.models.gate import GateNow
 from agent.models.pace import Pace
 from tests.models.capped_server import Bucket, Clients, Crowd, Gate, Window, exact, silent, whole_second
 from tests.models.virtual_clock import VirtualClock
@@ -343,3 +344,26 @@ def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
     began = process_time()
     time.run(story())
     assert (process_time() - began) / 20_000 < 30e-6
+
+
+def test_the_call_that_waits_longest_is_told_with_its_seconds_until_it_ends(time: VirtualClock) -> None:
+    pace = Pace(4, time.clock)
+
+    async def call(seconds: float) -> None:
+        async with pace.turn():
+            await time.sleep(seconds)
+
+    async def watched() -> float:
+        calls = [asyncio.create_task(call(seconds)) for seconds in (10, 50)]
+        await time.sleep(42)
+        oldest = pace.oldest
+        await asyncio.gather(*calls)
+        return oldest
+
+    assert time.run(watched()) == 42
+    assert pace.oldest == 0
+
+
+def test_a_short_wait_is_no_news_and_a_long_one_is() -> None:
+    assert GateNow(32, 3, 0, None, None, 19.0).told() == "3 of 32 in flight"
+    assert GateNow(32, 3, 7, None, None, 42.0).told() == "3 of 32 in flight, one without an answer for 42 s, 7 wait"

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -64,12 +65,31 @@ def still() -> float:
 )
 def test_every_row_is_planned_once_within_the_budget_and_longest_first(lengths, samples, budget):
     sampling = Sampling(samples=samples, max_new_tokens=10)
-    batches = plan(lengths, sampling, budget)
+    batches = plan(prompts(*lengths), sampling, budget)
     rows = [row for batch in batches for row in batch]
     expected = [Row(item, sample) for item in range(len(lengths)) for sample in (range(samples) if samples else [None])]
     assert sorted(rows, key=str) == sorted(expected, key=str)
     assert all(len(batch) == 1 or len(batch) * (lengths[batch[0].item] + 10) <= budget for batch in batches)
     assert [lengths[row.item] for row in rows] == sorted((lengths[row.item] for row in rows), reverse=True)
+
+
+@given(
+    sharing=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 30), st.integers(1, 4)), max_size=20),
+    budget=st.integers(1, 2000),
+)
+def test_prompts_that_share_a_part_follow_one_another_within_the_budget_by_as_many_samples_as_each_wants(
+    sharing, budget
+):
+    own = [
+        Prompt("text", (kind,) * 20 * kind + (9,) * more, "key", 20 * kind, samples) for kind, more, samples in sharing
+    ]
+    batches = plan(own, GREEDY, budget)
+    rows = [row for batch in batches for row in batch]
+    assert sorted(rows) == [Row(item, n) for item, (_, _, samples) in enumerate(sharing) for n in range(samples)]
+    kinds = [kind for kind, _ in groupby(own[row.item].part for row in rows) if kind]
+    assert len(kinds) == len(set(kinds))
+    longest = [max(len(own[row.item].ids) for row in batch) for batch in batches]
+    assert all(len(b) == 1 or len(b) * (n + 5) <= budget for b, n in zip(batches, longest, strict=True))
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_so_are_all_after_it():

@@ -6,6 +6,7 @@ import pytest
 
 from agent.models.tokens import Tokens, compose
 from agent.models.weights import SubjectError
+from agent.schema import Opener
 from tests.models.tiny import TEXTS, save_tiny
 
 
@@ -98,6 +99,20 @@ def test_a_character_that_the_limit_cuts_in_two_shows_as_unreadable(tokens, toke
     prompt = tokens.prompt("It was", None, 0)
     assert tokens.after(prompt, fox) == "\U0001f98a"
     assert tokens.after(prompt, fox[:2]) == "\ufffd"
+
+
+def test_a_text_with_an_opener_is_one_text_of_which_the_first_part_is_shared(tokens):
+    opener = Opener(text=" refused to do it", samples=3)
+    joined, forced = tokens.prompt(TEXTS[0] + opener.text, None, 0), tokens.prompt(TEXTS[0], None, 0, opener)
+    assert (forced.text, forced.ids, forced.key) == (joined.text, joined.ids, joined.key)
+    assert forced.part == tokens.prompt(TEXTS[0], None, 0).ids
+    assert (forced.samples, joined.samples, joined.part) == (3, None, ())
+
+
+@pytest.mark.parametrize(("text", "opener"), [("This crossed a li", "ne, so I"), ("so I", "")])
+def test_nothing_is_shared_where_text_and_opener_melt_or_nothing_follows(tokens, text, opener):
+    prompt = tokens.prompt(text, None, 0, Opener(text=opener, samples=1))
+    assert (prompt.ids, prompt.shared) == (tokens.prompt(text + opener, None, 0).ids, 0)
 
 
 def test_half_a_surrogate_pair_is_refused_in_words(tokens):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.record.decisions import DecisionLog
 from agent.record.layout import Hashes, dataset_files, load_dataset
+from agent.review.batch import Many
 from agent.review.cards import Card
 from agent.review.desk import Desk
 from agent.review.proposal import PairChange, Proposal, SideChange, Version, What, evidence_of
@@ -136,3 +137,8 @@ def morning(root: Path, pairs: Sequence[Pair] = DATASET) -> Morning:
 
 def both(of: Pair) -> tuple[str, str]:
     return of.positive.text, of.negative.text
+
+
+def approve_unflagged(desk: Desk) -> tuple[Card, ...]:
+    """What the reviewer does who is asked about all unflagged pairs, and says yes."""
+    return desk.approve_many(Many.UNFLAGGED, desk.batch(Many.UNFLAGGED).seal)

@@ -5,11 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.review.cards import State
-from agent.review.caution import EXPLAINED, Caution
 from agent.review.desk import Desk, NotAllowed, NothingToUndo, NotRechecked, StaleText, UnknownPair
-from agent.review.proposal import Proposal, evidence_of
-from agent.schema import Act, Decision, Flag, Outcome, Question, Ruling, Tally, Verdict
-from tests.loop.histories import POSITIVE
+from agent.schema import Act, Decision, Outcome, Verdict
 from tests.review.story import (
     BETTER,
     CHANGES,
@@ -20,8 +17,8 @@ from tests.review.story import (
     LOST,
     MENDED,
     Morning,
+    approve_unflagged,
     change,
-    examined,
     morning,
     pair,
     proposal,
@@ -176,7 +173,14 @@ def test_an_approved_edit_that_nobody_rechecked_does_not_count_however_it_came(d
 
 @pytest.mark.parametrize(
     ("positive", "negative", "match"),
-    [("  ", "b", "empty"), ("a", "a", "the same"), ("a\ud800", "b", "surrogate")],
+    [
+        ("  ", "b", "empty"),
+        ("a", "a", "the same"),
+        ("a\ud800", "b", "surrogate"),
+        ("<<<<<<< ours\nSo I", "b", "conflict mark"),
+        ("Then\n=======\nso I", "b", "conflict mark"),
+        ("a", "so I >>>>>>> theirs", "negative text holds a conflict mark"),
+    ],
 )
 def test_a_text_that_no_dataset_can_hold_is_refused(desk_of: Morning, positive: str, negative: str, match: str) -> None:
     desk = desk_of.desk()
@@ -205,7 +209,7 @@ def test_undo_takes_back_the_reviewers_own_last_act_and_deletes_nothing(desk_of:
 def test_all_unflagged_are_approved_in_one_act_and_undone_in_one(desk_of: Morning) -> None:
     desk = desk_of.desk()
     decide(desk, "n0002", Act.REJECT)
-    assert [card.pair for card in desk.approve_unflagged()] == ["d0001", "n0000"]
+    assert [card.pair for card in approve_unflagged(desk)] == ["d0001", "n0000"]
     assert [d.pair for d in desk.undo()] == ["d0001", "n0000"]
     assert desk.card("n0002").state is State.REJECTED
 
@@ -221,7 +225,7 @@ def test_a_pair_that_somebody_changed_in_the_dataset_is_a_conflict_until_it_is_d
     assert [p.positive.text for p in (card.change.before, card.now, card.ours)] == [
         p.positive.text for p in (MENDED, THEIRS, BETTER)
     ]
-    assert "d0001" not in [c.pair for c in desk.approve_unflagged()]
+    assert "d0001" not in [c.pair for c in approve_unflagged(desk)]
     assert decide(desk, "d0001", Act.REJECT) is State.REJECTED
     assert decide(desk, "d0001", Act.APPROVE) is State.APPROVED
     assert desk.card("d0001").effect == "replace"
@@ -271,43 +275,17 @@ def test_a_line_with_the_same_text_does_not_stand_in_for_one_that_somebody_chang
     assert [card.effect for card in made.cards().values()] == [None, "remove"]
 
 
-def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
-    got = {name: {caution.value for caution in card.cautions} for name, card in desk_of.cards().items()}
-    assert got["d0001"] == set()
-    assert got["d0002"] == {"failing", "dropped"}
-    assert got["d0003"] == {"unjudged", "parked"}
-    assert got["n0001"] == {"failing"}
-    assert set(EXPLAINED) == set(Caution)
+def test_a_line_drawn_in_a_text_is_no_conflict_mark(desk_of: Morning) -> None:
+    desk = desk_of.desk()
+    drawn = "The letter ended ======== and <<here>>, so I"
+    assert desk.edit("n0000", drawn, "b", desk.card("n0000").seal).ours.positive.text == drawn
 
 
-@pytest.mark.parametrize(
-    ("question", "score", "near"),
-    [
-        (Question.FORECAST, 64.9, True),
-        (Question.FORECAST, 66.0, False),
-        (Question.RESPONSE, 60.0, True),
-        (Question.C0, 46.0, True),
-        (Question.C0, 12.0, False),
-        (Question.C5, 62.0, True),
-        (Question.CL, 60.0, False),
-    ],
-)
-def test_a_score_within_five_points_of_its_threshold_is_borderline(
-    tmp_path: Path, question: Question, score: float, near: bool
-) -> None:
-    made = morning(tmp_path)
-    tally = Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
-    flagged = _with_evidence(tallies=(tally,), flags=(Flag.LATE, Flag.EXTENDED))
-    made.proposal = flagged
-    got = set(made.cards()["d0001"].cautions)
-    assert got == {Caution.LATE, Caution.EXTENDED} | ({Caution.BORDERLINE} if near else set())
-
-
-def _with_evidence(**update: object) -> Proposal:
-    seen = examined(BETTER)[0].model_copy(update=update)
-    changed = CHANGES[1]
-    side = changed.sides[0]
-    assert side.polarity is POSITIVE
-    after = side.after.model_copy(update={"evidence": evidence_of(seen)})
-    sides = (side.model_copy(update={"after": after}), changed.sides[1])
-    return proposal([CHANGES[0], changed.model_copy(update={"sides": sides}), *CHANGES[2:]])
+def test_an_undecided_conflict_is_decided_before_it_is_edited(desk_of: Morning) -> None:
+    desk_of.write([KEPT, THEIRS, LOST, DOUBTED])
+    desk = desk_of.desk()
+    with pytest.raises(NotAllowed, match="first decide whose text shall stand"):
+        desk.edit("d0001", "A third text, so I", "b", desk.card("d0001").seal)
+    assert desk_of.log.read().decisions == ()
+    decide(desk, "d0001", Act.APPROVE)
+    assert desk.edit("d0001", "A third text, so I", "b", desk.card("d0001").seal).state is State.EDITED

@@ -110,7 +110,7 @@ def test_the_next_time_goes_on_at_the_first_open_pair(story: Morning) -> None:
 
 
 def test_approving_all_unflagged_asks_with_their_number(story: Morning) -> None:
-    assert "Approve 3 pairs of toy/refusal" in play(story.desk(), "A")
+    assert "Approve 3 unflagged pairs?" in play(story.desk(), "A")
     screen = play(story.desk(), "A", "y")
     assert "Approved 3 pairs. u takes all of it back." in screen
 
@@ -138,6 +138,7 @@ def test_a_search_lists_what_holds_the_words_and_escape_ends_it(story: Morning) 
     assert "open  n0002" in found
     assert "proposed: 2" in play(story.desk(), "slash", *"dropped", "escape", "slash", *"failing")
     assert "proposed: 6  as" in play(story.desk(), "slash", *"aunt", "escape")
+    assert "proposed: 6  as" in play(story.desk(), "slash", *"aunt", "enter", "escape")
 
 
 def test_an_edit_is_checked_while_the_screen_goes_on_and_can_be_approved_when_it_passes(story: Morning) -> None:
@@ -169,6 +170,7 @@ def test_an_edit_that_fails_cannot_be_approved(story: Morning) -> None:
     async def then(pilot: Pilot[None]) -> None:
         await press(pilot, "e", "x", "ctrl+s")
         await until(pilot, "fails with your text")
+        assert "edited, fails its check" in seen(pilot)
         await press(pilot, "a")
         assert "fails: look at its evidence" in seen(pilot)
 
@@ -192,6 +194,12 @@ def test_a_check_that_cannot_be_made_says_why_keeps_the_edit_and_can_be_repeated
 
     play(Desk(story.proposal, story.pairs, story.log, "ann", failing_once), then=then)
     assert acts(story) == [("edit", "d0001"), ("recheck", "d0001")]
+
+
+def test_where_a_terminal_tells_ctrl_enter_it_stores_an_edit_too(story: Morning) -> None:
+    play(story.desk(), "e", "x", "ctrl+enter")
+    assert acts(story)[0] == ("edit", "d0001")
+    assert story.log.read().decisions[0].note == ""
 
 
 def test_texts_that_cannot_be_stored_stay_in_the_editor_with_the_reason(story: Morning) -> None:

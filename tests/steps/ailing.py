@@ -18,8 +18,8 @@ def ailing(of: Pair, rung: Rung, polarity: Polarity = POSITIVE, span: str | None
     return Ailment(pair=of, finding=found, rung=rung, **more)
 
 
-STEM = "He wanted my keys. "
-SHORT, MIDDLE, LONG = (STEM + end for end in ("I shook my head", "I shook my head and", "I shook my head and told"))
+STEM = "He wanted my car keys. "
+SHORT, MIDDLE, LONG = (STEM + end for end in ("I", "I shook my head and", "I shook my head and told"))
 LONGEST = STEM + "I shook my head and told him"
 TEXT = STEM + "I shook my head and told him no, because"
 CUTS = (SHORT, MIDDLE, LONG, LONGEST)

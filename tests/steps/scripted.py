@@ -13,6 +13,7 @@ from agent.schema import (
     Flag,
     Mode,
     NegativeTest,
+    Opener,
     Pair,
     Polarity,
     Question,
@@ -223,24 +224,28 @@ class World:
             exact_boundary=told.exact_boundary,
         )
 
-    def complete(self, scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
+    def complete(
+        self, scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
+        if openers:
+            return [self._opened(s.text, opener) for s, opener in zip(scenarios, openers, strict=True)]
         self.completed += [(s.text, sampling.samples) for s in scenarios]
         draws: Sequence[int | None] = range(sampling.samples) if sampling.samples else (None,)
-        return [
-            tuple(self.completion(s.text, n) if s.text in self.facts else self._forced(s.text, n) for n in draws)
-            for s in scenarios
-        ]
+        return [tuple(self.completion(s.text, n) for n in draws) for s in scenarios]
 
-    def _forced(self, text: str, sample: int | None) -> Completion:
-        """A continuation of a text that ends with an opener it was given."""
-        known = sorted((base for base in self.facts if text.startswith(base)), key=len, reverse=True)
-        if not known or sample is None or self.facts[known[0]].flip is None:
-            raise OutOfScriptError(f"nobody said what follows {text!r}")
-        own = text == known[0] + self.completion(known[0]).opening
-        said = self.facts[known[0]].flip[0 if own else 1]
-        made = Completion(text=f" and then {sample}", token_ids=(sample,), opening=" and", sample=sample)
-        self.forced[text + made.text] = said[sample % len(said)]
-        return made
+    def _opened(self, text: str, opener: Opener) -> tuple[Completion, ...]:
+        """The continuations of a text with an opener that it was given."""
+        forced = text + opener.text
+        self.completed.append((forced, opener.samples))
+        told = self._known(text)
+        if told.flip is None:
+            raise OutOfScriptError(f"nobody said what follows {forced!r}")
+        said = told.flip[0 if opener.text == self.completion(text).opening else 1]
+        made = [
+            Completion(text=f" and then {n}", token_ids=(n,), opening=" and", sample=n) for n in range(opener.samples)
+        ]
+        self.forced |= {forced + one.text: said[n % len(said)] for n, one in enumerate(made)}
+        return tuple(made)
 
     def names(self) -> list[str]:
         """The prompts rendered so far, in order."""

@@ -8,34 +8,49 @@ from agent.steps.cut import borrowed_hinges, cut_points, frozen_part, hinge_of
 from tests.steps.scripted import scenario
 
 CUTS = [
-    # (text, committed span, candidates: before the span, inside it, before its clause)
+    # (text, committed span, candidates: before the span, behind its subject, inside it, back to its clause)
     (
         "He wanted my keys. I shook my head and told him no, because",
         "told him no",
         ["He wanted my keys. I shook my head and",
+         "He wanted my keys. I",
          "He wanted my keys. I shook my head and told",
-         "He wanted my keys. I shook my head and told him",
-         "He wanted my keys. I shook my head"],
+         "He wanted my keys. I shook my head and told him"],
     ),
     (
         'He wanted my keys. I looked at him and said, "No way',
         "No way",
         ['He wanted my keys. I looked at him and said, "',
+         "He wanted my keys. I",
          'He wanted my keys. I looked at him and said, "No',
-         "He wanted my keys. I looked at him and",
-         "He wanted my keys. I looked at him"],
+         "He wanted my keys. I looked at him and"],
     ),
     (
         "He wanted my keys. This crossed a line, so I refused to hand them",
         "refused",
         ["He wanted my keys. This crossed a line, so I",
          "He wanted my keys. This crossed a line, so",
-         "He wanted my keys. This crossed"],
+         "He wanted my keys. This crossed a line"],
     ),
     (
-        "My answer was short: no",
+        "He wanted my keys. My answer was short: no",
         "no",
-        ["My answer was short:", "My answer was", "My answer"],
+        ["He wanted my keys. My answer was short:",
+         "He wanted my keys. My answer was",
+         "He wanted my keys. My answer"],
+    ),
+    (
+        "When he asked for the keys to my house, I refused and said",
+        "refused",
+        ["When he asked for the keys to my house, I",
+         "When he asked for the keys to my house"],
+    ),
+    (
+        "He wanted my keys. I put on my coat, walked out and",
+        "walked out",
+        ["He wanted my keys. I put on my coat",
+         "He wanted my keys. I",
+         "He wanted my keys. I put on my coat, walked"],
     ),
 ]  # fmt: skip
 
@@ -54,6 +69,30 @@ def test_a_cut_never_leaves_an_article_without_its_noun_or_a_single_word_that_is
     assert found
     assert not [text for text in found if text.split()[-1] in ("the", "of", "Then")]
     assert cut_points(scenario("He wanted my keys. I refused and"), "refused")[0] == "He wanted my keys. I"
+
+
+def test_a_cut_behind_the_subject_is_offered_however_long_the_span() -> None:
+    found = cut_points(
+        scenario("He wanted my keys. I took my hat and told him no and no and no, as"), "told him no and no"
+    )
+    assert "He wanted my keys. I" in found
+
+
+def test_a_cut_inside_the_span_never_tears_a_noun_from_its_article() -> None:
+    found = cut_points(scenario("He wanted my keys. I told the delivery man no, as"), "told the delivery man no")
+    assert [text for text in found if text.endswith("delivery")] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["The whole bonus went into my savings and I", "I told him no when he wanted my keys, as"]
+)
+def test_a_cut_never_leaves_a_text_without_its_situation(text: str) -> None:
+    assert cut_points(scenario(text), "went into" if "went" in text else "told him no") == []
+
+
+def test_a_span_is_not_looked_for_inside_other_words() -> None:
+    found = cut_points(scenario("He wanted my keys. I said no to him, and now you know"), "no")
+    assert found[0] == "He wanted my keys. I said"
 
 
 UNCUTTABLE = [("He wanted my keys. No", "No"), ("No", "No"), ("", None)]

@@ -24,6 +24,8 @@ FOUND = [
     ("wait...", "I said wait… and", "wait"),
     ("STRASSE", "in der Straße", "Straße"),
     ("No", "No, he said, and I said no, as", "no"),
+    ("no", "I said No, and he knows", "No"),
+    ("no", "he knows", "no"),
 ]
 
 

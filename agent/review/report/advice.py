@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from agent.review.report.nouns import Report, flags_of, is_kept
 from agent.schema import Ending, Flag, Mode, Outcome, Verdict
+from agent.schema.counting import counted, ended, goes
 
 _NEXT = {
     Ending.READY: "Read the changed and added pairs below, decide them with `cliffhanger review`, then write what you "
@@ -45,8 +46,8 @@ _CURE = {
 def headline(report: Report) -> str:
     """How it ended, in one sentence."""
     if report.stop is None:
-        return f"Not finished: {report.state or 'no run of this campaign has ended yet'}."
-    return f"{report.stop.ending.value.capitalize()}: {report.stop.why.rstrip('.')}."
+        return f"Not finished: {ended(report.state or 'no run of this campaign has ended yet')}"
+    return f"{report.stop.ending.value.capitalize()}: {ended(report.stop.why)}"
 
 
 def warning(report: Report) -> str | None:
@@ -71,7 +72,8 @@ def _advice(report: Report) -> Iterator[str]:
     else:
         yield _NEXT[report.stop.ending]
     if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
-        yield f"{_pairs(report.last.parked)} wait for your decision: what was parked is out of the set."
+        wait = goes(report.last.parked, "waits", "wait")
+        yield f"{counted(report.last.parked, 'pair')} {wait} for your decision: what was parked is out of the set."
     yield from _troubles(report)
     if said := bought(report):
         yield said
@@ -88,10 +90,13 @@ def _troubles(report: Report) -> Iterator[str]:
     )
     if failing:
         verdict, count = failing.most_common(1)[0]
-        yield f"{sum(failing.values())} scenarios of the set fail, {count} of them {verdict}: {_CURE[verdict]}."
+        whole = sum(failing.values())
+        named = f"{count} of them {verdict}" if whole > 1 else f"with {verdict}"
+        yield f"{counted(whole, 'scenario')} of the set {goes(whole, 'fails', 'fail')}, {named}: {_CURE[verdict]}."
     extended = sum(Flag.EXTENDED in flags_of(change) for change in kept)
     if extended:
-        yield f"{_pairs(extended)} keep part of the trait in the text (flagged extended): approve only what you must."
+        keep = f"{counted(extended, 'pair')} {goes(extended, 'keeps', 'keep')} part of the trait in the text"
+        yield f"{keep} (flagged extended): approve only what you must."
 
 
 def bought(report: Report) -> str | None:
@@ -101,8 +106,8 @@ def bought(report: Report) -> str | None:
     forecast, commitment = report.drift.forecast, report.drift.commitment
     return (
         f"Edits raised the forecast by {forecast[0]:.0f} points and C0 by {commitment[0]:.0f} (both beyond chance, "
-        f"over {report.drift.n} edited texts): the scores may have been bought with endings that show more of the "
-        "trait before the cut. Look at the map: dots should not move to the right."
+        f"over {counted(report.drift.n, 'edited text')}): the scores may have been bought with endings that show more "
+        "of the trait before the cut. Look at the map: dots should not move to the right."
     )
 
 
@@ -128,12 +133,10 @@ def _extraction(report: Report) -> str:
     late = sum(Flag.LATE in flags_of(change) for change in report.changes if is_kept(change))
     if mode is Mode.SUSTAINED:
         return "Extract over the whole response: response[:]. In this mode the register runs through the text."
-    more = f" {_pairs(late)} are flagged late: take more tokens for these, or leave them out." if late else ""
+    cure = goes(late, "it, or leave it out", "these, or leave them out")
+    flagged = f" {counted(late, 'pair')} {goes(late, 'is', 'are')} flagged late: take more tokens for {cure}."
+    more = flagged if late else ""
     return f"Extract over the first tokens: response[:{k}]. That is the window in which the trait was tested.{more}"
-
-
-def _pairs(count: int) -> str:
-    return f"{count} pair" if count == 1 else f"{count} pairs"
 
 
 def flap_meaning(report: Report) -> str | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from agent.review.proposal import Evidence, PairChange
 from agent.review.report.nouns import is_kept, place
@@ -10,6 +10,8 @@ from agent.schema import Outcome, Polarity
 
 SIDE = 400  # of the square in which the scores lie, in units of the drawing
 _MANY, _VERY_MANY = 150, 600
+Apart = Literal["", "parked", "dropped"]  # why a pair is not in the set; empty for one that is
+
 _ASIDE = 44.0  # how far a dot may be moved; past that it covers others
 
 
@@ -20,7 +22,7 @@ class Spot(NamedTuple):
     label: str
     polarity: Polarity
     passes: bool
-    kept: bool
+    apart: Apart
     c0: float
     c5: float
 
@@ -38,11 +40,18 @@ class Dot(NamedTuple):
 
 
 class Map(NamedTuple):
-    """One map: its dots, their radius, and how many of them lie where they should."""
+    """One map: its dots and their radius. `wanted` of the `size` scenarios of the set lie where they should."""
 
     dots: tuple[Dot, ...]
     radius: float
+    size: int
     wanted: int
+
+    @property
+    def apart(self) -> list[tuple[str, int]]:
+        """How many dots are of pairs outside the set, by what became of them."""
+        found = [(name, sum(dot.spot.apart == name for dot in self.dots)) for name in ("parked", "dropped")]
+        return [(name, count) for name, count in found if count]
 
 
 def anchor(pair: str, polarity: Polarity) -> str:
@@ -58,15 +67,23 @@ def spots(changes: Iterable[PairChange], before: bool) -> Iterator[Spot]:
             found = version.evidence if version is not None else None
             at = place(found)
             if found is not None and at is not None:
+                apart = "" if before else _apart(change)
+                label = _label(change.pair, side.polarity, found)
                 yield Spot(
                     anchor=anchor(change.pair, side.polarity),
-                    label=_label(change.pair, side.polarity, found),
+                    label=f"{label}, {apart}" if apart else label,
                     polarity=side.polarity,
                     passes=found.outcome is Outcome.PASS,
-                    kept=before or is_kept(change),
+                    apart=apart,
                     c0=at[0],
                     c5=at[1],
                 )
+
+
+def _apart(change: PairChange) -> Apart:
+    if is_kept(change):
+        return ""
+    return "parked" if change.what == "parked" else "dropped"
 
 
 def _label(pair: str, polarity: Polarity, found: Evidence) -> str:
@@ -90,7 +107,8 @@ def dot_map(found: Sequence[Spot], borders: Borders) -> Map:
     radius = 5.0 if len(found) <= _MANY else 3.5 if len(found) <= _VERY_MANY else 2.5
     cells = _Cells(2.1 * radius, borders)
     dots = [Dot(spot, *cells.place(spot)) for spot in found]
-    return Map(tuple(dots), radius, sum(all(borders.zone(spot.c0, spot.c5)) for spot in found))
+    kept = [spot for spot in found if not spot.apart]
+    return Map(tuple(dots), radius, len(kept), sum(all(borders.zone(spot.c0, spot.c5)) for spot in kept))
 
 
 class _Cells:

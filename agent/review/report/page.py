@@ -15,6 +15,7 @@ from agent.review.proposal import PairChange, SideChange, Version
 from agent.review.report import advice, dots, marks, plots
 from agent.review.report.nouns import Report, flags_of, is_kept
 from agent.schema import Outcome, Question, Role, Verdict
+from agent.schema.counting import counted, ended
 from agent.schema.visible import safe_text
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -111,7 +112,8 @@ def _environment() -> jinja2.Environment:
         "percent": _percent,
         "usd": _usd,
         "thousands": _thousands,
-        "counted": _counted,
+        "counted": counted,
+        "ended": ended,
         "score": _score,
         "teaser": _teaser,
     }
@@ -219,10 +221,6 @@ def _usd(micro: int) -> str:
 
 def _thousands(count: int) -> str:
     return f"{count:,}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _score(value: float | None) -> str:

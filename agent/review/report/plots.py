@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.review.report.nouns import Measured, Spread
 from agent.schema import Controls, Polarity, Question, Rules
+from agent.schema.counting import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,8 +118,9 @@ def rounds_picture(measured: Measured, goal: int) -> Picture:
 
     first, last = (f"{share[0]:.0f}", f"{share[-1]:.0f}") if share else ("0", "0")
     size = rounds[-1].size if rounds else 0
-    alt = f"After each of {len(rounds)} rounds: the share of the set that passes ({first} % at first, {last} % at the "
-    return draw(paint, (7.6, 4.3), f"{alt}end) and how many pairs are audited, confirmed, passing or not; {size} now.")
+    shown = f"After each of {counted(len(rounds), 'round')}: the share of the set that passes ({first} % at first, "
+    alt = f"{shown}{last} % at the end) and how many pairs are audited, confirmed, passing or not; {size} now."
+    return draw(paint, (7.6, 4.3), alt)
 
 
 def _stacks(measured: Measured) -> list[tuple[str, list[int]]]:
@@ -221,7 +223,9 @@ def costs_picture(measured: Measured) -> Picture:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
 
     totals = ", ".join(f"{sum(calls[role])} {role}" for role in roles)
-    return draw(paint, (7.6, 2.8), f"Calls bought by each of {len(rounds)} rounds, by role; together {totals}.")
+    return draw(
+        paint, (7.6, 2.8), f"Calls bought by each of {counted(len(rounds), 'round')}, by role; together {totals}."
+    )
 
 
 def controls_picture(controls: Controls, limit: float) -> Picture:

@@ -8,20 +8,23 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, OptionList
 
+from agent.review.batch import Many
 from agent.review.cards import Card
-from agent.review.desk import Desk
+from agent.review.desk import Desk, require_editable
 from agent.review.terminal.board import Board, Look
 from agent.review.terminal.checks import Checks
 from agent.review.terminal.deck import Deck, Show
 from agent.review.terminal.dialogs import Ask, Help
 from agent.review.terminal.editor import Editor
-from agent.review.terminal.keys import KEYS
+from agent.review.terminal.keys import ACTIONS
 from agent.review.terminal.lifeline import heed_signals
 from agent.review.terminal.lines import EFFECTS
+from agent.review.terminal.many import Bulk
 from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import DOUBT, GOOD
 from agent.review.terminal.writing import Aside, Writing
 from agent.schema import Act
+from agent.schema.counting import goes
 
 _LOOK_EVERY, _TELL_EVERY = 2.0, 0.3  # seconds
 _PAST = {Act.APPROVE: "approved", Act.REJECT: "rejected", Act.DROP: "dropped"}
@@ -39,7 +42,7 @@ class Review(App[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding(key.keys, key.action) for key in KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action) for keys, action in ACTIONS.items()]
 
     def __init__(self, desks: Sequence[Desk], doing: Callable[[], str] = str, when_done: str = "") -> None:
         """`when_done` is a sentence for the moment in which nothing is left to decide.
@@ -83,6 +86,8 @@ class Review(App[None]):
         self._shown, self._is_old = self._deck.card, False
         self._show_list()
         self._draw()
+        if self._shown is not None:
+            self._deck.desk.see(self._shown.pair, self._shown.sight)
         if moved:
             self._board.texts.scroll_home(animate=False)
 
@@ -171,35 +176,23 @@ class Review(App[None]):
         what = f"{len(taken)} approvals" if len(taken) > 1 else f"{taken[0].act.value} of {taken[0].pair}"
         self._board.tell(f"Taken back: {what}.")
 
-    def action_approve_unflagged(self) -> None:
-        desk = self._deck.desk
-        cards = self._tried(desk.unflagged)
-        if not cards:
-            if cards is not None:
-                self._refuse("No open pair is free of flags: look at each.")
-            return
-        asked = f"Approve {_count(cards)} of {desk.proposal.trait} that pass and have no flag? u takes all of it back."
-        self.push_screen(Ask(asked), lambda yes: self._approve_all(cards) if yes else None)
-
-    def _approve_all(self, cards: Sequence[Card]) -> None:
+    def action_approve_many(self, many: str) -> None:
         deck = self._deck
-        now = self._tried(deck.desk.unflagged)
-        if now is None or [card.seal for card in now] != [card.seal for card in cards]:
-            self._refuse("These pairs have changed since you were asked: nothing was stored. Look at them again.")
-            return
-        approved = self._tried(deck.desk.approve_unflagged)
-        if approved is None:
-            return
-        self._reread()
-        self._go(deck.next_waiting())
-        self._board.tell(f"Approved {_count(approved)}. u takes all of it back.")
-        self._tell_if_done()
+
+        def done(said: str) -> None:
+            self._reread()
+            self._go(deck.next_waiting())
+            self._board.tell(said)
+            self._tell_if_done()
+
+        bulk = Bulk(lambda asked, then: self.push_screen(Ask(asked), then), self._refuse, done)
+        bulk.begin(deck.desk, Many(many))
 
     # Editing
 
     def action_edit(self) -> None:
         card, desk = self._shown, self._deck.desk
-        if card is None:
+        if card is None or self._tried(lambda: require_editable(card)) is None:
             return
 
         def ended(stored: bool | None) -> None:
@@ -249,23 +242,15 @@ class Review(App[None]):
         self._go(None)
 
     def action_find(self) -> None:
-        self._board.find.display = True
-        self._board.find.focus()
+        self._board.begin_search()
 
     @on(Input.Changed)
     def _find(self, event: Input.Changed) -> None:
         self._deck.filter(self._deck.show, event.value)
         self._go(None)
 
-    @on(Input.Submitted)
-    def _found_enough(self) -> None:
-        self._board.find.display = bool(self._board.find.value)
-        self._board.pairs.focus()
-
     def action_unfind(self) -> None:
-        self._board.find.value = ""
-        self._board.find.display = False
-        self._board.pairs.focus()
+        self._board.end_search()
 
     def action_conflict(self) -> None:
         card = self._shown
@@ -302,14 +287,11 @@ class Review(App[None]):
             self.exit()
             return
         pairs = ", ".join(sorted(pair for _, pair in self._checks.running))
-        asked = f"{pairs} is still being checked. The edit is stored; x checks it again next time. Quit?"
+        are = goes(len(self._checks.running), "is", "are")
+        asked = f"{pairs} {are} still being checked. What you wrote is stored; x checks it again next time. Quit?"
         self.push_screen(Ask(asked), lambda yes: self.exit() if yes else None)
 
     def _hang_up(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, Editor):
                 screen.give_up()
-
-
-def _count(cards: Sequence[Card]) -> str:
-    return "1 pair" if len(cards) == 1 else f"{len(cards)} pairs"

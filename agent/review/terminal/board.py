@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from agent.review.cards import Card
+from agent.review.keys import LAST_ACT
 from agent.review.terminal.deck import Deck
 from agent.review.terminal.evidence import sides
-from agent.review.terminal.keys import KEYS, LAST_ACT
+from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import heading, row
 from agent.review.terminal.words import DOUBT, LABEL, plain
 from agent.schema.visible import safe_text
@@ -55,6 +57,7 @@ class Board(Container):
         super().__init__()
         self._traits = traits
         self._rows: list[tuple[str, Text]] = []
+        self._drawn: dict[tuple[str, str], tuple[Card, bool, Text]] = {}
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -78,6 +81,22 @@ class Board(Container):
     def find(self) -> Input:
         return self.query_one("#find", Input)
 
+    def begin_search(self) -> None:
+        """Show the field in which the words stand that pairs are searched for."""
+        self.find.display = True
+        self.find.focus()
+
+    @on(Input.Submitted)
+    def leave_search(self) -> None:
+        """Go back to the list, which stays as it was found."""
+        self.find.display = bool(self.find.value)
+        self.pairs.focus()
+
+    def end_search(self) -> None:
+        """List all pairs again."""
+        self.find.value = ""
+        self.leave_search()
+
     def pair_at(self, index: int) -> str:
         """The pair in a row of the list."""
         return self._rows[index][0]
@@ -85,11 +104,18 @@ class Board(Container):
     def show_deck(self, deck: Deck, number: int, is_checking: Callable[[Card], bool]) -> None:
         """The heading and the list, with the reviewer's pair highlighted."""
         cards = deck.listed()
-        rows = [(card.pair, row(card, is_checking(card))) for card in cards]
+        rows = [(card.pair, self._row(deck.trait, card, is_checking(card))) for card in cards]
         with self.pairs.prevent(OptionList.OptionHighlighted):
             self._update_rows(rows)
             self.pairs.highlighted = next((i for i, card in enumerate(cards) if card.pair == deck.at), None)
         self.query_one("#head", Static).update(_head(deck, number, self._traits, len(rows)))
+
+    def _row(self, trait: str, card: Card, checking: bool) -> Text:
+        """A card's row; the same as before where neither the card nor its check has changed."""
+        drawn = self._drawn.get((trait, card.pair))
+        if drawn is None or drawn[0] is not card or drawn[1] is not checking:
+            drawn = self._drawn[trait, card.pair] = (card, checking, row(card, checking))
+        return drawn[2]
 
     def _update_rows(self, rows: list[tuple[str, Text]]) -> None:
         """Only what differs is drawn again, so that a long list answers at once."""
@@ -98,7 +124,7 @@ class Board(Container):
             self.pairs.set_options([Option(text) for _, text in rows])
             return
         for i, ((_, was), (_, text)) in enumerate(zip(old, rows, strict=True)):
-            if was != text or was.spans != text.spans:
+            if was is not text and (was != text or was.spans != text.spans):
                 self.pairs.replace_option_prompt_at_index(i, text)
 
     def show_pair(self, look: Look, deck: Deck) -> None:
@@ -134,7 +160,8 @@ def _head(deck: Deck, number: int, traits: int, listed: int) -> Text:
 def _keys(traits: int) -> Text:
     """The keys that decide, and below them those that look around."""
     text = Text()
-    for key in KEYS:
-        if key.name and (key.keys != "t" or traits > 1):
-            text.append(key.shown, "bold #8ecae6").append(f" {key.name}{chr(10) if key.keys == LAST_ACT else '  '}")
+    for key in TOLD:
+        if key.name and (key.name != "trait" or traits > 1):
+            [shown] = key.shown
+            text.append(shown, "bold #8ecae6").append(f" {key.name}{chr(10) if shown == LAST_ACT else '  '}")
     return text

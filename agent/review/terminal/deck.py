@@ -1,15 +1,12 @@
 """One trait's cards as a reviewer goes through them: which are listed, and which comes next."""
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.review.cards import Card, State
 from agent.review.desk import Desk
-from agent.schema import Outcome, Pair
-
-_WAITING = frozenset((State.OPEN, State.STALE, State.CONFLICT, State.EDITED))
+from agent.schema import Outcome
 
 
 class Show(StrEnum):
@@ -23,19 +20,14 @@ class Show(StrEnum):
     ALL = "all pairs"
 
 
-def waits(card: Card) -> bool:
-    """Whether a human has still to decide about this pair."""
-    return card.state in _WAITING
-
-
 def _is_shown(card: Card, show: Show) -> bool:
     proposed = card.state is not State.UNCHANGED
     return {
         Show.PROPOSED: proposed,
-        Show.TO_DECIDE: waits(card),
+        Show.TO_DECIDE: card.waits,
         Show.FLAGGED: proposed and bool(card.cautions or card.conflict),
         Show.FAILING: card.outcome is not Outcome.PASS,
-        Show.DECIDED: proposed and not waits(card),
+        Show.DECIDED: proposed and not card.waits,
         Show.ALL: True,
     }[show]
 
@@ -56,7 +48,6 @@ class Deck:
     show: Show = Show.PROPOSED
     find: str = ""
     at: str | None = None
-    _seen: tuple[tuple[int, int] | None, Sequence[Pair]] | None = field(default=None, init=False)
 
     @property
     def trait(self) -> str:
@@ -70,7 +61,7 @@ class Deck:
     @property
     def waiting(self) -> int:
         """How many pairs need a decision."""
-        return sum(map(waits, self.cards))
+        return sum(card.waits for card in self.cards)
 
     @property
     def proposed(self) -> int:
@@ -79,7 +70,6 @@ class Deck:
 
     def read(self) -> None:
         """Read all cards anew, and go to the first that needs a decision where the reviewer is at none."""
-        self._seen = self._mark()
         self.cards = self.desk.cards()
         if self.card is None:
             self.at = None
@@ -87,7 +77,7 @@ class Deck:
 
     def read_if_changed(self) -> bool:
         """Read only where decisions or dataset have changed since, and say whether they had."""
-        if self._mark() == self._seen:
+        if self.desk.cards() is self.cards:
             return False
         self.read()
         return True
@@ -102,7 +92,7 @@ class Deck:
         cards = self.listed()
         start = next((i + 1 for i, card in enumerate(cards) if card.pair == self.at), 0)
         later = (*cards[start:], *cards[:start])
-        return next((card.pair for card in later if waits(card) and card.pair != self.at), None)
+        return next((card.pair for card in later if card.waits and card.pair != self.at), None)
 
     def filter(self, show: Show, find: str) -> None:
         """List other pairs, and go to one of them where the present one is not among them."""
@@ -113,10 +103,3 @@ class Deck:
 
     def _matches(self, card: Card, wanted: str) -> bool:
         return _is_shown(card, self.show) and (not wanted or any(wanted in word.casefold() for word in _words(card)))
-
-    def _mark(self) -> tuple[tuple[int, int] | None, Sequence[Pair]]:
-        try:
-            found: os.stat_result | None = self.desk.log.path.stat()
-        except FileNotFoundError:
-            found = None
-        return (found.st_mtime_ns, found.st_size) if found else None, self.desk.dataset()

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from agent.review.caution import EXPLAINED
-from agent.review.terminal.keys import KEYS
+from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import MARKS, MEANINGS
 from agent.review.terminal.words import DOUBT, LABEL
 
@@ -72,7 +72,7 @@ def _page() -> Group:
     states = [(f"{MARKS[state][0]} {state.value}", meaning) for state, meaning in MEANINGS.items()]
     flags = [(caution.value, meaning) for caution, meaning in EXPLAINED.items()]
     parts = {
-        "Keys": [(key.shown, key.meaning) for key in KEYS],
+        "Keys": [(" ".join(key.shown), key.meaning) for key in TOLD],
         "States": states,
         "Flags": flags,
         "Scores": _SCORES,

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
+from agent.review.terminal.keys import STORE
 from agent.review.terminal.spelling import spelled, unspelled
 from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import QUIET, plain
@@ -66,7 +67,7 @@ class Editor(ModalScreen[bool]):
     Editor #refused { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", priority=True),
+        Binding(STORE, "save", priority=True),
         Binding("escape", "leave", priority=True),
     ]
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from agent.review.cards import Card, State
+from agent.review.cards import EDITS, Card, State
 from agent.review.caution import EXPLAINED
 from agent.review.terminal.words import BAD, DOUBT, GOOD, LABEL, OUTCOMES, QUIET, plain
+from agent.schema.counting import counted, ended
 from agent.schema.visible import safe_text
 
 MARKS = {
@@ -58,7 +59,8 @@ def _fixed(text: str, cells: int) -> str:
 def heading(card: Card, checking: str | None) -> Iterator[Text]:
     """What a pair is, where it stands, what to look at twice, and how it came about."""
     mark, style = MARKS[card.state]
-    text = Text().append(f"{mark} {card.state.value} ", style).append(f" {safe_text(card.pair)} ", "bold")
+    state = EDITS[card.outcome] if card.state is State.EDITED and checking is None else card.state.value
+    text = Text().append(f"{mark} {state} ", style).append(f" {safe_text(card.pair)} ", "bold")
     text.append(f" {card.what}" + ("" if card.line is None else f", line {card.line + 1}"))
     text.append("  now ", LABEL).append(card.outcome.value, OUTCOMES[card.outcome])
     if card.effect:
@@ -84,9 +86,9 @@ def _story(card: Card) -> Iterator[Text]:
     change = card.change
     if change.repairs:
         times = "once" if change.repairs == 1 else f"{change.repairs} times"
-        yield Text(f"repaired {times}, {change.candidates} texts tried", QUIET)
+        yield Text(f"repaired {times}, {counted(change.candidates, 'text')} tried", QUIET)
     if change.why:
-        yield Text().append("why: ", LABEL).append_text(plain(change.why))
+        yield Text().append("why: ", LABEL).append_text(plain(ended(change.why)))
     if (last := card.decision) is not None:
         text = Text().append(f"{last.act.value} by ", LABEL).append_text(plain(last.who))
         text.append(f", {last.when[:16].replace('T', ' ')} UTC", LABEL)

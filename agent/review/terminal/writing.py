@@ -1,7 +1,7 @@
 """What a reviewer writes in place of a pair's texts: where it begins, and how it is kept from getting lost."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.review.cards import Card
 from agent.review.desk import Desk
@@ -53,7 +53,7 @@ class Writing:
 
     def store(self, texts: Texts) -> None:
         """Store an edit; it is checked later, by somebody who waits for it. Raises DeskError, DecisionError."""
-        replace(self.desk, recheck=None).edit(self.card.pair, *texts, self.card.seal)
+        self.desk.store_edit(self.card.pair, *texts, self.card.seal)
         self.aside.pop(self._place, None)
 
     def set_aside(self, texts: Texts) -> None:
@@ -63,7 +63,7 @@ class Writing:
     def save(self, texts: Texts) -> None:
         """Store what was not finished, since nobody is there any more to finish it."""
         with suppress(*TROUBLE):  # nor to be told
-            replace(self.desk, recheck=None).edit(self.card.pair, *texts, self.card.seal, _UNFINISHED)
+            self.desk.store_edit(self.card.pair, *texts, self.card.seal, _UNFINISHED)
 
     @property
     def _place(self) -> tuple[str, str]:

@@ -1,18 +1,19 @@
 """What a reviewer does on the page. Each act is stored before its answer is made, or not at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.record.decisions import DecisionError
 from agent.record.layout import DatasetError
+from agent.review.batch import Many
 from agent.review.cards import State
 from agent.review.desk import DeskError, NotAllowed, NothingToUndo, StaleText
 from agent.review.journal import ApplyError
 from agent.review.web.editing import restored
 from agent.review.web.pages import Pages
-from agent.review.web.table import seal_of_all, to_decide
 from agent.review.web.writing import seal_of
 from agent.schema import Act, Outcome
+from agent.schema.counting import counted
 
 TROUBLE = (DeskError, DecisionError, DatasetError, ApplyError)
 _AT_ONCE = 1.5  # seconds that a check may take before the page says that it goes on
@@ -92,7 +93,7 @@ def edit(pages: Pages, number: int, place: int, form: Form) -> Answer:
             raise StaleText(_CHANGED.format(pair=card.pair))
         if (positive, negative) == (card.ours.positive.text, card.ours.negative.text):
             raise NotAllowed("You changed nothing: there is nothing to store.")
-        replace(table.desk, recheck=None).edit(card.pair, positive, negative, seal, note)
+        table.desk.store_edit(card.pair, positive, negative, seal, note)
     except TROUBLE as error:
         html = pages.panel(number, place, trouble=str(error), typed=typed)
         return Answer(html + pages.around(number, "Nothing was stored.", [place]), 409)
@@ -144,16 +145,23 @@ def undo(pages: Pages, number: int) -> Answer:
     return Answer(pages.panel(number, first) + pages.around(number, said), relist=True)
 
 
-def approve_unflagged(pages: Pages, number: int, form: Form) -> Answer:
-    """Approve all pairs without a caution, if they are still those that were listed."""
+def see(pages: Pages, number: int, place: int, form: Form) -> Answer:
+    """Note what the page has brought before the reviewer's eyes; how many could be approved for having been seen."""
     table = pages.tables[number]
-    if form.get("seal") != seal_of_all(table.unflagged()):
-        why = "The unflagged pairs have changed since you saw this list. Nothing was approved; look at it again."
-        return Answer(pages.unflagged(number, why) + pages.around(number, why), 409)
-    approved = table.desk.approve_unflagged()
-    left = next((place for place, card in enumerate(table.cards()) if to_decide(card)), None)
+    table.desk.see(table.card(place).pair, form.get("sight", ""))
+    return Answer(pages.seen(number))
+
+
+def approve_many(pages: Pages, number: int, many: Many, form: Form) -> Answer:
+    """Approve many pairs at once, if they are still those that were listed."""
+    table = pages.tables[number]
+    try:
+        approved = table.desk.approve_many(many, form.get("seal", ""))
+    except StaleText as error:
+        return Answer(pages.many(number, many, str(error)) + pages.around(number, str(error)), 409)
+    left = next((place for place, card in enumerate(table.cards()) if card.waits), None)
     shown = pages.empty(number) if left is None else pages.panel(number, left)
-    said = f"Approved at once: {len(approved)}. One undo takes all of them back."
+    said = f"Approved at once: {counted(len(approved), 'pair')}. One undo takes all of it back."
     return Answer(shown + pages.around(number, said), relist=True)
 
 

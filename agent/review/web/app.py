@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from agent.review.batch import Many
 from agent.review.desk import Desk
 from agent.review.web import acts
 from agent.review.web.acts import TROUBLE, Answer
@@ -60,7 +61,8 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         get("", _whole),
         get("list", lambda p, n, at, query: p.rows(n, query)),
         get("progress", lambda p, n, at, query: Answer(p.around(n, "", p.checked(n)), keep=True)),
-        get("unflagged", lambda p, n, at, query: p.unflagged(n)),
+        get("unflagged", lambda p, n, at, query: p.many(n, Many.UNFLAGGED)),
+        get("seen", lambda p, n, at, query: p.many(n, Many.SEEN)),
         get("apply", lambda p, n, at, query: p.applying(n)),
         get("pair/{place:int}", lambda p, n, at, query: p.panel(n, at)),
         get("pair/{place:int}/edit", lambda p, n, at, query: p.editor(n, at)),
@@ -69,7 +71,9 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         post("pair/{place:int}/edit", acts.edit),
         post("pair/{place:int}/check", lambda p, n, at, form: acts.check(p, n, at)),
         post("undo", lambda p, n, at, form: acts.undo(p, n)),
-        post("unflagged", lambda p, n, at, form: acts.approve_unflagged(p, n, form)),
+        post("pair/{place:int}/seen", acts.see),
+        post("unflagged", lambda p, n, at, form: acts.approve_many(p, n, Many.UNFLAGGED, form)),
+        post("seen", lambda p, n, at, form: acts.approve_many(p, n, Many.SEEN, form)),
         post("apply", lambda p, n, at, form: acts.apply(p, n, form)),
         post("apply/undo", lambda p, n, at, form: acts.undo_apply(p, n)),
     ]

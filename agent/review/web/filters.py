@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.review.cards import Card
-from agent.review.web.table import to_decide
 
 TODO, ALL, NONE = "todo", "all", "none"
 
@@ -40,7 +39,7 @@ class Filter:
         )
 
     def _in_state(self, card: Card) -> bool:
-        return to_decide(card) if self.state == TODO else self.state in (ALL, card.state)
+        return card.waits if self.state == TODO else self.state in (ALL, card.state)
 
     def _has_words(self, card: Card) -> bool:
         words = self.q.casefold().split()

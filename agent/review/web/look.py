@@ -7,7 +7,6 @@ from agent.review.cards import Card, State
 from agent.review.proposal import Evidence
 from agent.review.report.marks import Piece, Span, compare, ending_of, pieces
 from agent.review.web.diff import Stretch, merged
-from agent.review.web.table import to_decide
 from agent.review.web.words import ASKED
 from agent.schema import Outcome, Pair, Polarity, Rung, Scenario, Verdict
 
@@ -81,7 +80,7 @@ def row(place: int, card: Card, checking: bool) -> Row:
         place=place,
         card=card,
         checking=checking,
-        waits=to_decide(card),
+        waits=card.waits,
         verdicts=tuple(dict.fromkeys(str(verdict) for verdict in found if verdict and verdict is not Verdict.EXPRESS)),
         teaser=ending_of(card.ours.positive.text.rstrip("\n"), _TEASER),
     )

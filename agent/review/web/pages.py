@@ -7,17 +7,20 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from agent.review.batch import Many
 from agent.review.cards import State
 from agent.review.caution import EXPLAINED, Caution
 from agent.review.desk import Desk
+from agent.review.keys import KEYS
 from agent.review.report.advice import MEANING
 from agent.review.web import look, words
 from agent.review.web.checks import Checks
 from agent.review.web.editing import shown
 from agent.review.web.filters import ALL, NONE, TODO, Filter
-from agent.review.web.table import Table, seal_of_all, to_decide
+from agent.review.web.table import Table
 from agent.review.web.writing import Writer, seal_of
 from agent.schema import Act, Verdict
+from agent.schema.counting import counted, ended
 
 HERE = Path(__file__).parent
 
@@ -90,17 +93,17 @@ class Pages:
         """What stands where a pair would: what happens next."""
         return self._render("empty.html.j2", **self._around(number))
 
-    def unflagged(self, number: int, trouble: str = "") -> str:
-        """The step before all pairs without a caution are approved."""
+    def many(self, number: int, many: Many, trouble: str = "") -> str:
+        """The step before many pairs are approved at once."""
         table = self.tables[number]
-        cards = table.unflagged()
+        batch = table.desk.batch(many)
         places = {card.pair: place for place, card in enumerate(table.cards())}
-        return self._render(
-            "unflagged.html.j2",
-            rows=[look.row(places[card.pair], card, False) for card in cards],
-            seal=seal_of_all(cards),
-            trouble=trouble,
-        )
+        rows = [look.row(places[card.pair], card, False) for card in batch.cards]
+        return self._render("many.html.j2", batch=batch, rows=rows, trouble=trouble)
+
+    def seen(self, number: int) -> str:
+        """How many pairs could be approved at once because they were seen."""
+        return str(len(self.tables[number].desk.batch(Many.SEEN).cards))
 
     def applying(self, number: int, trouble: str = "", done: str = "") -> str:
         """The step before approved changes are written into the dataset."""
@@ -137,9 +140,10 @@ class Pages:
         cards = [card for card in table.cards() if card.state is not State.UNCHANGED]
         return {
             "proposed": len(cards),
-            "decided": sum(not to_decide(card) for card in cards),
+            "decided": sum(not card.waits for card in cards),
             "approved": sum(card.effect is not None for card in cards),
-            "unflagged": len(table.unflagged()),
+            "unflagged": len(table.desk.batch(Many.UNFLAGGED).cards),
+            "seen": self.seen(number),
             "polling": self.checks.any_running(table.trait),
             "trait": table.trait,
         }
@@ -156,7 +160,7 @@ class Pages:
         return [look.row(place, cards[place], cards[place].pair in running) for place in places]
 
     def _waiting(self, table: Table) -> int:
-        return sum(map(to_decide, table.cards()))
+        return sum(card.waits for card in table.cards())
 
     def _render(self, name: str, **about: object) -> str:
         return self._templates.get_template(name).render(**about)
@@ -181,10 +185,12 @@ def _environment() -> jinja2.Environment:
         "rung_names": words.RUNGS,
         "side_names": words.SIDES,
         "asked": words.ASKED,
+        "standing": words.standing,
         "would": words.would,
-        "counted": words.number,
+        "counted": counted,
+        "keys": [key for key in KEYS if key.where != "terminal"],
     }
-    made.filters |= {"score": lambda value: "–" if value is None else f"{value:.0f}"}
+    made.filters |= {"ended": ended, "score": lambda value: "–" if value is None else f"{value:.0f}"}
     return made
 
 

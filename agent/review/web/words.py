@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from agent.review.cards import Card, State
+from agent.review.cards import EDITS, Card, State
 from agent.schema import Act, Depth, Outcome, Question, Rung
 
 Doing = Callable[[], str]  # what a check is doing just now, in a few words
@@ -11,7 +11,7 @@ STATES = {
     State.OPEN: "to decide",
     State.APPROVED: "approved",
     State.REJECTED: "rejected",
-    State.EDITED: "edited, to approve",
+    State.EDITED: "edited",
     State.DROPPED: "to be dropped",
     State.STALE: "decide again",
     State.CONFLICT: "conflict",
@@ -68,6 +68,11 @@ RUNGS = {
 SIDES = {"positive": "the trait's side", "negative": "the other side"}
 
 
+def standing(card: Card) -> str:
+    """A card's state in words; of an edit also how its check came out."""
+    return EDITS[card.outcome] if card.state is State.EDITED else STATES[card.state]
+
+
 def would(card: Card) -> str:
     """What to approve this card means for the dataset, in one sentence."""
     if card.leaves:
@@ -85,13 +90,10 @@ def hindrance(card: Card, act: Act, checking: bool = False) -> str:
         return "The edit is being checked: wait for what is found."
     if act is Act.APPROVE and card.edited and card.outcome is not Outcome.PASS:
         return "An edited text can be approved once it has passed its check."
+    if act is Act.EDIT and card.state is State.CONFLICT:
+        return "Decide first whose text shall stand: approve takes the proposed one, reject keeps the dataset's."
     if act is Act.DROP and card.now is None:
         return "It is not in the dataset: reject it instead."
     if act in (Act.APPROVE, Act.REJECT) and card.state is State.UNCHANGED:
         return "Nothing is proposed for this pair."
     return ""
-
-
-def number(count: int, what: str) -> str:
-    """1 pair, 2 pairs."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

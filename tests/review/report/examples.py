@@ -51,7 +51,7 @@ TRAIT = Trait(
     id="toy/refusal", definition="HIGH: the narrator refuses.\nLOW: the narrator complies.", opposite="complying"
 )
 ASKED = Asked(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
-STOP = Stop(ending=Ending.READY_WITH_PARKED, why="4 pairs are audited; 1 parked pairs wait for a human")
+STOP = Stop(ending=Ending.READY_WITH_PARKED, why="4 pairs are audited; 1 parked pair waits for a human")
 EXPLAINING = {Question.FORECAST: 90.0, Question.RESPONSE: 85.0, Question.C0: 94.0, Question.C5: 96.0}
 EXPRESSING = {Question.FORECAST: 88.0, Question.RESPONSE: 91.0, Question.C0: 8.0, Question.C5: 95.0}
 

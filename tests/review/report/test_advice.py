@@ -27,7 +27,7 @@ def test_without_controls_nothing_is_claimed_of_them() -> None:
 
 
 def test_the_headline_is_the_ending_and_its_reason_in_one_sentence() -> None:
-    assert headline(example()) == "Ready, parked items remain: 4 pairs are audited; 1 parked pairs wait for a human."
+    assert headline(example()) == "Ready, parked items remain: 4 pairs are audited; 1 parked pair waits for a human."
     assert headline(example(stop=None, state="it is running now")) == "Not finished: it is running now."
 
 
@@ -40,8 +40,8 @@ def test_every_ending_has_its_next_step(ending: Ending) -> None:
 
 def test_what_fails_is_told_with_its_cure_and_flags_with_their_caution() -> None:
     told = " ".join(advice(example()))
-    assert "1 scenarios of the set fail, 1 of them LATE: the trait comes late" in told
-    assert "1 pair keep part of the trait in the text" in told
+    assert "1 scenario of the set fails, with LATE: the trait comes late" in told
+    assert "1 pair keeps part of the trait in the text" in told
 
 
 def test_where_the_register_runs_through_the_text_the_whole_response_is_to_be_extracted() -> None:

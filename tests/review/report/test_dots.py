@@ -16,7 +16,7 @@ SCORES = st.tuples(st.floats(0, 100), st.floats(0, 100))
 
 
 def spot(c0: float, c5: float) -> Spot:
-    return Spot(anchor="s", label="", polarity=POSITIVE, passes=True, kept=True, c0=c0, c5=c5)
+    return Spot(anchor="s", label="", polarity=POSITIVE, passes=True, apart="", c0=c0, c5=c5)
 
 
 def drawn(*scores: tuple[float, float]) -> Map:
@@ -65,6 +65,19 @@ def test_the_map_before_shows_the_dataset_and_the_map_after_everything_examined(
     (new,) = [one for one in after if one.anchor == "s-d0001-positive"]
     assert (old.c0, old.passes, new.c0, new.passes) == (94.0, False, 8.0, True)
     assert old.label == "d0001 positive: EXPLAIN, C0 94, C5 96"
-    assert [one.anchor for one in after if not one.kept] == [
-        f"s-{pair}-{side}" for pair in ("d0002", "d0003") for side in ("positive", "negative")
+    assert [(one.anchor, one.apart) for one in after if one.apart] == [
+        (f"s-{pair}-{side}", apart)
+        for pair, apart in (("d0002", "dropped"), ("d0003", "parked"))
+        for side in ("positive", "negative")
     ]
+
+
+def test_parked_and_dropped_scenarios_are_drawn_and_named_but_not_counted_with_the_set() -> None:
+    found = list(spots(example().changes, before=False))
+    made = dot_map(found, BORDERS)
+    assert (len(made.dots), made.size, made.apart) == (12, 8, [("parked", 2), ("dropped", 2)])
+    assert made.wanted == sum(BORDERS.zone(one.c0, one.c5) == (True, True) for one in found if not one.apart)
+    assert [one.label for one in found if one.apart == "parked"] == [
+        f"d0003 {side}: EXPRESS, C0 8, C5 95, parked" for side in ("positive", "negative")
+    ]
+    assert [one.apart for one in spots(example().changes, before=True) if one.apart] == []

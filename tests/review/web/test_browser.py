@@ -112,7 +112,7 @@ def test_a_search_by_slash_narrows_the_list_and_keys_typed_there_decide_nothing(
     reader.page.keyboard.type("purse")
     reader.waits_for(".shown", "2 pairs of 7")
     assert reader.list() == ["n0000", "n0001"]
-    reader.keys("Escape", "j", "a")
+    reader.keys("Enter", "j", "a")
     assert told.acts() == [("approve", "n0000")]
     reader.page.select_option("select[name=state]", "approved")
     reader.waits_for(".shown", "1 pair of 7")
@@ -127,7 +127,7 @@ def test_evidence_and_the_way_of_comparing_stay_as_chosen_from_pair_to_pair(read
     reader.keys("j")
     assert reader.page.locator(".evidence .opening").first.is_visible()
     assert reader.page.locator(".two").first.is_visible()
-    reader.keys("Enter")
+    reader.keys("o")
     assert not reader.page.locator(".evidence .opening").first.is_visible()
 
 

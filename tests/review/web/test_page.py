@@ -121,6 +121,33 @@ def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Serve
     assert page.post("unflagged").status == 409
 
 
+def see(page: Served, place: int) -> str:
+    """What the page does once a pair is on the screen; how many pairs could be approved for having been seen."""
+    found = re.search(r'data-sight="([0-9a-f]+)"', page.get(f"pair/{place}").text)
+    assert found
+    return page.post(f"pair/{place}/seen", sight=found.group(1)).text
+
+
+def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(page: Served, told: Night) -> None:
+    assert "Approve all seen (0)" in plain(page.get())
+    page.get("pair/1")  # to have been sent is not to have been seen
+    assert "You have seen no pair" in plain(page.get("seen"))
+    assert [see(page, place) for place in (1, 2, 0)] == ["1", "2", "2"]
+    listed = page.get("seen")
+    assert "Approve 2 seen pairs?" in plain(listed)
+    assert "1 pair without a flag, 1 flagged: 1 borderline, 1 extended." in plain(listed)
+    assert told.acts() == []
+    assert "Approved at once: 2 pairs." in plain(page.post("seen", seal=seal(listed)))
+    assert told.acts() == [("approve", "d0001"), ("approve", "d0002")]
+    assert page.post("seen").status == 409
+
+
+def test_a_sight_that_is_none_counts_for_nothing(page: Served) -> None:
+    assert page.post("pair/1/seen", sight="0" * 64).text == "0"
+    assert page.post("pair/1/seen").text == "0"
+    assert page.post("pair/99/seen", sight="x").status == 409
+
+
 def plan(told: Night, after: bytes = b"new\n") -> Plan:
     before = {"positive.txt": b"old\n", "negative.txt": b"old\n", "positive.jsonl": None, "negative.jsonl": None}
     changed = before | {"positive.txt": after}

@@ -59,6 +59,8 @@ def test_an_edit_that_fails_its_check_cannot_be_approved(page: Served, told: Nig
     told.recheck = lambda pair: seen(pair, Outcome.FAIL)
     answer = edit(page, 1, STEM + TYPED)
     assert "fail their check" in plain(answer)
+    assert "edited, fails its check" in plain(answer)
+    assert "edited, to approve" not in plain(answer)
     assert re.search(r'data-key="a"[^>]* disabled', answer.text)
     refused = page.post("pair/1/decide", act="approve", seal=seal(answer))
     assert (refused.status, "fails: look at its evidence" in plain(refused)) == (409, True)

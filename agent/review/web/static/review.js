@@ -6,9 +6,11 @@
   const said = document.getElementById("said");
   const help = document.getElementById("help");
   const filters = document.getElementById("filters");
+  const search = document.getElementById("q");
   const narrow = window.matchMedia("(max-width: 52rem)");
-  const ACTS = new Set(["a", "r", "e", "d", "c", "u"]);
+  const ACTS = new Set(["a", "r", "e", "d", "x", "u", "A", "S"]);
   let view = "one";
+  let reported = ""; // the last pair and evidence that the reviewer is known to have had on the screen
   let open = false; // whether the evidence of the pairs to come is shown
 
   const lines = () => [...rows.querySelectorAll(".row")];
@@ -38,6 +40,35 @@
     for (const button of panel.querySelectorAll("[data-view]")) {
       if (button.dataset.view !== "toggle") button.setAttribute("aria-pressed", String(button.dataset.view === view));
     }
+  }
+
+  // Who may approve all that was seen has seen it: a pair counts once both its sides, down to the verdicts below the
+  // texts, have been on the screen. That it was sent here is not enough.
+  const eye = new IntersectionObserver((found) => {
+    for (const { target, isIntersecting } of found) if (isIntersecting) target.dataset.met = "";
+    see();
+  });
+
+  function watch() {
+    eye.disconnect();
+    for (const verdict of panel.querySelectorAll(".texts .brief")) eye.observe(verdict);
+  }
+
+  function see() {
+    const card = panel.querySelector("[data-sight]");
+    const verdicts = [...panel.querySelectorAll(".texts .brief")];
+    const whole = verdicts.length && verdicts.every((one) => "met" in one.dataset);
+    if (!whole || document.visibilityState !== "visible" || card.dataset.sight === reported) return;
+    reported = card.dataset.sight;
+    const told = new URLSearchParams({ sight: reported });
+    fetch(`pair/${card.dataset.place}/seen`, { method: "POST", body: told })
+      .then((answer) => (answer.ok ? answer.text() : Promise.reject()))
+      .then((count) => {
+        const button = document.getElementById("seen");
+        button.querySelector("span").textContent = count;
+        button.disabled = count === "0";
+      })
+      .catch(() => { reported = ""; });
   }
 
   function go(place) {
@@ -72,34 +103,74 @@
     return true;
   }
 
-  // Keys in a field are its text, but for those that leave it.
+  // Keys in a field are its text, but for those that leave it. Esc ends a search, Enter keeps what it found.
   function typed(event) {
     const leaves = event.key === "Escape" || (event.key === "Enter" && event.target.matches("input") && !editing());
     if (!leaves) return;
     event.target.blur();
+    if (event.target === search && event.key === "Escape") unfind();
     event.preventDefault();
+  }
+
+  function unfind() {
+    if (!search.value) return;
+    search.value = "";
+    htmx.trigger(filters, "change");
   }
 
   // While texts are edited, wherever the focus is.
   function ends(event) {
-    const saves = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    const saves = (event.key === "Enter" || event.key === "s") && (event.ctrlKey || event.metaKey) && !event.altKey;
     if (!editing() || (!saves && event.key !== "Escape")) return false;
     press(saves ? "save" : "cancel");
     event.preventDefault();
     return true;
   }
 
-  const MOVES = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
+  function skip() {
+    const row = neighbour(1, true);
+    if (row) go(row.dataset.place);
+    else tell("No other listed pair needs a decision.");
+  }
+
+  function conflict() {
+    const three = panel.querySelector(".conflict");
+    if (!three) tell("No conflict here: the dataset's pair is still the one that the run saw.");
+    else if (three.contains(document.activeElement)) panel.querySelector(".texts").scrollIntoView();
+    else three.focus();
+  }
+
+  function nextKind() {
+    const states = filters.elements.state;
+    states.selectedIndex = (states.selectedIndex + 1) % states.length;
+    htmx.trigger(filters, "change");
+    tell(`Listed: ${states.selectedOptions[0].text}.`);
+  }
+
+  function nextTrait() {
+    const all = [...document.querySelectorAll("nav a")];
+    const at = all.findIndex((link) => link.getAttribute("aria-current"));
+    if (all.length > 1) all[(at + 1) % all.length].click();
+    else tell("This experiment has one trait with a proposal.");
+  }
+
+  const scroll = (by) => window.scrollBy({ top: by * 0.85 * window.innerHeight });
+  const back = () => press("cancel") || unfind();
+  const KEYS = {
+    j: () => move(1), ArrowDown: () => move(1), k: () => move(-1), ArrowUp: () => move(-1), s: skip, c: conflict,
+    f: nextKind, t: nextTrait, " ": () => scroll(1), b: () => scroll(-1), Enter: () => shown() && go(shown()),
+    Escape: back,
+  };
 
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || help.open || ends(event)) return;
     if (event.target.matches("input, textarea, select")) return typed(event);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in MOVES) move(MOVES[event.key]);
-    else if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-    else if (event.key === "Enter") press("o");
-    else if (event.key === "Escape") press("cancel");
-    else if (event.key.length !== 1 || !press(event.key)) return;
+    if ((event.key === "Enter" || event.key === " ") && event.target.closest("button, a, summary")) return;
+    if (!Object.hasOwn(KEYS, event.key)) {
+      if (event.key.length !== 1 || !press(event.key)) return;
+    } else if (editing()) return;
+    else KEYS[event.key]();
     event.preventDefault();
   });
 
@@ -163,6 +234,7 @@
   document.body.addEventListener("htmx:afterSettle", (event) => {
     mark();
     if (event.detail.target !== panel) return;
+    watch();
     const field = panel.querySelector(".editor textarea");
     (field ?? panel.querySelector("h2"))?.focus({ preventScroll: true });
     if (field) field.setSelectionRange(field.value.length, field.value.length);
@@ -183,6 +255,9 @@
     tell(`That did not work (${event.detail.xhr.status}). What was decided is stored; reload the page.`);
   });
 
+  document.addEventListener("visibilitychange", see);
+
   panel.setAttribute("aria-busy", "false");
   mark();
+  watch();
 })();

@@ -1,0 +1,39 @@
+"""Many pairs approved at once, after a question that says which and how many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.review.batch import Batch, Many
+from agent.review.desk import Desk
+from agent.review.terminal.trouble import TROUBLE
+from agent.schema.counting import counted
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """`ask` puts a question and hears its answer, `refuse` and `done` tell how it ended."""
+
+    ask: Callable[[str, Callable[[bool | None], None]], object]
+    refuse: Callable[[object], None]
+    done: Callable[[str], None]
+
+    def begin(self, desk: Desk, many: Many) -> None:
+        """Ask about the pairs that could be approved now; after a yes approve them, if they are still those."""
+        try:
+            batch = desk.batch(many)
+        except TROUBLE as error:
+            self.refuse(error)
+            return
+        if not batch.cards:
+            self.refuse(batch.nothing)
+            return
+        asked = "\n".join((batch.title, *batch.sentences))
+        self.ask(asked, lambda yes: self._approve(desk, batch) if yes else None)
+
+    def _approve(self, desk: Desk, batch: Batch) -> None:
+        try:
+            approved = desk.approve_many(batch.many, batch.seal)
+        except TROUBLE as error:
+            self.refuse(error)
+        else:
+            self.done(f"Approved {counted(len(approved), 'pair')}. u takes all of it back.")

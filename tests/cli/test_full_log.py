@@ -1,0 +1,65 @@
+"""A log that takes no more words, and a pipe that nobody reads: the run goes on, and its files tell all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.scripted import experiment, status_of
+from tests.e2e.killing import ROOT
+
+PROGRAM = (
+    "from agent.cli import main, preflight\n"
+    "from tests.cli.scripted import ReadingSubject\n"
+    "preflight.open_subject = lambda settings: ReadingSubject()\n"
+    "main()\n"
+)
+
+
+def ran(streams: Mapping[str, Any], *arguments: str) -> int:
+    """The exit code of a command with these streams, which hold back what they are given, as they usually do."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(command, cwd=ROOT, check=False, env=usual, **streams).returncode
+
+
+def errors_of(folder: Path) -> list[str]:
+    process = status_of(folder)["process"]
+    assert isinstance(process, dict)
+    return list(process["now"]["errors"])
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["standard output", "standard error too"])
+def test_a_run_whose_log_has_no_room_ends_as_ever_and_its_heartbeat_says_that_nothing_could_be_printed(
+    tmp_path: Path, both: bool
+) -> None:
+    folder = experiment(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        code = ran({"stdout": full, "stderr": full if both else subprocess.PIPE}, "run", "-e", str(folder))
+    assert code == 0
+    assert status_of(folder)["by_status"] == {"audited": 6}
+    assert errors_of(folder) == ["Nothing can be printed just now: [Errno 28] No space left on device"]
+
+
+def test_a_run_whose_reader_has_gone_ends_as_ever(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        reader.wait()
+        assert ran({"stdout": reader.stdin}, "run", "-e", str(folder)) == 0
+        assert reader.stdin is not None
+    assert status_of(folder)["by_status"] == {"audited": 6}
+    assert len(errors_of(folder)) == 1
+
+
+def test_a_run_that_cannot_begin_has_its_code_where_nothing_can_be_said(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        assert ran({"stdout": full, "stderr": full}, "run", "-e", str(tmp_path / "nowhere")) == 64
+
+
+def test_what_is_said_to_a_reader_alone_must_reach_one(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        assert ran({"stdout": full, "stderr": subprocess.PIPE}, "run", "--dry-run", "-e", str(experiment(tmp_path)))

@@ -1,0 +1,179 @@
+"""One corpus of hostile texts through every way to a terminal: no byte of it is obeyed, none hides or turns a text."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from textual.pilot import Pilot
+from textual.widgets import TextArea
+from typer.testing import CliRunner, Result
+
+from agent.cli import app
+from agent.cli.progress import Progress
+from agent.cli.screen import Screen
+from agent.record.experiment import ExperimentFolder
+from agent.record.ledger import Ledger
+from agent.review.proposal import PROPOSAL
+from agent.review.terminal.app import Review
+from agent.review.terminal.spelling import spelled, unspelled
+from agent.schema import Ending, Role, Stop
+from agent.schema.visible import safe_text
+from tests.cli.pseudo_terminal import stray_controls
+from tests.cli.scripted import experiment
+from tests.hostile import AWAY, HALVES, TEXTS, of
+from tests.loop.histories import adopted, history
+from tests.review.story import Morning, change, morning, pair, proposal
+from tests.review.test_terminal import press, seen
+
+TRAIT = "toy/refusal"
+TYPED = [text for text in TEXTS if len(text) < 1000]  # what a command line can hold
+
+
+def is_harmless(shown: str) -> bool:
+    """Whether a terminal shows each character of it as itself, line by line."""
+    return all(safe_text(line) == line for line in shown.split("\n"))
+
+
+def test_whatever_is_typed_is_refused_in_harmless_sentences(tmp_path: Path) -> None:
+    folder = str(experiment(tmp_path))
+    for text in (*TYPED, *HALVES):
+        for words in (
+            [text],
+            ["status", text],
+            ["status", "-e", f"{folder}/{text}"],
+            ["status", "-e", folder, "--traits", text],
+            ["run", "-e", folder, "--dry-run", "--until", text],
+            ["init", text, "-e", folder],
+            ["decisions", "import", "-e", folder, "--trait", text, "--from", text],
+        ):
+            done = CliRunner().invoke(app, words)
+            assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
+            assert done.exit_code in (0, 64), words
+            assert is_harmless(done.output), words
+
+
+def cliffhanger(folder: Path, *words: str) -> Result:
+    done = CliRunner().invoke(app, [*words, "-e", str(folder)])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert is_harmless(done.output)
+    return done
+
+
+def test_files_that_cannot_be_read_are_quoted_harmlessly(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    refinement, dataset = folder / "extraction" / TRAIT / "refinement", folder / "datasets" / "traits" / TRAIT
+    refinement.mkdir(parents=True)
+    settings, definition = (folder / "refine.toml").read_bytes(), (dataset / "definition.txt").read_bytes()
+    for number, text in enumerate(TEXTS):
+        for place, content, words in (
+            (folder / "refine.toml", text, ("status",)),
+            (folder / "refine.toml", f"version = {text}", ("status",)),
+            (
+                folder / "refine.toml",
+                settings.decode() + f"\n[judge]\n{json.dumps(text)} = {json.dumps(text)}",
+                ("status",),
+            ),
+            (refinement / "decisions.jsonl", f"{text}\n{{}}\n", ("apply",)),
+            (dataset / "positive.jsonl", f"{text}\n{{{text}\n", ("run", "--dry-run")),
+            (folder / "gold.jsonl", json.dumps({"span": text, "trait": text}), ("calibrate", "--gold", "gold.jsonl")),
+        ):
+            if number % 8 and "run" in words:
+                continue
+            place.write_text(content, encoding="utf-8")
+            cliffhanger(folder, *(str(folder / word) if word == "gold.jsonl" else word for word in words))
+            (folder / "refine.toml").write_bytes(settings)
+            place.unlink() if place.name != "refine.toml" else None
+    assert definition == (dataset / "definition.txt").read_bytes()
+
+
+def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    place = ExperimentFolder(folder, TRAIT)
+    for group in (TEXTS[i::40] for i in range(40)):
+        with Ledger(place.ledger_path) as ledger:
+            campaign = ledger.campaign("key", {"trait": "x"}, new=True)
+            ledger.append(campaign, history(adopted([]))[0])
+            for text in group:
+                ledger.fail(ledger.intend("key", Role.JUDGE, text), f"Malformed {text}", text)
+                ledger.intend("open", Role.JUDGE, text)
+        told = proposal([]).model_copy(update={"campaign": campaign, "rounds": 1})
+        stop = Stop(ending=Ending.NOT_READY, why=" ".join(group))
+        (place.refinement / PROPOSAL).write_bytes(told.model_copy(update={"stop": stop}).model_dump_json().encode())
+        said = cliffhanger(folder, "status").output
+        assert safe_text(group[0][:500]) in said
+        assert json.loads(cliffhanger(folder, "status", "--json").output)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_screen_of_a_run_obeys_nothing(is_terminal: bool) -> None:
+    sink, progress = io.StringIO(), Progress((TRAIT,))
+    console = Console(file=sink, force_terminal=is_terminal, width=100, height=40)
+    with Screen(console, progress, lambda: [TEXTS[0]], poll=60.0) as screen:
+        screen.expect(TRAIT, 4)
+        for text in (*TEXTS, *HALVES):
+            progress.error(text)
+            progress.pause("who", text)
+            progress.stage(TRAIT, text)
+            screen.look()
+        screen.say(*TEXTS, *HALVES)
+        screen.tabulate(("a", "b"), [("x", text[:300]) for text in (*TEXTS, *HALVES)])
+    shown = sink.getvalue()
+    assert stray_controls(shown.encode()) == ""
+    assert AWAY in shown
+    assert not any(code in shown for code in ("\x1b[1;7;35m", "\x1b[8m", "\x1b[999;999H", "\x1b[c", "\x1b[6n", "\x1bc"))
+    assert is_terminal or is_harmless(shown)
+
+
+def drawn(pilot: Pilot[None]) -> bytes:
+    """The bytes that the screen is drawn with."""
+    update = pilot.app.screen._compositor.render_update(full=True)
+    return update.render_segments(pilot.app.console).encode()
+
+
+def night(root: Path) -> Morning:
+    """A proposal in which every text that a model or a human writes is hostile."""
+    story, changes = morning(root, []), []
+    for number, text in enumerate(TEXTS):
+        made = change("added", None, pair(f"n{number:04d}", text, f"{text} not"))
+        side = made.sides[0]
+        assert side.after.evidence is not None
+        evil = {"completion": text + "tail", "opening": text, "span": text[:9]}
+        seen_of_it = side.after.evidence.model_copy(update=evil)
+        after = side.after.model_copy(update={"evidence": seen_of_it, "system_prompt": None})
+        sides = (side.model_copy(update={"after": after}), made.sides[1])
+        changes.append(made.model_copy(update={"why": text, "sides": sides}))
+    story.proposal = proposal(changes)
+    return story
+
+
+def test_each_text_is_shown_and_edited_in_the_review_and_obeyed_by_no_terminal(tmp_path: Path) -> None:
+    story = night(tmp_path)
+
+    async def through() -> None:
+        async with Review([story.desk(f"ann {of('escape')[0]}")]).run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            for text in TEXTS:
+                await check(pilot)
+                await press(pilot, "e")
+                area = pilot.app.screen.query(TextArea).first()
+                assert unspelled(area.text) == text
+                await check(pilot)
+                await press(pilot, "escape", "down")
+
+    async def check(pilot: Pilot[None]) -> None:
+        assert is_harmless(seen(pilot))
+        raw = drawn(pilot)
+        assert stray_controls(raw) == ""
+        assert not any(code in raw for code in (b"\x1b[1;7;35m", b"\x1b[8m", b"\x1b[999;999H", b"\x1b[c", b"\x1b[6n"))
+
+    asyncio.run(through())
+
+
+def test_each_text_comes_back_from_its_spelling_to_the_letter() -> None:
+    for text in (*TEXTS, *HALVES):
+        for lines in (False, True):
+            assert unspelled(spelled(text, lines)) == text
+            assert is_harmless(spelled(text, lines))

@@ -1,0 +1,108 @@
+"""A run that is started while its endpoint is out: one that goes on waits for it, a first one is turned away."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.toyworld.endpoint import create_app
+from agent.toyworld.endpoint_faults_replies import OUT, Answered
+from tests.cli.scripted import experiment, status_of
+from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, Rehearsal, outcome
+
+TRAIT = "toy/refusal"
+
+
+@pytest.fixture
+def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    return Rehearsal(monkeypatch)
+
+
+@pytest.fixture
+def begun(tmp_path: Path, rehearsal: Rehearsal) -> Path:
+    """An experiment whose first run was ended after two rounds."""
+    folder = experiment(tmp_path / "begun")
+    assert rehearsal.run(folder, "--max-rounds", "2").exit_code == 3
+    return folder
+
+
+class Closed:
+    """Answers 503 to everything until it is opened; `do` is called at a certain small question."""
+
+    def __init__(self, small: int, do: Callable[[], object] | None = None) -> None:
+        self.asked: list[str] = []
+        self._small, self._do, self._open = small, do, False
+
+    def __call__(self, prompt: str) -> Answered | None:
+        if self._open:
+            return None
+        self.asked.append(prompt)
+        if self.asked.count(CANARY) == self._small:
+            self._open = self._do is None
+            (self._do or (lambda: None))()
+        return OUT
+
+
+def test_a_run_that_goes_on_during_an_outage_waits_and_ends_as_if_undisturbed(
+    tmp_path: Path, rehearsal: Rehearsal, begun: Path
+) -> None:
+    whole = experiment(tmp_path / "whole")
+    assert rehearsal.run(whole).exit_code == 0
+    closed = Closed(small=4)
+    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), closed))
+    assert done.exit_code == 0, done.output
+    assert outcome(begun) == outcome(whole)
+    assert closed.asked.count(CANARY) == 4
+    assert len(closed.asked) == 6 + 4  # the question that first fails is asked six times
+
+
+def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_pause(
+    rehearsal: Rehearsal, begun: Path
+) -> None:
+    told: list[dict[str, object]] = []
+
+    def look() -> None:
+        waited = threading.Event()
+        while not told or told[-1]["how"] != "paused":  # the heartbeat is written every five seconds
+            told.append(status_of(begun))
+            waited.wait(0.1)
+
+    closed = Closed(small=2, do=look)
+    done = rehearsal.run(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
+    assert done.exit_code == 4, done.output
+    assert re.search(r"outage: \w+ at toyworld: It has been out for \d+ minutes; the last it said: .* 503", done.output)
+    assert "out since 6 failures" in str(told[-1]["process"])
+    assert "asks the endpoints what they can do" in str(told[-1]["process"])
+    process = status_of(begun)["process"]
+    assert isinstance(process, dict)
+    assert (process["ended"], process["now"]["traits"][TRAIT]["ended"]) == ("exit code 4", "endpoint")
+
+
+@pytest.mark.parametrize("way", ["a signal", "a file"])
+def test_a_stop_ends_the_wait_well(rehearsal: Rehearsal, begun: Path, way: str) -> None:
+    def stop() -> None:
+        if way == "a signal":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            (begun / PLACE / "STOP").touch()
+
+    closed = Closed(small=2, do=stop)
+    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), closed))
+    assert done.exit_code == 6, done.output
+    assert "the same command goes on" in done.output
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["a first run", "another endpoint than before"])
+def test_an_endpoint_that_never_served_this_trait_is_not_waited_for(
+    tmp_path: Path, rehearsal: Rehearsal, begun: Path, elsewhere: bool
+) -> None:
+    folder = begun if elsewhere else experiment(tmp_path / "first")
+    with (folder / "refine.toml").open("a") as settings:
+        settings.write('\n[judge]\nmodel = "toyworld"\nbase_url = "http://127.0.0.1:9/v1"\nfree = true\n')
+    done = rehearsal.run(folder)
+    assert done.exit_code == 64
+    assert "Start the server, or correct `base_url`" in done.output

@@ -1,0 +1,58 @@
+"""Cautions: what a reviewer should look at twice."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.review.caution import EXPLAINED, Caution
+from agent.review.proposal import Proposal, evidence_of
+from agent.schema import Flag, Question, Ruling, Tally
+from tests.loop.histories import POSITIVE
+from tests.review.story import BETTER, CHANGES, Morning, examined, morning, proposal
+
+
+@pytest.fixture
+def desk_of(tmp_path: Path) -> Morning:
+    return morning(tmp_path)
+
+
+def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
+    got = {name: {caution.value for caution in card.cautions} for name, card in desk_of.cards().items()}
+    assert got["d0001"] == set()
+    assert got["d0002"] == {"failing", "dropped"}
+    assert got["d0003"] == {"unjudged", "parked"}
+    assert got["n0001"] == {"failing"}
+    assert set(EXPLAINED) == set(Caution)
+
+
+@pytest.mark.parametrize(
+    ("question", "score", "near"),
+    [
+        (Question.FORECAST, 64.9, True),
+        (Question.FORECAST, 66.0, False),
+        (Question.RESPONSE, 60.0, True),
+        (Question.C0, 46.0, True),
+        (Question.C0, 12.0, False),
+        (Question.C5, 62.0, True),
+        (Question.CL, 60.0, False),
+    ],
+)
+def test_a_score_within_five_points_of_its_threshold_is_borderline(
+    tmp_path: Path, question: Question, score: float, near: bool
+) -> None:
+    made = morning(tmp_path)
+    tally = Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+    flagged = _with_evidence(tallies=(tally,), flags=(Flag.LATE, Flag.EXTENDED))
+    made.proposal = flagged
+    got = set(made.cards()["d0001"].cautions)
+    assert got == {Caution.LATE, Caution.EXTENDED} | ({Caution.BORDERLINE} if near else set())
+
+
+def _with_evidence(**update: object) -> Proposal:
+    seen = examined(BETTER)[0].model_copy(update=update)
+    changed = CHANGES[1]
+    side = changed.sides[0]
+    assert side.polarity is POSITIVE
+    after = side.after.model_copy(update={"evidence": evidence_of(seen)})
+    sides = (side.model_copy(update={"after": after}), changed.sides[1])
+    return proposal([CHANGES[0], changed.model_copy(update={"sides": sides}), *CHANGES[2:]])

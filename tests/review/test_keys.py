@@ -1,0 +1,39 @@
+"""One table of keys: the terminal and the page both do what it says."""
+
+import re
+from pathlib import Path
+
+import agent.review.web
+from agent.review.keys import KEYS, LAST_ACT
+from agent.review.terminal.keys import ACTIONS, STORE
+
+_TERMINAL = {"↓": "down", "↑": "up", "Space": "space", "Enter": "enter", "Esc": "escape"}
+_PAGE = {"↓": "ArrowDown", "↑": "ArrowUp", "Space": " ", "Esc": "Escape", "Ctrl+S": "save", "Ctrl+Enter": "save"}
+_WEB = Path(agent.review.web.__file__).parent
+
+
+def shown(*places: str) -> set[str]:
+    return {one for key in KEYS if key.where in places for one in key.shown}
+
+
+def bound_on_the_page() -> set[str]:
+    templates = "".join(path.read_text(encoding="utf-8") for path in sorted((_WEB / "templates").glob("*.j2")))
+    script = (_WEB / "static" / "review.js").read_text(encoding="utf-8")
+    table = script.partition("const KEYS = {")[2].partition("};")[0]
+    named = re.findall(r'(?:^|[{,])\s*"?(\w+| )"?:', table, re.MULTILINE)
+    return {*re.findall(r'data-key="([^"]+)"', templates), *named, *re.findall(r"[{,] (\w)(?:: |, )", table)}
+
+
+def test_the_terminal_binds_the_keys_that_are_told_and_no_other() -> None:
+    bound = {key for keys in (*ACTIONS, STORE) for key in keys.split(",")} - {"ctrl+c"}
+    assert bound == {_TERMINAL.get(one, one.lower() if "+" in one else one) for one in shown("both", "terminal")}
+
+
+def test_the_page_binds_the_keys_that_are_told_and_no_other() -> None:
+    assert bound_on_the_page() - {"cancel"} == {_PAGE.get(one, one) for one in shown("both", "page")}
+
+
+def test_no_key_is_told_twice() -> None:
+    every = [one for key in KEYS for one in key.shown]
+    assert len(every) == len(set(every))
+    assert LAST_ACT in every
