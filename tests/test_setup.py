@@ -152,7 +152,8 @@ def test_the_first_make_installs_torch_first_and_the_second_installs_nothing(bar
         "-m pip install -c constraints.txt setuptools wheel torch",
         "-m pip install -c constraints.txt --no-build-isolation -e .[dev]",
     ]
-    assert recorded.read_text().splitlines() == ["-m pytest"]
+    (only,) = recorded.read_text().splitlines()
+    assert only.startswith("-m pytest")
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "constraints.txt"])

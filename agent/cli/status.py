@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.run import Experiment, Traits, Variant
-from agent.schema.rates import wilson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -215,6 +214,8 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
 
 def _trust(state: "TraitState") -> Iterator[str]:
     """Whether to believe the judge today: how often its wordings disagree and what comes of it, and the controls."""
+    from agent.schema.rates import wilson
+
     if (noise := state.noise) is not None:
         rate = wilson(sum(one.k for one in noise.flaps), sum(one.n for one in noise.flaps))
         yield (

@@ -63,11 +63,13 @@ def known_traits(experiment: Path) -> tuple[str, ...]:
 
 
 def _parse(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise SettingsError(_missing_file(file))
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise SettingsError(_missing_file(file)) from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(
             f'{file}: this is not TOML in UTF-8: {error}. Texts stand in quotes: key = "text".'
         ) from error

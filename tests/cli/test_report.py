@@ -112,8 +112,10 @@ def test_before_any_run_the_remedy_is_named(folder: Path) -> None:
 def test_one_trait_that_cannot_be_told_keeps_no_other_from_it(folder: Path) -> None:
     command("run", folder)
     (folder / PLACE / "report.html").unlink()
+    (folder / "datasets" / "traits" / "toy" / "none").mkdir()
     done = command("report", folder, "--traits", "toy/none,toy/refusal")
     assert done.exit_code == 64
+    assert "toy/none: there is nothing to report yet" in done.output
     assert (folder / PLACE / "report.html").is_file()
 
 

@@ -172,7 +172,7 @@ def _seen(folder: Path, code: int, written: int) -> Kill:
         billed=len(_billed(folder)),
         stored=tuple(short(key) for (key,) in _rows(folder, "SELECT key FROM answers")),
         listed=tuple(short(key) for *_, key in left_open),
-        told=listed == [tuple(about) for *about, _ in left_open],
+        told=listed == [(*about, reserved or None) for *about, reserved, _ in left_open],
         how=state["how"],
         log=_log(folder),
     )

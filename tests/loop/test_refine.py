@@ -33,7 +33,7 @@ STEM = "He wanted my keys. "
 SOUND = pair("She wanted my seat. It was mine, so I", "She wanted a map. I like to help, so I")
 FLAWED = pair(STEM + "I shook my head and told him no, as", "He wanted a hand. I was glad, so I", "d0001")
 CUT = STEM + "I shook my head and told him"
-SHORTER = [STEM + f"I shook my head{more}" for more in ("", " and", " and told")]
+SHORTER = [STEM + text for text in ("I", "I shook my head and", "I shook my head and told")]
 
 
 class Subject:

@@ -130,7 +130,7 @@ WRONG = [
     ({**ROW, "version": 2}, "`version`"),
     ({**ROW, "span": "took it"}, "does not stand in the prefix"),
     ({**REWRITE, "polarity": "sideways"}, "`polarity`"),
-    ({**ROW, "prefix": "half a pair \ud800"}, "Invalid JSON"),
+    ({**ROW, "prefix": "half a pair \ud800"}, "half of a surrogate pair"),
 ]
 
 
