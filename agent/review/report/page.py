@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from agent.review.proposal import PairChange, SideChange, Version
 from agent.review.report import advice, dots, marks, plots
@@ -116,6 +116,7 @@ def _environment() -> jinja2.Environment:
         "ended": ended,
         "score": _score,
         "teaser": _teaser,
+        "commands": _commands,
     }
     return made
 
@@ -125,6 +126,12 @@ def _harmless(value: object) -> object:
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(safe_text(line) for line in value.split("\n"))
+
+
+def _commands(sentence: str) -> Markup:
+    """The sentence, with what stands between backticks set as what one types."""
+    parts = [escape(safe_text(part)) for part in sentence.split("`")]
+    return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def sides(change: PairChange) -> list[Side]:

@@ -59,6 +59,10 @@ def read(told: Report) -> Reader:
     return reader
 
 
+def test_a_command_is_set_as_what_one_types() -> None:
+    assert "<code>cliffhanger review</code>" in shown(example())
+
+
 def test_the_same_report_gives_the_same_bytes_also_after_its_file() -> None:
     told = example()
     assert page(told) == page(told) == page(Report.model_validate_json(told.model_dump_json()))
