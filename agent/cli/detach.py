@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agent.cli import hints
 from agent.cli.exits import USAGE
 from agent.cli.heartbeat import Beat
 from agent.cli.screen import safe_text
@@ -42,7 +43,7 @@ def detach(
     if not _passed(child, beats, old.get(beats), sleep):
         code = child.wait()
         return _failed(_last_words(log, before), code if code >= 0 else 128 - code)
-    status = shlex.join(["cliffhanger", "status", "-e", str(experiment)])
+    status = f"{hints.program()} status {shlex.join(['-e', str(experiment)])}"
     _print(pid=child.pid, experiment=str(experiment), log=str(log), heartbeat=str(beats), status=status)
     return 0
 

@@ -19,8 +19,9 @@ class Many(StrEnum):
 
 @dataclass(frozen=True)
 class Batch:
-    """The pairs that one act would approve. `left` were seen too, and wait for a decision of their own."""
+    """The pairs of a trait that one act would approve. `left` were seen too, and wait for a decision of their own."""
 
+    trait: str
     many: Many
     cards: tuple[Card, ...]
     left: tuple[Card, ...] = ()
@@ -34,7 +35,7 @@ class Batch:
     def title(self) -> str:
         """What is asked, in a line."""
         kind = "unflagged pair" if self.many is Many.UNFLAGGED else "seen pair"
-        return f"Approve {counted(len(self.cards), kind)}?"
+        return f"Approve {counted(len(self.cards), kind)} of {self.trait}?"
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,24 +73,29 @@ def _seen(batch: Batch) -> Iterator[str]:
 
 
 def _left(batch: Batch) -> Iterator[str]:
-    if conflicts := sum(card.conflict for card in batch.left):
-        yield f"Left out: {counted(conflicts, 'conflict')}, where you have to choose between two texts."
-    if edits := len(batch.left) - conflicts:
-        yield f"Left out: {counted(edits, 'edit')} without a passed check."
+    conflicts = [card for card in batch.left if card.conflict]
+    edits = [card for card in batch.left if card.is_unproven and not card.conflict]
+    if conflicts:
+        yield f"Left out: {counted(len(conflicts), 'conflict')}, where you have to choose between two texts."
+    if edits:
+        yield f"Left out: {counted(len(edits), 'edit')} without a passed check."
+    if others := len(batch.left) - len(conflicts) - len(edits):
+        yield f"Left out: {counted(others, 'pair')} for which nothing is proposed, to be dropped or rejected."
 
 
-def unflagged(cards: Sequence[Card]) -> Batch:
+def unflagged(trait: str, cards: Sequence[Card]) -> Batch:
     """The open pairs that pass and about which there is nothing to look at twice."""
     calm = (card for card in cards if card.state is State.OPEN and not card.conflict and not card.cautions)
-    return Batch(Many.UNFLAGGED, tuple(card for card in calm if card.outcome is Outcome.PASS))
+    return Batch(trait, Many.UNFLAGGED, tuple(card for card in calm if card.outcome is Outcome.PASS))
 
 
-def seen(cards: Sequence[Card], sights: Mapping[str, str]) -> Batch:
+def seen(trait: str, cards: Sequence[Card], sights: Mapping[str, str]) -> Batch:
     """The pairs that wait and were looked at as they are now, by pair id and `Card.sight`; flagged ones too.
 
-    Whose text stands in a conflict is no matter of approving many, nor may an edit slip in that did not pass.
+    Whose text stands in a conflict is no matter of approving many, nor may anything slip in that could not be approved
+    by itself.
     """
     looked = [card for card in cards if card.waits and card.pair in sights and sights[card.pair] == card.sight]
-    ready = [not card.conflict and (not card.edited or card.outcome is Outcome.PASS) for card in looked]
+    ready = [card.proposes and not card.is_unproven and not card.conflict for card in looked]
     picked = tuple(card for card, fit in zip(looked, ready, strict=True) if fit)
-    return Batch(Many.SEEN, picked, tuple(card for card, fit in zip(looked, ready, strict=True) if not fit))
+    return Batch(trait, Many.SEEN, picked, tuple(card for card, fit in zip(looked, ready, strict=True) if not fit))

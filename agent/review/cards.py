@@ -71,6 +71,16 @@ class Card:
         return self.state in WAITING
 
     @property
+    def proposes(self) -> bool:
+        """Whether there is anything to approve: what the run proposes, or an edit."""
+        return self.what != "unchanged" or self.edited
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it is an edit without a passed check, which nobody can approve."""
+        return self.edited and self.outcome is not Outcome.PASS
+
+    @property
     def leaves(self) -> bool:
         """Whether to approve means that the line leaves the dataset."""
         return self.what == "dropped" and not self.edited
@@ -87,8 +97,8 @@ class Card:
 
     @property
     def key(self) -> str:
-        """The key of exactly the pair that is decided on."""
-        return self.base or "" if self.leaves else self.ours.key
+        """The key of exactly the pair that is decided on: the dataset's where no text would take its place."""
+        return self.base or "" if self.leaves or not self.proposes else self.ours.key
 
     @property
     def seal(self) -> str:
@@ -121,6 +131,11 @@ class Card:
 def proposed_key(change: PairChange) -> str | None:
     """The key of what the proposal wants in the dataset; None where the line is to leave."""
     return None if change.what == "dropped" else change.after.key
+
+
+def after_failing(card: Card) -> str:
+    """What can be done about an edit that fails. In a conflict it is first decided whose text stands."""
+    return "reject it first, then edit it again" if card.state is State.CONFLICT else "edit it again or reject it"
 
 
 def outcome_of(evidence: Sequence[Evidence | None]) -> Outcome:

@@ -66,10 +66,12 @@ def rejected_texts(
 ) -> tuple[str, ...]:
     """Texts that a human refused and has not approved since, in order of decision; none that the dataset holds.
 
-    `decisions` are those in force, `known` pairs by key: a decision names a text by its key alone.
+    `decisions` are those in force, `known` pairs by key: a decision names a text by its key alone. Whoever kept the
+    dataset's own text has refused none.
     """
     last = {(d.pair, d.key): d for d in decisions if d.act in VERDICTS}
     held = {side.text for pair in present for side in pair.sides}
-    refused = [known[d.key] for d in last.values() if d.act is Act.REJECT and d.proposed is not None and d.key in known]
+    rejections = [d for d in last.values() if d.act is Act.REJECT and d.proposed is not None and d.key != d.base]
+    refused = [known[d.key] for d in rejections if d.key in known]
     texts = [side.text for pair in refused for side in pair.sides]
     return tuple(dict.fromkeys(text for text in texts if text not in held))

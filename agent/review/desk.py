@@ -8,7 +8,7 @@ from agent.record.decisions import DecisionLog, next_moment
 from agent.review import batch
 from agent.review.acts import edited_pair
 from agent.review.batch import Batch, Many
-from agent.review.cards import Card, State
+from agent.review.cards import Card, State, after_failing
 from agent.review.following import Follower
 from agent.review.proposal import Proposal
 from agent.schema import Act, Decision, Finding, Outcome, Pair
@@ -128,7 +128,7 @@ class Desk:
 
         Raises NothingToUndo.
         """
-        mine = [d for d in self._follower.acts().in_force() if d.who == self.who]
+        mine = [d for d in self._follower.in_force() if d.who == self.who]
         if not mine:
             raise NothingToUndo(f"{self.who} has decided nothing that could be taken back.")
         taken = tuple(d for d in mine if d.when == mine[-1].when)
@@ -145,7 +145,8 @@ class Desk:
 
     def batch(self, many: Many) -> Batch:
         """The pairs that could be approved in one act."""
-        return batch.seen(self.cards(), self._sights) if many is Many.SEEN else batch.unflagged(self.cards())
+        trait, cards = self.proposal.trait, self.cards()
+        return batch.seen(trait, cards, self._sights) if many is Many.SEEN else batch.unflagged(trait, cards)
 
     def approve_many(self, many: Many, seal: str) -> tuple[Card, ...]:
         """Approve all pairs of the batch with this seal in one act; the cards as they stand then.
@@ -186,7 +187,7 @@ class Desk:
 
     def _store(self, lines: Sequence[Decision]) -> None:
         """All lines at one moment, which makes them one act."""
-        latest = self._follower.acts().latest
+        latest = self._follower.latest()
         when = next_moment([latest] if latest else [])
         self.log.append(*(line.model_copy(update={"when": when}) for line in lines))
 
@@ -203,11 +204,12 @@ def _require_sense(card: Card, act: Act) -> None:
         raise NotAllowed(f"{act.value} is not decided this way.")
     if card.state is State.APPLIED:
         raise NotAllowed(_APPLIED)
-    if card.what == "unchanged" and not card.edited and act is not Act.DROP:
-        raise NotAllowed(f"Nothing is proposed for {card.pair}: edit it, drop it, or leave it as it is.")
+    if not card.proposes and (act is Act.APPROVE or (act is Act.REJECT and card.decision is None)):
+        leave = "leave it" if card.decision is None else "reject it to leave it"
+        raise NotAllowed(f"Nothing is proposed for {card.pair}: edit it, drop it, or {leave} as it is.")
     if act is Act.DROP and card.now is None:
         raise NotAllowed(f"{card.pair} is not in the dataset: reject it instead.")
-    if act is Act.APPROVE and card.edited and card.outcome is not Outcome.PASS:
+    if act is Act.APPROVE and card.is_unproven:
         raise NotRechecked(_why_not(card))
 
 
@@ -215,6 +217,8 @@ def require_editable(card: Card) -> Card:
     """The card, if its texts can be edited as it stands. Raises NotAllowed."""
     if card.state is State.APPLIED:
         raise NotAllowed(_APPLIED)
+    if card.state is State.CONFLICT and card.is_unproven:
+        raise NotAllowed(f"{card.pair} is in conflict: reject it first, which keeps the dataset's text. Then edit it.")
     if card.state is State.CONFLICT:
         raise NotAllowed(
             f"{card.pair} is in conflict: first decide whose text shall stand, the dataset's (reject) or the one "
@@ -225,7 +229,7 @@ def require_editable(card: Card) -> Card:
 
 def _why_not(card: Card) -> str:
     if card.outcome is Outcome.FAIL:
-        return f"The edited text of {card.pair} fails: look at its evidence, and edit it again or reject it."
+        return f"The edited text of {card.pair} fails: look at its evidence, and {after_failing(card)}."
     return f"The edited text of {card.pair} has not been checked to an end: check it, then approve it."
 
 

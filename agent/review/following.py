@@ -8,7 +8,7 @@ from agent.review.acts import Acts
 from agent.review.cards import Card
 from agent.review.laying import Layout
 from agent.review.proposal import Proposal
-from agent.schema import Pair
+from agent.schema import Decision, Pair
 
 _Stamp = tuple[int, int, int] | None  # inode, time in ns, size
 
@@ -33,7 +33,7 @@ class Follower:
         Raises DecisionError or DatasetError.
         """
         with self._lock:
-            acts, present = self.acts(), self._dataset()
+            acts, present = self._heard(), self._dataset()
             if self._of is None or self._of[:2] != (acts, self._revision) or self._of[2] is not present:
                 cards = self._layout.lay(present, acts)
                 self._cards = self._cards if cards == self._cards else cards
@@ -47,14 +47,23 @@ class Follower:
             cards, place = self.cards(), self._places.get(pair)
             return None if place is None else cards[place]
 
-    def acts(self) -> Acts:
-        """What the log says by now. Raises DecisionError."""
+    def in_force(self) -> list[Decision]:
+        """All acts that stand by now, by time. Raises DecisionError."""
         with self._lock:
-            stamp = self._now()
-            if stamp is None or stamp != self._stamp:
-                self._read_on(self._content())
-                self._stamp = stamp
-            return self._acts
+            return self._heard().in_force()
+
+    def latest(self) -> Decision | None:
+        """The last moment of any line by now. Raises DecisionError."""
+        with self._lock:
+            return self._heard().latest
+
+    def _heard(self) -> Acts:
+        """What the log says by now. Whoever asks holds the lock for as long as they look at it."""
+        stamp = self._now()
+        if stamp is None or stamp != self._stamp:
+            self._read_on(self._content())
+            self._stamp = stamp
+        return self._acts
 
     def _now(self) -> _Stamp:
         try:

@@ -104,7 +104,6 @@ class _Making:
         self.change, self.edits = wish.change, wish.edits
         self.base = place.now.key if place.now else None
         self.mine = [d for d in wish.acts if d.base == self.base]
-        self.conflict = place.how in ("changed", "gone") and self.change.what != "unchanged"
 
     def card(self) -> Card:
         state, decision = self._state()
@@ -118,7 +117,7 @@ class _Making:
             evidence=evidence,
             now=self.place.now,
             line=self.place.line,
-            conflict=self.conflict and state is not State.APPLIED,
+            conflict=self._is_conflict(decision) and state is not State.APPLIED,
             edited=edited,
             decision=decision,
             cautions=cautions(self.proposal, self.change, evidence, edited),
@@ -131,11 +130,16 @@ class _Making:
             return State.APPLIED, latest
         if self.mine:
             return self._decided(self.mine[-1]), self.mine[-1]
-        if self.conflict:
+        if self._is_conflict(latest):
             return State.CONFLICT, latest
         if latest is not None and latest.campaign == self.proposal.campaign:
             return State.STALE, latest
         return (State.UNCHANGED if self.change.what == "unchanged" else State.OPEN), None
+
+    def _is_conflict(self, decision: Decision | None) -> bool:
+        """Whether somebody else's text stands where ours would. Where nothing is proposed, only an edit is ours."""
+        is_ours = self.change.what != "unchanged" or (decision is not None and decision.key in self.edits)
+        return is_ours and self.place.how in ("changed", "gone")
 
     def _is_applied(self, latest: Decision | None) -> bool:
         if self.place.how == "held":
@@ -151,6 +155,8 @@ class _Making:
             # An approval that came in by an import may be of an edit that was never rechecked here.
             found = self._evidence(self.edits[last.key])
             return State.APPROVED if outcome_of(found) is Outcome.PASS else State.EDITED
+        if self.change.what == "unchanged":
+            return State.UNCHANGED  # the run's own text is none to put over what somebody else wrote since
         proposed = self.base if self.change.what == "dropped" else self.wish.proposed
         return State.APPROVED if last.key == proposed else State.STALE
 

@@ -96,6 +96,17 @@ def test_once_its_preflight_is_passed_one_line_says_where_to_find_the_run(
     end(pid)
 
 
+def test_its_status_is_asked_of_the_program_as_it_was_called(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.argv", ["my tools/cliffhanger", "run", "--detach"])
+    assert detach(["run", str(folder)], folder, CHILD) == 0
+    line = printed(capsys)
+    assert line["status"] == f"'my tools/cliffhanger' status -e {folder}"
+    end(line["pid"])
+
+
 def test_settings_that_cannot_be_used_are_told_in_the_line_with_the_code(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

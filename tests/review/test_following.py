@@ -1,18 +1,22 @@
 """A desk keeps what it has read, and is never behind what lies on the disk."""
 
 import random
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from agent.record.decisions import DecisionError, line_of
+from agent.review.batch import Many
 from agent.review.cards import State
-from agent.review.desk import Desk, DeskError, StaleText
+from agent.review.desk import Desk, DeskError, NothingToUndo, StaleText
 from agent.review.laying import lay_out
 from agent.schema import Act, Decision
 from tests.review.story import BETTER, DATASET, DOUBTED, DRAFT, KEPT, LOST, Morning, morning, pair
 
 THEIRS = pair("d0001", "She wanted the exam answers at once, so I", "She wanted the exam date, so I", 1)
+OTHER = pair("d0000", "The vicar asked for my umbrella again, so I", KEPT.negative.text, 0)
 DATASETS = (DATASET, (KEPT, THEIRS, LOST, DOUBTED), (KEPT, BETTER, DOUBTED, DRAFT), (LOST, KEPT, DOUBTED), ())
 
 
@@ -48,6 +52,52 @@ def test_whatever_happens_the_cards_are_those_of_a_desk_that_reads_everything_an
         act(dice.choice(desks), dice.choice(names), dice.choice(list(Act)))
         anew = lay_out(story.proposal, story.pairs(), story.log.read().decisions)
         assert [desk.cards() for desk in desks] == [anew, anew]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_only_what_could_be_approved_by_itself_is_approved_for_having_been_seen(
+    story: Morning, seed: int
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - the same story each time
+    desk = story.desk("ann")
+    names, approved = [card.pair for card in desk.cards()], 0
+    for _ in range(40):
+        if dice.random() < 0.1:
+            story.write(dice.choice((*DATASETS, (OTHER, *DATASET[1:]))))
+        act(desk, dice.choice(names), dice.choice([Act.APPROVE, Act.REJECT, Act.DROP, Act.EDIT]))
+        for card in desk.cards():
+            desk.see(card.pair, card.sight)
+        for card in desk.batch(Many.SEEN).cards:
+            assert desk.decide(card.pair, Act.APPROVE, card.seal).state is State.APPROVED
+            desk.undo()
+            approved += 1
+    assert approved > 0
+
+
+def test_whoever_undoes_while_another_thread_hears_of_more_acts_is_told_how_it_stands(story: Morning) -> None:
+    desk, bob = story.desk(), story.desk("bob")
+    bob.decide("d0001", Act.REJECT, bob.card("d0001").seal)
+    line = story.log.read().decisions[0]
+    first, *later = (line.model_copy(update={"note": str(i)}) for i in range(10_000))  # long to go through
+    story.log.append(first, *later[:-30])
+    desk.cards()
+    ended = threading.Event()
+
+    def hear() -> None:
+        for more in later[-30:]:
+            story.log.append(more)
+            desk.cards()
+        ended.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threading.Thread(target=hear, daemon=True).start()
+        while not ended.is_set():
+            with pytest.raises(NothingToUndo):
+                desk.undo()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_decision_lays_out_its_own_card_and_no_other(story: Morning) -> None:

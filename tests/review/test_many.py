@@ -40,7 +40,7 @@ def test_seen_pairs_are_approved_in_one_act_flagged_ones_too_and_unseen_ones_sta
     desk = story.desk()
     look_at(desk, "d0001", "d0002", "n0001")
     batch = desk.batch(Many.SEEN)
-    assert batch.title == "Approve 3 seen pairs?"
+    assert batch.title == "Approve 3 seen pairs of toy/refusal?"
     said = " ".join(batch.sentences)
     assert "1 pair without a flag, 2 flagged: 1 dropped, 2 failing." in said
     assert "To approve takes 1 pair out of the dataset." in said

@@ -110,7 +110,7 @@ def test_the_next_time_goes_on_at_the_first_open_pair(story: Morning) -> None:
 
 
 def test_approving_all_unflagged_asks_with_their_number(story: Morning) -> None:
-    assert "Approve 3 unflagged pairs?" in play(story.desk(), "A")
+    assert "Approve 3 unflagged pairs of toy/refusal?" in play(story.desk(), "A")
     screen = play(story.desk(), "A", "y")
     assert "Approved 3 pairs. u takes all of it back." in screen
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, OptionList
@@ -24,7 +24,6 @@ from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import DOUBT, GOOD
 from agent.review.terminal.writing import Aside, Writing
 from agent.schema import Act
-from agent.schema.counting import goes
 
 _LOOK_EVERY, _TELL_EVERY = 2.0, 0.3  # seconds
 _PAST = {Act.APPROVE: "approved", Act.REJECT: "rejected", Act.DROP: "dropped"}
@@ -72,6 +71,7 @@ class Review(App[None]):
         self._tell_if_done()
         self.set_interval(_LOOK_EVERY, self._look)
         self.set_interval(_TELL_EVERY, self._tell_check)
+        self.screen_change_signal.subscribe(self, lambda screen: self._see())
         heed_signals(self.exit, self._hang_up)
 
     @property
@@ -86,10 +86,15 @@ class Review(App[None]):
         self._shown, self._is_old = self._deck.card, False
         self._show_list()
         self._draw()
-        if self._shown is not None:
-            self._deck.desk.see(self._shown.pair, self._shown.sight)
+        self._see()
         if moved:
             self._board.texts.scroll_home(animate=False)
+
+    @on(events.DescendantFocus)
+    def _see(self) -> None:
+        """Note that the pair shown was seen, unless something covers it, or it only flits by in a search."""
+        if self._shown is not None and len(self.screen_stack) == 1 and not self._board.is_searching:
+            self._deck.desk.see(self._shown.pair, self._shown.sight)
 
     def _show_list(self) -> None:
         self._board.show_deck(self._deck, self._number, self._is_checking)
@@ -286,10 +291,7 @@ class Review(App[None]):
         if not self._checks.running:
             self.exit()
             return
-        pairs = ", ".join(sorted(pair for _, pair in self._checks.running))
-        are = goes(len(self._checks.running), "is", "are")
-        asked = f"{pairs} {are} still being checked. What you wrote is stored; x checks it again next time. Quit?"
-        self.push_screen(Ask(asked), lambda yes: self.exit() if yes else None)
+        self.push_screen(Ask(self._checks.question), lambda yes: self.exit() if yes else None)
 
     def _hang_up(self) -> None:
         for screen in self.screen_stack:

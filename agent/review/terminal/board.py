@@ -81,6 +81,11 @@ class Board(Container):
     def find(self) -> Input:
         return self.query_one("#find", Input)
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether words are being typed that pairs are searched for."""
+        return self.screen.focused is self.find
+
     def begin_search(self) -> None:
         """Show the field in which the words stand that pairs are searched for."""
         self.find.display = True

@@ -4,11 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.review.cards import Card
+from agent.review.cards import Card, after_failing
 from agent.review.desk import Desk
 from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import BAD, DOUBT, GOOD
 from agent.schema import Outcome
+from agent.schema.counting import goes
 
 
 @dataclass
@@ -20,6 +21,13 @@ class Checks:
 
     def is_running(self, trait: str, pair: str) -> bool:
         return (trait, pair) in self.running
+
+    @property
+    def question(self) -> str:
+        """What is asked of a reviewer who leaves while something is being checked."""
+        pairs = ", ".join(sorted(pair for _, pair in self.running))
+        are = goes(len(self.running), "is", "are")
+        return f"{pairs} {are} still being checked. What you wrote is stored; x checks it again next time. Quit?"
 
     def start(self, desk: Desk, pair: str) -> None:
         """Check a pair. The thread never holds up the end of the program, since a check can be repeated."""
@@ -41,5 +49,5 @@ def _found(card: Card) -> tuple[str, str]:
     if card.outcome is Outcome.PASS:
         return f"{card.pair} passes with your text: a approves it.", GOOD
     if card.outcome is Outcome.FAIL:
-        return f"{card.pair} fails with your text: see its evidence, edit it again or reject it.", BAD
+        return f"{card.pair} fails with your text: see its evidence, and {after_failing(card)}.", BAD
     return f"{card.pair} could not be judged to an end: x checks it again.", DOUBT

@@ -15,6 +15,7 @@ from agent.review.caution import EXPLAINED
 from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import MARKS, MEANINGS
 from agent.review.terminal.words import DOUBT, LABEL
+from agent.schema.visible import safe_text
 
 _SCORES = (
     ("S", "how likely the text is to go on with the trait, 0 to 100"),
@@ -44,7 +45,8 @@ class Ask(ModalScreen[bool]):
         self._question = question
 
     def compose(self) -> ComposeResult:
-        yield Static(Text(self._question).append("\n\ny yes   n no", "bold"))
+        lines = "\n".join(map(safe_text, self._question.split("\n")))
+        yield Static(Text(lines).append("\n\ny yes   n no", "bold"))
 
 
 class Help(ModalScreen[None]):

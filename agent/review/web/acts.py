@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.record.decisions import DecisionError
 from agent.record.layout import DatasetError
 from agent.review.batch import Many
-from agent.review.cards import State
+from agent.review.cards import after_failing
 from agent.review.desk import DeskError, NotAllowed, NothingToUndo, StaleText
 from agent.review.journal import ApplyError
 from agent.review.web.editing import restored
@@ -19,7 +19,7 @@ TROUBLE = (DeskError, DecisionError, DatasetError, ApplyError)
 _AT_ONCE = 1.5  # seconds that a check may take before the page says that it goes on
 _CHANGED = (
     "{pair} has changed since you opened it for editing. Nothing was stored. What you typed still stands below: look "
-    "at the pair as it is now, then save again."
+    "at the pair as it is now, then store again."
 )
 
 Form = Mapping[str, str]
@@ -125,10 +125,10 @@ def _found(pages: Pages, number: int, place: int) -> str:
     card = table.card(place)
     if pages.checks.running((table.trait, card.pair)):
         return "the edit is stored and is being checked."
-    if card.state is State.EDITED and card.outcome is Outcome.PASS:
+    if card.edited and card.waits and card.outcome is Outcome.PASS:
         return "the edit passed its check. Approve it with a."
-    if card.state is State.EDITED and card.outcome is Outcome.FAIL:
-        return "the edit is stored, but fails its check. Edit it again or reject it."
+    if card.edited and card.waits and card.outcome is Outcome.FAIL:
+        return f"the edit is stored, but fails its check: {after_failing(card)}."
     return "the edit is stored, but not checked."
 
 
@@ -146,7 +146,7 @@ def undo(pages: Pages, number: int) -> Answer:
 
 
 def see(pages: Pages, number: int, place: int, form: Form) -> Answer:
-    """Note what the page has brought before the reviewer's eyes; how many could be approved for having been seen."""
+    """Note what the page has brought before the reviewer's eyes; the button that approves all that was seen."""
     table = pages.tables[number]
     table.desk.see(table.card(place).pair, form.get("sight", ""))
     return Answer(pages.seen(number))

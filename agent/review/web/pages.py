@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from agent.review.batch import Many
-from agent.review.cards import State
+from agent.review.cards import State, after_failing
 from agent.review.caution import EXPLAINED, Caution
 from agent.review.desk import Desk
 from agent.review.keys import KEYS
@@ -66,7 +66,7 @@ class Pages:
         card = table.card(place)
         job = (table.trait, card.pair)
         checking = self.checks.running(job)
-        error = self.checks.error(job) if card.state is State.EDITED and card.outcome == "unjudged" else None
+        error = self.checks.error(job) if card.edited and card.waits and card.outcome == "unjudged" else None
         return self._render(
             "panel.html.j2",
             card=card,
@@ -75,6 +75,7 @@ class Pages:
             conflict=look.conflict(card) if card.conflict else [],
             checking=checking,
             doing=self.doing(),
+            after_failing=after_failing(card),
             can_check=table.desk.recheck is not None,
             hindered={act.value: words.hindrance(card, act, checking) for act in Act},
             trouble=trouble or (str(error) if error else ""),
@@ -102,8 +103,8 @@ class Pages:
         return self._render("many.html.j2", batch=batch, rows=rows, trouble=trouble)
 
     def seen(self, number: int) -> str:
-        """How many pairs could be approved at once because they were seen."""
-        return str(len(self.tables[number].desk.batch(Many.SEEN).cards))
+        """The button that approves all pairs that were seen."""
+        return self._render("button.html.j2", batch=self.tables[number].desk.batch(Many.SEEN))
 
     def applying(self, number: int, trouble: str = "", done: str = "") -> str:
         """The step before approved changes are written into the dataset."""
@@ -142,8 +143,7 @@ class Pages:
             "proposed": len(cards),
             "decided": sum(not card.waits for card in cards),
             "approved": sum(card.effect is not None for card in cards),
-            "unflagged": len(table.desk.batch(Many.UNFLAGGED).cards),
-            "seen": self.seen(number),
+            "batches": [table.desk.batch(many) for many in Many],
             "polling": self.checks.any_running(table.trait),
             "trait": table.trait,
         }

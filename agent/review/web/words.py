@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.review.cards import EDITS, Card, State
-from agent.schema import Act, Depth, Outcome, Question, Rung
+from agent.schema import Act, Depth, Question, Rung
 
 Doing = Callable[[], str]  # what a check is doing just now, in a few words
 
@@ -88,12 +88,23 @@ def hindrance(card: Card, act: Act, checking: bool = False) -> str:
         return "The dataset holds this already."
     if checking:
         return "The edit is being checked: wait for what is found."
-    if act is Act.APPROVE and card.edited and card.outcome is not Outcome.PASS:
-        return "An edited text can be approved once it has passed its check."
-    if act is Act.EDIT and card.state is State.CONFLICT:
-        return "Decide first whose text shall stand: approve takes the proposed one, reject keeps the dataset's."
     if act is Act.DROP and card.now is None:
         return "It is not in the dataset: reject it instead."
-    if act in (Act.APPROVE, Act.REJECT) and card.state is State.UNCHANGED:
+    if act is Act.APPROVE and card.is_unproven:
+        return "An edited text can be approved once it has passed its check."
+    if act is Act.EDIT and card.state is State.CONFLICT:
+        return _first_decide(card)
+    return _nothing_proposed(card, act) if not card.proposes else ""
+
+
+def _first_decide(card: Card) -> str:
+    if card.is_unproven:
+        return "Reject it first, which keeps the dataset's text. Then edit it."
+    return "Decide first whose text shall stand: approve takes the proposed one, reject keeps the dataset's."
+
+
+def _nothing_proposed(card: Card, act: Act) -> str:
+    """A rejection still has a meaning where it overrules what was decided before."""
+    if act in (Act.APPROVE, Act.REJECT) and card.decision is None:
         return "Nothing is proposed for this pair."
-    return ""
+    return "Nothing is proposed for this pair: reject it to leave it as it is." if act is Act.APPROVE else ""

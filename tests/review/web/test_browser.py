@@ -168,7 +168,7 @@ def test_typed_texts_are_not_left_by_mistake(reader: Reader, told: Night) -> Non
     reader.keys("e")
     reader.page.keyboard.type(" more")
     reader.page.click("#unflagged")
-    assert reader.complaints.pop() == "Leave the texts that you have not saved?"
+    assert reader.complaints.pop() == "Leave the texts that you have not stored?"
     assert reader.page.input_value("#edit-positive").endswith(" more")
     reader.keys("Control+Enter")
     reader.waits_for("p.checking.good")
@@ -195,7 +195,7 @@ def test_two_reviewers_see_each_other_before_they_decide(reader: Reader, told: N
 
 def test_all_unflagged_are_approved_after_a_step_that_says_how_many(reader: Reader, told: Night) -> None:
     reader.page.click("#unflagged")
-    reader.waits_for("#panel h2", "Approve 3 unflagged pairs?")
+    reader.waits_for("#panel h2", "Approve 3 unflagged pairs of toy/refusal?")
     reader.keys("Escape")
     assert told.acts() == []
     reader.page.click("#unflagged")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.review.batch import Many
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.desks import STEM, TYPED, Night, of
 from tests.review.web.served import serving
@@ -21,7 +22,7 @@ def test_what_was_on_the_screen_is_approved_at_once_and_nothing_else(reader: Rea
     reader.keys("j")
     reader.waits_for("#seen", "(2)")
     reader.keys("S")
-    reader.waits_for("#panel h2", "Approve 2 seen pairs?")
+    reader.waits_for("#panel h2", "Approve 2 seen pairs of toy/refusal?")
     assert told.acts() == []
     reader.page.click("text=Yes, approve these 2")
     reader.waits_for("#progress", "2 of 6 decided")
@@ -46,6 +47,26 @@ def test_a_pair_below_the_edge_of_a_small_window_is_seen_once_it_was_scrolled_to
     reader.page.close()
 
 
+def test_a_key_that_approves_many_says_why_it_does_nothing_until_it_does_something(
+    chromium: Browser, told: Night, stack: ExitStack
+) -> None:
+    bob = told.desk("bob")
+    bob.approve_many(Many.UNFLAGGED, bob.batch(Many.UNFLAGGED).seal)
+    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480)
+    reader.page.evaluate(LOOKED)
+    reader.keys("A")
+    reader.waits_for("#said", "No open pair is free of flags and passes")
+    reader.keys("S")
+    reader.waits_for("#said", "You have seen no pair in this session that still waits")
+    reader.page.locator(".brief").last.scroll_into_view_if_needed()
+    reader.waits_for("#seen", "(1)")
+    assert reader.page.get_attribute("#seen", "title") == "key S"
+    reader.keys("S")
+    reader.waits_for("#panel h2", "Approve 1 seen pair of toy/refusal?")
+    assert reader.complaints == []
+    reader.page.close()
+
+
 def test_a_pair_behind_its_editor_counts_only_as_it_was_seen(reader: Reader, told: Night) -> None:
     bob = told.desk("bob")
     reader.waits_for("#seen", "(1)")
@@ -53,7 +74,7 @@ def test_a_pair_behind_its_editor_counts_only_as_it_was_seen(reader: Reader, tol
     reader.keys("e", "S", "Escape")
     reader.waits_for("#seen", "(1)")
     reader.keys("S")
-    reader.waits_for("#panel h2", "Approve 1 seen pair?")
+    reader.waits_for("#panel h2", "Approve 1 seen pair of toy/refusal?")
     assert [act for act, _ in told.acts()] == ["edit", "recheck"]
 
 

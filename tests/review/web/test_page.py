@@ -102,7 +102,7 @@ def test_a_next_pair_that_is_none_leaves_the_decided_one_on_show(page: Served, f
 
 def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served, told: Night) -> None:
     listed = page.get("unflagged")
-    assert "Approve 3 unflagged pairs?" in plain(listed)
+    assert "Approve 3 unflagged pairs of toy/refusal?" in plain(listed)
     assert told.acts() == []
     answer = page.post("unflagged", seal=seal(listed))
     assert "Approved at once: 3" in plain(answer)
@@ -116,25 +116,25 @@ def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Serve
     bob.decide("n0001", Act.REJECT, bob.card("n0001").seal)
     answer = page.post("unflagged", seal=seal(listed))
     assert answer.status == 409
-    assert "Approve 2 unflagged pairs?" in plain(answer)
+    assert "Approve 2 unflagged pairs of toy/refusal?" in plain(answer)
     assert told.acts() == [("reject", "n0001")]
     assert page.post("unflagged").status == 409
 
 
 def see(page: Served, place: int) -> str:
-    """What the page does once a pair is on the screen; how many pairs could be approved for having been seen."""
+    """What the page does once a pair is on the screen; what the button says then by which all seen are approved."""
     found = re.search(r'data-sight="([0-9a-f]+)"', page.get(f"pair/{place}").text)
     assert found
-    return page.post(f"pair/{place}/seen", sight=found.group(1)).text
+    return plain(page.post(f"pair/{place}/seen", sight=found.group(1)))
 
 
 def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(page: Served, told: Night) -> None:
     assert "Approve all seen (0)" in plain(page.get())
     page.get("pair/1")  # to have been sent is not to have been seen
     assert "You have seen no pair" in plain(page.get("seen"))
-    assert [see(page, place) for place in (1, 2, 0)] == ["1", "2", "2"]
+    assert [see(page, place) for place in (1, 2, 0)] == [f"Approve all seen ({count})…" for count in (1, 2, 2)]
     listed = page.get("seen")
-    assert "Approve 2 seen pairs?" in plain(listed)
+    assert "Approve 2 seen pairs of toy/refusal?" in plain(listed)
     assert "1 pair without a flag, 1 flagged: 1 borderline, 1 extended." in plain(listed)
     assert told.acts() == []
     assert "Approved at once: 2 pairs." in plain(page.post("seen", seal=seal(listed)))
@@ -143,9 +143,22 @@ def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(p
 
 
 def test_a_sight_that_is_none_counts_for_nothing(page: Served) -> None:
-    assert page.post("pair/1/seen", sight="0" * 64).text == "0"
-    assert page.post("pair/1/seen").text == "0"
+    assert plain(page.post("pair/1/seen", sight="0" * 64)) == "Approve all seen (0)…"
+    assert plain(page.post("pair/1/seen")) == "Approve all seen (0)…"
     assert page.post("pair/99/seen", sight="x").status == 409
+
+
+def test_a_button_that_cannot_be_pressed_says_why_and_one_that_can_its_key(page: Served, told: Night) -> None:
+    def titles() -> list[str]:
+        found = (re.search(rf'id="{name}" [^>]*title="([^"]*)"', page.get().text) for name in ("unflagged", "seen"))
+        return [title.group(1) for title in found if title]
+
+    assert titles() == ["key A", "You have seen no pair in this session that still waits for a decision."]
+    see(page, 1)
+    assert titles() == ["key A", "key S"]
+    page.post("unflagged", seal=seal(page.get("unflagged")))
+    nothing = "No open pair is free of flags and passes: read those that wait one by one."
+    assert titles() == [nothing, "You have seen no pair in this session that still waits for a decision."]
 
 
 def plan(told: Night, after: bytes = b"new\n") -> Plan:

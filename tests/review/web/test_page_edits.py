@@ -2,6 +2,7 @@
 
 import re
 import threading
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -44,6 +45,57 @@ def test_a_conflict_shows_three_texts_and_is_decided(page: Served, told: Night) 
         assert STEM + text in plain(answer)
     assert page.post("pair/1/decide", act="approve", seal=seal(answer)).status == 200
     assert told.desk().card("d0001").effect == "replace"
+
+
+def conflict_over_an_edit(told: Night) -> None:
+    """d0001 was edited and not checked, and then somebody changed it in the dataset."""
+    desk = replace(told.desk(), recheck=None)
+    desk.edit("d0001", STEM + TYPED, STEM + KEPT, desk.card("d0001").seal)
+    told.dataset = (told.dataset[0], of("d0001", COMMITTED + " himself"), *told.dataset[2:])
+
+
+def test_a_conflict_over_an_unchecked_edit_is_checked_and_then_approved(page: Served, told: Night) -> None:
+    conflict_over_an_edit(told)
+    answer = page.get("pair/1")
+    assert "This edit has not been checked. Check it" in plain(answer)
+    assert "Reject it first, which keeps the dataset's text. Then edit it." in unescape(answer.text)
+    answer = page.post("pair/1/check")
+    assert "the edit passed its check. Approve it with a." in plain(answer)
+    assert page.post("pair/1/decide", act="approve", seal=seal(answer)).status == 200
+    assert told.desk().card("d0001").effect == "replace"
+
+
+def test_a_conflict_over_an_edit_that_fails_is_rejected_before_it_is_edited(page: Served, told: Night) -> None:
+    conflict_over_an_edit(told)
+    told.recheck = lambda pair: seen(pair, Outcome.FAIL)
+    answer = page.post("pair/1/check")
+    assert "see the evidence, and reject it first, then edit it again." in plain(answer)
+    assert "fails its check: reject it first, then edit it again." in plain(answer)
+    answer = page.post("pair/1/decide", act="reject", seal=seal(answer))
+    assert "Store and check" in plain(page.get("pair/1/edit"))
+
+
+def test_a_check_that_comes_to_nothing_in_a_conflict_says_why(page: Served, told: Night) -> None:
+    conflict_over_an_edit(told)
+
+    def out(pair: Pair) -> list[Finding]:
+        raise RecheckFailed("The judge is out.")
+
+    told.recheck = out
+    assert "The judge is out." in plain(page.post("pair/1/check"))
+
+
+def test_a_pair_that_nobody_would_change_is_not_approved_and_only_a_drop_of_it_is_rejected(
+    page: Served, told: Night
+) -> None:
+    shown = unescape(page.get("pair/0").text)
+    assert shown.count('disabled title="Nothing is proposed for this pair."') == 2
+    page.post("pair/0/decide", act="drop", seal=seal(page.get("pair/0")))
+    shown = unescape(page.get("pair/0").text)
+    assert shown.count('disabled title="Nothing is proposed for this pair: reject it to leave it as it is."') == 1
+    assert "Approving puts" not in shown
+    assert page.post("pair/0/decide", act="reject", seal=seal(page.get("pair/0"))).status == 200
+    assert told.acts() == [("drop", "d0000"), ("reject", "d0000")]
 
 
 def test_an_edit_is_stored_checked_and_then_approved(page: Served, told: Night) -> None:
@@ -109,7 +161,7 @@ def test_what_was_typed_is_not_lost_when_the_pair_changed_meanwhile(page: Served
     bob.edit("d0001", STEM + "Bob was first, so he", STEM + KEPT, bob.card("d0001").seal)
     answer = page.post("pair/1/edit", positive=STEM + TYPED, negative=STEM + KEPT, seal=seal(shown))
     assert answer.status == 409
-    assert "What you typed still stands below" in plain(answer)
+    assert "What you typed still stands below: look at the pair as it is now, then store again." in plain(answer)
     assert f"{STEM}{TYPED}</textarea>" in unescape(answer.text)
     assert [decision.who for decision in told.log.read().decisions] == ["bob", "bob"]
     again = page.post("pair/1/edit", positive=STEM + TYPED, negative=STEM + KEPT, seal=seal(answer))

@@ -63,11 +63,7 @@
     const told = new URLSearchParams({ sight: reported });
     fetch(`pair/${card.dataset.place}/seen`, { method: "POST", body: told })
       .then((answer) => (answer.ok ? answer.text() : Promise.reject()))
-      .then((count) => {
-        const button = document.getElementById("seen");
-        button.querySelector("span").textContent = count;
-        button.disabled = count === "0";
-      })
+      .then((button) => htmx.swap("#seen", button, { swapStyle: "outerHTML" }))
       .catch(() => { reported = ""; });
   }
 
@@ -224,7 +220,7 @@
     const { target, elt } = event.detail;
     if (target !== panel || elt.matches(".checking")) return;
     const leaving = unsaved() && !elt.closest(".editor");
-    if (leaving && !window.confirm("Leave the texts that you have not saved?")) event.preventDefault();
+    if (leaving && !window.confirm("Leave the texts that you have not stored?")) event.preventDefault();
     else panel.setAttribute("aria-busy", "true");
   });
   document.body.addEventListener("htmx:afterRequest", (event) => {
