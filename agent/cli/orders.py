@@ -129,7 +129,7 @@ def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
         Screen(progress=progress, limiter=limits.told) as screen,
         Stops(until) as stops,
         Heartbeat(beat, progress.now, variant=settings.variant, limits=limits.told, trouble=progress.error) as heart,
-        Watchdog(progress, folders, limits.give_up),
+        Watchdog(progress, folders, limits.give_up, waits=limits.waits),
     ):
         night = preflight.Night(progress, stops)
         night.stage(work, LOADING)
@@ -141,13 +141,18 @@ def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
                 heart.checked()
                 limits.llm = workshop.llm
                 code = play(Evening(workshop, screen, stops, progress=progress), work)
-        except Interrupted as error:  # no trait was begun: its endpoint was out for too long, or a stop was asked for
-            code = EXIT_CODES[error.ending]
-            screen.say(f"{error} What was bought is stored; the same command goes on.")
-            for job in work:
-                progress.ended(job.trait.id, error.ending.value)
+        except Interrupted as error:
+            code = _not_begun(error, work, screen, progress)
         heart.ended(f"exit code {code}")
     return code
+
+
+def _not_begun(error: Interrupted, work: Sequence[Job], screen: Screen, progress: Progress) -> int:
+    """No trait was begun: its endpoint was waited for too long, or a stop was asked for."""
+    screen.say(f"{error} What was bought is stored; the same command goes on.")
+    for job in work:
+        progress.ended(job.trait.id, error.ending.value)
+    return EXIT_CODES[error.ending]
 
 
 @dataclass
@@ -159,6 +164,10 @@ class Limits:
     def told(self) -> list[str]:
         """One short line per endpoint."""
         return [f"{who}: {gate.told()}" for who, gate in self.llm.gates().items()] if self.llm else []
+
+    def waits(self) -> bool:
+        """Whether an endpoint is out, or has asked for a long pause."""
+        return self.llm is not None and any(gate.paused is not None for gate in self.llm.gates().values())
 
     def give_up(self) -> None:
         """Whatever is on its way is taken as lost and asked again."""

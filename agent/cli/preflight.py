@@ -55,8 +55,8 @@ def checked(
 ) -> Iterator[Workshop]:
     """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before.
 
-    An unattended run waits for an endpoint that is out and has served its traits before, here as later on: raises
-    Interrupted when that takes too long, and when a stop is asked for meanwhile.
+    An unattended run waits for an endpoint that is out or too busy and has served its traits before, here as later on:
+    raises Interrupted when that takes too long. Every wait, also a first run's, ends when a stop is asked for.
     """
     require_free(settings, jobs)
     prompts = PromptBook.load()
@@ -164,7 +164,7 @@ def _probed(llm: Llm, jobs: Sequence[Job], night: Night | None) -> Mapping[Role,
 
 
 def _served(llm: Llm, jobs: Sequence[Job]) -> set[Role]:
-    """The roles whose model and endpoint have served a campaign of these traits: one that is out was once right."""
+    """The roles whose model and endpoint have served a campaign of these traits: one that is silent was once right."""
     signatures = [signature for job in jobs for signature in _signatures(job)]
     return {role for role in Role if any(signature.startswith(f"{llm.address(role)} by ") for signature in signatures)}
 

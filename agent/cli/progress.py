@@ -17,7 +17,7 @@ _QUIET = 20.0  # seconds without anything new that a user should hear of
 class TraitNow(Noun):
     """One trait at this moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind.
 
-    `paused` is why this trait alone waits; what holds up the whole run stands in `Now.paused` only.
+    `paused` is why this trait alone waits; what holds up all of them stands in `Now.paused` only.
     """
 
     stage: str = WAITING
@@ -28,11 +28,15 @@ class TraitNow(Noun):
 
 
 class Now(Noun):
-    """The whole run at this moment. Times are in seconds since 1970; `paused` says why nothing moves, if so."""
+    """The whole run at this moment. Times are in seconds since 1970.
+
+    `paused` says who waits on purpose and why; `held` whether all that is left to do waits so.
+    """
 
     begun: float
     moved: float
     paused: str | None = None
+    held: bool = False
     traits: dict[str, TraitNow] = {}
     errors: tuple[str, ...] = ()
 
@@ -75,6 +79,8 @@ class Progress:
             if why is None:
                 if self._paused.pop(who, None) is not None:
                     self._moved = self._time()
+                    held = [who] if who in self._traits else self._traits
+                    self._heard.update(dict.fromkeys(held, self._moved))
             else:
                 self._paused[who] = why
 
@@ -91,9 +97,13 @@ class Progress:
 
     def _quiet(self, trait: str, found: TraitNow) -> str:
         seconds = self._time() - self._heard[trait]
-        if seconds < _QUIET or found.ended is not None or found.stage == WAITING or self._paused:
+        if seconds < _QUIET or found.ended is not None or found.stage == WAITING or self._is_held(trait):
             return ""
         return f", nothing new for {f'{seconds:.0f} s' if seconds < 120 else f'{seconds / 60:.0f} min'}"
+
+    def _is_held(self, trait: str) -> bool:
+        """Whether a trait waits on purpose, by itself or with all the others."""
+        return any(who == trait or who not in self._traits for who in self._paused)
 
     def now(self) -> Now:
         """All of it, as it stands."""
@@ -102,5 +112,11 @@ class Progress:
                 trait: found.model_copy(update={"steps": dict(self._steps[trait]), "paused": self._paused.get(trait)})
                 for trait, found in self._traits.items()
             }
-            paused = "; ".join(dict.fromkeys(self._paused.values())) or None
-            return Now(begun=self._begun, moved=self._moved, paused=paused, traits=traits, errors=tuple(self._errors))
+            return Now(
+                begun=self._begun,
+                moved=self._moved,
+                paused="; ".join(dict.fromkeys(self._paused.values())) or None,
+                held=bool(self._paused) and all(self._is_held(name) for name, t in traits.items() if t.ended is None),
+                traits=traits,
+                errors=tuple(self._errors),
+            )

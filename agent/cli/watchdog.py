@@ -27,6 +27,8 @@ _SHOW_CURSOR = "\x1b[?25h"
 class Watchdog:
     """Armed as soon as it is entered; `limit` seconds without a step, and without a pause, are a stall.
 
+    `waits` says whether an endpoint has asked for a pause.
+
     The first stall is dumped into stall.txt of each folder, and `retry` is called to have the stage asked again. The
     second in a row is dumped too, and ends the process by `leave`. Neither waits for what may be stuck: `retry`, the
     event loop, the disk and the terminal are met in threads of their own.
@@ -41,8 +43,9 @@ class Watchdog:
         clock: Callable[[], float] = time.monotonic,
         leave: Callable[[int], object] = os._exit,
         poll: float = 1.0,
+        waits: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._progress, self._folders, self._retry = progress, tuple(folders), retry
+        self._progress, self._folders, self._retry, self._waits = progress, tuple(folders), retry, waits
         self._limit, self._clock, self._leave, self._poll = limit, clock, leave, poll
         self._over = threading.Event()
         self._moved = progress.now().moved
@@ -67,7 +70,7 @@ class Watchdog:
         now, time_of_look = self._progress.now(), self._clock()
         if now.moved != self._moved:
             self._moved, self._quiet_since, self._retried = now.moved, time_of_look, False
-        elif now.paused is not None:
+        elif now.held or self._waits():
             self._quiet_since = time_of_look
         elif time_of_look - self._quiet_since >= self._limit:
             self._quiet_since = time_of_look

@@ -9,7 +9,7 @@ from agent.models.manners import Manners
 from agent.models.outage import Outage
 from agent.models.pace import Pace, Turn
 
-_LONG = 30.0  # seconds of pause that a user should hear of
+LONG = 30.0  # seconds of pause that a user should hear of
 _SLOW = 20.0  # seconds without an answer to a call that a user should hear of
 
 
@@ -95,6 +95,6 @@ class Gate:
         pace, paused = self.pace, None
         if self.outage.is_on:
             paused = "the endpoint is out"
-        elif pace.paused_for > _LONG:
+        elif pace.paused_for > LONG:
             paused = f"asked to wait {pace.paused_for:.0f} s more"
         return GateNow(pace.limit, pace.in_flight, pace.waiting, pace.rate, paused, pace.oldest)

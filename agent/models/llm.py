@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.models import background
@@ -15,12 +16,15 @@ from agent.models.failures import (
     RETRYABLE,
     Halted,
     LlmError,
+    RateLimited,
     Unreachable,
 )
 from agent.models.flights import Flights
 from agent.models.gate import Gate, GateNow
+from agent.models.holdup import Holdup
 from agent.models.line import Line
 from agent.models.manners import Manners, Patience
+from agent.models.outage import Out
 from agent.models.replies import Said
 from agent.models.till import Till
 from agent.record.ledger import Answer, Ledger
@@ -34,6 +38,7 @@ __all__ = ["Capability", "Endpoint", "Llm", "Manners", "ProbeError"]
 
 T = TypeVar("T")
 Told = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
+Waits = Callable[[LlmError, float], None]  # what has failed, and the seconds until the next attempt
 
 
 class Llm:
@@ -72,43 +77,55 @@ class Llm:
     ) -> Mapping[Role, Capability]:
         """Ask each endpoint what it can do. Raises ProbeError with role, endpoint and remedy; records no answer.
 
-        An endpoint of a role in `waited_for` may be out, as amid a run: raises Out when that takes too long, and
-        Halted once `halted` says so meanwhile.
+        An endpoint of a role in `waited_for` may be out or too busy, as amid a run: raises Out when that takes too
+        long. Raises Halted once `halted` says so while an endpoint does not answer.
         """
-        self._known = background.run(self._unless(halted, self._probe_all(waited_for)))
+        holdup = Holdup(self._manners.clock, lambda why: self._told("the probe", why))
+        probing = self._probe_all(waited_for, holdup)
+        self._known = background.run(self._unless(lambda: holdup.is_on and halted(), probing))
         return dict(self._known)
 
     async def _unless(self, halted: Callable[[], bool], work: Coroutine[Any, Any, T]) -> T:
-        """What the work brings; while an endpoint is troubled, a stop is heeded. Raises Halted."""
+        """What the work brings. Raises Halted."""
         working = asyncio.create_task(work)
         try:
             while not (await asyncio.wait([working], timeout=LOOK))[0]:
-                if halted() and any(till.gate.outage.is_troubled for till in self._tills.values()):
+                if halted():
                     raise Halted("An endpoint was waited for when a stop was asked for.")
             return working.result()
         finally:
             working.cancel()
             await asyncio.wait([working])
 
-    async def _probe_all(self, waited_for: Collection[Role]) -> dict[Role, Capability]:
+    async def _probe_all(self, waited_for: Collection[Role], holdup: Holdup) -> dict[Role, Capability]:
         patient = {self._lines[role] for role in waited_for}
         found: dict[Line, Capability] = {}
         for role, line in self._lines.items():
             if line not in found:
-                found[line] = await self._probe(role, line, line in patient)
+                found[line] = await self._probe(role, line, line in patient, holdup)
         return {role: found[line] for role, line in self._lines.items()}
 
-    async def _probe(self, role: Role, line: Line, is_patient: bool) -> Capability:
-        gate = self._tills[role].gate
+    async def _probe(self, role: Role, line: Line, is_patient: bool, holdup: Holdup) -> Capability:
+        waits = partial(holdup.waits, f"{role} at {line.endpoint.base_url}")
 
         async def send(body: bytes) -> Said:
-            if not is_patient:
-                patience = Patience(self._manners, paced=False)
-                return await self._persist(lambda _: line.small(body), patience, hopeless=Unreachable)
-            patience = Patience(self._manners, paused=lambda: gate.outage.paused, paced=False)
-            return await self._persist(lambda _: gate.outage.outlast(lambda: line.small(body)), patience, gate)
+            with holdup.question():
+                if is_patient:
+                    return await self._outlast(line, self._tills[role].gate, body, waits)
+                patience = Patience(self._manners.at_first(), paced=False)
+                return await self._persist(lambda _: line.small(body), patience, hopeless=Unreachable, waits=waits)
 
         return await probed(send, role, line.endpoint)
+
+    async def _outlast(self, line: Line, gate: Gate, body: bytes, waits: Waits) -> Said:
+        """The reply to a small question, once the endpoint is neither out nor too busy. Raises Out."""
+        patience = Patience(self._manners.as_before(), paused=lambda: gate.outage.paused, paced=False)
+        try:
+            return await self._persist(
+                lambda _: gate.outage.outlast(lambda: line.small(body)), patience, gate, waits=waits
+            )
+        except RateLimited as error:
+            raise Out(f"It asks for more patience than the run may have; the last it said: {error.sentence}") from error
 
     def ask_all(
         self,
@@ -155,10 +172,12 @@ class Llm:
         patience: Patience,
         gate: Gate | None = None,
         hopeless: type[LlmError] | None = None,
+        waits: Waits = lambda error, seconds: None,
     ) -> T:
         """Try until it succeeds, the error is not worth a retry, or patience is over; then the last error rises.
 
         `once` is given how many of its attempts have timed out. What fails while its endpoint is out starts anew.
+        `waits` hears of each failure, and how long is waited for the next attempt.
         """
         try:
             return await once(0)
@@ -179,6 +198,7 @@ class Llm:
             sleep=self._manners.clock.sleep,
             stop=stop,  # type: ignore[arg-type]  # it is awaited, which the stubs do not know
             wait=lambda state: patience.pause(_error(state), state.attempt_number),
+            before_sleep=lambda state: waits(_error(state), state.upcoming_sleep),
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, RETRYABLE) and type(error) is not hopeless
             ),

@@ -15,7 +15,7 @@ FIRST_PROBE, LONGEST_PROBE = 30.0, 600.0  # seconds between the small questions:
 
 
 class Out(LlmError):
-    """The endpoint was out for longer than the run may wait."""
+    """The endpoint was out, or too busy, for longer than the run may wait."""
 
     kind = "outage"
 
@@ -50,11 +50,6 @@ class Outage:
     @property
     def is_on(self) -> bool:
         return self._since is not None
-
-    @property
-    def is_troubled(self) -> bool:
-        """Whether it is out, or the last that was asked of it failed."""
-        return self._failures > 0 or self._since is not None
 
     @property
     def paused(self) -> float:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent.models.batches import Batch, Batches, Row
+from agent.models.choosing import choose
 from agent.models.generation import First, Generation
 from agent.models.readings import Parts, State, side_by_side
 from agent.models.tokens import Prompt, Tokens
@@ -166,7 +167,7 @@ class HuggingFaceSubject:
 
 
 class _Network:
-    """The model behind `generate`: left padding, explicit positions, its stop tokens, and how a token is chosen."""
+    """The model behind `generate`: left padding, explicit positions and its stop tokens."""
 
     def __init__(self, model: Any, tokens: Tokens, dtype: str, name: str) -> None:
         self.name = name
@@ -189,7 +190,7 @@ class _Network:
         with torch.inference_mode(), lacking, self._parts.held(own):
             state, firsts = self._start(own, rows.places)
             while True:
-                chosen, gaps = _choose(state.logits, rows.noise_keys(), sampling.temperature)
+                chosen, gaps = choose(state.logits, rows.noise_keys(), sampling.temperature)
                 rows.take(chosen, gaps)
                 if not rows.open:
                     return rows.result(firsts, self.tokens)
@@ -273,34 +274,3 @@ def _first(logits: "Tensor") -> First:
     likeliest = zip(top.indices.tolist(), top.values.tolist(), strict=True)
     entropy = float(torch.special.entr(shares).sum()) / math.log(2)
     return First(round(entropy, 6), tuple((token, float(f"{share:.6g}")) for token, share in likeliest))
-
-
-def _choose(logits: "Tensor", noise_keys: list[int], temperature: float) -> tuple[list[int], list[float]]:
-    """The best token of each row and its lead over the second in logits; with Gumbel noise where keys are given.
-
-    The best of logits / temperature + Gumbel noise is a sample at that temperature.
-    """
-    if noise_keys:
-        logits = logits + temperature * _gumbel(noise_keys, logits)
-    top = logits.topk(2)
-    return top.indices[:, 0].tolist(), (top.values[:, 0] - top.values[:, 1]).tolist()
-
-
-def _gumbel(keys: list[int], like: "Tensor") -> "Tensor":
-    """Standard Gumbel noise of the shape of `like`: row i holds the SplitMix64 stream seeded by keys[i].
-
-    A hash of integers costs little on any device and is the same on all, but for the logarithm's last digit.
-    """
-    import torch
-
-    steps = torch.arange(1, like.shape[1] + 1, device=like.device) * -0x61C8864680B583EB
-    bits = torch.tensor(keys, device=like.device).unsqueeze(-1) + steps
-    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1)):
-        bits = (bits ^ _shifted(bits, shift)) * factor
-    uniform = (_shifted(bits, 12).double() + 0.5) * 2.0**-52  # within (0, 1), and exact
-    return -(-uniform.log()).log().float()
-
-
-def _shifted(bits: "Tensor", places: int) -> "Tensor":
-    """A logical shift to the right: the sign bit of the 64 moves like any other."""
-    return (bits >> places) & ((1 << (64 - places)) - 1)

@@ -162,6 +162,39 @@ def test_a_stage_that_brings_nothing_says_for_how_long() -> None:
     assert "toy/two: waiting, 0 of" in sink.getvalue()
 
 
+ENDPOINT = "judge at https://api.example"
+
+
+def told_after(held: str, *, over: bool) -> dict[str, str]:
+    """What two busy traits are said to do 15 s after half an hour in which something held the run up, or still does."""
+    clock = Clock()
+    progress = Progress((TRAIT, "toy/two"), clock)
+    for trait in (TRAIT, "toy/two"):
+        progress.stage(trait, "asks")
+    progress.pause(held, "it waits")
+    clock.time += 1800
+    if over:
+        progress.pause(held, None)
+    clock.time += 15
+    return progress.stages()
+
+
+LATE = "asks, nothing new for 30 min"
+HELD = {
+    "an endpoint is out": (ENDPOINT, False, "asks", "asks"),
+    "an endpoint was out": (ENDPOINT, True, "asks", "asks"),
+    "one trait is paused": (TRAIT, False, "asks", LATE),
+    "one trait was paused": (TRAIT, True, "asks", LATE),
+}
+
+
+@pytest.mark.parametrize(("held", "over", "first", "second"), HELD.values(), ids=HELD.keys())
+def test_who_waits_or_has_waited_on_purpose_is_not_called_quiet_and_the_others_are(
+    held: str, over: bool, first: str, second: str
+) -> None:
+    assert told_after(held, over=over) == {TRAIT: first, "toy/two": second}
+
+
 def test_the_minute_is_kept_by_the_screens_own_thread() -> None:
     sink, clock = io.StringIO(), Clock()
     with Screen(plain(sink), clock=clock, poll=0.001) as screen:

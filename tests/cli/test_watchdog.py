@@ -22,9 +22,16 @@ class Night:
         self.progress = Progress(TRAITS, self.clock)
         self.folders = [root / trait / "refinement" for trait in TRAITS]
         self.retried, self.left = 0, list[int]()
+        self.asked_to_wait = False
         self._retry = retry
         self.watchdog = Watchdog(
-            self.progress, self.folders, self._again, clock=self.clock, leave=self.left.append, poll=0.002
+            self.progress,
+            self.folders,
+            self._again,
+            clock=self.clock,
+            leave=self.left.append,
+            poll=0.002,
+            waits=lambda: self.asked_to_wait,
         )
 
     def _again(self) -> None:
@@ -95,6 +102,29 @@ def test_a_pause_is_never_a_stall_and_the_ten_minutes_begin_when_it_is_over(tmp_
     night.pass_time(9.9)
     assert (night.dumps, night.retried, night.left) == ([], 0, [])
     night.pass_time(1.2)
+    until(lambda: night.retried == 1)
+
+
+def test_a_trait_that_is_held_up_keeps_no_watch_from_the_others(tmp_path: Path) -> None:
+    night = Night(tmp_path)
+    night.progress.pause("toy/one", "a PAUSE file")
+    night.pass_time(10.1)
+    until(lambda: night.retried == 1)
+    night.progress.pause("toy/two", "a PAUSE file")
+    night.pass_time(60)
+    night.progress.pause("toy/two", None)
+    night.progress.ended("toy/two", "ready")
+    night.pass_time(60)
+    assert (night.retried, night.left) == (1, [])
+
+
+def test_an_endpoint_that_asks_for_a_quarter_of_an_hour_is_no_stall(tmp_path: Path) -> None:
+    night = Night(tmp_path)
+    night.asked_to_wait = True
+    night.pass_time(15)
+    assert night.retried == 0
+    night.asked_to_wait = False
+    night.pass_time(10.1)
     until(lambda: night.retried == 1)
 
 

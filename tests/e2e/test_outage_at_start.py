@@ -1,5 +1,6 @@
-"""A run that is started while its endpoint is out: one that goes on waits for it, a first one is turned away."""
+"""A run that is started while its endpoint is out or busy: one that goes on waits, a first one is turned away."""
 
+import math
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults_replies import OUT, Answered
+from agent.toyworld.endpoint_faults_replies import OUT, Answered, failing
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, Rehearsal, outcome
 
@@ -45,6 +46,23 @@ class Closed:
             self._open = self._do is None
             (self._do or (lambda: None))()
         return OUT
+
+
+class Busy:
+    """Answers 429 to the first so many questions, asking for a wait where one is given; `do` is called at each."""
+
+    def __init__(self, times: float, wait: float | None = None, do: Callable[[], object] = lambda: None) -> None:
+        self.asked = 0
+        self._times, self._do = times, do
+        headers = () if wait is None else (("retry-after", f"{wait:g}"),)
+        self._refusal = failing(429, "Too many requests.", "rate_limit_exceeded", headers)
+
+    def __call__(self, prompt: str) -> Answered | None:
+        self.asked += 1
+        if self.asked > self._times:
+            return None
+        self._do()
+        return self._refusal
 
 
 def test_a_run_that_goes_on_during_an_outage_waits_and_ends_as_if_undisturbed(
@@ -106,3 +124,32 @@ def test_an_endpoint_that_never_served_this_trait_is_not_waited_for(
     done = rehearsal.run(folder)
     assert done.exit_code == 64
     assert "Start the server, or correct `base_url`" in done.output
+
+
+@pytest.mark.parametrize("wait", [None, 300.0], ids=["without a wait", "with a long wait"])
+def test_a_run_that_goes_on_while_its_endpoint_is_busy_waits_and_ends_well(
+    rehearsal: Rehearsal, begun: Path, wait: float | None
+) -> None:
+    crowd = Busy(times=10 if wait is None else 1, wait=wait)
+    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), crowd))
+    assert done.exit_code == 0, done.output
+
+
+def test_a_run_that_goes_on_gives_a_busy_endpoint_up_after_the_longest_pause(rehearsal: Rehearsal, begun: Path) -> None:
+    crowd = Busy(times=math.inf, wait=100)
+    done = rehearsal.run(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), crowd))
+    assert done.exit_code == 4, done.output
+    assert re.search(r"outage: \w+ at toyworld: It asks for more patience .* answers 429", done.output)
+    assert crowd.asked == 3
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["one that goes on", "a first run"])
+def test_a_stop_ends_the_wait_for_a_busy_endpoint(
+    tmp_path: Path, rehearsal: Rehearsal, begun: Path, first: bool
+) -> None:
+    folder = experiment(tmp_path / "first") if first else begun
+    crowd = Busy(times=1, wait=100, do=lambda: os.kill(os.getpid(), signal.SIGINT))
+    done = rehearsal.run(folder, before=Gatekeeper(create_app(EXACT), crowd))
+    assert done.exit_code == 6, done.output
+    assert "An endpoint was waited for when a stop was asked for" in done.output
+    assert crowd.asked == 1

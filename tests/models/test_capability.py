@@ -1,7 +1,6 @@
 """What the probe finds out about endpoints, each played by a server on loopback that can do less than the last."""
 
 import json
-import math
 from collections.abc import Callable
 
 import pytest
@@ -9,9 +8,7 @@ from pydantic import SecretStr
 
 from agent.models.capability import relax
 from agent.models.endpoint import Capability, Endpoint
-from agent.models.failures import Halted
 from agent.models.llm import Llm, Manners, ProbeError
-from agent.models.outage import Out
 from agent.schema import Role
 from tests.models.conftest import ABLE, CANARY, Clock
 from tests.models.fault_server import Answering, Asked, chat, failing, number, serving, tops
@@ -189,68 +186,6 @@ def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
     with pytest.raises(ProbeError, match=r"author: .* Start the server, or correct `base_url`"):
         llm.probe()
     assert clock.waits == []
-
-
-class Rehearsal:
-    """An endpoint that is out for so many requests; how a client that waits for it fares."""
-
-    def __init__(self, out: float, bad: Answering | None = None) -> None:
-        self.clock, self.asked, self.told = Clock(), 0, list[str | None]()
-        self._out, self._bad = out, bad or failing(503, "maintenance")
-
-    def answer(self, asked: Asked) -> Answering:
-        self.asked += 1
-        return self._bad if self.asked <= self._out else able(asked)
-
-    def known(self, max_pause: float = 7200.0, halted: Callable[[], bool] = lambda: False) -> Capability:
-        with serving(self.answer) as server:
-            server.answers_canaries = False
-            llm = Llm(
-                {Role.JUDGE: Endpoint(model="m", base_url=server.url)},
-                Manners(clock=self.clock.real, max_pause=max_pause),
-                told=lambda who, why: self.told.append(why),
-            )
-            try:
-                return llm.probe([Role.JUDGE], halted)[Role.JUDGE]
-            finally:
-                llm.close()
-
-
-def test_an_endpoint_that_has_served_before_is_waited_for_with_a_small_question_now_and_then() -> None:
-    rehearsal = Rehearsal(out=9)  # six times the first question, then the small one: at once, after 30 s, after 60 s
-    assert rehearsal.known() == ABLE
-    assert [wait for wait in rehearsal.clock.waits if wait >= 30.0] == [30.0, 60.0, 120.0]
-    assert rehearsal.asked == 6 + 4 + 3
-    assert [why is None for why in rehearsal.told] == [False, True]
-    assert "out since 6 failures; The endpoint answers 503" in str(rehearsal.told[0])
-
-
-def test_waiting_for_an_endpoint_ends_after_the_longest_pause() -> None:
-    rehearsal = Rehearsal(out=math.inf)
-    with pytest.raises(Out, match=r"judge at http://127\.0\.0\.1:\d+/v1: It has been out for 10 minutes"):
-        rehearsal.known(max_pause=600.0)
-
-
-def test_a_stop_ends_the_wait_for_an_endpoint() -> None:
-    rehearsal = Rehearsal(out=math.inf)
-    with pytest.raises(Halted):
-        rehearsal.known(max_pause=math.inf, halted=lambda: rehearsal.asked > 20)
-
-
-def test_a_stop_does_not_disturb_the_probe_of_an_endpoint_that_answers() -> None:
-    assert Rehearsal(out=0).known(halted=lambda: True) == ABLE
-
-
-def test_an_endpoint_that_is_waited_for_and_refuses_the_key_fails_at_once() -> None:
-    with pytest.raises(ProbeError, match="key_variable"):
-        Rehearsal(out=math.inf, bad=failing(401, "Incorrect API key")).known()
-
-
-def test_a_probe_waits_as_long_as_a_busy_endpoint_asks() -> None:
-    busy = failing(429, "rate limit", headers=[("retry-after", "7")])
-    rehearsal = Rehearsal(out=3, bad=busy)
-    assert rehearsal.known() == ABLE
-    assert rehearsal.clock.waits == [7.0, 7.0, 7.0]
 
 
 def test_an_unrelated_complaint_changes_nothing() -> None:
