@@ -26,7 +26,9 @@ def calibrate(
     traits: Annotated[
         Path | None,
         _of(
-            _GOLD, "A JSON object of traits that rows only name; else traits.json beside the endings, if there is one."
+            _GOLD,
+            "A JSON object of traits that rows only name; else traits.json beside the endings, if there is one.",
+            "--trait-file",
         ),
     ] = None,
     definition: Annotated[

@@ -209,7 +209,7 @@ def _describes(about: Missing, settings: Settings) -> Callable[[str], Trait]:
         else:
             raise GoldError(
                 f"The trait {name!r} is only named, and {settings.experiment.name} has no such trait: hand in "
-                "its definition with --definition FILE (and --opposite), or those of many traits with --traits FILE."
+                "its definition with --definition FILE (and --opposite), or many traits' with --trait-file FILE."
             )
         trait = described(settings, ids[0] if ids else name, text)
         return trait.model_copy(update={"opposite": about.opposite}) if about.opposite else trait

@@ -1,5 +1,6 @@
 """How a command ends: its exit code, and errors as sentences."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,8 @@ from typer.exceptions import TyperException
 
 USAGE = 64
 STOPPED = 6
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)  # no room, or nobody there to read
 
 # The worst first: what needs somebody's hand soonest.
 _BY_GRAVITY = (1, 64, 4, 5, 6, 3, 2, 0)
@@ -60,6 +63,12 @@ def _code(run: Callable[[], Any]) -> int:
         return STOPPED
     except known_errors() as error:
         _complain(f"cliffhanger: {_shown(str(error))}")
+        return USAGE
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        let_go(sys.stdout)
+        _complain(f"cliffhanger: nothing more can be written: {error.strerror}.")
         return USAGE
     return code if isinstance(code, int) else 0
 

@@ -266,7 +266,7 @@ def test_traits_are_read_from_the_file_beside_the_endings(folder: Path, tmp_path
     assert "| a trap |" in next((folder / "calibration").glob("gold.A.*.md")).read_text()
     elsewhere = traits.rename(tmp_path / "others.json")
     assert "only named" in calibrate(folder, file=gold(folder, rows)).output
-    assert calibrate(folder, "--traits", str(elsewhere), file=gold(folder, rows)).exit_code == 0
+    assert calibrate(folder, "--trait-file", str(elsewhere), file=gold(folder, rows)).exit_code == 0
 
 
 @pytest.mark.parametrize(

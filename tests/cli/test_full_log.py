@@ -61,5 +61,8 @@ def test_a_run_that_cannot_begin_has_its_code_where_nothing_can_be_said(tmp_path
 
 
 def test_what_is_said_to_a_reader_alone_must_reach_one(tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        assert ran({"stdout": full, "stderr": subprocess.PIPE}, "run", "--dry-run", "-e", str(experiment(tmp_path)))
+    told = tmp_path / "told.txt"
+    with Path("/dev/full").open("w") as full, told.open("w") as errors:
+        code = ran({"stdout": full, "stderr": errors}, "run", "--dry-run", "-e", str(experiment(tmp_path)))
+    assert code == 64
+    assert told.read_text() == "cliffhanger: nothing more can be written: No space left on device.\n"
