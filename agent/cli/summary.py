@@ -1,5 +1,6 @@
 """What a run came to, in words: five lines for the screen, one page for the morning."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -23,6 +24,8 @@ HEADINGS = ("trait", "ending", "confirmed/audited", "of", "parked", "dropped", "
 _FIRST_ROUNDS, _LAST_ROUNDS = 2, 6
 _PAIRS = 5
 _END = 72  # characters of a text that are shown
+_REASON = 320  # characters of a reason that are shown
+_MARKUP = re.compile(r"[\\\[\]<&*]")
 
 
 def five_lines(result: Result) -> tuple[str, str, str, str, str]:
@@ -123,8 +126,8 @@ def summary(report: Report) -> str:
     lines = [
         heading,
         *([f"**{warned}**"] if warned else []),
-        f"{headline(report)} {_stands(report)}.",
-        f"* Left: {left(report)}.\n* Sure: {sureness(report.measured)}.\n* Next: {advice_of(report)[0]}",
+        f"{plain(headline(report))} {_stands(report)}.",
+        f"* Left: {plain(left(report))}.\n* Sure: {sureness(report.measured)}.\n* Next: {advice_of(report)[0]}",
         _rounds(report.measured.rounds),
         *_sections(
             {
@@ -176,7 +179,9 @@ def _sections(pairs: Mapping[str, tuple[PairChange, ...]]) -> Iterator[str]:
 def _item(change: PairChange) -> str:
     """A pair with the ends of its texts, in code spans: no word of a model's is Markdown here."""
     flags = f"; flags: {', '.join(sorted(flags_of(change)))}" if flags_of(change) else ""
-    return "\n".join([f"* {change.pair}{f': {change.why}' if change.why else ''}{flags}", *map(_side, change.sides)])
+    return "\n".join(
+        [f"* {change.pair}{f': {plain(change.why)}' if change.why else ''}{flags}", *map(_side, change.sides)]
+    )
 
 
 def _side(side: SideChange) -> str:
@@ -185,6 +190,12 @@ def _side(side: SideChange) -> str:
     rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else ""
     was = f"{code(ending_of(old.text, _END))} → " if old is not None and old.key != side.after.key else ""
     return f"  * {side.polarity}{verdict}{rungs}: {was}{code(ending_of(side.after.text, _END))}"
+
+
+def plain(text: str) -> str:
+    """A reason, which may quote a model or a server, as one line of words: nothing in it is Markdown or HTML."""
+    cut = text if len(text) <= _REASON else f"{text[:_REASON]}…"
+    return _MARKUP.sub(r"\\\g<0>", safe_text(cut))
 
 
 def code(text: str) -> str:

@@ -172,7 +172,7 @@ def read_json(path: Path) -> object:
         raise LayoutError(f"There is no {path}. Make it with `cliffhanger vet`.")
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LayoutError(f"{path} is not JSON: {error}. Make it again with `cliffhanger vet`.") from error
 
 

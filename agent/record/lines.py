@@ -85,7 +85,7 @@ def _parse_json(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iter
         return
     try:
         row = json.loads(raw.decode("utf-8"))
-    except ValueError as problem:  # covers bytes that are not UTF-8
+    except (ValueError, RecursionError) as problem:  # covers bytes that are not UTF-8
         issues.append(error(file, number, "not-json", f"is not JSON ({problem})."))
         return
     problems = [*_json_problems(row)]

@@ -187,7 +187,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
 def _object(line: bytes, where: str = "") -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8"))
-    except ValueError as error:  # covers bytes that are not UTF-8
+    except (ValueError, RecursionError) as error:  # covers bytes that are not UTF-8
         raise GoldError(f"{where}This is not JSON ({error}). Write one JSON object per line.") from error
     if not isinstance(row, dict):
         raise GoldError(f"{where}This is no JSON object. {_FORM}")

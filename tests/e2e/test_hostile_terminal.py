@@ -62,31 +62,36 @@ def cliffhanger(folder: Path, *words: str) -> Result:
     return done
 
 
-def test_files_that_cannot_be_read_are_quoted_harmlessly(tmp_path: Path) -> None:
+def damaged(folder: Path, text: str) -> list[tuple[Path, str, tuple[str, ...]]]:
+    """(file, what a text makes of it, the command that reads it) of all files that somebody may have spoilt."""
+    settings, dataset = folder / "refine.toml", folder / "datasets" / "traits" / TRAIT
+    told, gold = json.dumps(text), folder / "gold.jsonl"
+    unknown = f"{settings.read_text(encoding='utf-8')}\n[judge]\n{told} = {told}"
+    return [
+        (settings, text, ("status",)),
+        (settings, f"version = {text}", ("status",)),
+        (settings, unknown, ("status",)),
+        (ExperimentFolder(folder, TRAIT).refinement / "decisions.jsonl", f"{text}\n{{}}\n", ("apply",)),
+        (dataset / "positive.jsonl", f"{text}\n{{{text}\n", ("run", "--dry-run")),
+        (gold, f"{text}\n{json.dumps({'id': text, 'span': text, 'trait': text})}\n", ("calibrate", str(gold))),
+    ]
+
+
+def test_files_that_cannot_be_read_are_named_and_quoted_harmlessly(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    refinement, dataset = folder / "extraction" / TRAIT / "refinement", folder / "datasets" / "traits" / TRAIT
+    refinement = ExperimentFolder(folder, TRAIT).refinement
     refinement.mkdir(parents=True)
-    settings, definition = (folder / "refine.toml").read_bytes(), (dataset / "definition.txt").read_bytes()
-    for number, text in enumerate(TEXTS):
-        for place, content, words in (
-            (folder / "refine.toml", text, ("status",)),
-            (folder / "refine.toml", f"version = {text}", ("status",)),
-            (
-                folder / "refine.toml",
-                settings.decode() + f"\n[judge]\n{json.dumps(text)} = {json.dumps(text)}",
-                ("status",),
-            ),
-            (refinement / "decisions.jsonl", f"{text}\n{{}}\n", ("apply",)),
-            (dataset / "positive.jsonl", f"{text}\n{{{text}\n", ("run", "--dry-run")),
-            (folder / "gold.jsonl", json.dumps({"span": text, "trait": text}), ("calibrate", "--gold", "gold.jsonl")),
-        ):
-            if number % 8 and "run" in words:
-                continue
-            place.write_text(content, encoding="utf-8")
-            cliffhanger(folder, *(str(folder / word) if word == "gold.jsonl" else word for word in words))
-            (folder / "refine.toml").write_bytes(settings)
-            place.unlink() if place.name != "refine.toml" else None
-    assert definition == (dataset / "definition.txt").read_bytes()
+    (refinement / PROPOSAL).write_bytes(proposal([]).model_dump_json().encode())
+    for text in TEXTS:
+        for place, content, words in damaged(folder, text):
+            before = place.read_bytes() if place.exists() else None
+            place.write_bytes(content.encode())
+            done = cliffhanger(folder, *words)
+            assert (done.exit_code, place.name in done.output) == (64, True), (words, text[:80], done.output[:300])
+            if before is None:
+                place.unlink()
+            else:
+                place.write_bytes(before)
 
 
 def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:

@@ -1,47 +1,48 @@
-"""Texts that would do something if they were anything but shown."""
+"""A report in which every text that a model or a user writes is hostile: each of the corpus stands in every place."""
 
 from agent.review.report.facts import report
 from agent.review.report.nouns import Report
-from agent.schema import Trait
-from tests.loop.histories import FAIL, POSITIVE, adopted, edited, history, pair, repaired
+from agent.schema import Candidate, Ending, Pair, Park, Recheck, Round, Rung, Stop, Trait
+from tests.hostile import TEXTS
+from tests.loop.histories import FAIL, NEGATIVE, POSITIVE, adopted, edited, history, pair, repaired, round_
 from tests.review.report.examples import ASKED, both, measured, record
 
-TEXTS = (
-    "<script>document.title = 'owned'</script>",
-    '"><img src=x onerror="document.title = \'owned\'">',
-    "</style></title></textarea><script>document.title = 'owned'</script>",
-    "<svg onload=\"document.title = 'owned'\"><a href=\"javascript:document.title = 'owned'\">x</a></svg>",
-    "<iframe src=https://example.org></iframe><link rel=stylesheet href=https://example.org/x.css>",
-    "<meta http-equiv=refresh content=0;url=https://example.org>",
-    "{{ 7 * 7 }} {% raw %} {{ report.__class__ }} {# gone #}",
-    "right \u202eto left\u202c and \u2066isolated\u2069 and zero\u200bwidth\ufeff",
-    "\x1b[31mred\x1b[0m \x1b]8;;https://example.org\x07link\x1b]8;;\x07 bell\x07 null\x00 \x9b31m",
-    "line\nbreak\r\nand\u2028separator\u2029s\x85",
-    "&lt;already&gt; &amp; &#x3c;script&#x3e;",
-    "--> <!-- ]]> $x^2$ %s ../../etc/passwd",
-    "x" * 65_536 + " and then I",
-)
+HARDEST = 6  # so many pairs are told repair by repair
 
 
 def hostile() -> Report:
-    """A report in which every text of a model is hostile: endings, completions, openings, spans, reasons."""
-    of = [pair(f"d{i:04d}") for i in range(len(TEXTS))]
-    bad = [edited(one, POSITIVE, text) for one, text in zip(of, TEXTS, strict=True)]
-    good = [edited(one, POSITIVE, f"{text} {text[:80]}") for one, text in zip(of, TEXTS, strict=True)]
-    seen = [
-        finding
-        for one, text in zip(bad, TEXTS, strict=True)
-        for finding in both(one, FAIL, text=text + " more", opening=text, span=text)
-    ]
-    twice = [repaired(old, old, [], *()) for old in bad for _ in range(2)]
-    mended = [
-        repaired(old, new, both(new, text=text, opening=text)) for old, new, text in zip(bad, good, TEXTS, strict=True)
-    ]
-    spoken = [
-        done.model_copy(update={"changes": (done.changes[0].model_copy(update={"why": text}),)})
-        for done, text in zip(twice, TEXTS * 2, strict=True)
-    ]
-    trait = Trait(id=f"toy/{TEXTS[0]}", definition=" ".join(TEXTS[:-1]), opposite=TEXTS[1])
-    asked = ASKED.model_copy(update={"trait": trait, "models": (("judge", TEXTS[0]),)})
-    told = history(adopted(bad, seen), *spoken, *mended)
-    return report(asked, record(told).model_copy(update={"dataset": tuple(bad)}), measured(told))
+    """The texts as stems, endings, system prompts, completions, openings, spans, reasons, candidates, models, words."""
+    bad = [_pair(number, text, text) for number, text in enumerate(TEXTS)]
+    good = [_pair(number, text, f"{text} {text[:80]}") for number, text in enumerate(TEXTS)]
+    seen = [found for one, text in zip(bad, TEXTS, strict=True) for found in both(one, FAIL, **_said(text), span=text)]
+    mended = [repaired(old, new, both(new, **_said(text))) for old, new, text in zip(bad, good, TEXTS, strict=True)]
+    parks = [Park(pair=one.id, why=text) for one, text in zip(bad, TEXTS, strict=True)]
+    parked = round_(Recheck(pairs=tuple(one.id for one in bad)), parked=parks)
+    told = history(adopted(bad, seen), *_in_vain(bad[:HARDEST]), *mended, parked)
+    trait = Trait(id=f"toy/{TEXTS[0]}", definition="\n".join(TEXTS), opposite="\n".join(TEXTS))
+    asked = ASKED.model_copy(update={"trait": trait, "models": tuple(("judge", text) for text in TEXTS)})
+    stop = Stop(ending=Ending.NOT_READY, why=" ".join(TEXTS))
+    return report(asked, record(told, stop).model_copy(update={"dataset": tuple(bad)}), measured(told))
+
+
+def _pair(number: int, text: str, ending: str) -> Pair:
+    """A pair with the text as the stem of its negative and as a system prompt, and an ending for its positive."""
+    made = edited(edited(pair(f"d{number:04d}"), POSITIVE, ending), NEGATIVE, stem=text)
+    sides = {side.polarity.value: side.model_copy(update={"system_prompt": text}) for side in made.sides}
+    return made.model_copy(update=sides)
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"text": f"{text} more", "opening": text}
+
+
+def _in_vain(of: list[Pair]) -> list[Round]:
+    """A repair for each text, in vain: the text is the candidate, why it was refused and why the pair was kept."""
+    made = []
+    for number, text in enumerate(TEXTS):
+        one = of[number % len(of)]
+        done = repaired(one, one, [], (POSITIVE, Rung.CUT))
+        tried = Candidate(text=text, rung=Rung.CUT, refused=text)
+        change = done.changes[0].model_copy(update={"why": text, "candidates": (tried,)})
+        made.append(done.model_copy(update={"changes": (change,)}))
+    return made

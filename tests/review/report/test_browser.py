@@ -8,49 +8,16 @@ import pytest
 
 from agent.review.report.page import page
 from tests.review.report.examples import example
-from tests.review.report.hostile import hostile
+from tests.review.report.window import Window
+from tests.review.web.browser import Browser, launched
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser is installed ({CHROMIUM})"),
-]
-
-
-class Window:
-    """A page in a browser, with all that it asked for and complained about."""
-
-    def __init__(self, tab: "sync_api.Page") -> None:
-        self.tab = tab
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        tab.on("request", lambda request: self.asked.append(request.url))
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    @property
-    def outside(self) -> list[str]:
-        """Addresses other than the file's and the pictures in it."""
-        return [url for url in self.asked if not url.startswith(("file:", "data:"))]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+def browser() -> Iterator[Browser]:
+    with launched() as chromium:
         yield chromium
-        chromium.close()
-
-
-def opened(browser: "sync_api.Browser", path: Path, width: int = 1280, scheme: str = "light") -> Window:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    window = Window(context.new_page())
-    window.tab.goto(path.as_uri())
-    return window
 
 
 @pytest.fixture(scope="module")
@@ -60,50 +27,39 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_opens_from_disk_and_asks_for_nothing(browser: "sync_api.Browser", harmless: Path) -> None:
-    window = opened(browser, harmless)
+def test_it_opens_from_disk_and_asks_for_nothing(browser: Browser, harmless: Path) -> None:
+    window = Window(browser, harmless)
     assert window.tab.title() == "toy/refusal · Cliffhanger report"
     assert window.outside == []
     assert window.complaints == []
     assert window.tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
 
-def test_a_dot_opens_its_scenario(browser: "sync_api.Browser", harmless: Path) -> None:
-    tab = opened(browser, harmless).tab
+def test_a_dot_opens_its_scenario(browser: Browser, harmless: Path) -> None:
+    from playwright.sync_api import expect
+
+    tab = Window(browser, harmless).tab
     evidence = tab.locator("#s-d0001-positive")
     assert not evidence.is_visible()
     tab.locator("svg a[href='#s-d0001-positive']").last.click()
     evidence.locator("ins", has_text="was too much").wait_for(state="visible")
     assert tab.evaluate("[...document.querySelectorAll('details[open]')].map(one => one.id)") == ["p-d0001"]
-    sync_api.expect(evidence).to_be_in_viewport()
+    expect(evidence).to_be_in_viewport()
 
 
-def test_a_dot_opens_its_scenario_by_keyboard_alone(browser: "sync_api.Browser", harmless: Path) -> None:
-    tab = opened(browser, harmless).tab
+def test_a_dot_opens_its_scenario_by_keyboard_alone(browser: Browser, harmless: Path) -> None:
+    tab = Window(browser, harmless).tab
     tab.locator("svg a[href='#s-n0000-negative']").focus()
     tab.keyboard.press("Enter")
     tab.locator("#s-n0000-negative").wait_for(state="visible")
 
 
-def test_hostile_texts_are_shown_and_nothing_of_them_runs(browser: "sync_api.Browser", tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(page(hostile()), encoding="utf-8")
-    window = opened(browser, path)
-    window.tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    window.tab.wait_for_timeout(200)
-    assert "owned" not in window.tab.title().replace("document.title = 'owned'", "")
-    assert window.outside == []
-    assert window.complaints == []
-    assert window.tab.evaluate("document.scripts.length + document.querySelectorAll('iframe, link').length") == 0
-    assert window.tab.evaluate("document.documentElement.scrollWidth") <= 1280
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 480])
 def test_it_fits_its_window_in_both_schemes(
-    browser: "sync_api.Browser", harmless: Path, tmp_path: Path, width: int, scheme: str
+    browser: Browser, harmless: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    tab = opened(browser, harmless, width, scheme).tab
+    tab = Window(browser, harmless, width, scheme).tab
     folder = Path(os.environ.get("CLIFFHANGER_SCREENSHOTS", tmp_path))  # the README's picture is made here
     assert len(tab.screenshot(path=folder / f"report-{scheme}-{width}.png")) > 10_000
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -116,15 +72,15 @@ def test_it_fits_its_window_in_both_schemes(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(browser: "sync_api.Browser", harmless: Path, scheme: str) -> None:
-    tab = opened(browser, harmless, scheme=scheme).tab
+def test_words_stand_out_from_their_ground(browser: Browser, harmless: Path, scheme: str) -> None:
+    tab = Window(browser, harmless, scheme=scheme).tab
     tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     faint = tab.evaluate(CONTRAST)
     assert faint == []
 
 
-def test_on_paper_everything_is_open_and_light(browser: "sync_api.Browser", harmless: Path) -> None:
-    tab = opened(browser, harmless, 760, "dark").tab
+def test_on_paper_everything_is_open_and_light(browser: Browser, harmless: Path) -> None:
+    tab = Window(browser, harmless, 760, "dark").tab
     tab.emulate_media(media="print", color_scheme="dark")
     assert tab.locator("#s-d0001-positive").evaluate("one => one.getBoundingClientRect().height") > 100
     assert tab.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--ink')") == "#1d2129"

@@ -10,8 +10,10 @@ import pytest
 
 from agent.review.report.nouns import Report
 from agent.review.report.page import page
+from agent.schema.visible import safe_text
+from tests.hostile import TEXTS
 from tests.review.report.examples import controls, example, rounds
-from tests.review.report.hostile import TEXTS, hostile
+from tests.review.report.hostile import hostile
 
 VOID = {"meta", "source", "img", "br"}
 
@@ -89,20 +91,13 @@ def test_no_script_no_handler_no_style_attribute_and_no_address_outside(told: Re
 
 
 def test_every_hostile_text_is_shown_as_text() -> None:
-    told = read(hostile()).text
-    for text in TEXTS[:7]:
-        assert " ".join(text.split()) in told
-    assert "right \\u202eto left\\u202c and \\u2066isolated\\u2069 and zero\\u200bwidth\\ufeff" in told
-    assert "␛[31mred␛[0m" in told
-    assert "null␀ \\x9b31m" in told
-    assert "and\\u2028separator\\u2029s\\x85" in told
-    assert "x" * 65_536 in told
+    shown_text = "".join(read(hostile()).shown)
+    for text in TEXTS:
+        assert "\n".join(safe_text(line) for line in text.split("\n")) in shown_text
 
 
 def test_no_character_that_hides_or_turns_text_is_left_in_the_page() -> None:
-    assert not re.findall(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", shown(hostile())
-    )
+    assert all(safe_text(line) == line for line in shown(hostile()).split("\n"))
 
 
 def test_every_scenario_with_scores_is_a_dot_that_leads_to_its_evidence() -> None:

@@ -1,0 +1,190 @@
+"""One corpus of hostile texts through datasets, completions, patches, summaries and names of files.
+
+What is kept comes back to the byte; what is told is told in words; no name leads outside.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from os.path import normpath
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from agent.cli.summary import plain
+from agent.config import Settings, SettingsError, load_settings
+from agent.record.experiment import About, ExperimentFolder, LayoutError, read_responses, write_responses
+from agent.record.layout import Hashes, load_dataset, read_definition, write_dataset
+from agent.review.apply import plan_changes, undo, write
+from agent.review.journal import NAMES, Files, read_files
+from agent.review.patch import patch_of
+from agent.schema import Act, Completion, Decision, Pair
+from agent.schema.visible import safe_text
+from tests.cli.scripted import experiment
+from tests.hostile import HALVES, TEXTS
+from tests.loop.histories import NEGATIVE, POSITIVE
+from tests.review.story import Morning, change, pair, proposal
+
+ABOUT = About(
+    model="m", dtype="d", max_new_tokens=1, timestamp="t", hashes=Hashes(positive=None, negative=None, definition=None)
+)
+GIT = shutil.which("git")
+
+
+def both(pairs: Sequence[Pair]) -> list[tuple[str, str, str | None]]:
+    return [(one.positive.text, one.negative.text, one.positive.system_prompt) for one in pairs]
+
+
+def hostile_pairs(first: str = "d") -> list[Pair]:
+    """A pair for each text, with a system prompt where the text's number is odd."""
+    found = [pair(f"{first}{i:04d}", text, f"{text} not", i if first == "d" else None) for i, text in enumerate(TEXTS)]
+    return [with_system(one, one.positive.text) if i % 2 else one for i, one in enumerate(found)]
+
+
+def with_system(of: Pair, system: str) -> Pair:
+    sides = {side.polarity.value: side.model_copy(update={"system_prompt": system}) for side in of.sides}
+    return of.model_copy(update=sides)
+
+
+def test_a_dataset_gives_back_each_text_to_the_letter_alone_and_among_all(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    for text in TEXTS:
+        alone = [pair("d0000", text, f"{text} not", 0)]
+        write_dataset(folder, alone)
+        assert both(load_dataset(folder, "toy/x").pairs) == both(alone)
+    pairs = hostile_pairs()
+    write_dataset(tmp_path, pairs)
+    assert both(load_dataset(tmp_path, "toy/x").pairs) == both(pairs)
+    (tmp_path / "definition.txt").write_text("\n".join(TEXTS), encoding="utf-8", newline="")
+    assert read_definition(tmp_path) == "\n".join(TEXTS).replace("\r\n", "\n").strip()
+
+
+def test_completions_in_the_users_own_format_come_back_to_the_letter(tmp_path: Path) -> None:
+    place, pairs = ExperimentFolder(tmp_path, "toy/x"), hostile_pairs()
+    made = {s.key: Completion(text=f" {s.text}", token_ids=(), opening="") for one in pairs for s in one.sides}
+    write_responses(place, pairs, made, ABOUT)
+    for polarity in (POSITIVE, NEGATIVE):
+        found = read_responses(place.responses_of(polarity))
+        sides = [one.side(polarity) for one in pairs]
+        assert [(r.prompt, r.response, r.system_prompt) for r in found] == [
+            (s.text, f" {s.text}", s.system_prompt) for s in sides
+        ]
+
+
+CALM = [pair(f"d{i:04d}", f"Calm {i}, so I", f"Quiet {i}, so I", i) for i in range(len(TEXTS))]
+ON_ONE_LINE = [
+    i for i, text in enumerate(TEXTS) if text.splitlines() == [text] == [text.strip()] and text[0] not in "{\ufeff"
+]
+
+
+def changed(root: Path, of: Sequence[int]) -> Morning:
+    """Calm pairs in a dataset, and a proposal that puts a hostile text in place of each and adds another."""
+    story = Morning(root)
+    before = [CALM[i].model_copy(update={"id": f"d{n:04d}", "line": n}) for n, i in enumerate(of)]
+    story.write(before)
+    after = [pair(old.id, TEXTS[i], f"{TEXTS[i]} not", old.line) for i, old in zip(of, before, strict=True)]
+    more = [pair(f"n{n:04d}", f"And {TEXTS[i]}", f"Nor {TEXTS[i]}") for n, i in enumerate(of)]
+    changes = [change("changed", old, new) for old, new in zip(before, after, strict=True)]
+    story.proposal = proposal([*changes, *(change("added", None, one) for one in more)])
+    return story
+
+
+def approve_all(story: Morning) -> None:
+    """A line of the log for each card, as the desk would store it."""
+    binding = {"trait": "toy/refusal", "campaign": 1, "act": Act.APPROVE, "who": "ann"}
+    cards = enumerate(story.desk().cards())
+    times = {card.pair: f"2026-11-24T05:00:00.{n:06d}+00:00" for n, card in cards}
+    story.log.append(
+        *(
+            Decision(**binding, pair=c.pair, key=c.key, proposed=c.proposed, base=c.base, when=times[c.pair])  # type: ignore[arg-type]
+            for c in story.desk().cards()
+        )
+    )
+
+
+def wanted(of: Sequence[int]) -> list[tuple[str, str]]:
+    return [(TEXTS[i], f"{TEXTS[i]} not") for i in of] + [(f"And {TEXTS[i]}", f"Nor {TEXTS[i]}") for i in of]
+
+
+def git(folder: Path, *command: str) -> None:
+    done = subprocess.run([str(GIT), *command], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
+@pytest.mark.parametrize("of", [ON_ONE_LINE, range(len(TEXTS))], ids=["lines of text", "lines of JSON"])
+def test_what_was_approved_is_applied_patched_and_undone_to_the_byte(tmp_path: Path, of: Sequence[int]) -> None:
+    story = changed(tmp_path / "here", of)
+    story.refinement.mkdir()
+    before = read_files(story.folder)
+    copy = Path(shutil.copytree(story.folder, tmp_path / "there" / "da ta" / "x"))
+    approve_all(story)
+    plan = plan_changes(story.folder, load_dataset(story.folder, "toy/refusal"), story.desk().cards())
+    (tmp_path / "there" / "p").write_bytes(patch_of(PurePosixPath("da ta/x"), plan.before, plan.after))
+    write(plan, story.refinement)
+    assert story.texts() == wanted(of)
+    after = read_files(story.folder)
+    git(tmp_path / "there", "init", "--quiet")
+    git(tmp_path / "there", "apply", "p")
+    assert read_files(copy) == after
+    git(tmp_path / "there", "apply", "-R", "p")
+    assert read_files(copy) == before
+    undo(story.folder, story.refinement)
+    assert read_files(story.folder) == before
+
+
+def can_be_a_name(text: str) -> bool:
+    return not set(text) & set("/\0") and text not in (".", "..", ".git") and len(text.encode()) < 256
+
+
+@pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
+def test_git_finds_each_file_below_a_folder_of_a_hostile_name_and_no_other(tmp_path: Path) -> None:
+    places = [PurePosixPath("x") / text for text in TEXTS if can_be_a_name(text)]
+    files: Files = dict.fromkeys(NAMES, None)
+    patch = b"".join(patch_of(place, files, files | {"positive.txt": b"so I\n"}) for place in places)
+    (tmp_path / "p").write_bytes(patch)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "apply", "p")
+    made = {path.parent for path in tmp_path.rglob("positive.txt") if path.is_file()}
+    assert made == {tmp_path / place for place in places}
+
+
+def test_each_reason_is_one_line_of_words_in_the_summary_and_no_markdown() -> None:
+    for text in TEXTS:
+        said = plain(text)
+        assert re.sub(r"\\([\\\[\]<&*])", r"\1", said).removesuffix("…") == safe_text(text[:320]).removesuffix("…")
+        assert not set(re.sub(r"\\[\\\[\]<&*]", "", said)) & set("[]<&*\n")
+
+
+def test_no_text_becomes_a_folder_outside_the_experiment(tmp_path: Path) -> None:
+    root = experiment(tmp_path)
+    taken = 0
+    for text in (*TEXTS, *HALVES):
+        for trait, variant in ((text, None), (f"toy/{text}", None), (f"{text}/toy", None), ("toy/refusal", text)):
+            settings, place = settled(root, trait, variant), placed(root, trait, variant)
+            assert place is None or Path(normpath(place.refinement)).is_relative_to(root / "extraction")
+            if settings is not None:
+                taken += 1
+                assert place is not None
+                folder = settings.datasets / settings.traits[0]
+                assert Path(normpath(folder)).is_relative_to(settings.datasets)
+                assert re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w.-]+)?", "/".join(filter(None, (trait, variant))), re.ASCII)
+    assert 20 < taken < 100
+
+
+def settled(root: Path, trait: str, variant: str | None) -> Settings | None:
+    """The settings with this trait, or None where they are refused with a sentence that does not repeat it."""
+    try:
+        return load_settings(root, {"traits": [trait], "variant": variant})
+    except SettingsError as error:
+        if "letters, digits" not in str(error):
+            raise
+        return None
+
+
+def placed(root: Path, trait: str, variant: str | None) -> ExperimentFolder | None:
+    try:
+        return ExperimentFolder(root, trait, variant)
+    except LayoutError:
+        return None

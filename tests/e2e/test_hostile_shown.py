@@ -1,0 +1,243 @@
+"""One corpus of hostile texts in a real browser: none runs, none calls anybody, each is shown by its visible form.
+
+The report is opened from disk; the review is served and gone through by keys. Either holds all texts at once, each
+wherever a model or a user could have written it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from agent.review.acts import edited_pair
+from agent.review.report.page import page
+from agent.schema import Act, Completion, Decision, Finding, Pair
+from agent.schema.counting import ended
+from agent.schema.visible import safe_text
+from tests.hostile import PRODUCT, TEXTS, of
+from tests.loop.histories import NEGATIVE, POSITIVE, adopted, repaired, scenario
+from tests.review.report.hostile import HARDEST, hostile
+from tests.review.report.window import Window
+from tests.review.web.browser import Browser, Reader, launched
+from tests.review.web.desks import Night, seen
+from tests.review.web.served import serving
+
+pytestmark = pytest.mark.browser
+
+Said = tuple[str, str]  # a text for either side of a pair
+
+LONG = of("long")
+MARKED = next(text for text in of("patch") if "<<<<<<<" in text)  # a merge gone wrong, which no edit may store
+NIGHTS = {"short texts": tuple(text for text in TEXTS if text not in LONG), "long texts": LONG}  # long ones are slow
+SHORT = " ".join(text for text in TEXTS if len(text) < 1000)
+MADE_BY_A_TEXT = (
+    "script:not([src^='../static/']), link:not([href^='../static/']), img:not([src^='data:image/svg+xml;base64,']), "
+    "iframe, frame, object, embed, base, video, audio, math, marquee, plaintext, xmp, animate, foreignObject, "
+    "meta[http-equiv=refresh], form[action], [autofocus], [onload], [onerror], [onfocus], [ontoggle], [onmouseover], "
+    "[onclose], [onbegin], [onstart], a[href^=javascript], [style*=url], [name=forged], [value=forged]"
+)
+
+
+def shown(text: str) -> str:
+    """The visible form: line feeds break the line, whatever else is invisible has a picture or a code."""
+    return "\n".join(safe_text(line) for line in text.split("\n"))
+
+
+def texts(tab: Browser, selector: str) -> list[str]:
+    """What stands in each of these elements, to the letter."""
+    script = "(them) => [...document.querySelectorAll(them)].map((one) => one.textContent)"
+    return [str(text) for text in tab.evaluate(script, selector)]
+
+
+def require_untouched(tab: Browser, address: str) -> None:
+    """No text has run, led elsewhere, become an element or been worked out by a template."""
+    assert not tab.evaluate("'ran' in window")
+    assert (tab.url, len(tab.frames), len(tab.context.pages)) == (address, 1, 1)
+    assert texts(tab, MADE_BY_A_TEXT) == []
+    (said,) = texts(tab, "body")
+    assert PRODUCT not in said.replace(f"]{PRODUCT};", "")  # an escape of the corpus has that number
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def report(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Window:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(page(hostile()), encoding="utf-8")
+    window = Window(chromium, path)
+    window.tab.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
+    return window
+
+
+def test_the_report_runs_nothing_asks_for_nothing_and_says_nothing(report: Window) -> None:
+    require_untouched(report.tab, report.address)
+    assert (report.outside, report.complaints) == ([], [])
+    assert report.tab.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_the_report_shows_the_texts_of_each_pair_to_the_letter(report: Window) -> None:
+    sides = [
+        text.removeprefix(f"Story d{i // 3:04d} is sad. ") for i, text in enumerate(texts(report.tab, ".side .text"))
+    ]
+    assert sides[0::3] == [shown(f"{text}{text} more") for text in TEXTS]
+    assert sides[1::3] == [shown(f"{text} {text[:80]}{text} more") for text in TEXTS]
+    assert sides[2::3] == [shown(f"{text}Another thought came, so I refused. It was wrong.") for text in TEXTS]
+    assert texts(report.tab, ".side .opening")[0::3] == [shown(text) for text in TEXTS]
+    assert "".join(texts(report.tab, ".side mark")) == shown("".join(TEXTS))
+    assert texts(report.tab, ".side .hint")[::3] == [f"System prompt: {shown(text)}" for text in TEXTS]
+    assert report.tab.evaluate("[...document.querySelectorAll('.side p')].every((one) => one.checkVisibility())")
+
+
+def test_the_report_shows_every_reason_candidate_and_model_and_what_the_trait_is(report: Window) -> None:
+    told = [text.partition("; refused: ")[2] for text in texts(report.tab, ".journey li > p:first-child")]
+    in_order = list(chain.from_iterable(TEXTS[first::HARDEST] for first in range(HARDEST)))
+    assert list(filter(None, told)) == [
+        f"{shown(text)} (1). {shown(ended(f'Kept as it was: {text}'))}" for text in in_order
+    ]
+    assert texts(report.tab, ".why") == [shown(ended(text)) for text in TEXTS]
+    definition, opposite, _, *models = texts(report.tab, "#asked ~ .about dd")
+    assert definition == opposite == shown("\n".join(TEXTS))
+    assert models[:-1] == [shown(text) for text in TEXTS]
+    assert texts(report.tab, "h1") == [f"toy/{TEXTS[0]}"]
+    assert shown(" ".join(TEXTS)) in texts(report.tab, ".headline")[0]
+
+
+def made(name: str, when: str, said: Said) -> Pair:
+    """A pair of hostile texts, each with itself as its system prompt."""
+    sides = {
+        side: scenario(side, "", f"{when} {text}").model_copy(update={"system_prompt": text})
+        for side, text in zip((POSITIVE, NEGATIVE), said, strict=True)
+    }
+    return Pair(id=name, positive=sides[POSITIVE], negative=sides[NEGATIVE])
+
+
+def found(of_pair: Pair, said: Said) -> list[Finding]:
+    """Findings by which the subject went on with these very texts, and they had committed the prefix."""
+    findings = zip(seen(of_pair), said, strict=True)
+    return [
+        one.model_copy(update={"completion": Completion(text=f"{t} more", token_ids=(1,), opening=t), "span": t})
+        for one, t in findings
+    ]
+
+
+def two_by_two(corpus: Sequence[str]) -> list[Said]:
+    return list(zip(corpus[::2], corpus[1::2], strict=True))
+
+
+def night(folder: Path, both: Sequence[Said]) -> Night:
+    """Pairs of which the run has replaced both texts, with all that was found before and after, and a reason."""
+    names = {f"d{number:04d}": said for number, said in enumerate(both)}
+    old, new = ([made(name, when, said) for name, said in names.items()] for when in ("Before", "After"))
+    first = adopted(old, [one for pair_ in old for one in found(pair_, names[pair_.id])])
+    rounds = [repaired(one, two, found(two, names[one.id])) for one, two in zip(old, new, strict=True)]
+    told = Night(
+        folder, tuple(old), [first, *rounds], trait=SHORT, recheck=lambda edited: found(edited, names[edited.id])
+    )
+    reasons = [change.model_copy(update={"why": " ".join(names[change.pair])}) for change in told.proposal.changes]
+    told.proposal = told.proposal.model_copy(update={"changes": tuple(reasons)})
+    return told
+
+
+def edit_by_hand(told: Night, both: Sequence[Said]) -> None:
+    """Lines of the log in which somebody of a hostile name and with a hostile note wrote the bare texts."""
+    lines = []
+    for number, (card, said) in enumerate(zip(told.desk().cards(), both, strict=True)):
+        binding = {"trait": told.trait, "campaign": 1, "pair": card.pair, "proposed": card.proposed, "base": card.base}
+        edit = {
+            "act": Act.EDIT,
+            "positive": said[0],
+            "negative": said[1],
+            "who": " ".join(said),
+            "note": " ".join(said),
+        }
+        when = f"2026-11-24T05:00:00.{number:06d}+00:00"
+        lines.append(Decision(**binding, **edit, key=edited_pair(card.change.after, *said).key, when=when))  # type: ignore[arg-type]
+    told.log.append(*lines)
+
+
+def require_shown(tab: Browser, said: Said) -> None:
+    """The open pair shows both texts to the letter: as they are compared, in their evidence, in who said what."""
+    assert texts(tab, "#panel .two .text") == [shown(text) for one in said for text in (f"Before {one}", one)]
+    proofs = [text for one in said for text in (f"Before {one}{one} more", f"After {one}{one} more", one)]
+    assert texts(tab, "#panel .evidence .text") == [shown(text) for text in proofs]
+    assert texts(tab, "#panel .facts mark") == [shown(text) for one in said for text in (one, one)]
+    both, hints = shown(" ".join(said)), texts(tab, "#panel .hint")
+    assert hints[1] == f"Edited by {both}, 2026-11-24 05:00 UTC: “{both}”"
+    assert hints[2] == f"The run says: {shown(ended(' '.join(said)))}"
+    assert hints[3:5] == [f"System prompt: {shown(text)}" for text in said]
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def edited(reader: Reader, said: Said, side: int) -> None:
+    """The editor opened, stored with nothing changed, then with one side longer."""
+    reader.keys("e")
+    fields = [reader.page.locator(f"#edit-{name}") for name in ("positive", "negative")]
+    assert [field.input_value() for field in fields] == [shown(text) for text in said]
+    reader.keys("Control+s")
+    assert "You changed nothing" in " ".join(texts(reader.page, "#panel .alarm"))
+    fields[side].evaluate("(one) => one.setRangeText(' more', one.value.length, one.value.length)")
+    reader.keys("Control+s")
+
+
+@pytest.mark.parametrize("corpus", NIGHTS.values(), ids=NIGHTS)
+def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
+    chromium: Browser, tmp_path: Path, corpus: Sequence[str]
+) -> None:
+    both = two_by_two(corpus)
+    told = night(tmp_path, both)
+    edit_by_hand(told, both)
+    with serving([told.desk(SHORT)]) as served:
+        reader = Reader(chromium, served)
+        reader.keys("?", "Escape", "o")
+        for number, said in enumerate(both):
+            require_shown(reader.page, said)
+            edited(reader, said, number % 2)
+            if MARKED in said:
+                assert "conflict mark" in " ".join(texts(reader.page, "#panel .alarm"))
+                reader.keys("Escape")
+            reader.keys("j")
+        require_untouched(reader.page, served.address)
+        assert texts(reader.page, "h1") == [shown(SHORT)]
+        assert (reader.complaints, reader.called) == ([], {served.address.split("/")[2]})
+        reader.page.close()
+    stored = [d for d in told.log.read().decisions if d.act is Act.EDIT and d.who == SHORT]
+    assert [(d.positive, d.negative) for d in stored] == [
+        (f"{one} more", two) if number % 2 == 0 else (one, f"{two} more")
+        for number, (one, two) in enumerate(both)
+        if MARKED not in (one, two)
+    ]
+
+
+def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chromium: Browser, tmp_path: Path) -> None:
+    both = two_by_two(["\n".join(TEXTS[first::8]) for first in range(8)])
+    told = night(tmp_path, both)
+    with serving([told.desk()]) as served:
+        reader = Reader(chromium, served)
+        reader.keys("A")
+        assert len(texts(reader.page, ".many .teaser")) == len(both)
+        reader.keys("Escape")
+        told.dataset = tuple(
+            old.model_copy(update={"positive": made("x", "Now", said).positive})
+            for old, said in zip(told.dataset, both, strict=True)
+        )
+        reader.page.reload()
+        reader.rest()
+        for said in both:
+            versions = [f"{when} {said[0]}" for when in ("Before", "Now", "After")]
+            versions += [f"{when} {said[1]}" for when in ("Before", "Before", "After")]
+            assert texts(reader.page, "#panel .conflict .text") == [shown(text) for text in versions]
+            reader.keys("j")
+        require_untouched(reader.page, served.address)
+        wanted = " ".join(of("attribute", "markup", "template"))
+        searched = f"{served.address}?q={quote(wanted)}"
+        reader.page.goto(searched)
+        assert reader.page.input_value("#q") == shown(wanted)
+        require_untouched(reader.page, searched)
+        assert (reader.complaints, reader.called) == ([], {served.address.split("/")[2]})
+        reader.page.close()
