@@ -45,6 +45,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 	    echo "Making .venv with $(PYTHON): the first time takes some minutes."; \
 	    $(PYTHON) -m venv --clear .venv; fi
-	$(BIN)/python -m pip install -c constraints.txt setuptools wheel torch
-	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt setuptools wheel torch
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@

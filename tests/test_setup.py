@@ -149,8 +149,8 @@ def test_the_first_make_installs_torch_first_and_the_second_installs_nothing(bar
     recorded.unlink()
     assert make(bare, "test").returncode == 0
     assert [line for line in first if "pip install" in line] == [
-        "-m pip install -c constraints.txt setuptools wheel torch",
-        "-m pip install -c constraints.txt --no-build-isolation -e .[dev]",
+        "-m pip install -q -c constraints.txt setuptools wheel torch",
+        "-m pip install -q -c constraints.txt --no-build-isolation -e .[dev]",
     ]
     (only,) = recorded.read_text().splitlines()
     assert only.startswith("-m pytest")

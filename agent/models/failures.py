@@ -130,7 +130,7 @@ def error_text(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if isinstance(error, Mapping):
         parts = [error.get(name) for name in ("message", "code", "type", "param")]
-        error = " / ".join(str(part) for part in parts if part not in (None, ""))
+        error = " / ".join(dict.fromkeys(str(part) for part in parts if part not in (None, "")))
     return clip(str(error or "without a reason"))
 
 

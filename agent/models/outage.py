@@ -127,7 +127,8 @@ class Outage:
     def _begin(self) -> None:
         self._since = self._clock.now()
         self._over = asyncio.Event()
-        self._told(f"out since {self._failures} failures; {self._last.sentence if self._last else ''}".strip())
+        last = f". The last it said: {self._last.sentence}" if self._last else ""
+        self._told(f"no whole answer to {self._failures} attempts in a row{last}")
         self._probing = asyncio.create_task(self._probe(self._over))
 
     def _end(self) -> None:

@@ -93,7 +93,7 @@ def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_p
     done = rehearsal.run(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 4, done.output
     assert re.search(r"outage: \w+ at toyworld: It has been out for \d+ minutes; the last it said: .* 503", done.output)
-    assert "out since 6 failures" in str(told[-1]["process"])
+    assert "no whole answer to 6 attempts in a row" in str(told[-1]["process"])
     assert "asks the endpoints what they can do" in str(told[-1]["process"])
     process = status_of(begun)["process"]
     assert isinstance(process, dict)

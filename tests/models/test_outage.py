@@ -72,7 +72,7 @@ def test_while_it_is_out_it_is_asked_ever_more_seldom_and_the_first_answer_lets_
         made, server, told = outage(clock, back_at=121 + 1000)
         await tripped(clock, made)
         await asyncio.gather(*(made.admit() for _ in range(50)))
-        assert told[0].startswith("out since 8 failures")
+        assert told[0].startswith("no whole answer to 8 attempts in a row")
         assert told[-1] is None
         return [at - 121 for at in server.asked], made.paused
 
