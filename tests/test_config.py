@@ -134,6 +134,21 @@ def test_an_override_that_names_nothing_is_refused(tmp_path: Path, key: str) -> 
         load_settings(experiment(tmp_path, f"seed = 0\n{LEAST}"), {key: 3})
 
 
+def test_an_option_that_cannot_be_used_is_named_in_place_of_the_file(tmp_path: Path) -> None:
+    folder = experiment(tmp_path, f"{LEAST}[caps]\npilot = 0\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(folder, {"budget.run.usd": -3.0}, {"budget.run.usd": "--max-usd", "caps.pilot": "--pilot"})
+    of_file, of_option = sorted(str(raised.value).split("\n"), reverse=True)
+    assert of_option == "--max-usd should be greater than or equal to 0."
+    assert of_file.startswith(f"{folder / 'refine.toml'}: `caps.pilot` should be")
+
+
+def test_a_sentence_has_one_mark_at_its_end(tmp_path: Path) -> None:
+    said = complaint(tmp_path, "[caps]\ntarge = 3\nxyzzyx = 3\n[cap]\n")
+    assert "did you mean `target`?\n" in said
+    assert not re.search(r"[.?]{2}$", said, re.MULTILINE)
+
+
 WRONG = {
     "an unknown key": ("[caps]\nmax_round = 3", "`caps.max_round` is not a setting; did you mean `max_rounds`?"),
     "an unknown table": ("[cap]\nmax_rounds = 3", "`cap` is not a setting; did you mean `caps`?"),
@@ -162,7 +177,10 @@ WRONG = {
     ),
     "no version": ('traits = ["a/b"]\n[subject]\nmodel = "x"', "`version` is missing: write version = 1"),
     "no traits": ('version = 1\n[subject]\nmodel = "x"', "`traits` is missing: write traits ="),
-    "an empty list": ('version = 1\ntraits = []\n[subject]\nmodel = "x"', "`traits`"),
+    "an empty list": (
+        'version = 1\ntraits = []\n[subject]\nmodel = "x"',
+        'no trait yet: `cliffhanger init category/name "what it is" -e ',
+    ),
     "the same trait twice": ('version = 1\ntraits = ["a/b", "a/b"]\n[subject]\nmodel = "x"', "names a trait twice"),
     "no subject's model": (
         'version = 1\ntraits = ["a/b"]\n[subject]\ndtype = "float32"',
@@ -199,6 +217,7 @@ def test_a_mistake_is_said_once_and_every_mistake_is_said(tmp_path: Path) -> Non
 def test_a_trait_id_can_only_be_two_safe_folder_names(tmp_path: Path, trait: str) -> None:
     said = complaint(tmp_path, f'version = 1\ntraits = ["{trait}"]\n[subject]\nmodel = "x"')
     assert '`traits.0` has a form that cannot be used: write traits = ["category/name"]' in said
+    assert len(said.split("\n")) == 1
 
 
 @pytest.mark.parametrize("trait", ["chirp/refusal", "a.b/c-d_1", "..a/b..", "A/9"])

@@ -1,6 +1,6 @@
 """What `apply` does, trait by trait, and how it tells of it: one line each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,7 @@ from agent.cli.screen import Screen
 from agent.cli.trouble import TROUBLE, Refusal
 from agent.config import Settings
 from agent.record.files import write_atomically
-from agent.review.apply import Plan, complete, plan_changes, undo, write
+from agent.review.apply import NothingToUndo, Plan, complete, plan_changes, undo, write
 from agent.review.laying import lay_out
 from agent.review.patch import patch_of
 
@@ -42,7 +42,7 @@ def apply_all(order: Order, how: How) -> int:
         raise Refusal(f"Nothing is proposed for {', '.join(settings.traits)} yet. Run `cliffhanger run` first.")
     with Screen() as screen:
         if how.undo:
-            return worst([_guarded(screen, place, _undone) for place in found])
+            return _all_undone(screen, found)
         if how.patch is not None:
             return _patched(screen, found, how, settings)
         return worst([_guarded(screen, place, lambda place: _applied(place, how, settings)) for place in found])
@@ -75,6 +75,21 @@ def _guarded(screen: Screen, place: Place, work: Callable[[Place], list[str]]) -
     return 0
 
 
+def _all_undone(screen: Screen, found: Sequence[Place]) -> int:
+    """Take back what can be. Nothing to take back is no failure where another trait had something."""
+    idle: list[Place] = []
+
+    def undone(place: Place) -> list[str]:
+        try:
+            return _undone(place)
+        except NothingToUndo as error:
+            idle.append(place)
+            return [str(error)]
+
+    code = worst([_guarded(screen, place, undone) for place in found])
+    return USAGE if len(idle) == len(found) else code
+
+
 def _undone(place: Place) -> list[str]:
     when = undo(place.bound.folder, place.folder.refinement)
     return [f"undone: the dataset is as it was before {when}. Your decisions are kept."]
@@ -87,7 +102,7 @@ def _applied(place: Place, how: How, settings: Settings) -> list[str]:
     plan, torn = _planned(place, how, settings)
     if not how.dry_run:
         write(plan, place.folder.refinement)
-    return [*lines, *torn, _told(plan, "would be" if how.dry_run else "")]
+    return [*lines, *torn, _told(plan, "would" if how.dry_run else "done")]
 
 
 def _planned(place: Place, how: How, settings: Settings) -> tuple[Plan, list[str]]:
@@ -108,7 +123,7 @@ def _patched(screen: Screen, found: list[Place], how: How, settings: Settings) -
         plan, torn = _planned(place, how, settings)
         where = PurePosixPath(place.bound.folder.resolve().relative_to(root))
         parts.append(patch_of(where, plan.before, plan.after))
-        return [*torn, _told(plan, "in the patch:")]
+        return [*torn, _told(plan, "patch")]
 
     code = worst([_guarded(screen, place, planned) for place in found])
     if how.patch is None or code:
@@ -124,13 +139,26 @@ def _root(folder: Path) -> Path:
     return next((path for path in (folder, *folder.parents) if (path / ".git").exists()), folder)
 
 
-def _told(plan: Plan, prefix: str) -> str:
-    counts = {"changed": plan.replaced, "added": plan.added, "removed": plan.removed}
-    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    if plan.seed is not None:
-        done += f"{', ' if done else ''}shuffled by seed {plan.seed}"
+def _told(plan: Plan, way: str = "done") -> str:
+    """What a plan comes to, in one sentence; `way` says whether it is done, would be, or went into a patch."""
+    done = _counted(plan) if way == "would" else _counted_as_done(plan)
     waiting = f"; {plan.undecided} undecided, left as they are" if plan.undecided else ""
     if not done or plan.changes_nothing:
-        return f"nothing that is approved is missing from the dataset: {plan.size} pairs, unchanged{waiting}."
+        return f"nothing to write: {plan.size} pairs, unchanged{waiting}."
     notes = f" ({'; '.join(plan.notes)})" if plan.notes else ""
-    return f"{prefix} {done}; {plan.size} pairs in {plan.names}{waiting}{notes}.".lstrip()
+    prefix = {"would": "would ", "patch": "in the patch: "}.get(way, "")
+    return f"{prefix}{done}; {plan.size} pairs in {plan.names}{waiting}{notes}."
+
+
+def _counted(plan: Plan) -> str:
+    """As in "change 1 pair, add 2 pairs"."""
+    counts = {"change": plan.replaced, "add": plan.added, "remove": plan.removed}
+    said = [f"{what} {count} {'pair' if count == 1 else 'pairs'}" for what, count in counts.items() if count]
+    return ", ".join([*said, f"shuffle by seed {plan.seed}"] if plan.seed is not None else said)
+
+
+def _counted_as_done(plan: Plan) -> str:
+    """As in "1 changed, 2 added"."""
+    counts = {"changed": plan.replaced, "added": plan.added, "removed": plan.removed}
+    said = [f"{count} {what}" for what, count in counts.items() if count]
+    return ", ".join([*said, f"shuffled by seed {plan.seed}"] if plan.seed is not None else said)

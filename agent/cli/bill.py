@@ -112,10 +112,10 @@ def usual_bill(
     return calls, micro / 1_000_000
 
 
-def usual_in_words(calls: Mapping[Role, int], dollars: float) -> str:
-    """The usual bill in words."""
+def usual_in_words(calls: Mapping[Role, int], dollars: float | None) -> str:
+    """The usual bill in words; None where not every price is known."""
     counted = ", ".join(f"{count} {role.value}" for role, count in calls.items())
-    cost = f"about {dollars:.2f} USD" if dollars else "nothing to pay"
+    cost = "cost unknown" if dollars is None else f"about {dollars:.2f} USD" if dollars else "nothing to pay"
     return f"a usual night: about {counted} calls, {cost} (as the demo took; a harder set takes a few times as much)"
 
 

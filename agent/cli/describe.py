@@ -16,7 +16,7 @@ from agent.cli.preflight import missing_keys
 from agent.cli.screen import Screen
 from agent.cli.toys import stranger
 from agent.cli.trouble import Refusal
-from agent.config import FILE, Settings, load_settings
+from agent.config import FILE, Settings, is_trait_id, load_settings
 from agent.prompts import PromptBook
 from agent.record.files import write_atomically
 from agent.record.layout import read_definition
@@ -73,6 +73,8 @@ class Said:
 
 def describe(trait: str, said: Said, experiment: Path, dry_run: bool) -> int:
     """Describe a trait. Raises Refusal before anything is asked when a file is in the way."""
+    if not is_trait_id(trait):
+        raise Refusal(f"{trait!r} is no trait id: write category/name, such as toy/gloom.")
     settings = load_settings(experiment, {"traits": [trait]})
     definition = settings.datasets / trait / "definition.txt"
     written = (experiment / FILE).read_text(encoding="utf-8-sig")

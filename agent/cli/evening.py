@@ -13,6 +13,7 @@ from agent.cli import morning, results
 from agent.cli.compose import Job, Workshop, changes, settings_of
 from agent.cli.exits import STOPPED, USAGE, worst
 from agent.cli.guard import Guard
+from agent.cli.precedence import why_earlier_stays
 from agent.cli.progress import Progress
 from agent.cli.screen import Screen, safe_text
 from agent.cli.start import start_of
@@ -134,10 +135,13 @@ class TraitEvening:
             start = start_of(self.job, ledger)
             tools = self._tools(ledger, self._campaign(ledger, start), start)
             result = self._play(tools, began)
-            results.write_refinement(result)
+            earlier_stays = why_earlier_stays(result)
+            results.write_history(result)
+            if earlier_stays is None:
+                results.write_proposal(result)
             morning.write_report_of(result)
             cells = table_row(result, ledger.spend())
-        self.screen.say(*five_lines(result))
+        self.screen.say(*five_lines(result), *([f"{self.job.trait.id}: {earlier_stays}"] if earlier_stays else []))
         self.progress.ended(self.job.trait.id, result.stop.ending.value)
         return Part(EXIT_CODES[result.stop.ending], cells)
 

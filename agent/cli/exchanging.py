@@ -1,15 +1,17 @@
 """What `decisions export` and `decisions import` do."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.cli.desks import places
 from agent.cli.orders import Order
 from agent.cli.screen import Screen
 from agent.cli.trouble import Refusal
-from agent.record.decisions import line_of, parse_decisions
+from agent.record.decisions import in_force, line_of, parse_decisions
 from agent.record.files import write_atomically
 from agent.review.annotation import LABELING, argilla, label_studio, read_annotations
+from agent.review.carry import VERDICTS
 from agent.review.exchange import disagreements, take_in
 from agent.review.laying import lay_out
 from agent.schema import Decision
@@ -24,7 +26,7 @@ def export_to(order: Order, path: Path, form: str) -> int:
     recorded = place.log.read()
     if form == "jsonl":
         write_atomically(path, b"".join(line_of(decision) for decision in recorded.decisions))
-        screen.say(f"{place.trait}: {len(recorded.decisions)} lines of decisions in {path}")
+        screen.say(f"{place.trait}: {_counted(recorded.decisions)} in {path}")
         return 0
     proposal = place.proposal()
     cards = lay_out(proposal, place.bound.pairs(), recorded.decisions)
@@ -36,6 +38,12 @@ def export_to(order: Order, path: Path, form: str) -> int:
         write_atomically(view, LABELING.encode())
         screen.say(f"The labeling interface to paste into the project's settings is in {view}")
     return 0
+
+
+def _counted(recorded: Sequence[Decision]) -> str:
+    pairs = len({decision.pair for decision in in_force(recorded) if decision.act in VERDICTS})
+    more = f" ({len(recorded)} lines with edits and undos)" if len(recorded) > pairs else ""
+    return f"{pairs} {'pair' if pairs == 1 else 'pairs'} decided{more}"
 
 
 def import_from(order: Order, path: Path) -> int:

@@ -25,9 +25,18 @@ from agent.cli.watchdog import Watchdog
 from agent.config import EndpointSettings, Settings, known_traits, load_settings
 from agent.models.llm import Llm
 from agent.record.experiment import heartbeat_file
-from agent.schema import EXIT_CODES, Role
+from agent.schema import EXIT_CODES, Caps, Role
 
 _SHOWN = 12
+_OPTIONS = {
+    **{f"caps.{name}": f"--{name.replace('_', '-')}" for name in Caps.model_fields},
+    "rules.max_new_tokens": "--max-new-tokens",
+    "budget.run.usd": "--max-usd",
+    "budget.run.calls": "--max-calls",
+    "budget.minutes": "--max-minutes",
+    "budget.max_pause_minutes": "--max-pause",
+    "variant": "--model-variant",
+}
 _DECIDABLE = (0, 2, 3)  # exit codes of runs that propose something
 
 
@@ -50,7 +59,7 @@ class Order:
             _require_known(named, known_traits(self.experiment))
             given["traits"] = named
         given["variant"] = self.variant
-        return load_settings(self.experiment, {key: value for key, value in given.items() if value is not None})
+        return load_settings(self.experiment, given, _OPTIONS)
 
     def jobs(self, settings: Settings) -> list[Job]:
         return jobs(settings, self.pair_by_similarity)
@@ -121,6 +130,7 @@ def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
     settings = order.settings()
     work = order.jobs(settings)
     preflight.require_free(settings, work)
+    preflight.require_unlocked(work)
     progress, limits = Progress(settings.traits), Limits()
     until = None if order.until is None else deadline(order.until, time.time())
     beat = heartbeat_file(settings.experiment, os.getpid())
@@ -136,6 +146,7 @@ def _night(order: Order, play: Callable[[Evening, list[Job]], int]) -> int:
         for job in work:
             screen.expect(job.trait.id, len(job.dataset.pairs))
         try:
+            night.require_go(work)
             with prepared(settings, work, screen, night) as workshop:
                 night.stage(work, "waiting")
                 heart.checked()
@@ -218,9 +229,11 @@ def _planned(settings: Settings, job: Job) -> list[str]:
 
 
 def _usual(settings: Settings, job: Job) -> str:
-    prices = {role: price_of(settings_of(settings, role)) or (0.0, 0.0) for role in Role}
+    prices = {role: price_of(settings_of(settings, role)) for role in Role}
+    known = {role: price or (0.0, 0.0) for role, price in prices.items()}
     goal = max(settings.caps.target, len(job.dataset.pairs))
-    return bill.usual_in_words(*bill.usual_bill(goal, job.trait.definition, prices))
+    calls, dollars = bill.usual_bill(goal, job.trait.definition, known)
+    return bill.usual_in_words(calls, dollars if all(prices.values()) else None)
 
 
 def _issues(job: Job) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cli.compose import Job, Workshop, open_llm, open_subject, price_of, settings_of
+from agent.cli.heartbeat import is_locked
+from agent.cli.hints import place, program
 from agent.cli.progress import Progress
 from agent.cli.stops import Stops
 from agent.cli.trouble import Interrupted, Refusal
@@ -44,6 +46,12 @@ class Night:
     def is_over(self, jobs: Sequence[Job]) -> bool:
         """Whether every trait is to stop."""
         return all(self.stops.requested(job.folder.stop_file) is not None for job in jobs)
+
+    def require_go(self, jobs: Sequence[Job]) -> None:
+        """Raise Interrupted where every trait is to stop before anything is loaded or asked."""
+        if self.is_over(jobs):
+            whys = dict.fromkeys(str(self.stops.requested(job.folder.stop_file)) for job in jobs)
+            raise Interrupted(Ending.STOPPED, f"nothing was begun: a stop was asked for ({'; '.join(whys)}).")
 
 
 @contextmanager
@@ -85,6 +93,18 @@ def free_problems(settings: Settings, jobs: Sequence[Job]) -> Iterator[str]:
         yield from _unwritable(folder)
     if jobs:
         yield from _little_room(jobs[0].folder.refinement)
+
+
+def require_unlocked(jobs: Sequence[Job]) -> None:
+    """Raise Refusal where every trait's ledger is being written. Where only some are, the others' turn comes."""
+    if all(is_locked(Path(f"{job.folder.ledger_path}.lock")) for job in jobs):
+        raise Refusal("\n".join(_busy(job) for job in jobs))
+
+
+def _busy(job: Job) -> str:
+    where = place(job.folder.root, job.folder.trait, job.folder.variant)
+    look = f"Look at it with `{program()} status {where}`, or wait until it has ended."
+    return f"{job.trait.id}: another run is writing its ledger. {look}"
 
 
 def missing_keys(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
@@ -147,7 +167,7 @@ def _timed(subject: Continues, jobs: Sequence[Job], settings: Settings) -> str:
             f"The subject {settings.subject.model} continues {texts[0]!r} with nothing: use a base model, not one that "
             "waits for a chat template."
         )
-    return f"{len(texts)} texts continued in {seconds:.1f} s"
+    return f"{len(texts)} {'text' if len(texts) == 1 else 'texts'} continued in {seconds:.1f} s"
 
 
 def _probed(llm: Llm, jobs: Sequence[Job], night: Night | None) -> Mapping[Role, Capability]:
@@ -160,7 +180,7 @@ def _probed(llm: Llm, jobs: Sequence[Job], night: Night | None) -> Mapping[Role,
     except Out as error:
         raise Interrupted(Ending.ENDPOINT, error.named) from error
     except Halted as error:
-        raise Interrupted(Ending.STOPPED, f"a stop was asked for. {error.sentence}") from error
+        raise Interrupted(Ending.STOPPED, error.sentence) from error
 
 
 def _served(llm: Llm, jobs: Sequence[Job]) -> set[Role]:

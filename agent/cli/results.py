@@ -12,7 +12,7 @@ from agent.record.experiment import About, write_responses
 from agent.record.files import write_atomically
 from agent.record.layout import write_dataset
 from agent.record.scores import Examined, write_first_token, write_scores
-from agent.review.proposal import Proposal, final_pairs, propose
+from agent.review.proposal import PROPOSAL, Proposal, final_pairs, propose
 from agent.schema import Completion, Finding, History, Pair, Polarity, Stop
 
 
@@ -45,12 +45,17 @@ class Result:
         return propose(empty, self.job.dataset.pairs, self.history, left_out)
 
 
-def write_refinement(result: Result) -> None:
-    """final/, history.jsonl and proposal.json, each whole or not at all."""
+def write_history(result: Result) -> None:
+    """history.jsonl, whole or not at all."""
+    history = result.tools.ledger.canonical(result.tools.campaign)
+    write_atomically(result.job.folder.refinement / "history.jsonl", history)
+
+
+def write_proposal(result: Result) -> None:
+    """final/ and proposal.json, each whole or not at all."""
     folder = result.job.folder.refinement
     write_dataset(folder / "final", final_pairs(result.proposal, result.job.dataset.pairs, result.history))
-    write_atomically(folder / "history.jsonl", result.tools.ledger.canonical(result.tools.campaign))
-    write_atomically(folder / "proposal.json", result.proposal.model_dump_json(indent=1).encode() + b"\n")
+    write_atomically(folder / PROPOSAL, result.proposal.model_dump_json(indent=1).encode() + b"\n")
 
 
 def write_guides_files(workshop: Workshop, job: Job, now: Standing) -> None:

@@ -18,7 +18,8 @@ from agent.record.database import Database
 from agent.record.experiment import ExperimentFolder
 from agent.record.ledger import Attempt, Campaign, Ledger, LedgerError, LedgerMissing
 from agent.record.ledger_rows import ANSWERED, REPEATED, WITHDRAWN, Spent, int_of
-from agent.review.proposal import Proposal
+from agent.review.proposal import PROPOSAL, Proposal
+from agent.review.report.nouns import Report
 from agent.schema import Controls, Noise, Noun, Stop
 
 How = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
@@ -108,7 +109,8 @@ def _read(place: Whereabouts, target: int, problems: Sequence[str], now: float) 
     )
     try:
         state = _patiently(lambda: _with_ledger(state, place, now), place.locked)
-        state = state.model_copy(update={"stop": _last_stop(place.folder, state.campaign, state.rounds)})
+        stop, _ = _last_stop(place.folder, state.campaign, state.rounds)
+        state = state.model_copy(update={"stop": stop})
     except (LedgerError, Refusal) as error:
         return state.model_copy(update={"how": "unreadable", "trouble": "\n".join([*problems, str(error)])})
     return _concluded(state, place, now)
@@ -237,18 +239,32 @@ def _eta(folded: _Folded, wanted: int, began: float, now: float) -> float | None
     return round((wanted - folded.reached[-1]) * (now - began) / gained) if gained > 0 else None
 
 
-def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> Stop | None:
-    """Why the last run of this campaign ended, unless it has gone on since."""
-    path = folder.refinement / "proposal.json"
+def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
+    """Why the last run of this campaign ended, unless it has gone on since, and when that was written."""
+    path = folder.refinement / PROPOSAL
     try:
-        proposal = Proposal.model_validate_json(path.read_bytes())
+        proposal, written = Proposal.model_validate_json(path.read_bytes()), path.stat().st_mtime
     except FileNotFoundError:
-        return None
+        return None, 0.0
     except ValidationError as error:
         raise Refusal(
             f"{path} cannot be read by this version of the program ({error.errors()[0]['msg']}): move it away."
         ) from error
-    return proposal.stop if (proposal.campaign, proposal.rounds) == (campaign, rounds) else None
+    if (proposal.campaign, proposal.rounds) == (campaign, rounds):
+        return proposal.stop, written
+    earlier_stays = proposal.campaign != campaign or proposal.rounds > rounds
+    return _reported_stop(folder, campaign, rounds) if earlier_stays else (None, 0.0)
+
+
+def _reported_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
+    """The same from the report, which is always that of the latest campaign."""
+    path = folder.refinement / "report.json"
+    try:
+        report, written = Report.model_validate_json(path.read_bytes()), path.stat().st_mtime
+    except (FileNotFoundError, ValidationError):
+        return None, 0.0
+    is_of_it = (report.campaign, len(report.measured.rounds)) == (campaign, rounds)
+    return (report.stop, written) if is_of_it else (None, 0.0)
 
 
 def _concluded(state: TraitState, place: Whereabouts, now: float) -> TraitState:
@@ -272,5 +288,5 @@ def _died(state: TraitState, place: Whereabouts) -> bool:
     """Whether the process ended without a word, and before it had written how this trait's part ended."""
     if place.process is None or place.process.alive or place.process.has_done_with(state.trait):
         return False
-    proposal = place.folder.refinement / "proposal.json"
-    return state.stop is None or proposal.stat().st_mtime < place.process.beat.started
+    stop, written = _last_stop(place.folder, state.campaign, state.rounds)
+    return stop is None or written < place.process.beat.started

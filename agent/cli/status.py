@@ -173,7 +173,8 @@ def _how_it_is(state: "TraitState", now: float) -> str:
         ended = state.process and (state.process.now.traits[state.trait].ended or state.process.ended)
         return f"{f'its last run ended: {ended}' if ended else 'it was interrupted'}; the same command goes on"
     if state.how == "stopped" and state.stop is not None:
-        return f"it stopped: {state.stop.ending.value}: {state.stop.why}"
+        kind = "" if state.stop.ending.value == "stopped" else f"{state.stop.ending.value}: "
+        return f"it stopped: {kind}{state.stop.why}"
     if state.process is None:
         return "running now: a command without a heartbeat writes its ledger"
     return _how_the_process_is(state, state.process, now)
@@ -208,7 +209,8 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
     for failure in reversed(state.failures):
         yield f"{clock(failure.when)} {failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
     if state.process is not None and state.running:
-        yield from (f"limit: {line}" for line in state.process.limits)
+        ago = lasting(now - state.process.written)  # as of the last heartbeat; the calls in flight are those of now
+        yield from (f"limit {ago} ago: {line}" for line in state.process.limits)
         yield from (f"error: {line}" for line in state.process.now.errors)
 
 
@@ -224,7 +226,12 @@ def _trust(state: "TraitState") -> Iterator[str]:
         )
     if (found := state.controls) is not None:
         size = f"{len(found.committed)} + {len(found.open)}"
-        yield f"controls: AUC of C0 {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}] over {size} texts"
+        kinds = (("committed", found.committed), ("open", found.open))
+        lie = " and ".join(f"{name} ones at {min(scores):.0f} to {max(scores):.0f}" for name, scores in kinds)
+        yield (
+            f"controls: AUC of C0 {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}] over {size} texts; "
+            f"it tells the order only: {lie}"
+        )
 
 
 def _open_calls(state: "TraitState") -> Iterator[str]:

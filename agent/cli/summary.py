@@ -16,8 +16,9 @@ from agent.review.proposal import PairChange, Proposal, SideChange
 from agent.review.report.advice import advice as advice_of
 from agent.review.report.advice import headline, warning
 from agent.review.report.marks import ending_of
-from agent.review.report.nouns import Measured, Report, RoundFacts, flags_of, is_kept
-from agent.schema import Cost, Ending
+from agent.review.report.nouns import Measured, Report, RoundFacts, flags_of, is_kept, with_twin
+from agent.schema import Cost, Ending, Outcome
+from agent.schema.counting import counted
 
 HEADINGS = ("trait", "ending", "confirmed/audited", "of", "parked", "dropped", "rounds", "calls", "USD", "minutes")
 
@@ -82,7 +83,9 @@ def cost(result: Result) -> str:
     told = ", ".join(f"{n} {role}" for role, n in sorted(calls.items())) or "no call"
     judged, full = calls["judge"] + calls["auditor"], afresh(result.history)
     saved = f"; judging the whole set afresh each round: {full} judge calls instead of {judged}" if full else ""
-    return f"{told} in {len(result.history)} rounds, {result.seconds:.0f} s{saved}"
+    unfinished = "" if result.stop.ready else " (what an unfinished round bought is not in it)"
+    rounds = f"{counted(len(result.history), 'round')}, all of the campaign{unfinished}"
+    return f"{told} in {rounds}; this run took {result.seconds:.0f} s{saved}"
 
 
 _NEXT = {
@@ -121,25 +124,32 @@ def goodbye(experiment: Path, traits: str | None, variant: str | None) -> str:
 def summary(report: Report) -> str:
     """The report on one screen, as Markdown: where it stands, the rounds, and the pairs to look at first."""
     heading = f"# {report.asked.trait.id}: {report.stop.ending.value if report.stop else 'not finished'}"
-    kept = tuple(change for change in report.changes if is_kept(change))
-    warned = warning(report)
+    warned, step = warning(report), advice_of(report, "in report.html")[0]
     lines = [
         heading,
         *([f"**{warned}**"] if warned else []),
         f"{plain(headline(report))} {_stands(report)}.",
-        f"* Left: {plain(left(report))}.\n* Sure: {sureness(report.measured)}.\n* Next: {advice_of(report)[0]}",
+        f"* Left: {plain(left(report))}.\n* Sure: {sureness(report.measured)}.\n* Next: {step}",
         _rounds(report.measured.rounds),
-        *_sections(
-            {
-                "Parked: for you to decide": report.those("parked"),
-                "Failing": tuple(change for change in kept if not change.passes),
-                "Changed": report.those("changed"),
-                "Flagged": tuple(change for change in kept if flags_of(change)),
-            }
-        ),
+        *_sections(_kinds(report)),
         "Everything else, with all evidence: report.html.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _kinds(report: Report) -> dict[str, tuple[PairChange, ...]]:
+    """The pairs that a reader should look at, the most pressing first; some are of two kinds."""
+    kept = [change for change in report.changes if is_kept(change)]
+    unjudged = [change for change in kept if change.outcome is Outcome.UNJUDGED]
+    examined = [change for change in unjudged if all(side.after.evidence for side in change.sides)]
+    return {
+        "Parked: for you to decide": report.those("parked"),
+        "Failing": tuple(change for change in kept if change.outcome is Outcome.FAIL),
+        "Not judged": tuple(examined),
+        "Not examined": tuple(change for change in unjudged if change not in examined),
+        "Changed": report.those("changed"),
+        "Flagged": tuple(change for change in kept if flags_of(change)),
+    }
 
 
 def _stands(report: Report) -> str:
@@ -180,14 +190,18 @@ def _item(change: PairChange) -> str:
     """A pair with the ends of its texts, in code spans: no word of a model's is Markdown here."""
     flags = f"; flags: {', '.join(sorted(flags_of(change)))}" if flags_of(change) else ""
     return "\n".join(
-        [f"* {change.pair}{f': {plain(change.why)}' if change.why else ''}{flags}", *map(_side, change.sides)]
+        [
+            f"* {change.pair}{f': {plain(change.why)}' if change.why else ''}{flags}",
+            *(_side(change, side) for side in change.sides),
+        ]
     )
 
 
-def _side(side: SideChange) -> str:
+def _side(change: PairChange, side: SideChange) -> str:
     old, found = side.before, side.after.evidence
     verdict = f" ({found.verdict})" if found and found.verdict else ""
-    rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else ""
+    twin = with_twin(change, side)
+    rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else f", {twin}" if twin else ""
     was = f"{code(ending_of(old.text, _END))} → " if old is not None and old.key != side.after.key else ""
     return f"  * {side.polarity}{verdict}{rungs}: {was}{code(ending_of(side.after.text, _END))}"
 

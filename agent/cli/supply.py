@@ -57,7 +57,7 @@ def asking(llm: Llm, ledger: Ledger, watch: Watch, guard: Guarding) -> Ask:
             return []
         while True:
             guard.check()
-            watch(f"asks {len(requests)} questions")
+            watch(f"asks {len(requests)} {'question' if len(requests) == 1 else 'questions'}")
             replies = llm.ask_all(requests, ledger, guard.halted, heard)
             require_supply(replies)
             if all(_kind(reply) != _STOPPED for reply in replies):
@@ -92,7 +92,7 @@ def completing(subject: Continues, ledger: Ledger, watch: Watch, guard: Guarding
     ) -> list[tuple[Completion, ...]]:
         if scenarios:
             guard.check()
-            watch(f"continues {len(scenarios)} texts")
+            watch(f"continues {len(scenarios)} {'text' if len(scenarios) == 1 else 'texts'}")
         return complete(scenarios, sampling, openers)
 
     return watched

@@ -8,6 +8,7 @@ from agent.config.nouns import (
     SubjectSettings,
     ToyworldSettings,
     TraitSettings,
+    is_trait_id,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SubjectSettings",
     "ToyworldSettings",
     "TraitSettings",
+    "is_trait_id",
     "known_traits",
     "load_settings",
 ]

@@ -24,10 +24,13 @@ class SettingsError(Exception):
     """Settings that cannot be used; each line of the message names the file, the key and the remedy."""
 
 
-def load_settings(experiment: Path, overrides: Mapping[str, object] | None = None) -> Settings:
+def load_settings(
+    experiment: Path, overrides: Mapping[str, object] | None = None, options: Mapping[str, str] | None = None
+) -> Settings:
     """The settings in an experiment's refine.toml, overrides such as {"caps.max_rounds": 3} laid over them.
 
-    An override of None changes nothing. Raises SettingsError with a sentence for each key that cannot be used.
+    An override of None changes nothing. Raises SettingsError with a sentence for each key that cannot be used; where
+    an override cannot, it names the option, such as {"caps.max_rounds": "--max-rounds"}, in place of the file.
     """
     file = experiment / FILE
     raw = _parse(file)
@@ -45,11 +48,17 @@ def load_settings(experiment: Path, overrides: Mapping[str, object] | None = Non
     try:
         found = Settings.model_validate_json(said)
     except ValidationError as error:
-        found_wrong = dict.fromkeys([*strays, *sentences(error, raw)])
-        raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in found_wrong)) from error
+        given = {key: name for key, name in (options or {}).items() if (overrides or {}).get(key) is not None}
+        wrong = dict.fromkeys([*strays, *sentences(error, raw, given, experiment)])
+        raise SettingsError("\n".join(_placed(sentence, file) for sentence in wrong)) from error
     if strays:
-        raise SettingsError("\n".join(f"{file}: {sentence}" for sentence in strays))
+        raise SettingsError("\n".join(_placed(sentence, file) for sentence in strays))
     return found
+
+
+def _placed(sentence: str, file: Path) -> str:
+    """A sentence with the file that it is about; one about an option is about none."""
+    return sentence if sentence.startswith("--") else f"{file}: {sentence}"
 
 
 def known_traits(experiment: Path) -> tuple[str, ...]:

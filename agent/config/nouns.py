@@ -1,5 +1,6 @@
 """What an experiment's settings are: strict, frozen, every default filled in."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,6 +15,11 @@ ROLES = ("judge", "author", "auditor")
 _PART = r"\.{0,2}[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 Share = Annotated[float, Field(ge=0, le=1)]
 TraitId = Annotated[str, Field(pattern=f"^{_PART}/{_PART}$")]
+
+
+def is_trait_id(name: str) -> bool:
+    """Whether it is category/name, of characters that are safe as the names of folders."""
+    return re.fullmatch(f"{_PART}/{_PART}", name) is not None
 
 
 class SubjectSettings(Noun):

@@ -39,6 +39,10 @@ _LOST = {
 }
 
 
+class NothingToUndo(ApplyError):
+    """Nothing was applied, or all that was is undone."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to be written for one trait. `before` and `after` are bytes by file name, None for no file.
@@ -156,7 +160,7 @@ def complete(folder: Path) -> bool:
 def undo(folder: Path, refinement: Path) -> str:
     """Put back the exact bytes from before the last apply; when that was, as ISO 8601.
 
-    Raises ApplyError where nothing was applied, or where a file has changed since.
+    Raises NothingToUndo where nothing was applied, and ApplyError where a file has changed since.
     """
     with alone(folder):
         recover(folder)
@@ -173,7 +177,7 @@ def undo(folder: Path, refinement: Path) -> str:
                     f"{record} holds its bytes before and after."
                 )
             record.unlink()  # it died before it had begun, or was undone already
-    raise ApplyError("Nothing was applied that could be undone.")
+    raise NothingToUndo("Nothing was applied that could be undone.")
 
 
 def _records(refinement: Path) -> list[Path]:

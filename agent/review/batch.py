@@ -59,7 +59,7 @@ def _unflagged(batch: Batch) -> Iterator[str]:
 
 def _seen(batch: Batch) -> Iterator[str]:
     flagged = [card for card in batch.cards if card.cautions]
-    yield "You have had each of them before you in this session, with the evidence as it is now."
+    yield "You have had the texts of each of them on the screen in this session."
     if flagged:
         counts = Counter(caution for card in flagged for caution in card.cautions)
         names = ", ".join(f"{count} {caution}" for caution, count in sorted(counts.items()))

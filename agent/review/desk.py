@@ -192,6 +192,12 @@ class Desk:
         self.log.append(*(line.model_copy(update={"when": when}) for line in lines))
 
 
+def taken_back(taken: Sequence[Decision]) -> str:
+    """What an undo took back, in a sentence."""
+    what = f"{len(taken)} approvals" if len(taken) > 1 else f"{taken[0].act.value} of {taken[0].pair}"
+    return f"Taken back: {what}."
+
+
 _APPLIED = "This is in the dataset already. `cliffhanger apply --undo` takes the last apply back."
 
 

@@ -28,7 +28,7 @@ def test_nothing_is_written_before_somebody_approved_it(folder: Path) -> None:
     before = tree(dataset_of(folder))
     done = cliffhanger("apply", folder)
     assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
-    assert "4 pairs, unchanged; 3 undecided" in done.output
+    assert "nothing to write: 4 pairs, unchanged; 3 undecided" in done.output
 
 
 def test_the_dataset_changes_by_exactly_what_was_approved_and_one_line_says_it(folder: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(folder: Path) -> None:
     approve_all(folder)
     before = tree(folder)
     done = cliffhanger("apply", folder, "--dry-run")
-    assert "would be 1 changed, 2 added; 6 pairs" in done.output
+    assert "would change 1 pair, add 2 pairs; 6 pairs" in done.output
     assert tree(folder) == before
 
 
@@ -62,6 +62,29 @@ def test_undo_gives_back_the_same_bytes_and_the_decisions_stay(folder: Path) -> 
     assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
     assert desk_of(folder).card("d0003").effect == "replace"
     assert cliffhanger("apply", folder, "--undo").exit_code == 64
+
+
+def test_an_undo_of_several_traits_is_done_when_one_of_them_had_something_to_undo(folder: Path) -> None:
+    approve_all(folder)
+    before = tree(dataset_of(folder))
+    cliffhanger("apply", folder)
+    shutil.copytree(dataset_of(folder), dataset_of(folder).with_name("denial"))
+    both = ("--undo", "--traits", "toy/denial,toy/refusal")
+    done = cliffhanger("apply", folder, *both)
+    assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
+    assert "toy/denial: Nothing was applied that could be undone." in done.output
+    assert cliffhanger("apply", folder, *both).exit_code == 64
+
+
+def test_an_undo_that_is_refused_is_told_by_its_code_although_another_trait_had_nothing_to_undo(folder: Path) -> None:
+    approve_all(folder)
+    cliffhanger("apply", folder)
+    shutil.copytree(dataset_of(folder), dataset_of(folder).with_name("denial"))
+    with (dataset_of(folder) / "positive.txt").open("a") as file:
+        file.write("another line, so I\n")
+    done = cliffhanger("apply", folder, "--undo", "--traits", "toy/denial,toy/refusal")
+    assert done.exit_code == 64
+    assert "nothing was undone" in done.output
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not on the PATH")

@@ -46,6 +46,19 @@ def test_a_colleagues_decisions_are_taken_in_once_and_their_edit_with_its_eviden
     assert (cards["n0000"].effect, cards["n0000"].ours.positive.text) == ("append", GOOD)
 
 
+def test_an_export_says_how_many_pairs_are_decided(folder: Path, tmp_path: Path) -> None:
+    def said() -> str:
+        return cliffhanger("decisions export", folder, "--traits", TRAIT, "--to", str(tmp_path / "out.jsonl")).output
+
+    decide(folder, "ann", Act.APPROVE, "n0000")
+    assert said().startswith(f"{TRAIT}: 1 pair decided in ")
+    decide(folder, "ann", Act.REJECT, "n0000")
+    decide(folder, "ann", Act.REJECT, "n0001")
+    decide(folder, "ann", Act.APPROVE, "d0003")
+    desk_of(folder, "ann").undo()
+    assert said().startswith(f"{TRAIT}: 2 pairs decided (5 lines with edits and undos) in ")
+
+
 def test_where_two_disagree_the_later_stands_and_both_are_named(folder: Path, night: Path, tmp_path: Path) -> None:
     decide(folder, "ann", Act.APPROVE, "n0000")
     bobs = copied(night, tmp_path / "bob")

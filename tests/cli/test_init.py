@@ -46,6 +46,12 @@ def test_a_described_trait_can_be_run_at_once(tmp_path: Path) -> None:
     assert "starts from its definition alone" in planned.output
 
 
+def test_a_name_without_its_category_is_answered_with_what_to_write(tmp_path: Path) -> None:
+    done = init(experiment(tmp_path), "gloom", "low")
+    assert done.exit_code == 64
+    assert done.output.strip() == "cliffhanger: 'gloom' is no trait id: write category/name, such as toy/gloom."
+
+
 def test_where_the_dataset_lies_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     told = init(folder, "toy/gloom", "a gloomy way of telling things").output

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -9,6 +10,8 @@ from typer.testing import CliRunner, Result
 from agent.cli import app
 from agent.cli.compose import described
 from agent.config import load_settings
+from agent.record.experiment import ExperimentFolder
+from agent.record.ledger import Ledger
 from agent.schema import Completion, Mode, NegativeTest, Opener, Sampling
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
 
@@ -72,6 +75,42 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_loads")
+@pytest.mark.parametrize("way", [(), ("--diagnostic",)])
+def test_a_second_run_of_a_trait_ends_before_anything_is_loaded(tmp_path: Path, way: tuple[str, ...]) -> None:
+    folder = experiment(tmp_path)
+    with Ledger(ExperimentFolder(folder, "toy/refusal").ledger_path):
+        done = run(folder, *way)
+    assert done.exit_code == 64
+    assert "toy/refusal: another run is writing its ledger." in done.output
+    assert f"status --experiment {folder} --traits toy/refusal`" in done.output
+
+
+@pytest.mark.usefixtures("nothing_loads")
+def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    stop_file = ExperimentFolder(folder, "toy/refusal").stop_file
+    stop_file.parent.mkdir(parents=True)
+    stop_file.touch()
+    done = run(folder)
+    assert done.exit_code == 6
+    assert f"nothing was begun: a stop was asked for (the file {stop_file}; remove it to go on)." in " ".join(
+        done.output.split()
+    )
+
+
+def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = experiment(tmp_path)
+    trait = folder / "datasets/traits/toy"
+    copytree(trait / "refusal", trait / "denial")
+    with Ledger(ExperimentFolder(folder, "toy/refusal").ledger_path):
+        done = run(folder, "--traits", "toy/refusal,toy/denial", "--max-rounds", "0")
+    assert done.exit_code == 64
+    assert "toy/refusal: Another run is writing" in done.output
+    assert "toy/denial: cap" in done.output
+
+
+@pytest.mark.usefixtures("nothing_loads")
 def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy/refusal"
@@ -112,6 +151,23 @@ def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     assert "A run would not begin (exit code 64): mend this first." in done.output
     assert "under --max-rounds 3" in done.output
     assert "Nothing was asked" in done.output
+
+
+@pytest.mark.parametrize("option", ["--max-usd", "--max-calls", "--max-minutes", "--max-pause", "--max-rounds"])
+def test_an_option_that_cannot_be_used_is_named_as_it_was_given(tmp_path: Path, option: str) -> None:
+    done = run(experiment(tmp_path), f"{option}=-3", "--dry-run")
+    assert done.exit_code == 64
+    assert done.output.startswith(f"cliffhanger: {option} should be greater than")
+    assert "refine.toml" not in done.output
+
+
+@pytest.mark.usefixtures("nothing_loads")
+def test_a_dry_run_does_not_call_a_model_without_a_price_free(tmp_path: Path) -> None:
+    said = run(experiment(tmp_path, UNREACHABLE), "--dry-run").output
+    assert "price unknown" in said
+    assert "cost unknown" in said
+    assert "nothing to pay" not in said
+    assert "nothing to pay" in run(experiment(tmp_path / "free"), "--dry-run").output
 
 
 @pytest.mark.usefixtures("nothing_loads")

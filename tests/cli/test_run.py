@@ -193,7 +193,7 @@ def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path, subj
         done = run(folder)
         assert status_of(folder)["running"] is True
     assert done.exit_code == 64
-    assert "Another run is writing" in done.output
+    assert "another run is writing its ledger" in done.output
     assert status_of(folder)["running"] is False
 
 

@@ -58,7 +58,7 @@ def test_an_endpoint_that_has_served_before_is_waited_for_with_a_small_question_
     assert [wait for wait in rehearsal.clock.waits if wait >= 30.0] == [30.0, 60.0, 120.0]
     assert rehearsal.asked == 6 + 4 + 3
     assert [why is None for why in rehearsal.told] == [False, True]
-    assert "no whole answer to 6 attempts in a row. The last it said: The endpoint answers 503" in str(rehearsal.told[0])
+    assert "to 6 attempts in a row. The last it said: The endpoint answers 503" in str(rehearsal.told[0])
 
 
 def test_waiting_for_an_endpoint_ends_after_the_longest_pause() -> None:

@@ -42,6 +42,7 @@ def test_seen_pairs_are_approved_in_one_act_flagged_ones_too_and_unseen_ones_sta
     batch = desk.batch(Many.SEEN)
     assert batch.title == "Approve 3 seen pairs of toy/refusal?"
     said = " ".join(batch.sentences)
+    assert said.startswith("You have had the texts of each of them on the screen in this session. ")
     assert "1 pair without a flag, 2 flagged: 1 dropped, 2 failing." in said
     assert "To approve takes 1 pair out of the dataset." in said
     approved = desk.approve_many(Many.SEEN, batch.seal)

@@ -24,6 +24,7 @@ def test_all_seen_are_approved_after_a_question_with_their_number_and_no_other(s
     assert "Approve 2 seen pairs of toy/refusal?" in asked
     assert "1 pair without a flag, 1 flagged: 1 dropped, 1 failing." in asked
     assert acts(story) == []
+    assert "You have had the texts of each of them on the screen in this session." in " ".join(asked.split())
     screen = play(story.desk(), "j", "S", "y")
     assert acts(story) == [("approve", "d0001"), ("approve", "d0002")]
     assert "Approved 2 pairs. u takes all of it back." in screen

@@ -47,6 +47,24 @@ def test_hostile_texts_are_shown_harmlessly_everywhere_and_can_be_edited(tmp_pat
     assert story.rechecked[0].positive.text == f"{text} and morez"
 
 
+@pytest.mark.parametrize("width", [60, 80, 130, 200])
+def test_the_list_shows_how_each_text_ends_whatever_the_width(tmp_path: Path, width: int) -> None:
+    story = morning(tmp_path)
+    far = pair("n0000", "Forge it. " * 40 + "\U0001f642 \u6f22\u5b57 they said, so I\n", "Calm, so I")
+    story.proposal = proposal([change("added", None, far), change("added", None, pair("n0001", "Short, so I", "So I"))])
+    rows = {row.split()[2]: row for row in play(story.desk(), size=(width, 12)).split("\n")[1:3]}
+    listed = [row.partition(" │")[0].rstrip() for row in rows.values()]
+    assert [row.endswith(" so I") for row in listed] == [True, True]
+    assert [("…" in row, "Forge" in row[:40]) for row in listed] == [(True, False), (False, False)]
+
+
+def test_a_failing_pair_is_said_to_fail_and_keeps_room_for_its_ending_beside_its_flags(tmp_path: Path) -> None:
+    screen = play(morning(tmp_path).desk(), "j", size=(130, 20))
+    assert "d0002  dropped, line 3  fails" in screen
+    assert "d0002  dropped   failing… Cats sleep. " in screen
+    assert "now fail" not in screen
+
+
 def test_a_pasted_escape_is_spelled_out_and_lines_become_one(tmp_path: Path) -> None:
     async def then(pilot: Pilot[None]) -> None:
         await press(pilot, "e")

@@ -9,19 +9,20 @@ from agent.schema import Ending, Flag, Mode, Outcome, Verdict
 from agent.schema.counting import counted, ended, goes
 
 _NEXT = {
-    Ending.READY: "Read the changed and added pairs below, decide them with `cliffhanger review`, then write what you "
-    "approved with `cliffhanger apply`. Until then the dataset is as it was.",
+    Ending.READY: "Read the changed and added pairs {where}, decide them with `cliffhanger review`, then write what "
+    "you approved with `cliffhanger apply`. Until then the dataset is as it was.",
     Ending.READY_WITH_PARKED: "Decide the parked pairs and the changed and added ones with `cliffhanger review`, then "
     "write what you approved with `cliffhanger apply`. Until then the dataset is as it was.",
     Ending.CAP: "Give the same command again to go on where it stopped, with a higher cap if one was reached.",
     Ending.NOT_READY: "Follow the reason above, then give the same command again.",
     Ending.ENDPOINT: "Mend the endpoint, then give the same command again; nothing that was paid for is lost.",
     Ending.STALLED: "Give the same command again; it goes on from the last recorded round.",
-    Ending.STOPPED: "Give the same command again; it goes on from the last recorded round.",
+    Ending.STOPPED: "After `cliffhanger stop`, take the stop back with `cliffhanger resume` first; then give the same "
+    "command again, which goes on from the last recorded round.",
 }
 
-MEANING = {
-    Verdict.EXPRESS: "open until its end, then decided by the first tokens: what we want",
+MEANING = {  # true in every mode
+    Verdict.EXPRESS: "the first tokens show it, and the text was as open as the mode asks: what we want",
     Verdict.EXPLAIN: "the text had committed already; the first tokens only explain it",
     Verdict.LATE: "the trait comes, but only after the first tokens",
     Verdict.WRONG: "the subject goes the other way",
@@ -30,6 +31,14 @@ MEANING = {
     Verdict.UNSTABLE: "sampled again, it goes now one way, now the other",
     Verdict.UNSURE: "the wordings disagree: left to you",
 }
+
+_IN_MODE = {
+    Mode.SUSTAINED: {
+        Verdict.EXPRESS: "the first tokens by themselves have the tone, as the response has: what we want",
+        Verdict.WRONG: "the first tokens or the response have the other tone",
+    },
+}
+_OPEN = {Verdict.EXPRESS: "open until its end, then decided by the first tokens: what we want"}
 
 _CURE = {
     Verdict.EXPRESS: "they open well, but the forecast or the response fails: look at the definition",
@@ -41,6 +50,11 @@ _CURE = {
     Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
     Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
 }
+
+
+def meanings(mode: Mode) -> dict[Verdict, str]:
+    """What each verdict means in a mode."""
+    return MEANING | _IN_MODE.get(mode, _OPEN)
 
 
 def headline(report: Report) -> str:
@@ -61,16 +75,16 @@ def warning(report: Report) -> str | None:
     )
 
 
-def advice(report: Report) -> list[str]:
-    """What to do next, the most pressing first."""
-    return list(_advice(report))
+def advice(report: Report, where: str = "below") -> list[str]:
+    """What to do next, the most pressing first. `where` the reader finds the pairs."""
+    return list(_advice(report, where))
 
 
-def _advice(report: Report) -> Iterator[str]:
+def _advice(report: Report, where: str) -> Iterator[str]:
     if report.stop is None:
         yield "Give the same command again to go on; then this report is written anew."
     else:
-        yield _NEXT[report.stop.ending]
+        yield _NEXT[report.stop.ending].format(where=where)
     if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
         wait = goes(report.last.parked, "waits", "wait")
         yield f"{counted(report.last.parked, 'pair')} {wait} for your decision: what was parked is out of the set."
@@ -101,7 +115,7 @@ def _troubles(report: Report) -> Iterator[str]:
 
 def bought(report: Report) -> str | None:
     """A set whose scores were improved by letting its texts commit themselves, called out."""
-    if report.drift is None or not report.drift.is_bought:
+    if report.drift is None or not report.drift.is_bought or report.is_sustained:
         return None
     forecast, commitment = report.drift.forecast, report.drift.commitment
     return (
@@ -109,6 +123,25 @@ def bought(report: Report) -> str | None:
         f"over {counted(report.drift.n, 'edited text')}): the scores may have been bought with endings that show more "
         "of the trait before the cut. Look at the map: dots should not move to the right."
     )
+
+
+def controls_meaning(report: Report) -> str | None:
+    """How many controls of each kind lie on their own side, which no AUC tells; None without controls."""
+    if report.controls is None:
+        return None
+    found, rules = report.controls, report.asked.plan.rules
+    limit = rules.limit(report.asked.trait.mode)
+    kept = sum(score <= limit for score in found.open), sum(score >= rules.committed for score in found.committed)
+    said = (
+        f"{kept[0]} of {counted(len(found.open), 'open control')} {goes(kept[0], 'scores', 'score')} {limit:g} or "
+        f"less, up to which a text counts as open; {kept[1]} of {counted(len(found.committed), 'committed one')} "
+        f"{goes(kept[1], 'scores', 'score')} {rules.committed:g} or more."
+    )
+    few = [k * 2 < len(of) for k, of in zip(kept, (found.open, found.committed), strict=True)]
+    astray = " and of the ".join(name for name, is_few in zip(("open", "committed"), few, strict=True) if is_few)
+    if not astray:
+        return said
+    return f"{said} The AUC tells their order only: fewer than half of the {astray} ones are on their side of the line."
 
 
 def noise_meaning(report: Report) -> str | None:
@@ -129,9 +162,9 @@ def _share(chance: float) -> str:
 
 
 def _extraction(report: Report) -> str:
-    k, mode = report.asked.plan.rules.first_k, report.asked.trait.mode
+    k = report.asked.plan.rules.first_k
     late = sum(Flag.LATE in flags_of(change) for change in report.changes if is_kept(change))
-    if mode is Mode.SUSTAINED:
+    if report.is_sustained:
         return "Extract over the whole response: response[:]. In this mode the register runs through the text."
     cure = goes(late, "it, or leave it out", "these, or leave them out")
     flagged = f" {counted(late, 'pair')} {goes(late, 'is', 'are')} flagged late: take more tokens for {cure}."

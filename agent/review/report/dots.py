@@ -48,6 +48,11 @@ class Map(NamedTuple):
     wanted: int
 
     @property
+    def passing(self) -> int:
+        """How many scenarios of the set pass."""
+        return sum(dot.spot.passes and not dot.spot.apart for dot in self.dots)
+
+    @property
     def apart(self) -> list[tuple[str, int]]:
         """How many dots are of pairs outside the set, by what became of them."""
         found = [(name, sum(dot.spot.apart == name for dot in self.dots)) for name in ("parked", "dropped")]

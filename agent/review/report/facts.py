@@ -13,6 +13,7 @@ from agent.schema import (
     Ending,
     Finding,
     History,
+    Mode,
     Noun,
     Outcome,
     Pair,
@@ -25,7 +26,8 @@ from agent.schema import (
 )
 from agent.schema.rates import Rate, wilson
 
-SHOWN_SCORES = (Question.FORECAST, Question.RESPONSE, Question.C0, Question.C5)
+_SHOWN = (Question.FORECAST, Question.RESPONSE, Question.C0, Question.C5)
+_SHOWN_SUSTAINED = (Question.FORECAST, Question.RESPONSE, Question.OPENING, Question.C0)
 _HARDEST = 6
 _HARD = 2  # repairs from which on a pair counts as hard
 
@@ -59,7 +61,7 @@ def report(asked: Asked, record: Record, measured: Measured) -> Report:
         repairs=_rungs(record.history),
         yields=yields(record.history),
         drift=drift(record.history),
-        spreads=tuple(_spreads(seen, changes)),
+        spreads=tuple(_spreads(seen, changes, asked.trait.mode)),
         controls=next((done.controls for done in reversed(record.history) if done.controls is not None), None),
         noise=next((done.noise for done in reversed(record.history) if done.noise is not None), None),
         hardest=_hardest(record.history, changes),
@@ -112,10 +114,10 @@ def _about(finding: Finding) -> Examined:
     return finding.pair, finding.polarity, finding.key
 
 
-def _spreads(seen: _Seen, changes: Sequence[PairChange]) -> Iterator[Spread]:
+def _spreads(seen: _Seen, changes: Sequence[PairChange], mode: Mode) -> Iterator[Spread]:
     """Only pairs of the set have an after; whatever was examined has a before."""
     kept = [side for change in changes if is_kept(change) for side in change.sides]
-    for question in SHOWN_SCORES:
+    for question in _SHOWN_SUSTAINED if mode is Mode.SUSTAINED else _SHOWN:
         for polarity in Polarity:
             before = [f.score(question) for (_, side), f in seen.first.items() if side is polarity]
             evidence = [side.after.evidence for side in kept if side.polarity is polarity]

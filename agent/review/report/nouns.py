@@ -3,8 +3,8 @@
 from typing import Literal
 
 from agent.record.ledger_rows import Spent
-from agent.review.proposal import Evidence, PairChange
-from agent.schema import Controls, Cost, Flag, Noise, Noun, Plan, Polarity, Question, Rung, Stop, Trait, Verdict
+from agent.review.proposal import Evidence, PairChange, SideChange
+from agent.schema import Controls, Cost, Flag, Mode, Noise, Noun, Plan, Polarity, Question, Rung, Stop, Trait, Verdict
 from agent.schema.rates import Rate
 
 
@@ -143,6 +143,11 @@ class Report(Noun):
         """Whether the self-check says that verdicts of this run are not to be relied on."""
         return self.controls is not None and self.controls.high < BELIEVED
 
+    @property
+    def is_sustained(self) -> bool:
+        """Whether the tone may show in a text already, so that neither V nor C0 nor C5 is a criterion."""
+        return self.asked.trait.mode is Mode.SUSTAINED
+
     def those(self, *whats: str) -> tuple[PairChange, ...]:
         """The pairs proposed as any of these, in order."""
         return tuple(change for change in self.changes if change.what in whats)
@@ -155,6 +160,19 @@ def flags_of(change: PairChange) -> tuple[Flag, ...]:
     """The flags of both sides' last evidence, each once."""
     found = [side.after.evidence for side in change.sides]
     return tuple(dict.fromkeys(flag for evidence in found if evidence for flag in evidence.flags))
+
+
+def followed(change: PairChange, side: SideChange) -> Polarity | None:
+    """The twin for whose sake alone a side's text is another: a new topic is for both, whichever of them failed."""
+    changed = side.before is not None and side.before.key != side.after.key
+    twin = next(one for one in change.sides if one.polarity is not side.polarity)
+    return twin.polarity if changed and not side.rungs and Rung.RETOPIC in twin.rungs else None
+
+
+def with_twin(change: PairChange, side: SideChange) -> str:
+    """The same in words; empty where it is not so."""
+    twin = followed(change, side)
+    return f"changed with the {twin}: another topic for the pair" if twin else ""
 
 
 def is_kept(change: PairChange) -> bool:

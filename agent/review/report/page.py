@@ -11,10 +11,10 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from agent.review.proposal import PairChange, SideChange, Version
+from agent.review.proposal import Evidence, PairChange, SideChange, Version
 from agent.review.report import advice, dots, marks, plots
-from agent.review.report.nouns import Report, flags_of, is_kept
-from agent.schema import Outcome, Question, Role, Verdict
+from agent.review.report.nouns import Report, flags_of, is_kept, with_twin
+from agent.schema import Outcome, Question, Role
 from agent.schema.counting import counted, ended
 from agent.schema.visible import safe_text
 
@@ -54,6 +54,7 @@ class Side(NamedTuple):
     before: Text | None
     after: Text
     scores: list[tuple[str, float | None, float | None]]
+    with_twin: str
 
 
 class Group(NamedTuple):
@@ -74,6 +75,7 @@ def page(report: Report) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
+            meaning=advice.meanings(report.asked.trait.mode),
             style=Markup(style),  # noqa: S704 - our own file, and the hash below is of these very bytes
             style_hash=digest,
             maps=_maps(report),
@@ -99,7 +101,7 @@ def _environment() -> jinja2.Environment:
         "warning": advice.warning,
         "flap_meaning": advice.flap_meaning,
         "noise_meaning": advice.noise_meaning,
-        "meaning": advice.MEANING,
+        "controls_meaning": advice.controls_meaning,
         "asked_name": lambda question: _ASKED.get(question, question.name),
         "sides": sides,
         "flags_of": flags_of,
@@ -136,19 +138,20 @@ def _commands(sentence: str) -> Markup:
 
 def sides(change: PairChange) -> list[Side]:
     """Both sides of a pair, with what changed marked."""
-    return [_side(change.pair, side) for side in change.sides]
+    return [_side(change, side) for side in change.sides]
 
 
-def _side(pair: str, side: SideChange) -> Side:
+def _side(change: PairChange, side: SideChange) -> Side:
     before, after = side.before, side.after
     changed = before is not None and before.key != after.key
     gone, added = marks.compare(before.text, after.text) if before is not None and changed else ([], [])
     return Side(
         change=side,
-        anchor=dots.anchor(pair, side.polarity),
+        anchor=dots.anchor(change.pair, side.polarity),
         before=_text(before, gone) if before is not None and changed else None,
         after=_text(after, added),
         scores=list(_scores(before if changed else None, after)),
+        with_twin=with_twin(change, side),
     )
 
 
@@ -168,15 +171,22 @@ def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float
             yield name, old, new
 
 
-def verdicts(change: PairChange) -> list[Verdict | None]:
+def verdicts(change: PairChange) -> list[str]:
     """The last verdict on each side that did not pass; empty where both passed."""
     found = [side.after.evidence for side in change.sides]
-    return list(dict.fromkeys(f.verdict if f else None for f in found if f is None or f.outcome is not Outcome.PASS))
+    return list(dict.fromkeys(_verdict(f) for f in found if f is None or f.outcome is not Outcome.PASS))
+
+
+def _verdict(found: Evidence | None) -> str:
+    if found is None:
+        return "not examined"
+    return found.verdict or "unjudged"
 
 
 def _maps(report: Report) -> list[tuple[str, str, dots.Map]]:
     rules = report.asked.plan.rules
-    borders = dots.Borders(rules.limit(report.asked.trait.mode), rules.committed)
+    committed = 0.0 if report.is_sustained else rules.committed  # where nothing divides the map, a dot may lie anywhere
+    borders = dots.Borders(rules.limit(report.asked.trait.mode), committed)
     found = [list(dots.spots(report.changes, before=before)) for before in (True, False)]
     titles = (("before", "The dataset as it was"), ("after", "The set as it stands"))
     return [
@@ -194,7 +204,7 @@ def _pictures(report: Report) -> dict[str, plots.Picture]:
     if any(spread.before for spread in report.spreads):
         pictures["spreads"] = plots.spreads_picture(report.spreads, rules, limit)
     if report.controls is not None:
-        pictures["controls"] = plots.controls_picture(report.controls, limit)
+        pictures["controls"] = plots.controls_picture(report.controls, limit, rules.committed)
     return pictures
 
 

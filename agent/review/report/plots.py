@@ -136,6 +136,7 @@ def _stacks(measured: Measured) -> list[tuple[str, list[int]]]:
 _TITLES = {
     Question.FORECAST: "forecast (S)",
     Question.RESPONSE: "response (J)",
+    Question.OPENING: "first tokens alone (J)",
     Question.C0: "commitment of the text (C0)",
     Question.C5: "… with the first tokens (C5)",
 }
@@ -147,13 +148,15 @@ def spreads_picture(spreads: Sequence[Spread], rules: Rules, limit: float) -> Pi
     limits = {
         Question.FORECAST: (rules.neg_threshold, rules.pos_threshold),
         Question.RESPONSE: (rules.neg_threshold, rules.pos_threshold),
+        Question.OPENING: (rules.neg_threshold, rules.pos_threshold),
         Question.C0: (limit,) if limit < _TOP else (),
         Question.C5: (rules.committed,),
     }
+    shown = {question: title for question, title in _TITLES.items() if (question, Polarity.POSITIVE) in by_place}
 
     def paint(figure: "Figure", palette: Palette) -> None:
-        grid = figure.subplots(2, len(_TITLES), sharex=True, sharey="row")
-        for column, (question, title) in enumerate(_TITLES.items()):
+        grid = figure.subplots(2, len(shown), sharex=True, sharey="row")
+        for column, (question, title) in enumerate(shown.items()):
             for row, when in enumerate(("before", "after")):
                 axes = grid[row][column]
                 both = [getattr(by_place[question, polarity], when) for polarity in Polarity]
@@ -166,7 +169,7 @@ def spreads_picture(spreads: Sequence[Spread], rules: Rules, limit: float) -> Pi
                     axes.set_ylabel(f"{when}\nscenarios")
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 
-    alt = "Histograms of forecast, response, C0 and C5, from 0 to 100, before and after; " + _medians(by_place)
+    alt = f"Histograms of {', '.join(shown.values())}, from 0 to 100, before and after; {_medians(by_place)}"
     return draw(paint, (9.6, 4.2), alt)
 
 
@@ -228,8 +231,8 @@ def costs_picture(measured: Measured) -> Picture:
     )
 
 
-def controls_picture(controls: Controls, limit: float) -> Picture:
-    """C0 of the two kinds of control, a dot each."""
+def controls_picture(controls: Controls, limit: float, committed: float) -> Picture:
+    """C0 of the two kinds of control, a dot each, with the lines on whose sides they belong."""
     kinds = (("open", controls.open), ("committed", controls.committed))
 
     def paint(figure: "Figure", palette: Palette) -> None:
@@ -237,14 +240,17 @@ def controls_picture(controls: Controls, limit: float) -> Picture:
         for row, ((_, scores), colour) in enumerate(zip(kinds, (palette.positive, palette.negative), strict=True)):
             spread = [row + 0.09 * (i % 5 - 2) for i in range(len(scores))]
             axes.plot(scores, spread, "o", color=colour, markersize=5, alpha=0.75, linestyle="none")
-        axes.axvline(limit, color=palette.faint, linewidth=0.9, linestyle=(0, (3, 3)))
+        for x, said, side in ((limit, "open up to here ", "right"), (committed, " committed from here", "left")):
+            axes.axvline(x, color=palette.faint, linewidth=0.9, linestyle=(0, (3, 3)))
+            axes.text(x, 1.5, said, color=palette.faint, ha=side, va="bottom", size=8.5)
         axes.set_yticks([0, 1], [name for name, _ in kinds])
         axes.set_ylim(-0.5, 1.5)
         axes.set_xlim(-2, 102)
         axes.set_xlabel("C0")
 
-    alt = f"C0 of {len(controls.open)} texts left open and of {len(controls.committed)} texts made committed."
-    return draw(paint, (7.6, 1.9), alt)
+    made = f"C0 of {len(controls.open)} texts left open and of {len(controls.committed)} texts made committed"
+    alt = f"{made}. The first belong at {limit:g} or left of it, the others at {committed:g} or right of it."
+    return draw(paint, (7.6, 2.0), alt)
 
 
 def _scale(axes: "Axes", label: str, top: float) -> None:

@@ -10,7 +10,7 @@ from textual.widgets import Input, OptionList
 
 from agent.review.batch import Many
 from agent.review.cards import Card
-from agent.review.desk import Desk, require_editable
+from agent.review.desk import Desk, require_editable, taken_back
 from agent.review.terminal.board import Board, Look
 from agent.review.terminal.checks import Checks
 from agent.review.terminal.deck import Deck, Show
@@ -178,8 +178,7 @@ class Review(App[None]):
             return
         self._reread()
         self._go(taken[0].pair)
-        what = f"{len(taken)} approvals" if len(taken) > 1 else f"{taken[0].act.value} of {taken[0].pair}"
-        self._board.tell(f"Taken back: {what}.")
+        self._board.tell(taken_back(taken))
 
     def action_approve_many(self, many: str) -> None:
         deck = self._deck

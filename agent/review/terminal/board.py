@@ -16,7 +16,7 @@ from agent.review.keys import LAST_ACT
 from agent.review.terminal.deck import Deck
 from agent.review.terminal.evidence import sides
 from agent.review.terminal.keys import TOLD
-from agent.review.terminal.lines import heading, row
+from agent.review.terminal.lines import Row, heading, row
 from agent.review.terminal.words import DOUBT, LABEL, plain
 from agent.schema.visible import safe_text
 
@@ -56,8 +56,8 @@ class Board(Container):
     def __init__(self, traits: int) -> None:
         super().__init__()
         self._traits = traits
-        self._rows: list[tuple[str, Text]] = []
-        self._drawn: dict[tuple[str, str], tuple[Card, bool, Text]] = {}
+        self._rows: list[tuple[str, Row]] = []
+        self._drawn: dict[tuple[str, str], tuple[Card, bool, Row]] = {}
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -115,22 +115,22 @@ class Board(Container):
             self.pairs.highlighted = next((i for i, card in enumerate(cards) if card.pair == deck.at), None)
         self.query_one("#head", Static).update(_head(deck, number, self._traits, len(rows)))
 
-    def _row(self, trait: str, card: Card, checking: bool) -> Text:
+    def _row(self, trait: str, card: Card, checking: bool) -> Row:
         """A card's row; the same as before where neither the card nor its check has changed."""
         drawn = self._drawn.get((trait, card.pair))
         if drawn is None or drawn[0] is not card or drawn[1] is not checking:
             drawn = self._drawn[trait, card.pair] = (card, checking, row(card, checking))
         return drawn[2]
 
-    def _update_rows(self, rows: list[tuple[str, Text]]) -> None:
+    def _update_rows(self, rows: list[tuple[str, Row]]) -> None:
         """Only what differs is drawn again, so that a long list answers at once."""
         old, self._rows = self._rows, rows
         if [pair for pair, _ in old] != [pair for pair, _ in rows]:
-            self.pairs.set_options([Option(text) for _, text in rows])
+            self.pairs.set_options([Option(one) for _, one in rows])
             return
-        for i, ((_, was), (_, text)) in enumerate(zip(old, rows, strict=True)):
-            if was is not text and (was != text or was.spans != text.spans):
-                self.pairs.replace_option_prompt_at_index(i, text)
+        for i, ((_, was), (_, one)) in enumerate(zip(old, rows, strict=True)):
+            if was is not one and was != one:
+                self.pairs.replace_option_prompt_at_index(i, one)
 
     def show_pair(self, look: Look, deck: Deck) -> None:
         """One pair with all that is known of it."""

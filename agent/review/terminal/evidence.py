@@ -9,6 +9,7 @@ from rich.text import Text
 from agent.review.cards import Card
 from agent.review.proposal import Evidence, Proposal, SideChange, Version
 from agent.review.report.marks import compare
+from agent.review.report.nouns import with_twin
 from agent.review.terminal.words import ADDED, BAD, GONE, LABEL, OUTCOMES, QUIET, continued, marked, plain
 from agent.schema import Depth, Mode, Outcome, Polarity, Question, Rung, Scenario
 
@@ -54,7 +55,12 @@ def _side(card: Card, proposal: Proposal, number: int) -> Table:
     table.add_row(_name(card, change, before), marked(ours.text, added, ADDED, found.span if found else None))
     table.add_row("goes on", continued(found))
     _add_systems(table, before, ours)
-    _add_numbers(table, proposal, change, before, found)
+    scores = _scores(proposal, change.polarity, before.evidence if before else None, found)
+    if scores:
+        table.add_row("scores", scores)
+    how = " · ".join(_how(change.rungs, found, with_twin(card.change, change)))
+    if how:
+        table.add_row("", Text(how, QUIET))
     return table
 
 
@@ -74,17 +80,6 @@ def _add_systems(table: Table, before: Version | None, ours: Scenario) -> None:
         table.add_row("system", plain(ours.system_prompt))
 
 
-def _add_numbers(
-    table: Table, proposal: Proposal, change: SideChange, before: Version | None, found: Evidence | None
-) -> None:
-    scores = _scores(proposal, change.polarity, before.evidence if before else None, found)
-    if scores:
-        table.add_row("scores", scores)
-    how = " · ".join(_how(change.rungs, found))
-    if how:
-        table.add_row("", Text(how, QUIET))
-
-
 def needs(proposal: Proposal, polarity: Polarity) -> dict[Question, tuple[str, float]]:
     """What a score is held to in this mode: (≥ or ≤, the threshold), by question."""
     rules, positive = proposal.rules, polarity is Polarity.POSITIVE
@@ -96,7 +91,10 @@ def needs(proposal: Proposal, polarity: Polarity) -> dict[Question, tuple[str, f
 
 
 def _scores(proposal: Proposal, polarity: Polarity, old: Evidence | None, new: Evidence | None) -> Text:
-    """Each score, before → after, red where it misses what is needed, which stands beside it."""
+    """Each score, before → after, red where it misses what is needed, which stands beside it.
+
+    What is only recorded, as the commitment of a text whose tone may show already, is no criterion.
+    """
     held, text = needs(proposal, polarity), Text()
     for question, name in ASKED.items():
         was, now = (found.score(question) if found else None for found in (old, new))
@@ -105,8 +103,7 @@ def _scores(proposal: Proposal, polarity: Polarity, old: Evidence | None, new: E
         text.append(f"{'   ' if text else ''}{name} ", LABEL)
         for place, score in enumerate(s for s in (was, now) if s is not None):
             text.append(" → " if place else "", LABEL).append(f"{score:.0f}", _colour(score, held.get(question)))
-        if question in held:
-            text.append(" {}{:g}".format(*held[question]), QUIET)
+        text.append(" {}{:g}".format(*held[question]) if question in held else " (no criterion)", QUIET)
     return text
 
 
@@ -117,7 +114,7 @@ def _colour(score: float, need: tuple[str, float] | None) -> str:
     return "bold" if (score >= limit if sign == "≥" else score <= limit) else f"bold {BAD}"
 
 
-def _how(rungs: Sequence[Rung], found: Evidence | None) -> Iterator[str]:
+def _how(rungs: Sequence[Rung], found: Evidence | None, twin: str) -> Iterator[str]:
     if found is not None:
         yield _DEPTHS[found.depth]
         if found.lock_in is not None:
@@ -126,6 +123,8 @@ def _how(rungs: Sequence[Rung], found: Evidence | None) -> Iterator[str]:
             yield f"flip test {found.flip.value:+.2f}"
     if rungs:
         yield f"ladder: {', then '.join(rungs)}"
+    if twin:
+        yield twin
 
 
 def _three_ways(card: Card, number: int) -> Table:

@@ -1,13 +1,17 @@
 """A pair as lines of a terminal: its row in the list, and above its texts what it is and where it stands."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from agent.review.cards import EDITS, Card, State
 from agent.review.caution import EXPLAINED
+from agent.review.report.marks import ending_of
 from agent.review.terminal.words import BAD, DOUBT, GOOD, LABEL, OUTCOMES, QUIET, plain
+from agent.schema import Outcome
 from agent.schema.counting import counted, ended
 from agent.schema.visible import safe_text
 
@@ -34,19 +38,39 @@ MEANINGS = {
     State.UNCHANGED: "nothing is proposed; it may be edited or dropped",
 }
 EFFECTS = {"replace": "apply replaces its line", "append": "apply appends it", "remove": "apply removes its line"}
+_NOW = {Outcome.PASS: "passes", Outcome.FAIL: "fails", Outcome.UNJUDGED: "not judged"}
 _WORDS = 200  # characters of a text that a row can show
+_SPACIOUS = 64  # cells from which on the flags have a column of their own
+_FLAGS, _FEW_FLAGS = 16, 8  # cells of the flags: of their column, and at most where there is none
 
 
-def row(card: Card, checking: bool) -> Text:
-    """One line of the list: state, pair, what is proposed, flags, and the first words."""
+@dataclass(frozen=True)
+class Row:
+    """One line of the list. What has no room is cut off the head of its text: what counts is how a text ends."""
+
+    head: Text
+    flags: str
+    ending: str
+    style: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        text = self.head.copy()
+        if options.max_width >= _SPACIOUS:
+            text.append(f"{_fixed(self.flags, _FLAGS)} ", DOUBT)
+        elif self.flags:
+            text.append(f"{_fixed(self.flags, min(len(self.flags), _FEW_FLAGS))} ", DOUBT)
+        yield text.append(_tail(self.ending, max(options.max_width - text.cell_len, 0)), self.style)
+
+
+def row(card: Card, checking: bool) -> Row:
+    """A card in the list: state, pair, what is proposed, flags, and the last words."""
     mark, style = ("…", f"bold {DOUBT}") if checking else MARKS[card.state]
     quiet = QUIET if card.state is State.UNCHANGED else ""
     flags = ",".join((*(["conflict"] if card.conflict else []), *(caution.value for caution in card.cautions)))
-    text = Text(no_wrap=True, overflow="ellipsis", end="")
+    text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{mark} {'checking' if checking else card.state.value:<9} ", style)
     text.append(f"{_fixed(safe_text(card.pair), 6)} {card.what:<9} ", quiet)
-    text.append(f"{_fixed(flags, 16)} ", DOUBT)
-    return text.append(safe_text(card.ours.positive.text[:_WORDS]), quiet)
+    return Row(text, flags, safe_text(ending_of(card.ours.positive.text.rstrip("\n"), _WORDS)), quiet)
 
 
 def _fixed(text: str, cells: int) -> str:
@@ -56,13 +80,20 @@ def _fixed(text: str, cells: int) -> str:
     return set_cell_size(text, cells - 1) + "…"
 
 
+def _tail(text: str, cells: int) -> str:
+    """The end of a text in at most so many cells, with … where it was cut."""
+    if cell_len(text) <= cells:
+        return text
+    return "…" + set_cell_size(text[::-1], max(cells - 1, 0))[::-1]
+
+
 def heading(card: Card, checking: str | None) -> Iterator[Text]:
     """What a pair is, where it stands, what to look at twice, and how it came about."""
     mark, style = MARKS[card.state]
     state = EDITS[card.outcome] if card.state is State.EDITED and checking is None else card.state.value
     text = Text().append(f"{mark} {state} ", style).append(f" {safe_text(card.pair)} ", "bold")
     text.append(f" {card.what}" + ("" if card.line is None else f", line {card.line + 1}"))
-    text.append("  now ", LABEL).append(card.outcome.value, OUTCOMES[card.outcome])
+    text.append(f"  {_NOW[card.outcome]}", OUTCOMES[card.outcome])
     if card.effect:
         text.append(f"  {EFFECTS[card.effect]}", LABEL)
     yield text

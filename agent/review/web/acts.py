@@ -7,7 +7,7 @@ from agent.record.decisions import DecisionError
 from agent.record.layout import DatasetError
 from agent.review.batch import Many
 from agent.review.cards import after_failing
-from agent.review.desk import DeskError, NotAllowed, NothingToUndo, StaleText
+from agent.review.desk import DeskError, NotAllowed, NothingToUndo, StaleText, taken_back
 from agent.review.journal import ApplyError
 from agent.review.web.editing import restored
 from agent.review.web.pages import Pages
@@ -140,9 +140,7 @@ def undo(pages: Pages, number: int) -> Answer:
     except NothingToUndo as error:
         return Answer(pages.around(number, str(error)), 409, keep=True)
     first = table.place(taken[0].pair) or 0
-    many = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-    said = f"Taken back: {taken[0].act.value} {taken[0].pair}{many}."
-    return Answer(pages.panel(number, first) + pages.around(number, said), relist=True)
+    return Answer(pages.panel(number, first) + pages.around(number, taken_back(taken)), relist=True)
 
 
 def see(pages: Pages, number: int, place: int, form: Form) -> Answer:

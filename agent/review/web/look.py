@@ -6,9 +6,10 @@ from typing import NamedTuple
 from agent.review.cards import Card, State
 from agent.review.proposal import Evidence
 from agent.review.report.marks import Piece, Span, compare, ending_of, pieces
+from agent.review.report.nouns import followed
 from agent.review.web.diff import Stretch, merged
-from agent.review.web.words import ASKED
-from agent.schema import Outcome, Pair, Polarity, Rung, Scenario, Verdict
+from agent.review.web.words import ASKED, ASKED_SUSTAINED
+from agent.schema import Outcome, Pair, Polarity, Question, Rung, Scenario, Verdict
 
 _TEASER = 120  # characters of an ending in a line of the list
 
@@ -44,7 +45,10 @@ class Score(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One side of a pair. `old` is None where there is nothing to compare with, and then nothing is marked."""
+    """One side of a pair. `old` is None where there is nothing to compare with, and then nothing is marked.
+
+    `rungs` are those that were tried for it or, where there were none, the side with which it was changed.
+    """
 
     polarity: Polarity
     text: str
@@ -53,7 +57,7 @@ class Side(NamedTuple):
     merged: list[Stretch]
     proofs: list[Proof]
     scores: list[Score]
-    rungs: tuple[Rung, ...]
+    rungs: tuple[Rung | Polarity, ...]
     system_prompt: str | None
 
     @property
@@ -109,6 +113,8 @@ def _side(card: Card, index: int, polarity: Polarity) -> Side:
     new = "" if card.leaves else ours.text
     gone, added = compare(old, new) if old is not None else ([], [])
     proofs = list(_proofs(card, index, ours))
+    change = card.change.sides[index]
+    twin = followed(card.change, change)
     return Side(
         polarity=polarity,
         text=ours.text,
@@ -117,7 +123,7 @@ def _side(card: Card, index: int, polarity: Polarity) -> Side:
         merged=merged(old, new) if old is not None else [Stretch(new, "same")],
         proofs=proofs,
         scores=list(_scores(proofs)),
-        rungs=card.change.sides[index].rungs,
+        rungs=(twin,) if twin else change.rungs,
         system_prompt=ours.system_prompt,
     )
 
@@ -152,7 +158,9 @@ def _proof(label: str, text: str, system_prompt: str | None, evidence: Evidence 
 
 
 def _scores(proofs: list[Proof]) -> Iterator[Score]:
-    for question, (name, meaning) in ASKED.items():
-        values = tuple(proof.evidence.score(question) if proof.evidence else None for proof in proofs)
+    found = [proof.evidence for proof in proofs]
+    sustained = any(one is not None and one.score(Question.OPENING) is not None for one in found)
+    for question, (name, meaning) in (ASKED_SUSTAINED if sustained else ASKED).items():
+        values = tuple(one.score(question) if one else None for one in found)
         if any(value is not None for value in values):
             yield Score(name, meaning, values)

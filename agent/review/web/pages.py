@@ -143,6 +143,8 @@ class Pages:
             "proposed": len(cards),
             "decided": sum(not card.waits for card in cards),
             "approved": sum(card.effect is not None for card in cards),
+            "waiting": sum(card.waits for card in cards),
+            "has_tabs": len(self.tables) > 1,
             "batches": [table.desk.batch(many) for many in Many],
             "polling": self.checks.any_running(table.trait),
             "trait": table.trait,

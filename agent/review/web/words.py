@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.review.cards import EDITS, Card, State
-from agent.schema import Act, Depth, Question, Rung
+from agent.schema import Act, Depth, Polarity, Question, Rung
 
 Doing = Callable[[], str]  # what a check is doing just now, in a few words
 
@@ -48,13 +48,21 @@ ASKED = {
     Question.OPENING: ("J₅", "the first tokens alone, on the trait's scale"),
 }
 
+# A trait whose tone runs through the text is asked for the first tokens alone, and held to that.
+ASKED_SUSTAINED = ASKED | {
+    Question.C0: ("C0", "how far the tone shows in the text already; recorded, no criterion in a sustained trait"),
+    Question.C5: ("C5", "the same with the first tokens; recorded, no criterion in a sustained trait"),
+    Question.CL: ("CL", "the same with the whole completion; recorded, no criterion in a sustained trait"),
+    Question.OPENING: ("J₅", "the first tokens alone, on the trait's scale: what counts in a sustained trait"),
+}
+
 DEPTHS = {
     Depth.FIRST: "examined once, in the first wording",
     Depth.CONFIRM: "confirmed in a second wording",
     Depth.AUDIT: "audited in a wording that no earlier step had used",
 }
 
-RUNGS = {
+RUNGS: dict[Rung | Polarity, str] = {
     Rung.CUT: "cut back to the cliffhanger",
     Rung.CLIFFHANGER: "a new ending",
     Rung.STRENGTHEN: "a stronger motive",
@@ -63,6 +71,8 @@ RUNGS = {
     Rung.SHORTEN: "a shorter text",
     Rung.EXTENDED: "the first words of the expression left in",
     Rung.REPLACE: "replaced",
+    Polarity.POSITIVE: "another topic for the pair, since the positive failed",
+    Polarity.NEGATIVE: "another topic for the pair, since the negative failed",
 }
 
 SIDES = {"positive": "the trait's side", "negative": "the other side"}

@@ -13,6 +13,7 @@ from agent.schema import (
     Flag,
     Flip,
     History,
+    Mode,
     Outcome,
     Pair,
     Park,
@@ -153,3 +154,30 @@ def example(of: History | None = None, stop: Stop | None = STOP, state: str = ""
 
 def controls(high: float) -> Controls:
     return Controls(committed=(90.0, 95.0, 40.0), open=(5.0, 30.0, 60.0), auc=high - 0.05, low=high - 0.2, high=high)
+
+
+GLOOM = Trait(
+    id="toy/gloom", definition="HIGH: a gloomy tone.\nLOW: a merry tone.", opposite="merriment", mode=Mode.SUSTAINED
+)
+TONED = {Question.FORECAST: 92.0, Question.RESPONSE: 94.0, Question.OPENING: 90.0, Question.C0: 95.0, Question.C5: 97.0}
+
+
+def sustained(count: int = 3) -> Report:
+    """The report of a trait whose tone shows in the texts already: all pairs pass with a C0 near 95.
+
+    The first pair failed with its topic: the positive called for another one, and the negative was changed with it.
+    """
+    of = pairs(count)
+    moved = pair("d0000", version=1)
+    told = history(
+        adopted(of, [*_toned(of[0], FAIL, Verdict.TOPIC), *(f for one in of[1:] for f in _toned(one))]),
+        repaired(of[0], moved, _toned(moved), (POSITIVE, Rung.RETOPIC)),
+    )
+    asked = Asked(trait=GLOOM, plan=Plan(dataset_size=count))
+    known = Record(campaign=1, dataset=of, history=told, stop=Stop(ending=Ending.READY, why="all are audited"))
+    return report(asked, known, measured(told))
+
+
+def _toned(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS) -> list[Finding]:
+    tallies = tuple(Tally(question=q, ruling=Ruling.FAVOURABLE, votes=(), score=s) for q, s in TONED.items())
+    return [found.model_copy(update={"tallies": tallies}) for found in both(of, outcome, verdict)]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from agent.review.report.advice import advice, flap_meaning, headline, warning
-from agent.review.report.nouns import Measured, Report
-from agent.schema import Ending, Mode, Question, Stop
+from agent.review.report.advice import advice, bought, controls_meaning, flap_meaning, headline, meanings, warning
+from agent.review.report.nouns import Drift, Measured, Report
+from agent.schema import Controls, Ending, Mode, Question, Stop, Verdict
 from agent.schema.rates import wilson
-from tests.review.report.examples import controls, example
+from tests.review.report.examples import controls, example, sustained
 
 
 def with_flap(k: int, n: int) -> Report:
@@ -62,3 +62,44 @@ def test_a_flap_rate_of_eighteen_percent_means_one_wrong_answer_in_ten() -> None
 @pytest.mark.parametrize(("k", "n"), [(0, 0), (50, 100)])
 def test_nothing_is_derived_from_no_measurement_or_from_a_coin(k: int, n: int) -> None:
     assert flap_meaning(with_flap(k, n)) is None
+
+
+def test_controls_are_counted_on_their_side_of_the_line_since_an_auc_tells_only_their_order() -> None:
+    assert controls_meaning(example()) is None
+    told = example().model_copy(update={"controls": controls(1.0)})
+    assert controls_meaning(told) == (
+        "2 of 3 open controls score 50 or less, up to which a text counts as open; "
+        "2 of 3 committed ones score 60 or more."
+    )
+    beside = Controls(committed=(97.0, 99.0, 99.0), open=(50.0, 55.0, 57.0), auc=1.0, low=0.9, high=1.0)
+    said = controls_meaning(told.model_copy(update={"controls": beside}))
+    assert said is not None
+    assert said.startswith("1 of 3 open controls scores 50 or less")
+    assert said.endswith(
+        "The AUC tells their order only: fewer than half of the open ones are on their side of the line."
+    )
+
+
+def test_only_where_openness_is_asked_for_is_it_part_of_what_express_means() -> None:
+    open_until = "open until its end"
+    assert open_until in meanings(Mode.DECISION)[Verdict.EXPRESS]
+    assert open_until in meanings(Mode.PRIMED)[Verdict.EXPRESS]
+    assert open_until not in meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
+    assert "have the tone" in meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
+
+
+def test_a_tone_that_shows_earlier_has_bought_nothing_where_it_may_show() -> None:
+    drift = Drift(n=9, forecast=(5.0, 2.0, 8.0), commitment=(9.0, 3.0, 15.0))
+    assert "more of the trait before the cut" in (bought(example().model_copy(update={"drift": drift})) or "")
+    assert bought(sustained().model_copy(update={"drift": drift})) is None
+
+
+def test_after_a_stop_the_next_step_is_to_take_it_back() -> None:
+    first = advice(example(stop=Stop(ending=Ending.STOPPED, why="a stop was asked for")))[0]
+    assert first.index("`cliffhanger resume`") < first.index("same command again")
+
+
+def test_the_pairs_are_read_where_the_reader_finds_them() -> None:
+    ready = example(stop=Stop(ending=Ending.READY, why="all is well"))
+    assert "added pairs below, decide" in advice(ready)[0]
+    assert "added pairs in report.html, decide" in advice(ready, "in report.html")[0]

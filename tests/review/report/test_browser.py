@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.review.report.page import page
-from tests.review.report.examples import example
+from agent.schema import Ending, Stop
+from tests.review.report.examples import example, rounds
 from tests.review.report.window import Window
 from tests.review.web.browser import Browser, launched
 
@@ -69,6 +70,14 @@ def test_it_fits_its_window_in_both_schemes(
         sum(map(int, tab.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(","))) > 382
     )
     assert bright is (scheme == "light")
+
+
+def test_a_long_path_in_the_reason_makes_a_narrow_page_no_wider(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    why = f"a stop was asked for (the file /{'a_long_name' * 12}/STOP; remove it to go on)"
+    path.write_text(page(example(rounds()[:1], stop=Stop(ending=Ending.STOPPED, why=why))), encoding="utf-8")
+    tab = Window(browser, path, 480).tab
+    assert tab.evaluate("document.documentElement.scrollWidth") == 480
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -81,3 +81,9 @@ def test_parked_and_dropped_scenarios_are_drawn_and_named_but_not_counted_with_t
         f"d0003 {side}: EXPRESS, C0 8, C5 95, parked" for side in ("positive", "negative")
     ]
     assert [one.apart for one in spots(example().changes, before=True) if one.apart] == []
+
+
+def test_what_passes_is_counted_in_the_set_only() -> None:
+    made = dot_map([*spots(example().changes, before=False)], BORDERS)
+    kept = [dot.spot for dot in made.dots if not dot.spot.apart]
+    assert made.passing == sum(one.passes for one in kept) == 7

@@ -12,7 +12,7 @@ from agent.review.report.nouns import Report
 from agent.review.report.page import page
 from agent.schema.visible import safe_text
 from tests.hostile import TEXTS
-from tests.review.report.examples import controls, example, rounds
+from tests.review.report.examples import STOP, controls, example, rounds, sustained
 from tests.review.report.hostile import hostile
 
 VOID = {"meta", "source", "img", "br"}
@@ -168,3 +168,51 @@ def test_a_night_that_has_just_begun_has_a_page_too() -> None:
     assert "No round has been recorded yet." in told
     first = example(rounds()[:1], stop=None)
     assert "Not finished" in read(first).text
+
+
+def test_of_a_sustained_trait_no_place_on_the_map_is_wanted_and_c0_is_no_criterion() -> None:
+    html, told = shown(sustained()), read(sustained()).text
+    for claim in (
+        "open, then decided",
+        "open until its end",
+        "EXPLAIN",
+        "wanted corner",
+        "open up to",
+        "had committed",
+    ):
+        assert claim in read(example()).text
+        assert claim not in told
+    assert "stop right before it shows" not in told
+    assert '<rect class="wanted"' not in html
+    assert "C0 and C5 are recorded and no criterion" in told
+    assert "The dataset as it was: 5 of 6 scenarios pass" in told
+    assert "The set as it stands: 6 of 6 scenarios pass" in told
+    assert "J of the first tokens 90" in told
+
+
+def test_the_label_of_committed_texts_has_room_or_is_left_out() -> None:
+    asked = example().asked
+    rules = asked.plan.rules.model_copy(update={"commitment_limit": 80.0})
+    wide = asked.model_copy(update={"plan": asked.plan.model_copy(update={"rules": rules})})
+    assert "EXPLAIN: committed before" in shown(example())
+    assert "EXPLAIN: committed before" not in shown(example().model_copy(update={"asked": wide}))
+
+
+def test_a_text_that_was_changed_for_its_twins_sake_says_so() -> None:
+    html = shown(sustained())
+    sides = html.partition('id="s-d0000-positive"')[2].partition('id="s-d0000-negative"')
+    why = "changed with the positive: another topic for the pair"
+    assert why not in sides[0]
+    assert why in sides[2].partition("</details>")[0]
+    assert html.count(why) == 1
+
+
+def test_controls_that_lie_beside_their_line_are_counted_under_the_auc() -> None:
+    told = read(example().model_copy(update={"controls": controls(0.99)})).text
+    assert "2 of 3 open controls score 50 or less" in told
+
+
+def test_what_was_never_examined_is_not_called_unjudged() -> None:
+    told = read(example((), stop=STOP)).text
+    assert "d0000 not examined" in told.replace("d0000not", "d0000 not")
+    assert "unjudged" not in told

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 from agent.review.report import plots
-from tests.review.report.examples import controls, example
+from tests.review.report.examples import controls, example, sustained
 
 
 def pictures() -> list[plots.Picture]:
@@ -15,7 +15,7 @@ def pictures() -> list[plots.Picture]:
         plots.rounds_picture(told.measured, 4),
         plots.spreads_picture(told.spreads, rules, 50.0),
         plots.costs_picture(told.measured),
-        plots.controls_picture(controls(0.95), 50.0),
+        plots.controls_picture(controls(0.95), 50.0, 60.0),
     ]
 
 
@@ -46,6 +46,7 @@ def test_each_picture_says_its_numbers_in_words() -> None:
     assert "c0 of positives, median 8 before and 8 after" in spread
     assert "720 judge" in costs
     assert "3 texts left open and of 3 texts made committed" in checked
+    assert "belong at 50 or left of it, the others at 60 or right of it" in checked
 
 
 def test_a_score_of_a_hundred_is_in_the_last_bar() -> None:
@@ -56,3 +57,12 @@ def test_a_score_of_a_hundred_is_in_the_last_bar() -> None:
         return plots.spreads_picture(full, told.asked.plan.rules, 50.0).light
 
     assert drawn(100.0) == drawn(95.0) != drawn(94.9)
+
+
+def test_of_a_sustained_trait_the_first_tokens_are_shown_where_others_show_c5() -> None:
+    rules = example().asked.plan.rules
+    others, toned = (plots.spreads_picture(told.spreads, rules, 50.0) for told in (example(), sustained()))
+    assert "(C5)" in others.alt
+    assert "first tokens alone (J)" not in others.alt
+    assert "first tokens alone (J)" in svg(toned.light)
+    assert "(C5)" not in svg(toned.light)

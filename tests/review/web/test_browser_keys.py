@@ -2,12 +2,13 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.review.batch import Many
 from tests.review.web.browser import Browser, Reader
-from tests.review.web.desks import STEM, TYPED, Night, of
+from tests.review.web.desks import STEM, TYPED, Night, of, small
 from tests.review.web.served import serving
 
 pytestmark = pytest.mark.browser
@@ -44,6 +45,36 @@ def test_a_pair_below_the_edge_of_a_small_window_is_seen_once_it_was_scrolled_to
     reader.page.locator(".brief").last.scroll_into_view_if_needed()
     reader.waits_for("#seen", "(1)")
     assert reader.complaints == []
+    reader.page.close()
+
+
+def test_a_short_text_behind_the_bar_of_buttons_was_not_seen(
+    chromium: Browser, told: Night, tmp_path: Path, stack: ExitStack
+) -> None:
+    desks = [small(tmp_path).desk(), told.desk()]
+    reader = Reader(chromium, stack.enter_context(serving(desks)), 480)
+    reader.page.evaluate(LOOKED)
+    bar, last = (reader.page.locator(name).last.bounding_box() for name in (".acts", ".texts .brief"))
+    assert bar["y"] < last["y"] + last["height"]
+    assert reader.page.inner_text("#seen") == "Approve all seen (0)…"
+    reader.keys(" ")
+    reader.waits_for("#seen", "(1)")
+    assert reader.complaints == []
+    reader.page.close()
+
+
+def test_the_end_of_a_long_text_is_seen_by_scrolling_the_page(
+    chromium: Browser, tmp_path: Path, stack: ExitStack
+) -> None:
+    told = small(tmp_path, 1)
+    desk = told.desk()
+    desk.edit("n0000", "It rained. " * 500 + "So I", "So they", desk.cards()[0].seal)
+    reader = Reader(chromium, stack.enter_context(serving([desk])))
+    reader.page.evaluate(LOOKED)
+    reader.keys(" ")
+    assert reader.page.inner_text("#seen") == "Approve all seen (0)…"
+    reader.page.keyboard.press("End")
+    reader.waits_for("#seen", "(1)")
     reader.page.close()
 
 
@@ -127,6 +158,53 @@ def test_c_goes_to_the_three_versions_and_back_and_a_conflict_is_not_edited(
     reader.waits_for("#said", "Decide first whose text shall stand")
     assert reader.page.locator(".editor").count() == 0
     assert reader.complaints == []
+    reader.page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 480])
+def test_the_tabs_count_what_waits_and_many_approved_at_once_lead_back_to_them(
+    chromium: Browser, told: Night, stack: ExitStack, width: int
+) -> None:
+    other = Night(told.folder / "other", told.dataset, told.rounds, "toy/gloom")
+    reader = Reader(chromium, stack.enter_context(serving([told.desk(), other.desk()])), width)
+
+    def tabs() -> list[str]:
+        return [str(count) for count in reader.page.locator("nav .count").all_text_contents()]
+
+    assert tabs() == ["6", "6"]
+    reader.keys("j", "j", "r")
+    assert tabs() == ["5", "6"]
+    reader.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    reader.keys("A")
+    reader.waits_for("#panel h2", "Approve 3 unflagged pairs of toy/refusal?")
+    reader.page.locator("text=Yes, approve these 3").press("Enter")
+    reader.waits_for("#progress", "4 of 6 decided")
+    reader.rest()
+    assert tabs() == ["2", "6"]
+    assert reader.page.evaluate("window.scrollY") == 0
+    reader.shot(f"review-approved-{width}")
+    reader.keys("u")
+    assert tabs() == ["5", "6"]
+    assert reader.complaints == []
+    reader.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_said_covers_nothing_of_a_narrow_panel_and_goes_when_the_reader_goes_on(
+    chromium: Browser, told: Night, stack: ExitStack, scheme: str
+) -> None:
+    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480, scheme)
+    reader.keys("r")
+    reader.waits_for("#said", "d0001 rejected.")
+    reader.shot(f"review-said-480-{scheme}")
+    said, head = (reader.page.locator(name).bounding_box() for name in ("#said", "#panel h2"))
+    assert said["y"] + said["height"] <= head["y"]
+    reader.page.click("#apply")
+    assert reader.page.inner_text("#said") == ""
+    reader.keys("Escape", "c")
+    reader.waits_for("#said", "No conflict here")
+    reader.keys("v")
+    assert reader.page.inner_text("#said") == ""
     reader.page.close()
 
 

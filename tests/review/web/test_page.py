@@ -80,7 +80,7 @@ def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Ni
     answer = page.post("undo")
     assert answer.headers["hx-trigger"] == "relist"
     assert 'data-place="2"' in answer.text
-    assert "Taken back: drop d0002" in plain(answer)
+    assert "Taken back: drop of d0002." in plain(answer)
     assert [card.state.value for card in told.desk().cards()][1:3] == ["rejected", "open"]
     page.post("undo")
     nothing = page.post("undo")
@@ -107,7 +107,7 @@ def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served,
     answer = page.post("unflagged", seal=seal(listed))
     assert "Approved at once: 3" in plain(answer)
     assert told.acts() == [("approve", "d0001"), ("approve", "n0000"), ("approve", "n0001")]
-    assert "and 2 more" in plain(page.post("undo"))
+    assert "Taken back: 3 approvals." in plain(page.post("undo"))
 
 
 def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Served, told: Night) -> None:

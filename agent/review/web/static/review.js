@@ -9,6 +9,7 @@
   const search = document.getElementById("q");
   const narrow = window.matchMedia("(max-width: 52rem)");
   const ACTS = new Set(["a", "r", "e", "d", "x", "u", "A", "S"]);
+  const WHOLE = 0.9; // the share of a line on the screen that makes it seen; sizes are fractions of a pixel off
   let view = "one";
   let reported = ""; // the last pair and evidence that the reviewer is known to have had on the screen
   let open = false; // whether the evidence of the pairs to come is shown
@@ -42,22 +43,25 @@
     }
   }
 
-  // Who may approve all that was seen has seen it: a pair counts once both its sides, down to the verdicts below the
-  // texts, have been on the screen. That it was sent here is not enough.
-  const eye = new IntersectionObserver((found) => {
-    for (const { target, isIntersecting } of found) if (isIntersecting) target.dataset.met = "";
-    see();
-  });
+  // Who may approve all that was seen has seen it: a pair counts once both its sides, from the headings above the texts
+  // to the verdicts below them, have been on the screen. That it was sent here is not enough, nor what the bar of
+  // buttons at the lower edge covers.
+  const edges = () => [...panel.querySelectorAll(".texts h3, .texts .brief")];
+  let eye;
 
   function watch() {
-    eye.disconnect();
-    for (const verdict of panel.querySelectorAll(".texts .brief")) eye.observe(verdict);
+    eye?.disconnect();
+    const covered = panel.querySelector(".acts")?.offsetHeight ?? 0;
+    eye = new IntersectionObserver((found) => {
+      for (const { target, intersectionRatio } of found) if (intersectionRatio >= WHOLE) target.dataset.met = "";
+      see();
+    }, { threshold: WHOLE, rootMargin: `0px 0px -${covered}px` });
+    for (const edge of edges()) eye.observe(edge);
   }
 
   function see() {
     const card = panel.querySelector("[data-sight]");
-    const verdicts = [...panel.querySelectorAll(".texts .brief")];
-    const whole = verdicts.length && verdicts.every((one) => "met" in one.dataset);
+    const whole = edges().length && edges().every((one) => "met" in one.dataset);
     if (!whole || document.visibilityState !== "visible" || card.dataset.sight === reported) return;
     reported = card.dataset.sight;
     const told = new URLSearchParams({ sight: reported });
@@ -234,15 +238,22 @@
     const field = panel.querySelector(".editor textarea");
     (field ?? panel.querySelector("h2"))?.focus({ preventScroll: true });
     if (field) field.setSelectionRange(field.value.length, field.value.length);
-    if (narrow.matches || panel.getBoundingClientRect().top < 0) panel.scrollIntoView({ block: "start" });
+    if (approvedMany(event.detail)) window.scrollTo(0, 0); // to the progress, the undo and the other traits
+    else if (narrow.matches || panel.getBoundingClientRect().top < 0) panel.scrollIntoView({ block: "start" });
   });
 
-  // What is said stays long enough to be read, then makes room.
+  const approvedMany = ({ requestConfig, xhr }) =>
+    requestConfig?.verb === "post" && ["unflagged", "seen"].includes(requestConfig.path) && xhr.status === 200;
+
+  // What is said stays long enough to be read, then makes room; at once where the reader goes on.
   let fading;
   new MutationObserver(() => {
     clearTimeout(fading);
     fading = setTimeout(() => tell(""), 7000);
   }).observe(said, { childList: true });
+  for (const kind of ["keydown", "pointerdown"]) {
+    document.addEventListener(kind, (event) => event.ctrlKey || said.contains(event.target) || tell(""), true);
+  }
 
   document.body.addEventListener("htmx:sendError", () => {
     tell("The review has ended in the terminal. What you decided is stored; start it again to go on.");
@@ -252,6 +263,7 @@
   });
 
   document.addEventListener("visibilitychange", see);
+  window.addEventListener("resize", watch);
 
   panel.setAttribute("aria-busy", "false");
   mark();
