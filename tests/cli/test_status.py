@@ -202,7 +202,8 @@ def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: 
     said = told(folder)
     assert "judge: its wordings disagree in 5/100 = 5.0% [2.2%, 11.2%]; expected of the vote: " in said
     assert "false accept 0.40%, false reject 1.25% of good pairs" in said
-    assert "controls: AUC of C0 1.000 [0.342, 1.000] over 2 + 2 texts" in said
+    assert "controls: AUC of C0 1.000 [0.342, 1.000] over 2 + 2 texts; it tells the order only: " in said
+    assert "committed ones at 90 to 95 and open ones at 5 to 10" in said
     (as_json,) = json.loads(told(folder, "--json"))
     assert (as_json["noise"]["edited"], as_json["controls"]["auc"]) == (0.0125, 1.0)
 

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 from agent.cli import app
 from agent.cli.hints import place, program
 from agent.cli.screen import Screen
-from agent.cli.summary import HEADINGS, code, left
+from agent.cli.summary import HEADINGS, code, left, summary
 from agent.record.layout import Hashes
 from agent.review.proposal import Proposal, propose
 from agent.schema import Ending, Park, Recheck, Stop
 from tests.cli.scripted import ReadingSubject, experiment
 from tests.cli.test_side_by_side import names, traits
 from tests.loop.histories import adopted, dropped, history, pairs, round_
+from tests.review.report.examples import example, rounds, sustained
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,34 @@ def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monk
     assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
     assert "so I refused and told him that it was ` → `" in text
     assert "by cut" in text
+    assert "* Next: Read the changed and added pairs in report.html, decide" in text
+
+
+def test_what_was_never_examined_is_not_called_failing() -> None:
+    stop = Stop(ending=Ending.STOPPED, why="a stop was asked for")
+    untouched = summary(example((), stop=stop))
+    assert "**Not examined** (4" in untouched
+    assert "Failing" not in untouched
+    assert "`cliffhanger resume`" in untouched
+    assert "**Failing** (1)" in summary(example(rounds()[:1], stop=stop))
+    assert "Not examined" not in summary(example(rounds()[:1], stop=stop))
+
+
+def test_a_text_that_was_changed_with_its_twin_says_so() -> None:
+    said = summary(sustained())
+    assert "* positive (EXPRESS) by retopic: " in said
+    assert "* negative (EXPRESS), changed with the positive: another topic for the pair: " in said
+
+
+def test_what_an_unfinished_round_bought_is_said_to_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = experiment(tmp_path)
+    capped = CliRunner().invoke(app, ["run", "-e", str(folder), "--max-rounds", "1"]).output
+    assert re.search(r" in 1 round, all of the campaign \(what an unfinished round bought is not in it\); this", capped)
+    ready = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    assert re.search(r" in \d+ rounds, all of the campaign; this run took \d+ s; judging", ready)
 
 
 def test_several_traits_end_in_one_aligned_table_after_their_lines(
