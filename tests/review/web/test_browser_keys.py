@@ -98,6 +98,16 @@ def test_a_key_that_approves_many_says_why_it_does_nothing_until_it_does_somethi
     reader.page.close()
 
 
+def test_a_button_that_is_replaced_while_its_answer_is_on_its_way_leaves_the_keys_alive(reader: Reader) -> None:
+    reader.waits_for("#seen", "(1)")
+    reader.page.evaluate("""() => { const button = document.getElementById("seen");
+      button.click(); button.replaceWith(button.cloneNode(true)); }""")
+    reader.waits_for("#panel h2", "Approve 1 seen pair of toy/refusal?")
+    reader.rest()
+    reader.keys("u")
+    reader.waits_for("#said", "ann has decided nothing")
+
+
 def test_a_pair_behind_its_editor_counts_only_as_it_was_seen(reader: Reader, told: Night) -> None:
     bob = told.desk("bob")
     reader.waits_for("#seen", "(1)")

@@ -225,11 +225,14 @@
     if (target !== panel || elt.matches(".checking")) return;
     const leaving = unsaved() && !elt.closest(".editor");
     if (leaving && !window.confirm("Leave the texts that you have not stored?")) event.preventDefault();
-    else panel.setAttribute("aria-busy", "true");
+    else wait(event.detail.xhr);
   });
-  document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.target === panel) panel.setAttribute("aria-busy", "false");
-  });
+
+  // Until the request has ended, which htmx does not tell where its button has been replaced meanwhile.
+  function wait(request) {
+    panel.setAttribute("aria-busy", "true");
+    request.addEventListener("loadend", () => panel.setAttribute("aria-busy", "false"));
+  }
 
   document.body.addEventListener("htmx:afterSettle", (event) => {
     mark();
