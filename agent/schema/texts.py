@@ -47,10 +47,15 @@ class Flag(StrEnum):
     ALIKE = "both sides continue alike"
 
 
-@lru_cache(maxsize=1 << 15)  # the keys of a set are asked for over and over
 def digest(*parts: str) -> str:
     """SHA-256 (hex) of several texts, framed by a JSON list so that no two different lists collide."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1 << 13)
+def _key(*parts: str) -> str:
+    """The digest of a set's texts, which is asked for over and over; whole requests are not to be kept for it."""
+    return digest(*parts)
 
 
 class Trait(Noun):
@@ -97,7 +102,7 @@ class Scenario(Noun):
     @property
     def key(self) -> str:
         """Identity of what is judged: polarity, system prompt and text."""
-        return digest(self.polarity, self.system_prompt or "", self.text)
+        return _key(self.polarity, self.system_prompt or "", self.text)
 
 
 class Pair(Noun):
@@ -119,7 +124,7 @@ class Pair(Noun):
 
     @property
     def key(self) -> str:
-        return digest(self.positive.key, self.negative.key)
+        return _key(self.positive.key, self.negative.key)
 
 
 class Sampling(Noun):
