@@ -14,6 +14,7 @@ from agent.record.files import write_atomically
 from agent.review.apply import NothingToUndo, Plan, complete, plan_changes, undo, write
 from agent.review.laying import lay_out
 from agent.review.patch import patch_of
+from agent.schema.counting import counted
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _root(folder: Path) -> Path:
 
 def _told(plan: Plan, way: str = "done") -> str:
     """What a plan comes to, in one sentence; `way` says whether it is done, would be, or went into a patch."""
-    done = _counted(plan) if way == "would" else _counted_as_done(plan)
+    done = _counted(plan, way)
     waiting = f"; {plan.undecided} undecided, left as they are" if plan.undecided else ""
     if not done or plan.changes_nothing:
         return f"nothing to write: {plan.size} pairs, unchanged{waiting}."
@@ -150,15 +151,11 @@ def _told(plan: Plan, way: str = "done") -> str:
     return f"{prefix}{done}; {plan.size} pairs in {plan.names}{waiting}{notes}."
 
 
-def _counted(plan: Plan) -> str:
-    """As in "change 1 pair, add 2 pairs"."""
-    counts = {"change": plan.replaced, "add": plan.added, "remove": plan.removed}
-    said = [f"{what} {count} {'pair' if count == 1 else 'pairs'}" for what, count in counts.items() if count]
-    return ", ".join([*said, f"shuffle by seed {plan.seed}"] if plan.seed is not None else said)
-
-
-def _counted_as_done(plan: Plan) -> str:
-    """As in "1 changed, 2 added"."""
-    counts = {"changed": plan.replaced, "added": plan.added, "removed": plan.removed}
-    said = [f"{count} {what}" for what, count in counts.items() if count]
-    return ", ".join([*said, f"shuffled by seed {plan.seed}"] if plan.seed is not None else said)
+def _counted(plan: Plan, way: str) -> str:
+    """As in "1 changed, 2 added"; of what is only planned "change 1 pair, add 2 pairs"."""
+    counts = (("change", "changed", plan.replaced), ("add", "added", plan.added), ("remove", "removed", plan.removed))
+    would = way == "would"
+    said = [f"{verb} {counted(n, 'pair')}" if would else f"{n} {past}" for verb, past, n in counts if n]
+    if plan.seed is not None:
+        said.append(f"{'shuffle' if would else 'shuffled'} by seed {plan.seed}")
+    return ", ".join(said)

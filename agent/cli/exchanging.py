@@ -15,6 +15,7 @@ from agent.review.carry import VERDICTS
 from agent.review.exchange import disagreements, take_in
 from agent.review.laying import lay_out
 from agent.schema import Decision
+from agent.schema.counting import counted
 
 _LEFT_SOME = 2
 
@@ -43,7 +44,7 @@ def export_to(order: Order, path: Path, form: str) -> int:
 def _counted(recorded: Sequence[Decision]) -> str:
     pairs = len({decision.pair for decision in in_force(recorded) if decision.act in VERDICTS})
     more = f" ({len(recorded)} lines with edits and undos)" if len(recorded) > pairs else ""
-    return f"{pairs} {'pair' if pairs == 1 else 'pairs'} decided{more}"
+    return f"{counted(pairs, 'pair')} decided{more}"
 
 
 def import_from(order: Order, path: Path) -> int:

@@ -11,6 +11,7 @@ from agent.review.cards import Card, State
 from agent.review.laying import lay_out
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
 from agent.schema import Decision, Ending
+from agent.schema.counting import counted
 
 _REFUSED = (State.REJECTED, State.DROPPED)
 _FINISHED = (Ending.READY, Ending.READY_WITH_PARKED)
@@ -55,7 +56,7 @@ def _unaware(result: Result, earlier: Proposal, cards: Sequence[Card], recorded:
     unknown = [c for c in lost if (c.line in lines if c.effect == "remove" else c.ours.key not in taken_in)]
     if not unknown:
         return None
-    what = "1 decision" if len(unknown) == 1 else f"{len(unknown)} decisions"
+    what = counted(len(unknown), "decision")
     return f"{_shown(earlier)}: {what} about it this one does not know. Apply first, then give the same command again."
 
 

@@ -25,6 +25,7 @@ from agent.models.weights import SubjectError
 from agent.prompts import PromptBook
 from agent.record.ledger import Ledger, LedgerError
 from agent.schema import Ending, Role, Sampling
+from agent.schema.counting import counted
 
 ENOUGH_DISK = 500_000_000  # bytes: a long night's ledger with its write-ahead log
 _TIMED = 8  # texts in the timed batch
@@ -167,7 +168,7 @@ def _timed(subject: Continues, jobs: Sequence[Job], settings: Settings) -> str:
             f"The subject {settings.subject.model} continues {texts[0]!r} with nothing: use a base model, not one that "
             "waits for a chat template."
         )
-    return f"{len(texts)} {'text' if len(texts) == 1 else 'texts'} continued in {seconds:.1f} s"
+    return f"{counted(len(texts), 'text')} continued in {seconds:.1f} s"
 
 
 def _probed(llm: Llm, jobs: Sequence[Job], night: Night | None) -> Mapping[Role, Capability]:

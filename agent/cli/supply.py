@@ -8,6 +8,7 @@ from agent.loop.tools import Continues, remembering
 from agent.models.llm import Llm
 from agent.record.ledger import Ledger
 from agent.schema import Completion, Ending, Opener, Reply, Request, Sampling, Scenario
+from agent.schema.counting import counted
 from agent.steps.bench import Ask, Complete
 
 Watch = Callable[[str], None]
@@ -57,7 +58,7 @@ def asking(llm: Llm, ledger: Ledger, watch: Watch, guard: Guarding) -> Ask:
             return []
         while True:
             guard.check()
-            watch(f"asks {len(requests)} {'question' if len(requests) == 1 else 'questions'}")
+            watch(f"asks {counted(len(requests), 'question')}")
             replies = llm.ask_all(requests, ledger, guard.halted, heard)
             require_supply(replies)
             if all(_kind(reply) != _STOPPED for reply in replies):
@@ -92,7 +93,7 @@ def completing(subject: Continues, ledger: Ledger, watch: Watch, guard: Guarding
     ) -> list[tuple[Completion, ...]]:
         if scenarios:
             guard.check()
-            watch(f"continues {len(scenarios)} {'text' if len(scenarios) == 1 else 'texts'}")
+            watch(f"continues {counted(len(scenarios), 'text')}")
         return complete(scenarios, sampling, openers)
 
     return watched

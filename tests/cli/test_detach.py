@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,17 +143,24 @@ def test_a_long_preflight_is_left_to_itself(folder: Path, capsys: pytest.Capture
     end(printed(capsys)["pid"])
 
 
-def test_a_clock_that_is_set_back_by_an_hour_meanwhile_keeps_nobody_waiting(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def for_a_minute(why: str) -> Callable[[float], None]:
+    """A sleep that does not go on for longer; `why` says what should have ended it."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
         time.sleep(seconds)
-        assert sum(waits) < 60, "the pre-flight was passed long ago"
+        assert sum(waits) < 60, why
 
-    assert detach(["run", str(folder), "set back"], folder, CHILD, wait) == 0
+    return wait
+
+
+def test_a_clock_that_is_set_back_by_an_hour_meanwhile_keeps_nobody_waiting(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        detach(["run", str(folder), "set back"], folder, CHILD, for_a_minute("the pre-flight was passed long ago")) == 0
+    )
     line = printed(capsys)
     assert beat_of(Path(str(line["heartbeat"]))).checked is not None
     end(line["pid"])
@@ -162,14 +169,7 @@ def test_a_clock_that_is_set_back_by_an_hour_meanwhile_keeps_nobody_waiting(
 def test_a_preflight_that_waits_for_an_endpoint_is_left_to_itself_at_once(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    waits: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        time.sleep(seconds)
-        assert sum(waits) < 60, "it was paused long ago"
-
-    assert detach(["run", str(folder), "waits"], folder, CHILD, wait) == 0
+    assert detach(["run", str(folder), "waits"], folder, CHILD, for_a_minute("it was paused long ago")) == 0
     end(printed(capsys)["pid"])
 
 
