@@ -29,7 +29,7 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 train: $(INSTALLED)
-	$(BIN)/python -m agent.toyworld.train
+	$(BIN)/python -m experiments.toyworld.train
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench

@@ -8,16 +8,17 @@ from pathlib import Path
 from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
-from agent.schema import Noun
+from agent.errors import UserError
+from agent.schema import FrozenModel
 
 _MARK_LENGTH = 6
 
 
-class PromptError(ValueError):
+class PromptError(UserError):
     """A prompt that cannot be loaded or rendered; the message names the file and the remedy."""
 
 
-class Prompt(Noun):
+class Prompt(FrozenModel):
     """What a model reads. `id` is the file's name and the first 12 hex digits of the hash of its bytes."""
 
     text: str

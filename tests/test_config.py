@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Settings, SettingsError, load_settings
+from agent.config.load import SettingsError, load_settings
+from agent.config.settings import Settings
 from agent.schema import Caps, Mode, NegativeTest, Rules
 
 LEAST = """

@@ -3,15 +3,23 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.run import Experiment, Similarity, Traits, Variant
+from agent.cli.options import Experiment, Similarity, Traits, Variant
 
 if TYPE_CHECKING:
-    from agent.cli.orders import Order
-    from agent.review.desk import Desk
+    from agent.app.run import ExperimentOptions
+    from agent.app.status import TraitState
+    from agent.config.settings import Settings
+    from agent.review.session import ReviewSession
+    from agent.schema import Pair, Plan
+    from agent.storage.experiment import ExperimentFolder
+    from agent.storage.ledger_database import CampaignRecord
+
 
 _WEB = "On a page"
 
@@ -54,40 +62,40 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
 
         cliffhanger review --experiment experiments/demo --web
     """
-    from agent.cli.desks import open_desks
-    from agent.cli.orders import Order
-    from agent.cli.screen import Screen
+    from agent.app.review import open_sessions
+    from agent.app.run import ExperimentOptions
+    from agent.supervision.display import RunDisplay
 
-    order, heard = Order(experiment, traits, model_variant, pair_by_similarity), [""]
-    desks = open_desks(order, name, heard.append, recheck=not no_recheck)
+    order, heard = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), [""]
+    desks = open_sessions(order, name, heard.append, recheck=not no_recheck)
 
     def doing() -> str:
         return heard[-1]
 
     if web:
-        from agent.cli.review_web import serve_review
+        from agent.app.review import serve_review
 
         return serve_review(desks, order, host, port, show=not no_open, doing=doing)
     _require_terminal(order)
     from agent.review.terminal.app import Review
 
     Review(desks, doing, f"{_apply(order)} writes what was approved.").run()
-    Screen().say(*_parting(desks, order))
+    RunDisplay().say(*_parting(desks, order))
     return 0
 
 
-def _require_terminal(order: "Order") -> None:
+def _require_terminal(order: "ExperimentOptions") -> None:
     """Raise Refusal where no keys can be read or nothing can be drawn."""
-    from agent.cli.trouble import Refusal
+    from agent.errors import UserError
 
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        raise Refusal(
+        raise UserError(
             f"To review takes a terminal, and this is none. In a browser: `cliffhanger review -e {order.experiment} "
             "--web`. From and to files: `cliffhanger decisions export` and `cliffhanger decisions import`."
         )
 
 
-def _parting(desks: "Sequence[Desk]", order: "Order") -> list[str]:
+def _parting(desks: "Sequence[ReviewSession]", order: "ExperimentOptions") -> list[str]:
     """Where each trait stands, and what comes next."""
     told, left, approved = [], 0, 0
     for desk in desks:
@@ -105,7 +113,194 @@ def _parting(desks: "Sequence[Desk]", order: "Order") -> list[str]:
     return told
 
 
-def _apply(order: "Order") -> str:
+def _apply(order: "ExperimentOptions") -> str:
     traits = f" --traits {order.traits}" if order.traits else ""
     variant = f" --model-variant {order.variant}" if order.variant else ""
     return f"`cliffhanger apply -e {order.experiment}{traits}{variant}`"
+
+
+_NOT_ENDED = {
+    "running": "it is running now",
+    "paused": "it is paused now",
+    "stale": "its process lives, but has not been heard of for a while",
+    "died": "its process died; the same command goes on",
+    "interrupted": "it was interrupted; the same command goes on",
+}
+
+
+def report(
+    experiment: Experiment,
+    traits: Traits = None,
+    model_variant: Variant = None,
+    show: Annotated[bool, typer.Option("--open", help="Show the pages in the browser.")] = False,
+) -> int:
+    """Write each trait's report anew: report.html, report.json and summary.md in its refinement folder.
+
+    A run writes them at its end. This makes them of a finished, dead or running one; no ledger and no dataset is
+    changed, and nothing is asked. The page needs no network: send it to a colleague as it is.
+
+    Examples:
+
+        cliffhanger report --experiment experiments/demo
+
+        cliffhanger report --experiment experiments/demo --traits toy/refusal --open
+    """
+    from agent.app.run import ExperimentOptions
+    from agent.app.status import read_states
+    from agent.errors import UserError
+    from agent.supervision.display import RunDisplay
+    from agent.text import safe_text
+
+    settings = ExperimentOptions(experiment, traits, model_variant).settings()
+    screen, code = RunDisplay(), 0
+    for state in read_states(settings):
+        try:
+            path = _written(settings, state)
+        except UserError as error:
+            screen.say(*(f"{state.trait}: {sentence}" for sentence in str(error).split("\n")))
+            code = 64
+            continue
+        screen.say(f"{state.trait}: {path}")
+        if show and typer.launch(path.as_uri()):
+            screen.say(f"No browser could be started: open {safe_text(str(path))} yourself.")
+    return code
+
+
+def _written(settings: "Settings", state: "TraitState") -> "Path":
+    """Write one trait's report and return where the page is. Raises Refusal where no round is on record."""
+    from agent.app.outputs import report_of, write_report
+    from agent.errors import UserError
+    from agent.storage.experiment import ExperimentFolder
+    from agent.storage.ledger import Ledger
+
+    folder = ExperimentFolder(settings.experiment, state.trait, settings.variant)
+    if state.how == "unreadable":
+        raise UserError(state.trouble or f"{folder.ledger_path} cannot be read.")
+    if state.campaign is None:
+        raise UserError("there is nothing to report yet: begin with `cliffhanger run`.")
+    with Ledger.read(folder.ledger_path) as ledger:
+        campaign = ledger.campaigns()[-1]
+        plan, dataset = _plan(settings, folder, campaign), _dataset(settings, state.trait, campaign)
+        told = report_of(ledger, campaign, plan, state.stop, dataset, _NOT_ENDED.get(state.how, ""))
+    write_report(folder, told)
+    return folder.refinement / "report.html"
+
+
+def _plan(settings: "Settings", folder: "ExperimentFolder", campaign: "CampaignRecord") -> "Plan":
+    """The plan that the campaign's last run reported, since options may have changed it; else that of refine.toml."""
+    from agent.app.outputs import earlier_report
+    from agent.schema import Plan
+
+    earlier = earlier_report(folder)
+    if earlier is not None and earlier.campaign == campaign.id:
+        return earlier.asked.plan
+    size = len(_dataset(settings, folder.trait, campaign))
+    return Plan(caps=settings.caps, rules=settings.rules, dataset_size=size)
+
+
+def _dataset(settings: "Settings", trait: str, campaign: "CampaignRecord") -> "tuple[Pair, ...]":
+    """The dataset's pairs while its files are those that the campaign began from; a changed one says nothing of it."""
+    from agent.app.outputs import rests_on
+    from agent.storage.dataset import DatasetError, load_dataset
+
+    try:
+        dataset = load_dataset(settings.datasets / trait, trait)
+    except DatasetError:
+        return ()
+    return dataset.pairs if rests_on(campaign, (dataset.hashes.positive, dataset.hashes.negative)) else ()
+
+
+def apply(  # noqa: PLR0913 - every option of the command is a parameter
+    experiment: Experiment,
+    traits: Traits = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
+    patch: Annotated[
+        Path | None, typer.Option(help="Write the change to this file, for `git apply`, and not to the dataset.")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Put back the exact files from before the last apply.")] = False,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Shuffle the pairs by refine.toml's seed; the seed is recorded.")
+    ] = False,
+    model_variant: Variant = None,
+    pair_by_similarity: Similarity = False,
+) -> int:
+    """Write what was approved into the dataset, and nothing else: all files of a trait, or none.
+
+    A changed pair takes its line's place, an added one comes last, a dropped one leaves both files; the rest keeps its
+    order. What nobody decided stays as it is. definition.txt and steering.json are never touched.
+
+    Examples:
+
+        cliffhanger apply --experiment experiments/demo --dry-run
+
+        cliffhanger apply --experiment experiments/demo --traits toy/refusal
+
+        cliffhanger apply --experiment experiments/demo --undo
+    """
+    from agent.app.apply import ApplyOptions, apply_all
+    from agent.app.run import ExperimentOptions
+
+    how = ApplyOptions(dry_run=dry_run, patch=patch, undo=undo, shuffle=shuffle)
+    return apply_all(ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), how)
+
+
+OneTrait = Annotated[
+    str, typer.Option("--traits", "-t", help="The one trait that it is about, as category/name.", show_default=False)
+]
+
+app = typer.Typer(help="Hand decisions to colleagues or to Label Studio and Argilla, and take theirs in.")
+
+
+class ExchangeForm(StrEnum):
+    """What a file of decisions is written for."""
+
+    JSONL = "jsonl"
+    LABEL_STUDIO = "label-studio"
+    ARGILLA = "argilla"
+
+
+@app.command("export")
+def export_decisions(
+    experiment: Experiment,
+    trait: OneTrait,
+    to: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
+    form: Annotated[
+        ExchangeForm,
+        typer.Option("--format", help="jsonl is for a colleague's import; the others ask about every pair."),
+    ] = ExchangeForm.JSONL,
+    model_variant: Variant = None,
+) -> int:
+    """Write one trait's decisions, or its proposal as questions for Label Studio or Argilla.
+
+    Examples:
+
+        cliffhanger decisions export -e experiments/demo --traits toy/refusal --to ann.jsonl
+
+        cliffhanger decisions export -e experiments/demo --traits toy/refusal --to tasks.json --format label-studio
+    """
+    from agent.app.apply import export_to
+    from agent.app.run import ExperimentOptions
+
+    return export_to(ExperimentOptions(experiment, trait, model_variant), to, form.value)
+
+
+@app.command("import")
+def import_decisions(
+    experiment: Experiment,
+    trait: OneTrait,
+    source: Annotated[Path, typer.Option("--from", help="JSON lines of a colleague, or a JSON export of either tool.")],
+    model_variant: Variant = None,
+) -> int:
+    """Take in decisions that were made elsewhere on exactly these texts. The same file again changes nothing.
+
+    Where two people disagree the later decision stands, and the disagreement is told. Ends with 0, or with 2 when
+    something did not fit and was left out.
+
+    Example:
+
+        cliffhanger decisions import -e experiments/demo --traits toy/refusal --from bob.jsonl
+    """
+    from agent.app.apply import import_from
+    from agent.app.run import ExperimentOptions
+
+    return import_from(ExperimentOptions(experiment, trait, model_variant), source)

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.run import Experiment, Traits, Variant
+from agent.cli.options import Experiment, Traits, Variant
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agent.cli.heartbeat import Beat
-    from agent.cli.state import TraitState
-    from agent.config import Settings
+    from agent.app.status import TraitState
+    from agent.config.settings import Settings
+    from agent.supervision.heartbeat import HeartbeatRecord
+
 
 _EVERY = 2.0
 _CALLS_SHOWN = 3
 
-Look = Callable[[], "list[TraitState]"]
+ReadStates = Callable[[], "list[TraitState]"]
 
 
 def status(
@@ -31,7 +32,8 @@ def status(
     watch: Annotated[
         bool,
         typer.Option(
-            "--watch", help="Look again every two seconds until nothing runs any more; with --json, a line per change."
+            "--watch",
+            help="ReadStates again every two seconds until nothing runs any more; with --json, a line per change.",
         ),
     ] = False,
 ) -> int:
@@ -45,10 +47,10 @@ def status(
 
         cliffhanger status --experiment experiments/demo --json
     """
-    from agent.cli.orders import Order
-    from agent.cli.state import read_states
+    from agent.app.run import ExperimentOptions
+    from agent.app.status import read_states
 
-    settings = Order(experiment, traits, model_variant).settings()
+    settings = ExperimentOptions(experiment, traits, model_variant).settings()
     if model_variant is None and not as_json:
         _point_elsewhere(settings)
 
@@ -64,10 +66,10 @@ def status(
 
 def _point_elsewhere(settings: "Settings") -> None:
     """Say which traits are worked on under another variant than the one that is told of."""
-    from agent.cli.heartbeat import elsewhere
-    from agent.cli.screen import safe_text
+    from agent.supervision.heartbeat import other_variants
+    from agent.text import safe_text
 
-    for place in elsewhere(settings, time.time()):
+    for place in other_variants(settings, time.time()):
         what = "runs" if place.running else "was asked to stop or pause"
         under = f"under variant {place.folder.variant}" if place.folder.variant else "without a variant"
         more = f": `cliffhanger status {place.options}`" if place.folder.variant else ""
@@ -78,7 +80,7 @@ def _as_json(states: "list[TraitState]", indent: int | None = None) -> str:
     return json.dumps([state.model_dump(mode="json") for state in states], indent=indent)
 
 
-def _watch(look: Look, as_json: bool) -> int:
+def _watch(look: ReadStates, as_json: bool) -> int:
     """Show the states again and again until nothing runs any more; Ctrl-C is another way out and no failure."""
     from rich.console import Console
 
@@ -93,7 +95,7 @@ def _watch(look: Look, as_json: bool) -> int:
     return 0
 
 
-def _redraw(look: Look, console: "Console") -> None:
+def _redraw(look: ReadStates, console: "Console") -> None:
     from rich.live import Live
     from rich.text import Text
 
@@ -107,7 +109,7 @@ def _redraw(look: Look, console: "Console") -> None:
             time.sleep(_EVERY)
 
 
-def _blocks(look: Look, as_json: bool) -> None:
+def _blocks(look: ReadStates, as_json: bool) -> None:
     """One block whenever a stage, a round or an ending is another; what only grows (calls, time) is no change."""
     shown = None
     while True:
@@ -144,7 +146,7 @@ def _mark(state: "TraitState") -> tuple[object, ...]:
 
 
 def _page(states: "list[TraitState]", now: float) -> list[str]:
-    from agent.cli.screen import safe_text
+    from agent.text import safe_text
 
     return [safe_text(line) for state in states for line in told(state, now)]
 
@@ -180,7 +182,7 @@ def _how_it_is(state: "TraitState", now: float) -> str:
     return _how_the_process_is(state, state.process, now)
 
 
-def _how_the_process_is(state: "TraitState", process: "Beat", now: float) -> str:
+def _how_the_process_is(state: "TraitState", process: "HeartbeatRecord", now: float) -> str:
     about = process.now.traits[state.trait]
     doing = f"{about.stage}, since {clock(about.since)} ({lasting(now - about.since)})"
     if state.how == "died":
@@ -216,7 +218,7 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
 
 def _trust(state: "TraitState") -> Iterator[str]:
     """Whether to believe the judge today: how often its wordings disagree and what comes of it, and the controls."""
-    from agent.schema.rates import wilson
+    from agent.stats import wilson
 
     if (noise := state.noise) is not None:
         rate = wilson(sum(one.k for one in noise.flaps), sum(one.n for one in noise.flaps))

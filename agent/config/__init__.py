@@ -1,7 +1,7 @@
 """One experiment's settings: refine.toml, read and checked once, before anything is paid for."""
 
 from agent.config.load import DEFAULT_JUDGE, FILE, OPENAI_KEY, OPENAI_URL, SettingsError, known_traits, load_settings
-from agent.config.nouns import (
+from agent.config.settings import (
     TOYWORLD,
     EndpointSettings,
     Settings,
@@ -10,20 +10,3 @@ from agent.config.nouns import (
     TraitSettings,
     is_trait_id,
 )
-
-__all__ = [
-    "DEFAULT_JUDGE",
-    "FILE",
-    "OPENAI_KEY",
-    "OPENAI_URL",
-    "TOYWORLD",
-    "EndpointSettings",
-    "Settings",
-    "SettingsError",
-    "SubjectSettings",
-    "ToyworldSettings",
-    "TraitSettings",
-    "is_trait_id",
-    "known_traits",
-    "load_settings",
-]

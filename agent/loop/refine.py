@@ -1,13 +1,40 @@
-"""The story: decide, act, examine, record. Each round is on disk before the next begins."""
+"""Once the pilot is confirmed, and before anything is scaled up: is the judge's commitment score to be believed?"""
 
 from collections.abc import Generator
 
-from agent.loop.act import act, look
+from agent.loop.act import Tools, act, examine_changed
 from agent.loop.policy import next_move, parking
-from agent.loop.self_check import self_check
-from agent.loop.standing import after, standing
-from agent.loop.tools import Tools
-from agent.schema import History, Round, Stop
+from agent.loop.state import SetState, Status, apply_round, replay
+from agent.schema import Completion, Confirm, History, Polarity, Round, Scenario, Stop, Verdict
+from agent.steps.reliability import measure_controls, measure_noise
+
+
+def self_check(done: Round, history: History, tools: Tools) -> Round:
+    """The round, when it confirmed something, with the judge's noise so far; with controls, when that was the pilot."""
+    if not isinstance(done.move, Confirm):
+        return done
+    now, bench = apply_round(replay(history), done), tools.bench
+    findings = [finding for past in (*history, done) for finding in past.findings]
+    noise = measure_noise(findings, bench.rules.max_votes, bench.sustained)
+    # In mode sustained C0 gates nothing, so there is nothing to control.
+    due = now.controls is None and not bench.sustained and _pilot_is_confirmed(now, tools)
+    controls = measure_controls(bench, expressing(now)) if due else None
+    return done.model_copy(update={"noise": noise, "controls": controls})
+
+
+def _pilot_is_confirmed(now: SetState, tools: Tools) -> bool:
+    confirmed = now.at(Status.CONFIRMED, Status.AUDITED)
+    return len(confirmed) == len(now.items) >= min(tools.plan.caps.pilot, tools.plan.goal)
+
+
+def expressing(now: SetState) -> list[tuple[Scenario, Completion]]:
+    """The scenarios whose first tokens express, each with its completion, in the set's order."""
+    found = [(item.pair.side(p), item.finding(p)) for item in now.items.values() for p in Polarity]
+    return [
+        (scenario, finding.completion)
+        for scenario, finding in found
+        if finding is not None and finding.verdict is Verdict.EXPRESS and finding.completion is not None
+    ]
 
 
 def refine(tools: Tools) -> Generator[Round, None, Stop]:
@@ -16,16 +43,16 @@ def refine(tools: Tools) -> Generator[Round, None, Stop]:
     while not isinstance(move := next_move(history, tools.plan, tools.signals()), Stop):
         tools.ledger.start_round(tools.campaign, len(history) + 1)
         done = act(move, history, tools)
-        done = look(done, history, tools)
+        done = examine_changed(done, history, tools)
         done = self_check(done, history, tools)
-        done = settle(done, history, tools)
+        done = close_round(done, history, tools)
         tools.ledger.append(tools.campaign, done)
         history = (*history, done)
         yield done
     return move
 
 
-def settle(done: Round, history: History, tools: Tools) -> Round:
+def close_round(done: Round, history: History, tools: Tools) -> Round:
     """The round with its bill, and with those pairs parked that cannot be decided here."""
-    parked = parking(after(standing(history), done))
+    parked = parking(apply_round(replay(history), done))
     return done.model_copy(update={"parked": parked, "cost": tools.ledger.cost(tools.campaign, done.number)})

@@ -1,35 +1,101 @@
-"""The only writer of datasets: what humans approved, of exactly these texts, all of a trait's files or none.
+"""What the next campaign begins from: the dataset with what humans decided, and with what nobody has decided yet."""
 
-A run may go on meanwhile: it read its dataset when it began, writes only beside its ledger, and its next proposal is
-laid against the dataset as it is then. So nothing here asks for the run's lock.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from agent.record.files import write_atomically
-from agent.record.issues import Issue
-from agent.record.layout import Dataset, dataset_files
-from agent.record.points import point
-from agent.review.cards import Card, State
-from agent.review.journal import (
+from agent.review.cards import Card, CardState
+from agent.review.file_transaction import (
     NAMES,
     ApplyError,
-    Files,
-    alone,
+    FileContents,
+    folder_lock,
     journal_of,
     read_files,
     read_journal,
     recover,
     write_files,
 )
-from agent.schema import Pair, Polarity
+from agent.schema import Act, Decision, FrozenModel, Outcome, Pair, Polarity
+from agent.storage.dataset import Dataset, dataset_files
+from agent.storage.dataset_reader import Issue
+from agent.storage.durable import failpoint, write_atomically
 
-_WAITING = (State.OPEN, State.STALE, State.CONFLICT, State.EDITED)
+DECISIONS, STARTING_SET = "decisions", "starting set"
+VERDICTS = (Act.APPROVE, Act.REJECT, Act.DROP)
+
+
+class StartingSet(FrozenModel):
+    """What a campaign begins from. `decisions` stands for all that were in force then; empty where there were none."""
+
+    pairs: tuple[Pair, ...]
+    rejected: tuple[str, ...] = ()
+    first_draft: int = 0
+    decisions: str = ""
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What it adds to the things that a campaign rests on.
+
+        The set itself goes along: the proposal that it was made from is overwritten when the campaign ends.
+        """
+        return {DECISIONS: self.decisions, STARTING_SET: self.model_dump_json()} if self.decisions else {}
+
+
+def starting_pairs(present: Sequence[Pair], cards: Sequence[Card], known: Mapping[str, Pair]) -> tuple[Pair, ...]:
+    """The dataset's pairs in file order with approved texts in place, then the drafts.
+
+    What passed and still lies open goes along, so that nobody who decides slowly loses a night's work; what was
+    rejected stands as in the dataset, or is gone. `known` holds pairs by key, whose domain and kind a proposal lacks.
+    """
+    taken = {card.line: card.ours for card in cards if card.line is not None and _waits(card, "changed")}
+    there = {pair.line: pair for pair in approved_pairs(present, cards) if pair.line is not None}
+    pairs = [
+        taken[pair.line].model_copy(update={"id": pair.id, "line": pair.line}) if line in taken else there[pair.line]
+        for line, pair in enumerate(present)
+        if pair.line in there
+    ]
+    drafts = [card for card in cards if card.effect == "append" or _waits(card, "added")]
+    return (*(_described(pair, known) for pair in pairs), *(_described(_as_draft(c), known) for c in drafts))
+
+
+def _waits(card: Card, what: str) -> bool:
+    """Whether a passing text of this sort still waits for its decision."""
+    passes = card.outcome is Outcome.PASS and not card.conflict
+    return card.what == what and card.state in (CardState.OPEN, CardState.EDITED) and passes
+
+
+def _as_draft(card: Card) -> Pair:
+    """A pair that comes to the dataset's; one that somebody removed and a human wants back gets a name of its own."""
+    name = card.pair if card.what == "added" or card.change.before is None else f"back-{card.pair}"
+    return card.ours.model_copy(update={"id": name, "line": None})
+
+
+def _described(pair: Pair, known: Mapping[str, Pair]) -> Pair:
+    before = known.get(pair.key)
+    return pair.model_copy(update={"domain": before.domain, "kind": before.kind}) if before else pair
+
+
+def rejected_texts(
+    decisions: Iterable[Decision], known: Mapping[str, Pair], present: Sequence[Pair]
+) -> tuple[str, ...]:
+    """Texts that a human refused and has not approved since, in order of decision; none that the dataset holds.
+
+    `decisions` are those in force, `known` pairs by key: a decision names a text by its key alone. Whoever kept the
+    dataset's own text has refused none.
+    """
+    last = {(d.pair, d.key): d for d in decisions if d.act in VERDICTS}
+    held = {side.text for pair in present for side in pair.sides}
+    rejections = [d for d in last.values() if d.act is Act.REJECT and d.proposed is not None and d.key != d.base]
+    refused = [known[d.key] for d in rejections if d.key in known]
+    texts = [side.text for pair in refused for side in pair.sides]
+    return tuple(dict.fromkeys(text for text in texts if text not in held))
+
+
+_WAITING = (CardState.OPEN, CardState.STALE, CardState.CONFLICT, CardState.EDITED)
 _RECORDS = "applied-*.json"
 _LOST = {
     "empty": "empty lines",
@@ -44,7 +110,7 @@ class NothingToUndo(ApplyError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ApplyPlan:
     """What is to be written for one trait. `before` and `after` are bytes by file name, None for no file.
 
     `undecided` counts pairs that wait for a decision and stay as they are; `notes` are sentences on what else leaves.
@@ -52,8 +118,8 @@ class Plan:
 
     trait: str
     folder: Path
-    before: Files
-    after: Files
+    before: FileContents
+    after: FileContents
     replaced: int
     added: int
     removed: int
@@ -72,7 +138,7 @@ class Plan:
         return " and ".join(name for name in NAMES if self.after[name] is not None)
 
 
-def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: int | None = None) -> Plan:
+def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: int | None = None) -> ApplyPlan:
     """What the approvals on these cards make of a dataset; shuffled by `seed` where one is given.
 
     Without anything to do not a byte changes. Raises ApplyError where the files are no longer those of `dataset`.
@@ -85,8 +151,8 @@ def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: in
     if seed is not None:
         pairs = list(pairs)
         Random(seed).shuffle(pairs)
-    after: Files = {name: dataset_files(pairs)[name] for name in NAMES} if changed else before
-    return Plan(
+    after: FileContents = {name: dataset_files(pairs)[name] for name in NAMES} if changed else before
+    return ApplyPlan(
         trait=dataset.trait,
         folder=folder,
         before=before,
@@ -116,7 +182,7 @@ def _approved(card: Card | None, pair: Pair) -> Pair | None:
     return None if card.effect == "remove" else card.ours.model_copy(update={"id": pair.id, "line": pair.line})
 
 
-def _require_same(folder: Path, dataset: Dataset, files: Files) -> None:
+def _require_same(folder: Path, dataset: Dataset, files: FileContents) -> None:
     for polarity in Polarity:
         text, lines = files[f"{polarity}.txt"], files[f"{polarity}.jsonl"]  # type: ignore[index]
         content = text if lines is None else lines
@@ -132,12 +198,12 @@ def _notes(issues: Sequence[Issue]) -> tuple[str, ...]:
     return tuple(f"{count} × {_LOST[code]}" for code, count in found.items() if count)
 
 
-def write(plan: Plan, refinement: Path) -> None:
+def write(plan: ApplyPlan, refinement: Path) -> None:
     """Write the files of one trait, all or none, and keep in `refinement` what `undo` needs.
 
     Raises ApplyError where a file has changed since it was planned, and then nothing was written.
     """
-    with alone(plan.folder):
+    with folder_lock(plan.folder):
         recover(plan.folder)
         if read_files(plan.folder) != plan.before:
             raise ApplyError(
@@ -147,13 +213,13 @@ def write(plan: Plan, refinement: Path) -> None:
             return
         journal = journal_of(plan.trait, datetime.now(UTC).isoformat(), plan.before, plan.after, plan.seed)
         write_atomically(_next_record(refinement), journal.content)
-        point("apply-record")
+        failpoint("apply-record")
         write_files(plan.folder, journal)
 
 
 def complete(folder: Path) -> bool:
     """Complete an apply or undo that was interrupted; whether there was one."""
-    with alone(folder):
+    with folder_lock(folder):
         return recover(folder) is not None
 
 
@@ -162,7 +228,7 @@ def undo(folder: Path, refinement: Path) -> str:
 
     Raises NothingToUndo where nothing was applied, and ApplyError where a file has changed since.
     """
-    with alone(folder):
+    with folder_lock(folder):
         recover(folder)
         present = read_files(folder)
         for record in _records(refinement):

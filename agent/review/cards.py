@@ -1,17 +1,106 @@
-"""What lies on the desk: one card for each pair of a proposal, with its evidence and where its decision stands."""
+"""What a reviewer should look at twice: each caution is one word beside a pair."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Literal
 
-from agent.review.caution import Caution
-from agent.review.proposal import Evidence, PairChange, What
-from agent.schema import Decision, Outcome, Pair, digest
+from agent.review.proposal import ChangeKind, PairChange, Proposal, TextEvidence
+from agent.schema import Decision, Flag, Mode, Outcome, Pair, Polarity, Question, Verdict, digest
+
+_NEAR = 5.0  # points of a threshold
 
 
-class State(StrEnum):
+class CardWarning(StrEnum):
+    """Why a pair is not among the unflagged ones."""
+
+    FAILING = "failing"
+    UNJUDGED = "unjudged"
+    PARKED = "parked"
+    DROPPED = "dropped"
+    EDITED = "edited"
+    EXTENDED = "extended"
+    LATE = "late"
+    UNGROUNDED = "ungrounded"
+    BOUNDARY = "boundary"
+    BORDERLINE = "borderline"
+    UNSURE = "unsure"
+    UNMATCHED = "unmatched"
+    ALIKE = "alike"
+
+
+EXPLAINED = {
+    CardWarning.FAILING: "a check failed on the text as it stands",
+    CardWarning.UNJUDGED: "not every question about this text has an answer",
+    CardWarning.PARKED: "the judge could not decide it, so the run left it to you",
+    CardWarning.DROPPED: "to approve removes the line from both files",
+    CardWarning.EDITED: "a human changed the text after the run",
+    CardWarning.EXTENDED: "includes the first words of the trait's expression (extended lock-in)",
+    CardWarning.LATE: "the direction shows only after the first tokens",
+    CardWarning.UNGROUNDED: "the words that commit could not be quoted from the text",
+    CardWarning.BOUNDARY: "the text does not end where a token ends",
+    CardWarning.BORDERLINE: "a score lies within 5 points of its threshold",
+    CardWarning.UNMATCHED: "the sides differ too much in length, or share no word of their setting",
+    CardWarning.ALIKE: "the subject goes on in the same way after both sides",
+    CardWarning.UNSURE: "the votes could not settle it, or only by the flip test",
+}
+
+_BY_FLAG = {
+    Flag.EXTENDED: CardWarning.EXTENDED,
+    Flag.LATE: CardWarning.LATE,
+    Flag.UNGROUNDED: CardWarning.UNGROUNDED,
+    Flag.BOUNDARY: CardWarning.BOUNDARY,
+    Flag.UNMATCHED: CardWarning.UNMATCHED,
+    Flag.ALIKE: CardWarning.ALIKE,
+}
+_BY_OUTCOME = {Outcome.FAIL: CardWarning.FAILING, Outcome.UNJUDGED: CardWarning.UNJUDGED}
+
+
+def warnings_of(
+    proposal: Proposal, change: PairChange, evidence: Sequence[TextEvidence | None], edited: bool
+) -> tuple[CardWarning, ...]:
+    """All cautions about a pair, in the order of their definition, by the evidence of its text (positive first)."""
+    found = {*_of_change(change, edited)}
+    for polarity, seen in zip(Polarity, evidence, strict=True):
+        found |= {*_of_evidence(proposal, polarity, seen)} if seen else {CardWarning.UNJUDGED}
+    return tuple(caution for caution in CardWarning if caution in found)
+
+
+def _of_change(change: PairChange, edited: bool) -> Iterator[CardWarning]:
+    if edited:
+        yield CardWarning.EDITED
+    elif change.what == "dropped":
+        yield CardWarning.DROPPED
+    if change.what == "parked":
+        yield CardWarning.PARKED
+
+
+def _of_evidence(proposal: Proposal, polarity: Polarity, seen: TextEvidence) -> Iterator[CardWarning]:
+    yield from (_BY_FLAG[flag] for flag in seen.flags)
+    if seen.outcome in _BY_OUTCOME:
+        yield _BY_OUTCOME[seen.outcome]
+    if seen.verdict is Verdict.UNSURE or seen.flip is not None:
+        yield CardWarning.UNSURE
+    if any(abs(score - limit) <= _NEAR for score, limit in _limits(proposal, polarity, seen)):
+        yield CardWarning.BORDERLINE
+
+
+def _limits(proposal: Proposal, polarity: Polarity, seen: TextEvidence) -> Iterator[tuple[float, float]]:
+    """(score, the threshold it was held to) of every question that can fail a text in this mode."""
+    rules, sustained = proposal.rules, proposal.mode is Mode.SUSTAINED
+    own = rules.pos_threshold if polarity is Polarity.POSITIVE else rules.neg_threshold
+    held = {Question.FORECAST: own, Question.RESPONSE: own}
+    if sustained:
+        held[Question.OPENING] = own
+    else:
+        held |= {Question.C0: rules.limit(proposal.mode), Question.C5: rules.committed}
+    for question, limit in held.items():
+        if (score := seen.score(question)) is not None:
+            yield score, limit
+
+
+class CardState(StrEnum):
     """Where a pair stands. stale: what was decided was decided on another text. applied: the dataset holds it."""
 
     OPEN = "open"
@@ -25,7 +114,7 @@ class State(StrEnum):
     UNCHANGED = "unchanged"
 
 
-WAITING = frozenset((State.OPEN, State.STALE, State.CONFLICT, State.EDITED))
+WAITING = frozenset((CardState.OPEN, CardState.STALE, CardState.CONFLICT, CardState.EDITED))
 
 EDITS = {
     Outcome.PASS: "edited, to approve",
@@ -33,7 +122,7 @@ EDITS = {
     Outcome.UNJUDGED: "edited, not checked",
 }
 
-Effect = Literal["replace", "append", "remove"]
+DatasetEffect = Literal["replace", "append", "remove"]
 
 
 @dataclass(frozen=True)
@@ -47,22 +136,22 @@ class Card:
     """
 
     change: PairChange
-    state: State
+    state: CardState
     ours: Pair
-    evidence: tuple[Evidence | None, Evidence | None]
+    evidence: tuple[TextEvidence | None, TextEvidence | None]
     now: Pair | None
     line: int | None
     conflict: bool
     edited: bool
     decision: Decision | None
-    cautions: tuple[Caution, ...]
+    cautions: tuple[CardWarning, ...]
 
     @property
     def pair(self) -> str:
         return self.change.pair
 
     @property
-    def what(self) -> What:
+    def what(self) -> ChangeKind:
         return self.change.what
 
     @property
@@ -117,11 +206,11 @@ class Card:
         return outcome_of(self.evidence)
 
     @property
-    def effect(self) -> Effect | None:
+    def effect(self) -> DatasetEffect | None:
         """What `apply` will do; None where the dataset stays as it is."""
-        if self.state is State.DROPPED:
+        if self.state is CardState.DROPPED:
             return "remove"
-        if self.state is not State.APPROVED:
+        if self.state is not CardState.APPROVED:
             return None
         if self.leaves:
             return "remove"
@@ -135,10 +224,10 @@ def proposed_key(change: PairChange) -> str | None:
 
 def after_failing(card: Card) -> str:
     """What can be done about an edit that fails. In a conflict it is first decided whose text stands."""
-    return "reject it first, then edit it again" if card.state is State.CONFLICT else "edit it again or reject it"
+    return "reject it first, then edit it again" if card.state is CardState.CONFLICT else "edit it again or reject it"
 
 
-def outcome_of(evidence: Sequence[Evidence | None]) -> Outcome:
+def outcome_of(evidence: Sequence[TextEvidence | None]) -> Outcome:
     """The worse of what was found."""
     outcomes = {found.outcome if found else Outcome.UNJUDGED for found in evidence}
     return next(o for o in (Outcome.FAIL, Outcome.UNJUDGED, Outcome.PASS) if o in outcomes)

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.record.decisions import in_force
-from agent.review.acts import edited_pair
+from agent.review.card_builder import edited_pair
 from agent.review.cards import Card
 from agent.schema import Act, Decision
+from agent.storage.decision_log import in_force
 
 _BINDING = ("trait", "pair", "act", "key", "proposed", "base", "positive", "negative", "who", "note", "undone")
 
 
 @dataclass(frozen=True)
-class Intake:
+class MergeResult:
     """What came of an import: lines to append, how many the log has already, and a sentence for each that was left."""
 
     taken: tuple[Decision, ...]
@@ -20,7 +20,9 @@ class Intake:
     left: tuple[str, ...]
 
 
-def take_in(trait: str, cards: Sequence[Card], log: Sequence[Decision], offered: Sequence[Decision]) -> Intake:
+def merge_decisions(
+    trait: str, cards: Sequence[Card], log: Sequence[Decision], offered: Sequence[Decision]
+) -> MergeResult:
     """Which of the offered decisions belong into the log. Offering the same again takes in nothing more."""
     by_pair = {card.pair: card for card in cards}
     ids = {decision.id for decision in (*log, *offered)}
@@ -36,7 +38,7 @@ def take_in(trait: str, cards: Sequence[Card], log: Sequence[Decision], offered:
         else:
             taken.append(decision)
             have_ids.add(decision.id)
-    return Intake(tuple(taken), known, tuple(left))
+    return MergeResult(tuple(taken), known, tuple(left))
 
 
 def _content(decision: Decision) -> tuple[object, ...]:

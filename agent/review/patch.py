@@ -4,14 +4,14 @@ import difflib
 import os
 from pathlib import PurePosixPath
 
-from agent.review.journal import NAMES, Files
+from agent.review.file_transaction import NAMES, FileContents
 
 _ABSENT = b"/dev/null"
 _UNFINISHED = b"\n\\ No newline at end of file\n"
 _ESCAPES = {0x22: b'\\"', 0x5C: b"\\\\", 0x09: b"\\t", 0x0A: b"\\n", 0x0D: b"\\r"}
 
 
-def patch_of(place: PurePosixPath, before: Files, after: Files) -> bytes:
+def patch_of(place: PurePosixPath, before: FileContents, after: FileContents) -> bytes:
     """The differences of all files; `place` is the dataset's folder as seen from where the patch is applied."""
     return b"".join(_file_patch(place / name, before[name], after[name]) for name in NAMES)
 

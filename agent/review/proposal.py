@@ -6,17 +6,15 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from agent.record.experiment import LayoutError
-from agent.record.layout import Hashes
 from agent.schema import (
     Change,
     Depth,
     Finding,
     Flag,
     Flip,
+    FrozenModel,
     History,
     Mode,
-    Noun,
     Outcome,
     Pair,
     Polarity,
@@ -29,12 +27,14 @@ from agent.schema import (
     Verdict,
     split_ending,
 )
+from agent.storage.dataset import FileHashes
+from agent.storage.experiment import LayoutError
 
 PROPOSAL = "proposal.json"
-What = Literal["added", "changed", "unchanged", "dropped", "parked"]
+ChangeKind = Literal["added", "changed", "unchanged", "dropped", "parked"]
 
 
-class Evidence(Noun):
+class TextEvidence(FrozenModel):
     """What was last found of one text. `opening` is the first k tokens; `lock_in` is (samples that passed, judged)."""
 
     depth: Depth
@@ -53,13 +53,13 @@ class Evidence(Noun):
         return dict(self.scores).get(question)
 
 
-class Version(Noun):
+class Version(FrozenModel):
     """One scenario's text with the hash that a decision is bound to, and its evidence where it was ever examined."""
 
     text: str
     system_prompt: str | None
     key: str
-    evidence: Evidence | None
+    evidence: TextEvidence | None
 
     def scenario(self, polarity: Polarity) -> Scenario:
         """The text as a scenario again."""
@@ -74,7 +74,7 @@ class Version(Noun):
         )
 
 
-class SideChange(Noun):
+class SideChange(FrozenModel):
     """One side of a pair: `before` as the dataset has it (None for a draft), `after` as the run has or last had it."""
 
     polarity: Polarity
@@ -83,11 +83,11 @@ class SideChange(Noun):
     rungs: tuple[Rung, ...] = ()
 
 
-class PairChange(Noun):
+class PairChange(FrozenModel):
     """What is proposed for one pair. `line` is its 0-based line in the dataset, None for a draft."""
 
     pair: str
-    what: What
+    what: ChangeKind
     line: int | None
     sides: tuple[SideChange, SideChange]
     repairs: int = 0
@@ -125,7 +125,7 @@ class PairChange(Noun):
         )
 
 
-class Proposal(Noun):
+class Proposal(FrozenModel):
     """All that a human needs to decide about one trait. Bound to the dataset's hashes and the texts' keys.
 
     `rules` and `mode` are those the evidence was judged by.
@@ -133,7 +133,7 @@ class Proposal(Noun):
 
     version: Literal[1] = 1
     trait: str
-    dataset: Hashes
+    dataset: FileHashes
     campaign: int
     rounds: int
     stop: Stop
@@ -141,7 +141,7 @@ class Proposal(Noun):
     rules: Rules = Rules()
     changes: tuple[PairChange, ...]
 
-    def those(self, *whats: What) -> tuple[PairChange, ...]:
+    def those(self, *whats: ChangeKind) -> tuple[PairChange, ...]:
         """The pairs proposed as any of these, in order."""
         return tuple(change for change in self.changes if change.what in whats)
 
@@ -179,7 +179,7 @@ class _Record:
     def __init__(self, dataset: Sequence[Pair], history: History) -> None:
         self.originals = {pair.id: pair for pair in dataset}
         self.last = dict(self.originals)
-        self.left: dict[str, tuple[What, str]] = {}
+        self.left: dict[str, tuple[ChangeKind, str]] = {}
         self.repairs: dict[str, list[Change]] = {}
         self.findings: dict[tuple[str, str], Finding] = {}
         for done in history:
@@ -229,16 +229,16 @@ class _Record:
         )
 
 
-def _what(before: Pair | None, after: Pair) -> What:
+def _what(before: Pair | None, after: Pair) -> ChangeKind:
     if before is None:
         return "added"
     return "unchanged" if before.key == after.key else "changed"
 
 
-def evidence_of(finding: Finding) -> Evidence:
+def evidence_of(finding: Finding) -> TextEvidence:
     """What a finding shows a human."""
     scores = [(tally.question, tally.score) for tally in finding.tallies if tally.score is not None]
-    return Evidence(
+    return TextEvidence(
         depth=finding.depth,
         outcome=finding.outcome,
         verdict=finding.verdict,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from agent.schema.judging import Finding
-from agent.schema.texts import Noun, digest
+from agent.schema.pairs import FrozenModel, digest
 
 
 class Act(StrEnum):
@@ -23,7 +23,7 @@ class Act(StrEnum):
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$")]
 
 
-class Decision(Noun):
+class Decision(FrozenModel):
     """One act of one reviewer on one pair. `when` is ISO 8601 in UTC with microseconds, so that it sorts as text.
 
     `key` is the key of the pair decided on, `proposed` that of the proposal's (None where the line is to leave) and

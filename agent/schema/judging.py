@@ -1,9 +1,8 @@
 """What is asked of a judge, what it answers, and what the answers amount to."""
 
 from enum import StrEnum
-from typing import Literal
 
-from agent.schema.texts import Completion, Flag, Noun, Polarity
+from agent.schema.pairs import Completion, Flag, FrozenModel, Polarity
 
 
 class Outcome(StrEnum):
@@ -23,12 +22,6 @@ class Verdict(StrEnum):
     UNSURE = "UNSURE"
 
 
-class Role(StrEnum):
-    AUTHOR = "author"
-    JUDGE = "judge"
-    AUDITOR = "auditor"
-
-
 class Question(StrEnum):
     """What is asked of one scenario. Letters in comments: the names used in the first-token test."""
 
@@ -41,54 +34,7 @@ class Question(StrEnum):
     CL = "cl"  # commitment of prefix + whole completion
 
 
-class Shape(StrEnum):
-    """What a well-formed reply is: a number 0–100, one of the options, JSON of a schema, or plain text."""
-
-    NUMBER = "number"
-    CHOICE = "choice"
-    JSON = "json"
-    TEXT = "text"
-
-
-class Request(Noun):
-    """One question to an LLM role. `thresholds` matter only where a score must be sampled until it is clear of them."""
-
-    role: Role
-    shape: Shape
-    prompt: str
-    prompt_id: str
-    options: tuple[str, ...] = ()
-    json_schema: str | None = None
-    temperature: float = 0.0
-    sample: int = 0
-    max_tokens: int = 4
-    thresholds: tuple[float, ...] = ()
-
-
-class Score(Noun):
-    """A probability-weighted 0–100 score. `mass`: numeric share of the probability; `low`/`high` bound the value."""
-
-    value: float
-    mass: float
-    deviation: float = 0.0
-    low: float = 0.0
-    high: float = 100.0
-    weak: bool = False
-    method: Literal["logprobs", "letters", "samples"] = "logprobs"
-
-
-class Reply(Noun):
-    """What came of a request: exactly one of score, choice, data, text - or an error, and then none of them."""
-
-    score: Score | None = None
-    choice: tuple[tuple[str, float], ...] = ()
-    data: str | None = None
-    text: str | None = None
-    answers: tuple[str, ...] = ()
-    error: str | None = None
-
-
-class Vote(Noun):
+class Vote(FrozenModel):
     """One answer to one question in one wording. `favourable` is None when it could not be read (see `error`)."""
 
     wording: str
@@ -101,7 +47,7 @@ class Vote(Noun):
     error: str | None = None
 
 
-class Ruling(StrEnum):
+class VoteOutcome(StrEnum):
     """Where the votes on one question stand."""
 
     FAVOURABLE = "favourable"
@@ -110,11 +56,11 @@ class Ruling(StrEnum):
     OPEN = "open"
 
 
-class Tally(Noun):
+class Tally(FrozenModel):
     """All votes on one question and what they decide. `score`/`choice` come from the winning side's votes."""
 
     question: Question
-    ruling: Ruling
+    ruling: VoteOutcome
     votes: tuple[Vote, ...]
     score: float | None = None
     choice: str | None = None
@@ -128,7 +74,7 @@ class Depth(StrEnum):
     AUDIT = "audit"
 
 
-class Flip(Noun):
+class Flip(FrozenModel):
     """The flip test of one scenario, an arm each: (sampled texts that show its own outcome, texts judged)."""
 
     own: tuple[int, int]
@@ -142,7 +88,7 @@ class Flip(Noun):
         return round(self.own[0] / self.own[1] - self.opposite[0] / self.opposite[1], 6)
 
 
-class Controls(Noun):
+class Controls(FrozenModel):
     """The self-check without human labels: C0 of texts made committed, and of texts left open, from the run's own.
 
     `auc` is the probability that a committed one scores higher than an open one, `low`/`high` its 95 % interval.
@@ -155,7 +101,7 @@ class Controls(Noun):
     high: float
 
 
-class Flaps(Noun):
+class WordingDisagreement(FrozenModel):
     """How often one wording contradicted the first on the same text: `k` of the `n` answers that could be compared."""
 
     question: Question
@@ -164,7 +110,7 @@ class Flaps(Noun):
     n: int
 
 
-class Noise(Noun):
+class JudgeNoise(FrozenModel):
     """How often the judge contradicts itself, and what the vote makes of that, if its wordings err independently.
 
     `accepted`: the chance that a scenario which one question should fail passes its audit, for the shakiest question.
@@ -172,14 +118,14 @@ class Noise(Noun):
     `edited_at_least`: the same at the lower ends of the measured intervals. Errors that all wordings share are unseen.
     """
 
-    flaps: tuple[Flaps, ...]
+    flaps: tuple[WordingDisagreement, ...]
     accepted: float
     edited: float
     edited_at_least: float
     undecided: float
 
 
-class Finding(Noun):
+class Finding(FrozenModel):
     """What one examination of one scenario found. Valid for exactly the text behind `key`."""
 
     pair: str

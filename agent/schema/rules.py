@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.schema.texts import Mode, Noun
+from agent.schema.pairs import FrozenModel, Mode
 
 
-class Caps(Noun):
+class Caps(FrozenModel):
     """What bounds a run. Iteration caps count from history, so a restart never resets them."""
 
     max_rounds: Annotated[int, Field(ge=0)] = 40
@@ -23,7 +23,7 @@ class Caps(Noun):
 Count = Annotated[int, Field(ge=0)] | None
 
 
-class Allowance(Noun):
+class UsageLimits(FrozenModel):
     """What may be spent at most; None is without limit, and 0 means nothing at all."""
 
     usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -32,22 +32,22 @@ class Allowance(Noun):
     tokens_out: Count = None
 
 
-class Budget(Noun):
+class BudgetConfig(FrozenModel):
     """Allowances of the whole run, of each trait by itself, and of each role over the run; `minutes` are the run's.
 
     They count from the ledgers, restarts included.
     """
 
-    run: Allowance = Allowance()
-    trait: Allowance = Allowance()
-    author: Allowance = Allowance()
-    judge: Allowance = Allowance()
-    auditor: Allowance = Allowance()
+    run: UsageLimits = UsageLimits()
+    trait: UsageLimits = UsageLimits()
+    author: UsageLimits = UsageLimits()
+    judge: UsageLimits = UsageLimits()
+    auditor: UsageLimits = UsageLimits()
     minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_pause_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
 
 
-class Rules(Noun):
+class Rules(FrozenModel):
     """The numbers behind a verdict. Changing one starts another campaign."""
 
     pos_threshold: Annotated[float, Field(gt=0, le=100)] = 60.0
@@ -74,7 +74,7 @@ class Rules(Noun):
         return {Mode.DECISION: self.commitment_limit, Mode.PRIMED: self.primed_limit, Mode.SUSTAINED: 100.0}[mode]
 
 
-class Plan(Noun):
+class Plan(FrozenModel):
     """All the policy needs to know beside history: caps, rules, and the size of the dataset to start from."""
 
     caps: Caps = Caps()
@@ -87,7 +87,7 @@ class Plan(Noun):
         return max(self.caps.target, self.dataset_size)
 
 
-class Signals(Noun):
+class Signals(FrozenModel):
     """What the policy may know of the world outside history, gathered by `refine` before each move."""
 
     now: float = 0.0

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from agent.schema import Scenario, split_ending
-from agent.steps.quotation import last_place
-from agent.steps.screen import is_unfinished
+from agent.steps.screening import is_unfinished
+from agent.text import last_place
 
 MOST = 4
 FEWEST_WORDS = 6  # of a text without a stem: fewer do not say what is going on

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.schema import Change, Mode, Pair, Request
-from agent.steps.author import WrittenPairs, author_request, read
-from agent.steps.bench import Bench
-from agent.steps.rewrite import as_pair
-from agent.steps.screen import Diversity, mismatched, rejected_side, texts_of, unfit
+from agent.steps.author import WrittenPairs, as_pair, author_request, read
+from agent.steps.context import StepContext
+from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
 
 PER_REQUEST = 4
 WAVES = 3
@@ -32,7 +31,7 @@ DOMAINS = (
 
 
 @dataclass(frozen=True)
-class Order:
+class DraftRequest:
     """How many pairs are wanted, beside what, and which topics are struck. `first_id` numbers the drafts on.
 
     `rejected` are texts that a human refused.
@@ -60,7 +59,7 @@ class Drafted:
     notes: tuple[str, ...]
 
 
-def draft(bench: Bench, order: Order) -> Drafted:
+def draft(bench: StepContext, order: DraftRequest) -> Drafted:
     """Up to `count` new pairs. What is refused is asked for again, in at most three waves."""
     diversity = Diversity(bench.rules, order.goal, order.pairs)
     accepted: list[Pair] = []
@@ -89,7 +88,7 @@ def draft(bench: Bench, order: Order) -> Drafted:
 
 
 def _requests(
-    bench: Bench, order: Order, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
+    bench: StepContext, order: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
 ) -> list[tuple[str, Request]]:
     """(kind, request) for `missing` pairs: kinds in turn, each with its own share of the domains that are not full."""
     mode = bench.trait.mode
@@ -125,6 +124,9 @@ def _share(domains: Sequence[str], turn: int) -> list[str]:
 def _unfit(pair: Pair, existing: Sequence[Pair], diversity: Diversity, mode: Mode) -> str | None:
     if pair.positive.text == pair.negative.text:
         return "both sides are the same"
-    reasons = [unfit(side.text, texts_of(existing, side.polarity)) or diversity.too_common(side) for side in pair.sides]
+    reasons = [
+        rejection_reason(side.text, texts_of(existing, side.polarity)) or diversity.too_common(side)
+        for side in pair.sides
+    ]
     torn = mismatched(pair.positive.text, pair.negative.text, mode)
     return next((why for why in reasons if why), None) or torn or diversity.full_domain(pair.domain)

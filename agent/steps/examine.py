@@ -1,4 +1,4 @@
-"""One examination: forecast, completion, response, first tokens, lock-in. One finding per scenario."""
+"""Of what comes late: how many tokens it takes. The advice is to extract over so many, and not over the first few."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,49 @@ from agent.schema import (
     Question,
     Request,
     Role,
-    Ruling,
     Shape,
     Verdict,
+    VoteOutcome,
 )
-from agent.steps.bench import Bench
-from agent.steps.first_token import Evidence, verdict
-from agent.steps.flip import flip_ruling, flip_test
-from agent.steps.hesitation import ask_samples, hesitates
-from agent.steps.likeness import divergence, pair_flags
-from agent.steps.lock_in import LockIn, lock_in
-from agent.steps.quotation import find_quotation
-from agent.steps.reach import reaches
-from agent.steps.vet import Case, Tallies, greedy, hear_lone_dissents, look_again, vet
+from agent.steps.context import StepContext
+from agent.steps.flip_test import flip_ruling, flip_test
+from agent.steps.lock_in import LockIn, is_tied, lock_in, tie_break
+from agent.steps.questions import WORDINGS, JudgeQuestion
+from agent.steps.screening import divergence, pair_flags
+from agent.steps.verdict import VerdictInput, verdict
+from agent.steps.vet import Case, Tallies, ask_second_votes, extend_single_dissent, greedy, vet
+from agent.steps.voting import Ballot, collect_votes
+from agent.text import find_quotation
 
-_OUTCOME = {Ruling.FAVOURABLE: Outcome.PASS, Ruling.ADVERSE: Outcome.FAIL}
+
+def tokens_until_expressed(
+    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
+) -> dict[int, int]:
+    """For each LATE case the fewest first tokens that display its behaviour; all of them where fewer never do.
+
+    Found by halving, one vote at each step: a display that has begun is taken to stay.
+    """
+    late = [i for i, v in enumerate(verdicts) if v is Verdict.LATE and len(completions[i].ends) > bench.rules.first_k]
+    spans = {i: (bench.rules.first_k, len(completions[i].ends)) for i in late}  # not yet displayed, displayed
+    while wanted := [i for i, (low, high) in spans.items() if high - low > 1]:
+        middles = {i: sum(spans[i]) // 2 for i in wanted}
+        asked = [JudgeQuestion(Question.CL, cases[i].scenario, _first(completions[i], middles[i])) for i in wanted]
+        tallies = collect_votes(bench, [Ballot(one, WORDINGS[:1], appeal=False) for one in asked])
+        for i, found in zip(wanted, tallies, strict=True):
+            (low, high), displayed = spans[i], (found.votes[0].score or 0.0) >= bench.rules.committed
+            spans[i] = (low, middles[i]) if displayed else (middles[i], high)
+    return {i: high for i, (_, high) in spans.items()}
+
+
+def _first(made: Completion, tokens: int) -> Completion:
+    return made.model_copy(update={"text": made.text[: made.ends[tokens - 1]]})
+
+
+_OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.FAIL}
 
 
 @dataclass(frozen=True)
-class Seen:
+class CaseResult:
     """All that was seen of one case, before it is put into a finding."""
 
     case: Case
@@ -47,18 +71,18 @@ class Seen:
     of_pair: tuple[Flag, ...] = ()
 
 
-def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
+def examine(bench: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
     completions = greedy(bench, [case.scenario for case in cases])
     tallies = vet(bench, cases, completions, depth)
-    tallies = hear_lone_dissents(bench, cases, completions, tallies, depth)
+    tallies = extend_single_dissent(bench, cases, completions, tallies, depth)
     verdicts = _verdicts(bench, cases, tallies)
     if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
-        tallies = look_again(bench, cases, completions, tallies, unsure)
+        tallies = ask_second_votes(bench, cases, completions, tallies, unsure)
         verdicts = _verdicts(bench, cases, tallies)
-    doubtful = [i for i, v in enumerate(verdicts) if hesitates(v, tallies[i], _may_pass(cases[i], v))]
+    doubtful = [i for i, v in enumerate(verdicts) if is_tied(v, tallies[i], _may_pass(cases[i], v))]
     held = _lock_in(bench, cases, doubtful)
-    tallies = ask_samples(bench, cases, tallies, held)
+    tallies = tie_break(bench, cases, tallies, held)
     verdicts = _verdicts(bench, cases, tallies)
     if depth is not Depth.FIRST:
         held |= _lock_in(bench, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
@@ -66,14 +90,14 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     torn = {
         i: own
         for i, own in held.items()
-        if own.holds is Ruling.FAVOURABLE and (of_all or verdicts[i] is Verdict.UNSURE)
+        if own.holds is VoteOutcome.FAVOURABLE and (of_all or verdicts[i] is Verdict.UNSURE)
     }
     flips = flip_test(bench, cases, completions, tallies, torn)
     verdicts = [_overruled(bench, v, flips.get(i)) for i, v in enumerate(_verdicts(bench, cases, tallies, flips))]
     spans = committed_spans(bench, cases, completions, verdicts)
-    late = reaches(bench, cases, completions, verdicts)
+    late = tokens_until_expressed(bench, cases, completions, verdicts)
     seen = [
-        Seen(
+        CaseResult(
             case=case,
             completion=completions[i],
             twin=completions[i ^ 1],
@@ -90,9 +114,9 @@ def examine(bench: Bench, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     return [_finding(one, depth) for one in seen]
 
 
-def _overruled(bench: Bench, found: Verdict | None, flip: Flip | None) -> Verdict | None:
+def _overruled(bench: StepContext, found: Verdict | None, flip: Flip | None) -> Verdict | None:
     """EXPRESS is not believed where the subject goes its way whatever its first tokens say: the human is asked."""
-    if flip is None or found is not Verdict.EXPRESS or flip_ruling(bench, flip) is not Ruling.ADVERSE:
+    if flip is None or found is not Verdict.EXPRESS or flip_ruling(bench, flip) is not VoteOutcome.ADVERSE:
         return found
     return Verdict.UNSURE
 
@@ -101,28 +125,28 @@ def _both(completions: Sequence[Completion], i: int) -> tuple[Completion, Comple
     return completions[i], completions[i ^ 1]
 
 
-def _lock_in(bench: Bench, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
+def _lock_in(bench: StepContext, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
     return dict(zip(which, lock_in(bench, [cases[i] for i in which]), strict=True))
 
 
 def _verdicts(
-    bench: Bench, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
+    bench: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
 ) -> list[Verdict | None]:
     measured = flips or {}
     return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1], measured.get(i)) for i in range(len(cases))]
 
 
-def _verdict(bench: Bench, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
+def _verdict(bench: StepContext, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
     trait = bench.trait
     return verdict(
-        Evidence(
+        VerdictInput(
             mode=trait.mode,
             negative_test=trait.negative_test,
             polarity=case.scenario.polarity,
             tallies=tallies,
             limit=bench.rules.limit(trait.mode),
             committed=bench.rules.committed,
-            twin_failed=twin[Question.RESPONSE].ruling is Ruling.ADVERSE,
+            twin_failed=twin[Question.RESPONSE].ruling is VoteOutcome.ADVERSE,
             topic_failed=case.topic_failed,
             flip=flip_ruling(bench, flip) if flip else None,
         )
@@ -140,7 +164,7 @@ _SPAN_SCHEMA = json.dumps(
 
 
 def committed_spans(
-    bench: Bench, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
+    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
 ) -> list[str | None]:
     """For each EXPLAIN the words of the prefix that already commit, verbatim; asked for at most twice, then None."""
     spans: dict[int, str] = {}
@@ -160,7 +184,7 @@ def quoted_span(data: str | None) -> str:
     return span if isinstance(span, str) else ""
 
 
-def span_request(bench: Bench, case: Case, completion: Completion, sample: int) -> Request:
+def span_request(bench: StepContext, case: Case, completion: Completion, sample: int) -> Request:
     """The question for the words of the prefix that already commit."""
     scenario = case.scenario
     prompt = bench.prompts.render(
@@ -185,7 +209,7 @@ def _may_pass(case: Case, found: Verdict | None) -> bool:
     )
 
 
-def _final_verdict(seen: Seen) -> Verdict | None:
+def _final_verdict(seen: CaseResult) -> Verdict | None:
     """The table's verdict; what else would pass, or is undecided, fails where its lock-in does not hold.
 
     Where both sides go on alike the topic decides, and not what either of them says.
@@ -193,12 +217,12 @@ def _final_verdict(seen: Seen) -> Verdict | None:
     if Flag.ALIKE in seen.of_pair and _may_pass(seen.case, seen.verdict):
         return Verdict.TOPIC
     open_or_passing = seen.verdict is Verdict.UNSURE or _may_pass(seen.case, seen.verdict)
-    if not open_or_passing or seen.lock_in is None or seen.lock_in.holds is Ruling.FAVOURABLE:
+    if not open_or_passing or seen.lock_in is None or seen.lock_in.holds is VoteOutcome.FAVOURABLE:
         return seen.verdict
-    return None if seen.lock_in.holds is Ruling.OPEN else Verdict.UNSTABLE
+    return None if seen.lock_in.holds is VoteOutcome.OPEN else Verdict.UNSTABLE
 
 
-def _finding(seen: Seen, depth: Depth) -> Finding:
+def _finding(seen: CaseResult, depth: Depth) -> Finding:
     case, tallies = seen.case, seen.tallies
     final = _final_verdict(seen)
     late = final is Verdict.LATE and case.shortened
@@ -229,7 +253,7 @@ def _first_token_outcome(final: Verdict | None, passes_flagged: bool) -> Outcome
     return Outcome.PASS if final is Verdict.EXPRESS or passes_flagged else Outcome.FAIL
 
 
-def _flags(seen: Seen, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
+def _flags(seen: CaseResult, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
     flags = [*seen.case.scenario.flags, *seen.of_pair]
     if late:
         flags.append(Flag.LATE)

@@ -2,19 +2,8 @@
 
 from dataclasses import dataclass
 
-from agent.schema import (
-    Completion,
-    NegativeTest,
-    Polarity,
-    Question,
-    Reply,
-    Request,
-    Role,
-    Scenario,
-    Shape,
-    Vote,
-)
-from agent.steps.bench import Bench
+from agent.schema import Completion, NegativeTest, Polarity, Question, Reply, Request, Role, Scenario, Shape, Vote
+from agent.steps.context import StepContext
 
 WORDINGS = ("a", "b", "c")
 AUDIT = "audit"
@@ -32,7 +21,7 @@ _PROMPT = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgeQuestion:
     """One question about one scenario and one of its completions."""
 
     question: Question
@@ -40,7 +29,7 @@ class Asked:
     completion: Completion
 
 
-def request(bench: Bench, asked: Asked, wording: str, sample: int) -> Request:
+def request(bench: StepContext, asked: JudgeQuestion, wording: str, sample: int) -> Request:
     """The request for one vote. Sample 0 is asked at temperature 0, later samples at temperature 1."""
     role = Role.AUDITOR if wording == AUDIT else Role.JUDGE
     prompt = bench.prompts.render(f"{_PROMPT[asked.question]}.{wording}", **_variables(bench, asked, role))
@@ -57,7 +46,7 @@ def request(bench: Bench, asked: Asked, wording: str, sample: int) -> Request:
     )
 
 
-def _variables(bench: Bench, asked: Asked, role: Role) -> dict[str, str]:
+def _variables(bench: StepContext, asked: JudgeQuestion, role: Role) -> dict[str, str]:
     scenario, completion, trait = asked.scenario, asked.completion, bench.trait
     shared = {"definition": trait.definition, "scale": bench.scales[role]}
     match asked.question:
@@ -79,7 +68,7 @@ def _variables(bench: Bench, asked: Asked, role: Role) -> dict[str, str]:
     return {**shared, "behaviour": bench.behaviour(scenario.polarity), "text": scenario.text + after}
 
 
-def threshold(bench: Bench, question: Question, polarity: Polarity) -> float:
+def threshold(bench: StepContext, question: Question, polarity: Polarity) -> float:
     """Where a score changes sides."""
     rules = bench.rules
     if question in (Question.C5, Question.CL):
@@ -89,7 +78,7 @@ def threshold(bench: Bench, question: Question, polarity: Polarity) -> float:
     return rules.pos_threshold if polarity is Polarity.POSITIVE else rules.neg_threshold
 
 
-def favours(bench: Bench, question: Question, polarity: Polarity, score: float) -> bool:
+def favours(bench: StepContext, question: Question, polarity: Polarity, score: float) -> bool:
     """Whether a score speaks for the scenario."""
     limit = threshold(bench, question, polarity)
     if question is Question.C0:
@@ -100,7 +89,7 @@ def favours(bench: Bench, question: Question, polarity: Polarity, score: float) 
     return score >= limit if polarity is Polarity.POSITIVE else score <= limit
 
 
-def read_vote(bench: Bench, asked: Asked, wording: str, sample: int, reply: Reply) -> Vote:
+def read_vote(bench: StepContext, asked: JudgeQuestion, wording: str, sample: int, reply: Reply) -> Vote:
     """The vote a reply stands for; an unreadable reply stays a vote without a side."""
     if asked.question is Question.VERDICT and reply.choice:
         choice = max(reply.choice, key=lambda option: option[1])[0]

@@ -1,21 +1,133 @@
-"""Mend failing pairs by the ladder: cut, else rewrite. The best candidate that passes every check wins."""
+"""The repair ladder: which rung a verdict calls for, the cheapest and smallest edit first."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agent.schema import Candidate, Change, Mode, Pair, Polarity, Rung, Scenario
-from agent.steps.author import REFUSAL
-from agent.steps.bench import Bench
+from agent.schema import (
+    Candidate,
+    Change,
+    Completion,
+    Depth,
+    Finding,
+    Mode,
+    Pair,
+    Polarity,
+    Question,
+    Rung,
+    Scenario,
+    Tally,
+    Verdict,
+    VoteOutcome,
+)
+from agent.steps.author import REFUSAL, RepairTask, ask_author, edited
+from agent.steps.context import StepContext
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
-from agent.steps.rewrite import Ailment, ask_author, edited
-from agent.steps.screen import Diversity, mismatched, rejected_side, texts_of, unfit
-from agent.steps.trial import Tried, try_out
+from agent.steps.questions import JudgeQuestion
+from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
+from agent.steps.verdict import VerdictInput, verdict
+from agent.steps.vet import Case, Tallies, greedy, vet
+from agent.steps.voting import Ballot, collect_votes
+
+_FIRST_RUNG = {
+    Verdict.OFF_SCRIPT: Rung.SIMPLIFY,
+    Verdict.TOPIC: Rung.RETOPIC,
+    Verdict.WRONG: Rung.STRENGTHEN,
+    Verdict.EXPLAIN: Rung.CUT,
+    Verdict.LATE: Rung.SHORTEN,
+    Verdict.UNSTABLE: Rung.STRENGTHEN,
+    Verdict.EXPRESS: Rung.STRENGTHEN,  # the test passes but the forecast does not
+}
+
+_TWICE = 2  # an edit that came to nothing twice is not made a third time: another topic is
+_NEXT_RUNG = {Rung.SIMPLIFY: Rung.RETOPIC, Rung.CUT: Rung.CLIFFHANGER, Rung.SHORTEN: Rung.CLIFFHANGER}
+
+
+def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
+    """The rung for a failing finding, given the rungs already tried on this stem."""
+    if finding.verdict is None or finding.verdict is Verdict.UNSURE:
+        raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} is not for the ladder")
+    in_vain = Rung.STRENGTHEN in tried and Rung.RETOPIC in tried
+    if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and in_vain and may_extend:
+        return Rung.EXTENDED  # stronger cliffhangers and other topics kept going the wrong way
+    rung = _FIRST_RUNG[finding.verdict]
+    if rung in tried:
+        rung = _NEXT_RUNG.get(rung, rung)
+    return Rung.RETOPIC if tried.count(rung) >= _TWICE else rung
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """A candidate with its verdict. `passes`: every check passes on first sight."""
+
+    scenario: Scenario
+    rung: Rung
+    passes: bool
+    verdict: Verdict | None
+    c0: float
+    margin: float
+    scores: tuple[tuple[Question, float], ...]
+
+    def noted(self) -> Candidate:
+        refused = None if self.passes else "does not pass"
+        return Candidate(
+            text=self.scenario.text, rung=self.rung, refused=refused, verdict=self.verdict, scores=self.scores
+        )
+
+
+def evaluate_candidates(bench: StepContext, candidates: Sequence[tuple[Scenario, Rung]]) -> list[CandidateResult]:
+    """One result per candidate, in order. Single votes: what wins here is examined and confirmed like anything else."""
+    scenarios = [scenario for scenario, _ in candidates]
+    completions = greedy(bench, scenarios)
+    c0 = _commitment(bench, scenarios, completions)
+    limit = bench.rules.limit(bench.trait.mode)
+    worth = [
+        i for i, t in enumerate(c0) if candidates[i][1] is Rung.EXTENDED or (t.score is not None and t.score <= limit)
+    ]
+    cases = [Case(pair="", scenario=scenarios[i]) for i in worth]
+    vetted = vet(bench, cases, [completions[i] for i in worth], Depth.FIRST, appeal=False)
+    tallies: list[Tallies] = [{Question.C0: tally} for tally in c0]
+    for i, found in zip(worth, vetted, strict=True):
+        tallies[i] = found
+    return [_tried(bench, s, rung, found) for (s, rung), found in zip(candidates, tallies, strict=True)]
+
+
+def _commitment(bench: StepContext, scenarios: Sequence[Scenario], completions: Sequence[Completion]) -> list[Tally]:
+    """C0 first: a candidate that shows the behaviour already is worth no further question."""
+    asked = [JudgeQuestion(Question.C0, s, c) for s, c in zip(scenarios, completions, strict=True)]
+    return collect_votes(bench, [Ballot.at(Depth.FIRST, a, appeal=False) for a in asked])
+
+
+def _tried(bench: StepContext, scenario: Scenario, rung: Rung, found: Tallies) -> CandidateResult:
+    trait, rules = bench.trait, bench.rules
+    said = verdict(
+        VerdictInput(
+            mode=trait.mode,
+            negative_test=trait.negative_test,
+            polarity=scenario.polarity,
+            tallies=found,
+            limit=rules.limit(trait.mode),
+            committed=rules.committed,
+        )
+    )
+    forecast, response, commitment = (found.get(q) for q in (Question.FORECAST, Question.RESPONSE, Question.C0))
+    vetted = all(tally is not None and tally.ruling is VoteOutcome.FAVOURABLE for tally in (forecast, response))
+    wanted = (Verdict.EXPRESS, Verdict.EXPLAIN) if rung is Rung.EXTENDED else (Verdict.EXPRESS,)
+    return CandidateResult(
+        scenario=scenario,
+        rung=rung,
+        passes=vetted and said in wanted,
+        verdict=said,
+        c0=commitment.score if commitment and commitment.score is not None else 100.0,
+        margin=abs(response.score - 50) if response and response.score is not None else 0.0,
+        scores=tuple((q, t.score) for q, t in found.items() if t.score is not None),
+    )
+
 
 IDENTICAL = 100.0  # an edit of the same ending may well be near to one that was refused
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SetContext:
     """The rest of the set, and what a human refused, as far as an edit must respect it."""
 
     pairs: tuple[Pair, ...]
@@ -24,7 +136,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RepairCandidate:
     """One text to try in place of a failing scenario; `pair` where both members change together."""
 
     scenario: Scenario
@@ -33,93 +145,99 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class RepairAttempt:
     """What was tried on one ailment: every candidate, and the proposal that passed, if one did."""
 
-    ailment: Ailment
+    ailment: RepairTask
     rungs: tuple[Rung, ...]
     candidates: tuple[Candidate, ...]
-    taken: Proposal | None
+    taken: RepairCandidate | None
     why: str = ""
 
 
-def repair(bench: Bench, ailments: Sequence[Ailment], around: Surroundings) -> list[Change]:
+def repair(bench: StepContext, ailments: Sequence[RepairTask], around: SetContext) -> list[Change]:
     """One change per pair that ails, in order of first appearance. A pair that nothing helped is kept as it is."""
     cuts = [a for a in ailments if a.rung is Rung.CUT]
-    treated = _treat(bench, cuts, [_cuts(a, around) for a in cuts], around, _smallest_edit)
+    treated = _attempt(bench, cuts, [_cuts(a, around) for a in cuts], around, _smallest_edit)
     uncut = [replace(t.ailment, rung=Rung.CLIFFHANGER) for t in treated if t.taken is None]
     written_for = uncut + [a for a in ailments if a.rung is not Rung.CUT]
     written = ask_author(bench, written_for)
     proposals = [
-        [Proposal(s, a.rung) for s in w.scenarios] + [Proposal(p.side(a.finding.polarity), a.rung, p) for p in w.pairs]
+        [RepairCandidate(s, a.rung) for s in w.scenarios]
+        + [RepairCandidate(p.side(a.finding.polarity), a.rung, p) for p in w.pairs]
         for a, w in zip(written_for, written, strict=True)
     ]
-    rewritten = _treat(bench, written_for, proposals, around, _most_open)
+    rewritten = _attempt(bench, written_for, proposals, around, _most_open)
     treated += [replace(t, why=w.refusal or t.why) for t, w in zip(rewritten, written, strict=True)]
     order = list(dict.fromkeys(a.pair.id for a in ailments))
     return [_change([t for t in treated if t.ailment.pair.id == pair_id]) for pair_id in order]
 
 
-def _cuts(ailment: Ailment, around: Surroundings) -> list[Proposal]:
+def _cuts(ailment: RepairTask, around: SetContext) -> list[RepairCandidate]:
     scenario, span = ailment.scenario, ailment.finding.span
     hinges = [hinge for example in ailment.examples if (hinge := hinge_of(example))]
-    cut = [Proposal(edited(scenario, text, Rung.CUT), Rung.CUT) for text in cut_points(scenario, span)]
+    cut = [RepairCandidate(edited(scenario, text, Rung.CUT), Rung.CUT) for text in cut_points(scenario, span)]
     borrowed = borrowed_hinges(scenario, span, hinges)
-    return cut + [Proposal(edited(scenario, text, Rung.CLIFFHANGER), Rung.CLIFFHANGER) for text in borrowed]
+    return cut + [RepairCandidate(edited(scenario, text, Rung.CLIFFHANGER), Rung.CLIFFHANGER) for text in borrowed]
 
 
-Rank = Callable[[Tried, Ailment], tuple[float, ...]]
+Rank = Callable[[CandidateResult, RepairTask], tuple[float, ...]]
 
 
-def _smallest_edit(tried: Tried, ailment: Ailment) -> tuple[float, ...]:
+def _smallest_edit(tried: CandidateResult, ailment: RepairTask) -> tuple[float, ...]:
     return (tried.rung is not Rung.CUT, len(ailment.scenario.text) - len(tried.scenario.text))
 
 
-def _most_open(tried: Tried, ailment: Ailment) -> tuple[float, ...]:
+def _most_open(tried: CandidateResult, ailment: RepairTask) -> tuple[float, ...]:
     return (round(tried.c0), -round(tried.margin))
 
 
-def _treat(
-    bench: Bench, ailments: Sequence[Ailment], proposals: Sequence[Sequence[Proposal]], around: Surroundings, rank: Rank
-) -> list[Treatment]:
+def _attempt(
+    bench: StepContext,
+    ailments: Sequence[RepairTask],
+    proposals: Sequence[Sequence[RepairCandidate]],
+    around: SetContext,
+    rank: Rank,
+) -> list[RepairAttempt]:
     """Screen all, try out what is fit in one batch, and take the best of each ailment."""
     screened = [_screen(bench, a, own, around) for a, own in zip(ailments, proposals, strict=True)]
     fit = [proposal for own, _ in screened for proposal in own]
     sides = [(side, p.rung) for p in fit for side in _sides(p)]
-    results = iter(try_out(bench, sides))
-    treatments: list[Treatment] = []
+    results = iter(evaluate_candidates(bench, sides))
+    treatments: list[RepairAttempt] = []
     for ailment, (own, refused) in zip(ailments, screened, strict=True):
         tried = [(p, [next(results) for _ in _sides(p)]) for p in own]
         passing = [(min(rank(t, ailment) for t in both), i) for i, (_, both) in enumerate(tried) if _all_pass(both)]
         candidates = (*refused, *(t.noted() for _, both in tried for t in both))
         taken = next((tried[i][0] for _, i in sorted(passing) if _is_new(ailment, tried[i][0], treatments)), None)
         rungs = tuple(dict.fromkeys((ailment.rung, *(p.rung for p in own))))
-        treatments.append(Treatment(ailment, rungs, candidates, taken, "" if taken else "no candidate passed"))
+        treatments.append(RepairAttempt(ailment, rungs, candidates, taken, "" if taken else "no candidate passed"))
     return treatments
 
 
-def _all_pass(tried: Sequence[Tried]) -> bool:
+def _all_pass(tried: Sequence[CandidateResult]) -> bool:
     return all(one.passes for one in tried)
 
 
-def _is_new(ailment: Ailment, proposal: Proposal, treatments: Sequence[Treatment]) -> bool:
+def _is_new(ailment: RepairTask, proposal: RepairCandidate, treatments: Sequence[RepairAttempt]) -> bool:
     """Whether no other pair took nearly the same text for the same side in this batch."""
     others = [t.taken for t in treatments if t.taken is not None and t.ailment.pair.id != ailment.pair.id]
     taken = [side for other in others for side in _sides(other)]
     return all(
-        unfit(side.text, [t.text for t in taken if t.polarity is side.polarity]) is None for side in _sides(proposal)
+        rejection_reason(side.text, [t.text for t in taken if t.polarity is side.polarity]) is None
+        for side in _sides(proposal)
     )
 
 
-def _sides(proposal: Proposal) -> tuple[Scenario, ...]:
+def _sides(proposal: RepairCandidate) -> tuple[Scenario, ...]:
     return proposal.pair.sides if proposal.pair else (proposal.scenario,)
 
 
 def _screen(
-    bench: Bench, ailment: Ailment, proposals: Sequence[Proposal], around: Surroundings
-) -> tuple[list[Proposal], list[Candidate]]:
+    bench: StepContext, ailment: RepairTask, proposals: Sequence[RepairCandidate], around: SetContext
+) -> tuple[list[RepairCandidate], list[Candidate]]:
     diversity = Diversity(bench.rules, around.goal, [p for p in around.pairs if p.id != ailment.pair.id])
-    fit: list[Proposal] = []
+    fit: list[RepairCandidate] = []
     refused = []
     for proposal in proposals:
         if why := _unfit(ailment, proposal, around, diversity) or _unmatched(ailment, proposal, bench.trait.mode):
@@ -129,14 +247,14 @@ def _screen(
     return fit, refused
 
 
-def _unfit(ailment: Ailment, proposal: Proposal, around: Surroundings, diversity: Diversity) -> str | None:
+def _unfit(ailment: RepairTask, proposal: RepairCandidate, around: SetContext, diversity: Diversity) -> str | None:
     others = [p for p in around.pairs if p.id != ailment.pair.id]
     if why := rejected_side(_sides(proposal), around.rejected, IDENTICAL):
         return why
     for side in _sides(proposal):
         if side.text in (ailment.pair.positive.text, ailment.pair.negative.text):
             return "changes nothing"
-        why = unfit(side.text, texts_of(others, side.polarity))
+        why = rejection_reason(side.text, texts_of(others, side.polarity))
         if why is None and proposal.rung is not Rung.CUT:
             why = diversity.too_common(side)
         if why:
@@ -144,7 +262,7 @@ def _unfit(ailment: Ailment, proposal: Proposal, around: Surroundings, diversity
     return None
 
 
-def _unmatched(ailment: Ailment, proposal: Proposal, mode: Mode) -> str | None:
+def _unmatched(ailment: RepairTask, proposal: RepairCandidate, mode: Mode) -> str | None:
     """Why an edit would tear a matched pair apart; what was never matched may stay so."""
     before, after = ailment.pair, _with(ailment.pair, ailment.finding.polarity, proposal)
     if mismatched(before.positive.text, before.negative.text, mode):
@@ -152,7 +270,7 @@ def _unmatched(ailment: Ailment, proposal: Proposal, mode: Mode) -> str | None:
     return mismatched(after.positive.text, after.negative.text, mode)
 
 
-def _change(treatments: Sequence[Treatment]) -> Change:
+def _change(treatments: Sequence[RepairAttempt]) -> Change:
     """All treatments of one pair as one change."""
     before = after = treatments[0].ailment.pair
     for treatment in treatments:
@@ -169,7 +287,7 @@ def _change(treatments: Sequence[Treatment]) -> Change:
     )
 
 
-def _with(pair: Pair, polarity: Polarity, proposal: Proposal) -> Pair:
+def _with(pair: Pair, polarity: Polarity, proposal: RepairCandidate) -> Pair:
     if proposal.pair is not None:
         return proposal.pair
     return pair.model_copy(update={polarity.value: proposal.scenario})

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.schema import Depth, Question, Ruling, Tally, Vote
-from agent.steps.bench import Bench
-from agent.steps.questions import AUDIT, WORDINGS, Asked, read_vote, request
+from agent.schema import Depth, Question, Tally, Vote, VoteOutcome
+from agent.steps.context import StepContext
+from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion, read_vote, request
 
 OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
 NEEDED_LEAD = 2
@@ -21,13 +21,13 @@ class Ballot:
     `against` is the lead that decides against the scenario: two votes, three where nothing else speaks against it.
     """
 
-    asked: Asked
+    asked: JudgeQuestion
     opening: tuple[str, ...]
     appeal: bool = True
     against: int = NEEDED_LEAD
 
     @classmethod
-    def at(cls, depth: Depth, asked: Asked, appeal: bool = True) -> "Ballot":
+    def at(cls, depth: Depth, asked: JudgeQuestion, appeal: bool = True) -> "Ballot":
         return cls(asked, OPENING[depth], appeal)
 
     def order(self, most: int) -> tuple[tuple[str, int], ...]:
@@ -45,16 +45,16 @@ def order_of(opening: tuple[str, ...], most: int) -> tuple[tuple[str, int], ...]
     return tuple((fresh + again)[: max(most + (AUDIT in opening), len(opening))])
 
 
-def ruled(sides: Sequence[bool], opening: int, against: int) -> Ruling | None:
+def ruled(sides: Sequence[bool], opening: int, against: int) -> VoteOutcome | None:
     """What these votes decide, `opening` of which are cast at once; None while neither side leads by enough."""
     favourable = sides.count(True)
     lead = favourable - sides.count(False)
     if favourable == len(sides) >= opening or lead >= NEEDED_LEAD:
-        return Ruling.FAVOURABLE
-    return Ruling.ADVERSE if lead <= -against else None
+        return VoteOutcome.FAVOURABLE
+    return VoteOutcome.ADVERSE if lead <= -against else None
 
 
-def poll(bench: Bench, ballots: Sequence[Ballot]) -> list[Tally]:
+def collect_votes(bench: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
     """Ask until every ballot is decided, tied, or open for want of a readable answer. One tally per ballot."""
     votes: list[list[Vote]] = [[] for _ in ballots]
     while wanted := _wanted(bench, ballots, votes):
@@ -64,7 +64,9 @@ def poll(bench: Bench, ballots: Sequence[Ballot]) -> list[Tally]:
     return [_tally(bench, ballot, cast) for ballot, cast in zip(ballots, votes, strict=True)]
 
 
-def _wanted(bench: Bench, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vote]]) -> list[tuple[int, str, int]]:
+def _wanted(
+    bench: StepContext, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vote]]
+) -> list[tuple[int, str, int]]:
     wanted = []
     for i, (ballot, cast) in enumerate(zip(ballots, votes, strict=True)):
         if not cast:
@@ -74,31 +76,31 @@ def _wanted(bench: Bench, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vo
     return wanted
 
 
-def _ruling(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Ruling | None:
+def _ruling(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
     """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
     if any(v.favourable is None and not (v.error or "").startswith(ABSTAINED) for v in cast):
-        return Ruling.OPEN
+        return VoteOutcome.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
     decided = ruled(sides, len(ballot.opening), ballot.against)
     if decided is None and sides and not ballot.appeal:
-        return Ruling.ADVERSE
+        return VoteOutcome.ADVERSE
     if decided is not None:
         return decided
     if ballot.appeal and len(cast) < len(ballot.order(bench.rules.max_votes)):
         return None
-    return Ruling.TIE if len(sides) == len(cast) else Ruling.OPEN
+    return VoteOutcome.TIE if len(sides) == len(cast) else VoteOutcome.OPEN
 
 
-def _tally(bench: Bench, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
+def _tally(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
     ruling = _ruling(bench, ballot, cast)
     if ruling is None:
         raise AssertionError("a ballot was counted before it was decided")
     return tally(ballot.asked.question, ruling, cast)
 
 
-def tally(question: Question, ruling: Ruling, cast: Sequence[Vote]) -> Tally:
+def tally(question: Question, ruling: VoteOutcome, cast: Sequence[Vote]) -> Tally:
     """The votes with a ruling. Score and choice are those of the side it is for; an open question has neither."""
-    side = {Ruling.FAVOURABLE: True, Ruling.ADVERSE: False}.get(ruling)
+    side = {VoteOutcome.FAVOURABLE: True, VoteOutcome.ADVERSE: False}.get(ruling)
     winners = [v for v in cast if side is None or v.favourable is side]
     scores = [v.score for v in winners if v.score is not None]
     choices = Counter(v.choice for v in winners if v.choice is not None)
@@ -106,8 +108,8 @@ def tally(question: Question, ruling: Ruling, cast: Sequence[Vote]) -> Tally:
         question=question,
         ruling=ruling,
         votes=tuple(cast),
-        score=round(sum(scores) / len(scores), 3) if scores and ruling is not Ruling.OPEN else None,
-        choice=choices.most_common(1)[0][0] if choices and ruling is not Ruling.OPEN else None,
+        score=round(sum(scores) / len(scores), 3) if scores and ruling is not VoteOutcome.OPEN else None,
+        choice=choices.most_common(1)[0][0] if choices and ruling is not VoteOutcome.OPEN else None,
     )
 
 

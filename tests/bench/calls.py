@@ -3,15 +3,17 @@
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from agent.cli.bill import afresh, by_role
-from agent.record.ledger import Ledger
-from agent.schema import Role
-from agent.toyworld.endpoint import create_app
+from agent.loop.state import apply_round, replay
+from agent.review.report.build import by_role
+from agent.schema import Finding, Polarity, Role, Round
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import create_app
 from tests.bench import throughput
 from tests.bench.report import Row, met, tell
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger
@@ -68,7 +70,7 @@ def saving(quick: bool) -> Row:
             history = ledger.history(ledger.campaigns()[-1].id)
         sent = len(endpoint.questions) - by_role(history)[Role.AUTHOR]
         confirmed = _judged_afresh(rehearsal, loop, root)
-    full = afresh(history)
+    full = full_rejudge_calls(history)
     saved = 1 - sent / full
     same = ended == 0 and f"{2 * size} of {2 * size} scenarios pass" in confirmed
     return Row(
@@ -88,3 +90,33 @@ def _judged_afresh(rehearsal: Rehearsal, loop: Path, root: Path) -> str:
     for side in ("positive", "negative"):
         shutil.copyfile(loop / PLACE / "final" / f"{side}.txt", anew / DATASET / f"{side}.txt")
     return rehearsal.run(anew, "--diagnostic").output
+
+
+Vote = tuple[str, str, str, int, int]
+
+
+def votes_of(finding: Finding) -> list[Vote]:
+    """Every answer that a finding rests on, under a name of its own."""
+    votes = [
+        (finding.key, str(tally.question), vote.wording, vote.sample, draw)
+        for tally in finding.tallies
+        for vote in tally.votes
+        for draw in range(max(1, len(vote.answers)))
+    ]
+    samples = finding.lock_in[1] if finding.lock_in else 0
+    return votes + [(finding.key, "lock-in", "a", sample, 0) for sample in range(samples)]
+
+
+def full_rejudge_calls(history: Iterable[Round]) -> int:
+    """Judge and auditor calls of a loop that forgets: after each round the whole set is judged again as it was last.
+
+    Its candidates, and all else that is no examination of the set, cost it what they cost here.
+    """
+    now, asked, examined, bought = replay(()), 0, set[Vote](), 0
+    for done in history:
+        now = apply_round(now, done)
+        found = [item.finding(polarity) for item in now.items.values() for polarity in Polarity]
+        asked += sum(len(votes_of(finding)) for finding in found if finding is not None)
+        examined.update(vote for finding in done.findings for vote in votes_of(finding))
+        bought += sum(n for role, n in done.cost.calls if role in (Role.JUDGE, Role.AUDITOR))
+    return asked + max(0, bought - len(examined))

@@ -9,11 +9,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from agent.schema import Depth, Ruling
-from agent.steps.flip import flip_ruling, flip_test
+from agent.schema import Depth, VoteOutcome
+from agent.steps.flip_test import flip_ruling, flip_test
 from agent.steps.lock_in import lock_in
 from agent.steps.vet import cases_of, greedy, vet
-from agent.toyworld.truth import displayed
+from experiments.toyworld.truth import displayed
 from tests.bench.workshop import opened
 from tests.e2e.night import copy_demo
 
@@ -28,7 +28,7 @@ def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float,
         completions = greedy(bench, [case.scenario for case in cases])
         tallies = vet(bench, cases, completions, Depth.FIRST)
         held = dict(enumerate(lock_in(bench, cases)))
-        firm = {i: own for i, own in held.items() if own.holds is Ruling.FAVOURABLE}
+        firm = {i: own for i, own in held.items() if own.holds is VoteOutcome.FAVOURABLE}
         before = dict(ledger.spend().calls)
         flips = flip_test(bench, cases, completions, tallies, firm)
         after = dict(ledger.spend().calls)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Reply, Request, Role, Rung, Scenario, Verdict
-from agent.steps.bench import Bench
-from agent.steps.rewrite import Ailment, ask_author
-from agent.steps.trial import Tried, try_out
+from agent.steps.author import RepairTask, ask_author
+from agent.steps.context import StepContext
+from agent.steps.repair import CandidateResult, evaluate_candidates
 from tests.bench.workshop import opened
 from tests.e2e.night import decided_at_once, sides, truth
 
@@ -60,7 +60,7 @@ def naive(folder: Path, trait: str) -> Naive:
     )
 
 
-def _afresh(bench: Bench, number: int) -> Bench:
+def _afresh(bench: StepContext, number: int) -> StepContext:
     """The same bench, whose judge draws anew in each round."""
 
     def ask(requests: Sequence[Request]) -> list[Reply]:
@@ -70,20 +70,22 @@ def _afresh(bench: Bench, number: int) -> Bench:
     return replace(bench, ask=ask)
 
 
-def _rerolled(bench: Bench, texts: Sequence[Scenario]) -> set[int]:
+def _rerolled(bench: StepContext, texts: Sequence[Scenario]) -> set[int]:
     green = set[int]()
     for number in range(1, MOST_ROUNDS + 1):
         waiting = [i for i in range(len(texts)) if i not in green]
-        tried = try_out(_afresh(bench, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
+        tried = evaluate_candidates(_afresh(bench, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
         green |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
     return green
 
 
-def _rewritten(bench: Bench, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
+def _rewritten(bench: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
     pairs = {pair.id: pair for pair in start}
     for number in range(1, MOST_ROUNDS + 1):
         every = [(key, p) for key in pairs for p in Polarity]
-        tried = try_out(_afresh(bench, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every])
+        tried = evaluate_candidates(
+            _afresh(bench, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
+        )
         failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
         if not failing:
             return number, list(pairs.values())
@@ -95,7 +97,7 @@ def _rewritten(bench: Bench, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
     return MOST_ROUNDS, list(pairs.values())
 
 
-def _ailment(pair: Pair, polarity: Polarity, tried: Tried, number: int) -> Ailment:
+def _ailment(pair: Pair, polarity: Polarity, tried: CandidateResult, number: int) -> RepairTask:
     finding = Finding(
         pair=pair.id,
         polarity=polarity,
@@ -109,4 +111,4 @@ def _ailment(pair: Pair, polarity: Polarity, tried: Tried, number: int) -> Ailme
         verdict=tried.verdict,
     )
     rung = _RUNG.get(tried.verdict, Rung.STRENGTHEN) if tried.verdict else Rung.STRENGTHEN
-    return Ailment(pair=pair, finding=finding, rung=rung, attempt=number)
+    return RepairTask(pair=pair, finding=finding, rung=rung, attempt=number)

@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from agent.cli.bill import by_role
-from agent.loop.standing import Status
-from agent.schema.rates import wilson
+from agent.loop.state import Status
+from agent.review.report.build import by_role
+from agent.stats import wilson
 from tests.bench.naive import Naive, naive
 from tests.bench.report import Row, met, table, tell
 from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth

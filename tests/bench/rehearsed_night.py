@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,10 +25,10 @@ from typing import IO, Any, NamedTuple
 
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.heartbeat import Beat
-from agent.record.experiment import heartbeat_file
-from agent.record.ledger_rows import ANSWERED, REPEATED
+from agent.cli.main import app
+from agent.storage.experiment import heartbeat_file
+from agent.storage.ledger_database import ANSWERED, REPEATED
+from agent.supervision.heartbeat import HeartbeatRecord
 from tests.bench.report import Row, met, tell
 from tests.e2e.killing import ROOT
 from tests.e2e.night import TRAITS, copy_demo
@@ -190,7 +189,7 @@ def _part(folder: Path, plan: Plan, log: IO[str], seconds: float) -> int:
 
 def is_checked(beats: Path) -> bool:
     """Whether a process has passed its pre-flight: a kill during every start-up would let none of them work."""
-    return beats.exists() and Beat.model_validate_json(beats.read_bytes()).checked is not None
+    return beats.exists() and HeartbeatRecord.model_validate_json(beats.read_bytes()).checked is not None
 
 
 def refinement(folder: Path, trait: str) -> Path:

@@ -9,9 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from agent.cli.bill import afresh, by_role
-from agent.loop.standing import Status
+from agent.loop.state import Status
+from agent.review.report.build import by_role
 from agent.schema import History, Outcome
+from tests.bench.calls import full_rejudge_calls
 from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ def row(seed: int, trait: str, night: Night) -> str:
     return (
         f"{seed:>4}  {trait:<16} {night.exit_code:>4}  {len(history):>6}  {len(now.items):>5}  "
         f"{len(now.at(Status.AUDITED)):>7}  {failed:>5} of {started:<4}  {edited:>4} of {good_pairs:<4}  "
-        f"{sum(good):>3} of {len(good):<4}  {calls} ({afresh(history)})"
+        f"{sum(good):>3} of {len(good):<4}  {calls} ({full_rejudge_calls(history)})"
     )
 
 

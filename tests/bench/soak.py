@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.llm import Llm
-from agent.record.ledger import Ledger
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Capability, Endpoint
 from agent.schema import Role
+from agent.storage.ledger import Ledger
 from tests.bench.report import Row, met, tell
 from tests.bench.throughput import IN_FLIGHT, MODEL, questions, serving
 
@@ -39,7 +39,7 @@ def soak(calls: int) -> Row:
     texts, began = questions(CHUNK), time.monotonic()
     with serving() as url, tempfile.TemporaryDirectory() as folder:
         endpoint = Endpoint(model=MODEL, base_url=url, concurrency=IN_FLIGHT, input_price=0.15, output_price=0.6)
-        llm = Llm({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE})
+        llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE})
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:
             for done in range(CHUNK, calls + 1, CHUNK):
                 asked = [one.model_copy(update={"sample": done}) for one in texts]  # each is bought anew

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from agent.models import background
+from agent.llm import concurrency
 
 # The first part that a file's path contains names the place; what is built in counts where it is called from.
 PLACES = (
@@ -65,11 +65,11 @@ def profiled(work: Callable[[], None], calls: int) -> Spending:
     async def switch(on: bool) -> None:
         (profiler.enable if on else profiler.disable)()
 
-    background.run(switch(on=True))
+    concurrency.run(switch(on=True))
     before = _clocks()
     work()
     after = _clocks()
-    background.run(switch(on=False))
+    concurrency.run(switch(on=False))
     threads = {name: 1000 * (spent - before.get(name, 0.0)) / calls for name, spent in after.items()}
     return Spending(threads, _places(pstats.Stats(profiler), calls))
 

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import openai
 
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.llm import Llm
-from agent.models.manners import Manners
-from agent.record.ledger import Ledger
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.retry import RetryPolicy
 from agent.schema import Request, Role
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults import Faults, Misbehaving, RateCap, misbehaving
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import create_app
 from tests.bench.report import Row, met, tell
 from tests.bench.throughput import questions
 from tests.e2e.rehearsal import EXACT
+from tests.support.faults import FaultMiddleware, Faults, RateCap, with_faults
 from tests.toyworld.test_faults_served import served
 
 IN_FLIGHT = 100
@@ -33,14 +33,14 @@ class Asked(NamedTuple):
     seconds: float
 
 
-def troubled(faults: Faults) -> Misbehaving:
-    return misbehaving(create_app(EXACT), faults)
+def troubled(faults: Faults) -> FaultMiddleware:
+    return with_faults(create_app(EXACT), faults)
 
 
-def ours(port: int, requests: Sequence[Request], manners: Manners | None = None) -> Asked:
+def ours(port: int, requests: Sequence[Request], manners: RetryPolicy | None = None) -> Asked:
     """The whole path: `ask_all` with a ledger on disk."""
     endpoint = Endpoint(model="toyworld", base_url=f"http://127.0.0.1:{port}/v1", concurrency=IN_FLIGHT)
-    llm = Llm({Role.JUDGE: endpoint}, manners, {Role.JUDGE: ABLE})
+    llm = LLMClient({Role.JUDGE: endpoint}, manners, {Role.JUDGE: ABLE})
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
         began = time.monotonic()
         replies = llm.ask_all(requests, ledger)

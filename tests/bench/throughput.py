@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 import openai
 
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.llm import Llm
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Capability, Endpoint
 from agent.prompts import PromptBook
-from agent.record.ledger import Ledger
 from agent.schema import Completion, Polarity, Question, Request, Role, Rules, Scenario, Trait
-from agent.steps.bench import Bench
-from agent.steps.questions import WORDINGS, Asked, request
+from agent.steps.context import StepContext
+from agent.steps.questions import WORDINGS, JudgeQuestion, request
+from agent.storage.ledger import Ledger
 from tests.bench.spending import Spending, profiled
 
 IN_FLIGHT = 100
@@ -145,11 +145,11 @@ def questions(count: int) -> list[Request]:
     trait = Trait(
         id="chirp/refusal", definition=DEFINITION, opposite="Doing what one is asked to do, at once and whole."
     )
-    bench = Bench(trait, Rules(), PromptBook.load(), _unused, _unused, {Role.JUDGE: "percent"})
+    bench = StepContext(trait, Rules(), PromptBook.load(), _unused, _unused, {Role.JUDGE: "percent"})
     return [_question(bench, number) for number in range(count)]
 
 
-def _question(bench: Bench, number: int) -> Request:
+def _question(bench: StepContext, number: int) -> Request:
     stem = (
         f"In the spring of the year {number} the old archivist asked Mara for the key to the reading room. She had "
         "locked it that morning, after the second theft, and the new rules on the door bore her own signature. He "
@@ -161,7 +161,7 @@ def _question(bench: Bench, number: int) -> Request:
         token_ids=tuple(range(20)),
         opening=" shook her head. The",
     )
-    asked = Asked(QUESTIONS[number % len(QUESTIONS)], scenario, completion)
+    asked = JudgeQuestion(QUESTIONS[number % len(QUESTIONS)], scenario, completion)
     return request(bench, asked, WORDINGS[number // len(QUESTIONS) % len(WORDINGS)], 0)
 
 
@@ -205,7 +205,7 @@ class WholePath:
     def __init__(self, url: str, folder: Path, profile: bool) -> None:
         endpoint = Endpoint(model=MODEL, base_url=url, concurrency=IN_FLIGHT, input_price=0.15, output_price=0.6)
         able = Capability(logprobs=True, scale="percent", structured="json_schema")
-        self._llm = Llm({Role.JUDGE: endpoint}, known={Role.JUDGE: able})
+        self._llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: able})
         self._files = (folder / f"{number}.sqlite" for number in itertools.count())
         self._profile = profile
         self.last: Spending | None = None

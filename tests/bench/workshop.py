@@ -6,19 +6,19 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.cli.compose import job_of
-from agent.cli.orders import prepared
-from agent.cli.screen import Screen
-from agent.config import load_settings
-from agent.record.ledger import Ledger
+from agent.app.composition import job_of
+from agent.app.run import prepared
+from agent.config.load import load_settings
 from agent.schema import Pair
-from agent.steps.bench import Bench
+from agent.steps.context import StepContext
+from agent.storage.ledger import Ledger
+from agent.supervision.display import RunDisplay
 
 
 class Opened(NamedTuple):
     """A bench, the ledger behind it, and the trait's starting set."""
 
-    bench: Bench
+    bench: StepContext
     ledger: Ledger
     pairs: tuple[Pair, ...]
 
@@ -30,7 +30,7 @@ def opened(folder: Path, trait: str) -> Iterator[Opened]:
     job = job_of(settings, trait)
     with (
         redirect_stdout(StringIO()),
-        Screen() as screen,
+        RunDisplay() as screen,
         prepared(settings, [job], screen) as workshop,
         Ledger(folder / "alone.sqlite") as ledger,
     ):

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.cli.desks import open_desks
-from agent.cli.orders import Order
-from agent.review.desk import Desk
+from agent.app.review import open_sessions
+from agent.app.run import ExperimentOptions
+from agent.cli.main import app
+from agent.review.session import ReviewSession
 from tests.cli.scripted import ReadingSubject, experiment
 
 TRAIT = "toy/refusal"
@@ -40,8 +40,8 @@ def cliffhanger(command: str, folder: Path, *options: str) -> Result:
     return CliRunner().invoke(app, [*command.split(), "--experiment", str(folder), *options])
 
 
-def desk_of(folder: Path, who: str = "ann") -> Desk:
-    (desk,) = open_desks(Order(folder), who)
+def desk_of(folder: Path, who: str = "ann") -> ReviewSession:
+    (desk,) = open_sessions(ExperimentOptions(folder), who)
     return desk
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from agent.cli import app
+from agent.cli.main import app
 from agent.schema import Completion, Opener, Sampling, digest
-from agent.toyworld.endpoint_reading import shipped_lexicon
+from agent.toyworld.reader import shipped_lexicon
 
 READER = shipped_lexicon().readers["refusal"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.record.ledger import Ledger
+from agent.cli.main import app
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import NEGATIVE, POSITIVE, READER, SETTINGS, experiment, tree
 from tests.toyworld.asking import EXACT, post
 

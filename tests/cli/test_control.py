@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.control import end_now
-from agent.record.experiment import ExperimentFolder, heartbeat_file
-from agent.record.ledger import Ledger
+from agent.cli.main import app
+from agent.cli.run import end_now
+from agent.storage.experiment import ExperimentFolder, heartbeat_file
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import experiment, tree
 from tests.cli.test_heartbeat import TRAIT, beat_of, until, worker
 

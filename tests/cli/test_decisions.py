@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.cards import State
+from agent.review.cards import CardState
 from agent.schema import Act
 from tests.cli.mornings import TRAIT, cliffhanger, copied, desk_of, scripted
 
@@ -42,7 +42,7 @@ def test_a_colleagues_decisions_are_taken_in_once_and_their_edit_with_its_eviden
     assert "4 taken in, 0 known already, 0 left out" in imported(folder, file)
     assert "0 taken in, 4 known already, 0 left out" in imported(folder, file)
     cards = {card.pair: card for card in desk_of(folder).cards()}
-    assert cards["n0001"].state is State.REJECTED
+    assert cards["n0001"].state is CardState.REJECTED
     assert (cards["n0000"].effect, cards["n0000"].ours.positive.text) == ("append", GOOD)
 
 
@@ -65,7 +65,7 @@ def test_where_two_disagree_the_later_stands_and_both_are_named(folder: Path, ni
     decide(bobs, "bob", Act.REJECT, "n0000")
     said = imported(folder, exported(bobs, tmp_path / "bob.jsonl"))
     assert "disagreement: n0000: ann says approve, bob says reject; the last of them stands." in said
-    assert desk_of(folder).card("n0000").state is State.REJECTED
+    assert desk_of(folder).card("n0000").state is CardState.REJECTED
 
 
 def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sentence(
@@ -87,7 +87,7 @@ def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sente
     assert "0 taken in, 0 known already, 6 left out" in said
     for sentence in ("another proposal's text", "about toy/gloom", "no such pair", "neither has nor had", "not those"):
         assert sentence in said
-    assert desk_of(folder).card("n0000").state is State.OPEN
+    assert desk_of(folder).card("n0000").state is CardState.OPEN
 
 
 def test_answers_given_in_label_studio_come_back_as_decisions(folder: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_answers_given_in_argilla_come_back_as_decisions(folder: Path, tmp_path:
     file.write_text(json.dumps(records))
     assert "1 taken in" in imported(folder, file)
     assert "0 taken in, 1 known" in imported(folder, file)
-    assert desk_of(folder).card("n0000").state is State.APPROVED
+    assert desk_of(folder).card("n0000").state is CardState.APPROVED
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.detach import detach
-from agent.cli.heartbeat import Heartbeat
-from agent.cli.progress import Progress
-from agent.record.experiment import heartbeat_file, run_log
+from agent.storage.experiment import heartbeat_file, run_log
+from agent.supervision.detach import detach
+from agent.supervision.heartbeat import Heartbeat
+from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
 from tests.cli.test_heartbeat import beat_of, until
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.exits import worst
+from agent.cli.main import app
+from agent.errors import worst
 from agent.schema import EXIT_CODES
 
 

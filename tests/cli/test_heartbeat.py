@@ -14,10 +14,10 @@ from queue import Queue
 
 import pytest
 
-from agent.cli.heartbeat import Beat, Heartbeat, sighting_of, sightings, without_secrets
-from agent.cli.progress import Progress
-from agent.cli.trouble import Refusal
-from agent.record.experiment import heartbeat_file
+from agent.errors import UserError
+from agent.storage.experiment import heartbeat_file
+from agent.supervision.heartbeat import Heartbeat, HeartbeatRecord, process_record_of, process_records, without_secrets
+from agent.supervision.progress import Progress
 
 TRAIT = "toy/refusal"
 
@@ -69,8 +69,8 @@ def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def beat_of(path: Path) -> Beat:
-    return Beat.model_validate_json(path.read_bytes())
+def beat_of(path: Path) -> HeartbeatRecord:
+    return HeartbeatRecord.model_validate_json(path.read_bytes())
 
 
 class Clock:
@@ -121,7 +121,7 @@ def test_a_heartbeat_is_there_at_once_every_five_seconds_and_at_the_end(tmp_path
     ("error", "told"),
     [
         (ValueError("broken"), "ValueError: broken"),
-        (Refusal("The key sk-abcdefgh123 is refused.\nName another."), "The key [key] is refused. Name another."),
+        (UserError("The key sk-abcdefgh123 is refused.\nName another."), "The key [key] is refused. Name another."),
     ],
 )
 def test_an_error_that_ends_the_run_is_in_its_last_heartbeat(tmp_path: Path, error: Exception, told: str) -> None:
@@ -177,22 +177,22 @@ def test_a_heartbeat_that_cannot_be_written_is_told_and_the_next_one_is_tried(tm
 
 
 def test_a_folder_that_cannot_be_written_in_is_a_sentence_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="cannot be written"), Heartbeat(tmp_path / "none" / "h.json", Progress(()).now):
+    with pytest.raises(UserError, match="cannot be written"), Heartbeat(tmp_path / "none" / "h.json", Progress(()).now):
         pass
 
 
 def test_a_process_is_alive_until_it_dies_whatever_becomes_of_its_pid(tmp_path: Path) -> None:
     with worker(tmp_path) as process:
-        (seen,), problems = sightings(tmp_path, time.time())
+        (seen,), problems = process_records(tmp_path, time.time())
         assert (seen.beat.pid, seen.alive, seen.works_on(TRAIT), problems) == (process.pid, True, True, [])
         process.send_signal(signal.SIGKILL)
         process.wait()
-    (seen,), _ = sightings(tmp_path, time.time())
+    (seen,), _ = process_records(tmp_path, time.time())
     assert (seen.alive, seen.beat.ended) == (False, None)
     # The pid in the file may belong to somebody else by now: this process, say.
     other = seen.beat.model_copy(update={"pid": os.getpid(), "written": time.time()})
     seen.path.write_text(other.model_dump_json())
-    (seen,), _ = sightings(tmp_path, time.time())
+    (seen,), _ = process_records(tmp_path, time.time())
     assert not seen.alive
 
 
@@ -211,15 +211,15 @@ def test_of_several_processes_the_one_at_work_tells_of_a_trait(tmp_path: Path) -
     with worker(tmp_path) as process:
         late = Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,)).now)
         with late:
-            found, _ = sightings(tmp_path, time.time())
-            chosen = sighting_of(found, TRAIT, None)
+            found, _ = process_records(tmp_path, time.time())
+            chosen = process_record_of(found, TRAIT, None)
             assert chosen is not None
             assert chosen.beat.pid == process.pid  # the later one is in its pre-flight still
-        found, _ = sightings(tmp_path, time.time())
+        found, _ = process_records(tmp_path, time.time())
         assert len(found) == 2
-        assert sighting_of(found, TRAIT, None) == next(one for one in found if one.beat.pid == process.pid)
-        assert sighting_of(found, TRAIT, "small") is None
-        assert sighting_of(found, "toy/gloom", None) is None
+        assert process_record_of(found, TRAIT, None) == next(one for one in found if one.beat.pid == process.pid)
+        assert process_record_of(found, TRAIT, "small") is None
+        assert process_record_of(found, "toy/gloom", None) is None
 
 
 def test_the_heartbeat_of_another_machine_counts_while_it_is_fresh(tmp_path: Path) -> None:
@@ -227,14 +227,14 @@ def test_the_heartbeat_of_another_machine_counts_while_it_is_fresh(tmp_path: Pat
     with Heartbeat(path, Progress((TRAIT,)).now):
         beat = beat_of(path).model_copy(update={"host": "elsewhere", "written": 500.0})
     path.write_text(beat.model_dump_json())
-    assert [sightings(tmp_path, now)[0][0].alive for now in (510.0, 540.0)] == [True, False]
+    assert [process_records(tmp_path, now)[0][0].alive for now in (510.0, 540.0)] == [True, False]
 
 
 def test_a_torn_heartbeat_is_a_sentence_and_the_others_are_read(tmp_path: Path) -> None:
     with Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,)).now):
         pass
     heartbeat_file(tmp_path, 2).write_text('{"version": 1, "pid"')
-    found, problems = sightings(tmp_path, time.time())
+    found, problems = process_records(tmp_path, time.time())
     assert [one.beat.ended for one in found] == ["done"]
     assert len(problems) == 1
     assert "heartbeat-2.json cannot be read" in problems[0]

@@ -9,7 +9,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
+from agent.cli.main import app
 
 COMMANDS = (
     "init",

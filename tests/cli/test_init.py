@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.cli.describe import Description, read_description, with_trait
-from agent.cli.trouble import Refusal
-from agent.config import load_settings
+from agent.app.init_trait import Description, read_description, with_trait
+from agent.cli.main import app
+from agent.config.load import load_settings
+from agent.errors import UserError
 from agent.schema import Mode, NegativeTest, Reply
 from tests.cli.scripted import experiment, tree
 
@@ -166,7 +166,7 @@ def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> N
     ],
 )
 def test_a_list_that_cannot_be_extended_safely_is_left_to_the_user(written: str) -> None:
-    with pytest.raises(Refusal, match='add "new/one" to it'):
+    with pytest.raises(UserError, match='add "new/one" to it'):
         with_trait(written, "new/one", FOUND)
 
 
@@ -188,6 +188,6 @@ def test_whatever_the_author_writes_is_one_toml_string(opposite: str) -> None:
     ],
 )
 def test_a_description_that_cannot_be_used_is_refused_with_the_reason(reply: Reply, why: str) -> None:
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         read_description(reply)
     assert why in str(raised.value)

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 import pytest
 from rich.console import Console
 
-from agent.cli.progress import Progress
-from agent.cli.screen import Screen
-from agent.loop.standing import standing
-from agent.record.ledger import LedgerError
-from agent.schema import Cost, History
+from agent.loop.state import replay
+from agent.schema import History, Usage
+from agent.storage.ledger_database import LedgerError
+from agent.supervision.display import RunDisplay
+from agent.supervision.progress import Progress
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
 
 TRAIT = "toy/\x1brefusal"
-COST = Cost(calls=(("judge", 7), ("subject", 2)), micro_usd=420_000)
+COST = Usage(calls=(("judge", 7), ("subject", 2)), micro_usd=420_000)
 
 
 class Clock:
@@ -45,11 +45,11 @@ def three_rounds() -> History:
 def shown(terminal: bool) -> str:
     """What a screen writes over two rounds."""
     sink, rounds = io.StringIO(), three_rounds()[:2]
-    with Screen(plain(sink, terminal)) as screen:
+    with RunDisplay(plain(sink, terminal)) as screen:
         screen.expect(TRAIT, 6)
         screen.stage(TRAIT, "asks 12 questions")
         for i, done in enumerate(rounds):
-            screen.round(TRAIT, done, standing(rounds[: i + 1]))
+            screen.round(TRAIT, done, replay(rounds[: i + 1]))
         screen.say("the end [/b]")
     return sink.getvalue()
 
@@ -88,14 +88,14 @@ def followed(sink: io.StringIO, terminal: bool, clock: Clock, limiter: Callable[
     progress.stage(TRAIT, "asks \x1b[2J questions")
     progress.error("judge: 502 \x1b[31m")
     progress.pause("judge", "judge: out since 12:00")
-    screen = Screen(plain(sink, terminal), progress, limiter, clock, poll=3600.0)
+    screen = RunDisplay(plain(sink, terminal), progress, limiter, clock, poll=3600.0)
     with screen:
         screen.expect(TRAIT, 6)
         screen.expect("toy/two", 48)
-        with screen.counting(TRAIT, lambda: Cost(calls=(("judge", 30), ("subject", 9)), micro_usd=1_250_000)):
-            screen.known(TRAIT, rounds[:2], standing(rounds[:2]))
+        with screen.counting(TRAIT, lambda: Usage(calls=(("judge", 30), ("subject", 9)), micro_usd=1_250_000)):
+            screen.known(TRAIT, rounds[:2], replay(rounds[:2]))
             clock.time += 1800
-            screen.round(TRAIT, rounds[2], standing(rounds))
+            screen.round(TRAIT, rounds[2], replay(rounds))
             screen.look()
             clock.time += 59
             screen.look()
@@ -136,7 +136,7 @@ def test_a_stage_that_brings_nothing_says_for_how_long() -> None:
     sink, clock = io.StringIO(), Clock()
     progress = Progress((TRAIT, "toy/two"), clock)
     progress.stage(TRAIT, "asks 12 questions")
-    with Screen(plain(sink), progress, clock=clock, poll=3600.0) as screen:
+    with RunDisplay(plain(sink), progress, clock=clock, poll=3600.0) as screen:
         screen.expect(TRAIT, 6)
         screen.expect("toy/two", 6)
         clock.time += 19
@@ -197,22 +197,22 @@ def test_who_waits_or_has_waited_on_purpose_is_not_called_quiet_and_the_others_a
 
 def test_the_minute_is_kept_by_the_screens_own_thread() -> None:
     sink, clock = io.StringIO(), Clock()
-    with Screen(plain(sink), clock=clock, poll=0.001) as screen:
+    with RunDisplay(plain(sink), clock=clock, poll=0.001) as screen:
         screen.expect(TRAIT, 6)
         clock.time += 61
         until(lambda: "after 1 min; toy/␛refusal: waiting" in sink.getvalue())
 
 
 def test_a_ledger_that_cannot_be_read_leaves_the_last_figure() -> None:
-    figures = [Cost(calls=(("judge", 5),))]
+    figures = [Usage(calls=(("judge", 5),))]
 
-    def spent() -> Cost:
+    def spent() -> Usage:
         if figures:
             return figures.pop()
         raise LedgerError("disk I/O error")
 
     sink, clock = io.StringIO(), Clock()
-    with Screen(plain(sink), clock=clock, poll=3600.0) as screen:
+    with RunDisplay(plain(sink), clock=clock, poll=3600.0) as screen:
         screen.expect(TRAIT, 6)
         with screen.counting(TRAIT, spent):
             clock.time += 60
@@ -225,15 +225,15 @@ def test_traits_may_report_all_at_once_and_lines_stay_together(terminal: bool) -
     sink, rounds = io.StringIO(), three_rounds()
     traits = [f"toy/t{number}" for number in range(8)]
 
-    def report(screen: Screen, trait: str) -> None:
+    def report(screen: RunDisplay, trait: str) -> None:
         with screen.counting(trait, lambda: COST):
-            screen.known(trait, (), standing(()))
+            screen.known(trait, (), replay(()))
             for i, done in enumerate(rounds):
-                screen.round(trait, done, standing(rounds[: i + 1]))
+                screen.round(trait, done, replay(rounds[: i + 1]))
             for number in range(20):
                 screen.say(f"{trait} first {number}", f"{trait} second {number}")
 
-    with Screen(plain(sink, terminal), poll=0.001) as screen:
+    with RunDisplay(plain(sink, terminal), poll=0.001) as screen:
         for trait in traits:
             screen.expect(trait, 6)
         threads = [threading.Thread(target=report, args=(screen, trait)) for trait in traits]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Ledger
-from agent.review.cards import State
+from agent.review.cards import CardState
 from agent.review.proposal import Proposal
 from agent.schema import Act
+from agent.storage.ledger import Ledger
 from tests.cli.mornings import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
 from tests.cli.scripted import POSITIVE, ReadingSubject, status_of, tree
 from tests.review.story import approve_unflagged
@@ -71,7 +71,11 @@ def test_a_rejected_draft_is_replaced_by_another_and_never_proposed_again(folder
     assert [name for name in after if name.startswith("n")] == ["n0000", "n0002"]
     assert before["n0001"][1] not in {text for _, text in after.values()}
     states = {card.pair: card.state for card in desk_of(folder).cards()}
-    assert (states["n0000"], states["d0003"], states["n0002"]) == (State.APPROVED, State.APPROVED, State.OPEN)
+    assert (states["n0000"], states["d0003"], states["n0002"]) == (
+        CardState.APPROVED,
+        CardState.APPROVED,
+        CardState.OPEN,
+    )
 
 
 def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
@@ -150,7 +154,7 @@ def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_
         "this one has 0 so far." in said
     )
     assert "would change 1 pair, add 1 pair" in cliffhanger("apply", folder, "--dry-run").output
-    assert desk_of(folder).card("n0001").state is State.OPEN
+    assert desk_of(folder).card("n0001").state is CardState.OPEN
     about = status_of(folder)
     assert (about["campaign"], about["how"]) == (2, "stopped")
     assert "still show" not in run(folder)
@@ -190,14 +194,14 @@ def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def approve(continued: int) -> None:
-        if continued > 4 and desk_of(folder).card("n0000").state is State.OPEN:  # after the timed batch
+        if continued > 4 and desk_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
             decide(folder, Act.APPROVE, "n0000")
 
     settings, definition = folder / "refine.toml", dataset_of(folder) / "definition.txt"
     settings.write_text(settings.read_text().replace("[toyworld]", "[toyworld]\nseed = 3"))
     definition.write_text(f"{definition.read_text()}Note: mind the refusal.\n")  # so that the author is asked again
     before, subject = texts(folder)["n0000"], ReadingSubject(approve)
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: subject)
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: subject)
     said = run(folder)
     assert "toy/refusal: ready" in said
     assert desk_of(folder).card("n0000").effect == "append"

@@ -7,12 +7,12 @@ from shutil import copytree
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.cli.compose import described
-from agent.config import load_settings
-from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Ledger
+from agent.app.composition import described
+from agent.cli.main import app
+from agent.config.load import load_settings
 from agent.schema import Completion, Mode, NegativeTest, Opener, Sampling
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
 
 REMOTE = SETTINGS + '\n[judge]\nmodel = "gpt-4.1-mini"\n'
@@ -31,8 +31,8 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise AssertionError("this is not for before the free checks")
 
-    monkeypatch.setattr("agent.cli.preflight.open_subject", forbidden)
-    monkeypatch.setattr("agent.cli.preflight.open_llm", forbidden)
+    monkeypatch.setattr("agent.app.preflight.open_subject", forbidden)
+    monkeypatch.setattr("agent.app.preflight.open_llm", forbidden)
 
 
 class SilentSubject(ReadingSubject):
@@ -58,7 +58,7 @@ def test_a_missing_key_is_named_with_its_variable_before_anything_is_loaded(tmp_
 
 @pytest.mark.usefixtures("nothing_loads")
 def test_all_free_problems_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.ENOUGH_DISK", 10**18)
+    monkeypatch.setattr("agent.app.preflight.ENOUGH_DISK", 10**18)
     done = run(experiment(tmp_path, REMOTE))
     assert done.exit_code == 64
     assert "OPENAI_API_KEY" in done.output
@@ -99,7 +99,7 @@ def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) 
 
 
 def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy"
     copytree(trait / "refusal", trait / "denial")
@@ -123,14 +123,14 @@ def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def test_a_subject_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: SilentSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: SilentSubject())
     done = run(experiment(tmp_path))
     assert done.exit_code == 64
     assert "use a base model" in done.output
 
 
 def test_an_endpoint_that_is_not_there_is_named_with_its_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     done = run(experiment(tmp_path, UNREACHABLE))
     assert done.exit_code == 64
     assert "127.0.0.1:9" in done.output

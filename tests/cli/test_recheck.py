@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Ledger
-from agent.review.cards import State
-from agent.review.desk import NotRechecked, RecheckFailed
+from agent.review.cards import CardState
+from agent.review.session import NotRechecked, RecheckFailed
 from agent.schema import Act, Depth, Outcome, Verdict
+from agent.storage.ledger import Ledger
 from tests.cli.mornings import TRAIT, copied, desk_of, refinement_of, scripted
 from tests.cli.scripted import ReadingSubject
 
@@ -43,7 +43,7 @@ def test_an_edit_that_commits_before_its_end_fails_and_says_so(folder: Path) -> 
     card = desk.edit("n0000", COMMITTED, card.ours.negative.text, card.seal)
     positive, _ = card.evidence
     assert positive is not None
-    assert (card.state, card.outcome, positive.verdict) == (State.EDITED, Outcome.FAIL, Verdict.EXPLAIN)
+    assert (card.state, card.outcome, positive.verdict) == (CardState.EDITED, Outcome.FAIL, Verdict.EXPLAIN)
     with pytest.raises(NotRechecked):
         desk.decide("n0000", Act.APPROVE, card.seal)
 
@@ -69,6 +69,6 @@ def test_while_a_run_writes_the_ledger_the_edit_waits_and_nothing_of_it_is_lost(
     card = desk.card("n0000")
     with Ledger(refinement_of(folder) / "ledger.sqlite"), pytest.raises(RecheckFailed, match="edit is stored"):
         desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
-    assert desk.card("n0000").state is State.EDITED
+    assert desk.card("n0000").state is CardState.EDITED
     assert desk.check("n0000").outcome is Outcome.PASS
     assert desk.proposal.trait == TRAIT

@@ -8,7 +8,7 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 from typer.models import Context
 
-from agent.cli import app
+from agent.cli.main import app
 
 REFERENCE = Path(__file__).parents[2] / "COMMANDS.md"
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)

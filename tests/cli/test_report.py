@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.cli.summary import summary
-from agent.record.ledger import Ledger
-from agent.review.report.nouns import Report
+from agent.cli.main import app
+from agent.review.report.markdown import summary
+from agent.review.report.model import Report
 from agent.review.report.page import page
 from agent.schema import Ending
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import POSITIVE, SETTINGS, ReadingSubject, experiment, tree
 from tests.review.report.examples import controls, example
 from tests.review.report.hostile import hostile
@@ -24,7 +24,7 @@ PAGES = ("report.html", "report.json", "summary.md")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     return experiment(tmp_path)
 
 
@@ -76,7 +76,7 @@ def test_it_needs_neither_the_dataset_nor_a_subject(folder: Path, monkeypatch: p
     command("run", folder)
     before = pages(folder)
     (folder / "datasets/traits/toy/refusal/positive.txt").write_text("Another text, so I\n")
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: pytest.fail("a subject was loaded"))
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: pytest.fail("a subject was loaded"))
     assert command("report", folder).exit_code == 0
     assert pages(folder) == before
 
@@ -128,7 +128,7 @@ def test_a_report_of_another_version_is_written_anew(folder: Path) -> None:
 
 
 def test_the_same_night_has_the_same_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     found = []
     for name in ("one", "two"):
         folder = experiment(tmp_path / name, SETTINGS.replace("flips = 0.0", "flips = 0.05"))

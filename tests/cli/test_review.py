@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.record.decisions import DecisionLog
+from agent.cli.main import app
 from agent.review.proposal import Proposal
 from agent.schema import Decision
+from agent.storage.decision_log import DecisionLog
 from tests.cli.pseudo_terminal import PseudoTerminal, stray_controls
 from tests.cli.scripted import ReadingSubject, experiment, tree
 from tests.review.story import change, pair, proposal
@@ -32,7 +32,7 @@ BETTER = "He asked me to sign the loan papers as his brother. This crossed a lin
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The experiment of a finished run: d0003 is repaired, n0000 and n0001 are added."""
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     made = experiment(tmp_path)
     done = CliRunner().invoke(app, ["run", "--experiment", str(made)])
     assert done.exit_code == 0, done.output
@@ -174,7 +174,7 @@ def test_the_page_gets_the_same_desks(folder: Path, monkeypatch: pytest.MonkeyPa
         served.append((desks[0].who, host, port, rest["show"]))  # type: ignore[attr-defined]
         return 0
 
-    monkeypatch.setattr("agent.cli.review_web.serve_review", serve)
+    monkeypatch.setattr("agent.app.review.serve_review", serve)
     options = ["--web", "--as", "ann", "--port", "8123", "--no-open"]
     done = CliRunner().invoke(app, ["review", "--experiment", str(folder), *options])
     assert done.exit_code == 0, done.output

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import review_web
-from agent.cli.desks import open_desks
-from agent.cli.orders import Order
-from agent.cli.trouble import Refusal
+from agent.app import review
+from agent.app.review import open_sessions
+from agent.app.run import ExperimentOptions
+from agent.errors import UserError
 from tests.cli.mornings import TRAIT, dataset_of, desk_of
 from tests.cli.scripted import tree
 from tests.review.story import approve_unflagged
@@ -49,17 +49,17 @@ def test_the_command_tells_the_address_serves_it_and_ends_by_ctrl_c(folder: Path
 
 
 def test_a_port_that_is_taken_is_a_sentence(folder: Path) -> None:
-    order = Order(folder)
+    order = ExperimentOptions(folder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Refusal, match=f"port {port}.*Try another --port"):
-            review_web.serve_review(open_desks(order, "ann"), order, port=port, show=False)
+        with pytest.raises(UserError, match=f"port {port}.*Try another --port"):
+            review.serve_review(open_sessions(order, "ann"), order, port=port, show=False)
 
 
 def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path) -> None:
-    order, before = Order(folder, pair_by_similarity=True), tree(dataset_of(folder))
-    desks = open_desks(order, "ann")
-    writer = review_web.writer_of(desks, order)
+    order, before = ExperimentOptions(folder, pair_by_similarity=True), tree(dataset_of(folder))
+    desks = open_sessions(order, "ann")
+    writer = review.writer_of(desks, order)
     assert writer.plan(TRAIT).changes_nothing
     approve_unflagged(desk_of(folder))
     plan = writer.plan(TRAIT)
@@ -74,9 +74,9 @@ def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path)
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
 def test_on_this_machine_alone_no_other_name_is_answered_to(host: str) -> None:
-    assert review_web._names(host) == set()
+    assert review._names(host) == set()
 
 
 def test_where_it_was_told_so_the_names_it_was_told_are_answered_to() -> None:
-    assert "lab.example" in review_web._names("lab.example")
-    assert socket.gethostname() in review_web._names("::")
+    assert "lab.example" in review._names("lab.example")
+    assert socket.gethostname() in review._names("::")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
+from agent.cli.main import app
 from agent.review.proposal import Proposal
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of, tree
 
@@ -17,7 +17,7 @@ from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, s
 def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
     """Every run in the test is given this subject instead of a loaded model."""
     scripted = ReadingSubject()
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: scripted)
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: scripted)
     return scripted
 
 
@@ -186,7 +186,7 @@ def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: P
 
 
 def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path, subject: ReadingSubject) -> None:
-    from agent.record.ledger import Ledger
+    from agent.storage.ledger import Ledger
 
     folder = experiment(tmp_path)
     with Ledger(refinement(folder) / "ledger.sqlite"):

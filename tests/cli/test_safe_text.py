@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.cli.screen import Screen, safe_text
+from agent.supervision.display import RunDisplay
+from agent.text import safe_text
 
 
 @pytest.mark.parametrize(
@@ -45,11 +46,11 @@ def test_whatever_the_text_no_byte_of_a_terminal_command_remains(text: str) -> N
 )
 def test_the_screen_shows_markup_and_escapes_as_what_they_are(text: str) -> None:
     sink = io.StringIO()
-    Screen(Console(file=sink, force_terminal=False, width=40)).say(text)
+    RunDisplay(Console(file=sink, force_terminal=False, width=40)).say(text)
     assert sink.getvalue() == safe_text(text) + "\n"
 
 
 def test_a_terminal_gets_no_escape_from_a_text() -> None:
     sink = io.StringIO()
-    Screen(Console(file=sink, force_terminal=True, width=40, color_system=None)).say("a\x1b[31mb\x9bc")
+    RunDisplay(Console(file=sink, force_terminal=True, width=40, color_system=None)).say("a\x1b[31mb\x9bc")
     assert sink.getvalue() == "a␛[31mb\\x9bc\n"

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app, results
-from agent.cli.compose import Job, Workshop
-from agent.loop.standing import Standing
-from agent.models.llm import Llm
-from agent.record.ledger import Ledger
+from agent.app import outputs
+from agent.app.composition import RunContext, TraitJob
+from agent.cli.main import app
+from agent.llm.client import LLMClient
+from agent.loop.state import SetState
 from agent.schema import Reply, Request
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, ReadingSubject, experiment
 from tests.cli.test_live import until
 
@@ -65,7 +66,7 @@ def subject(monkeypatch: pytest.MonkeyPatch) -> Callable[[ReadingSubject], None]
     """Every run in the test is given this subject instead of a loaded model."""
 
     def give(scripted: ReadingSubject) -> None:
-        monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: scripted)
+        monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: scripted)
 
     return give
 
@@ -119,14 +120,14 @@ def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_o
     settings.write_text(f'{settings.read_text()}\n[judge]\nbase_url = "toyworld"\nkey_variable = "MY_JUDGE_KEY"\n')
     monkeypatch.setenv("MY_JUDGE_KEY", "hunter2-and-more")
 
-    original = results.write_guides_files
+    original = outputs.write_guides_files
 
-    def stumble(workshop: Workshop, job: Job, now: Standing) -> None:
+    def stumble(workshop: RunContext, job: TraitJob, now: SetState) -> None:
         if job.trait.id == "toy/t1":
             raise ZeroDivisionError("sent \x1b[2J with hunter2-and-more and sk-0123456789abcdef0123456789abcdef")
         original(workshop, job, now)
 
-    monkeypatch.setattr(results, "write_guides_files", stumble)
+    monkeypatch.setattr(outputs, "write_guides_files", stumble)
     subject(ReadingSubject())
     done = run(folder, names(2))
     assert done.exit_code == 1
@@ -170,14 +171,14 @@ def test_an_interrupted_trait_has_its_ending_and_the_others_theirs(
     tmp_path: Path, subject: Give, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject(ReadingSubject())
-    original = Llm.ask_all
+    original = LLMClient.ask_all
 
-    def poor(self: Llm, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
+    def poor(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
         if "t1" in ledger.path.parts:
             return [Reply(error="quota: the account is empty")] * len(requests)
         return original(self, requests, ledger, *more)
 
-    monkeypatch.setattr(Llm, "ask_all", poor)
+    monkeypatch.setattr(LLMClient, "ask_all", poor)
     done = run(traits(tmp_path, 2), names(2))
     assert done.exit_code == 4
     assert "toy/t1: endpoint: quota: the account is empty" in done.output

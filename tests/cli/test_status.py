@@ -12,23 +12,25 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.heartbeat import Heartbeat
-from agent.cli.progress import Progress
-from agent.cli.state import TraitState, read_states
-from agent.config import Settings, load_settings
-from agent.record.experiment import ExperimentFolder, heartbeat_file
-from agent.record.files import write_atomically
-from agent.record.layout import Hashes
-from agent.record.ledger import Answer, Ledger
+from agent.app.status import TraitState, read_states
+from agent.cli.main import app
+from agent.config.load import load_settings
+from agent.config.settings import Settings
 from agent.review.proposal import Proposal
-from agent.schema import Controls, Ending, Flaps, Noise, Question, Role, Stop
+from agent.schema import Controls, Ending, JudgeNoise, Question, Role, Stop, WordingDisagreement
+from agent.storage.dataset import FileHashes
+from agent.storage.durable import write_atomically
+from agent.storage.experiment import ExperimentFolder, heartbeat_file
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import Answer
+from agent.supervision.heartbeat import Heartbeat
+from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
 from tests.cli.test_heartbeat import TRAIT, beat_of, until, worker
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
 
 MINUTE = 60.0
-NO_DATASET = Hashes(positive=None, negative=None, definition=None)
+NO_DATASET = FileHashes(positive=None, negative=None, definition=None)
 
 
 @pytest.fixture
@@ -192,8 +194,11 @@ def test_calls_tokens_money_and_pass_rate_are_told_by_role(folder: Path, place: 
 
 
 def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: Path, place: ExperimentFolder) -> None:
-    flaps = (Flaps(question=Question.C0, wording="b", k=3, n=60), Flaps(question=Question.C5, wording="b", k=2, n=40))
-    noise = Noise(flaps=flaps, accepted=0.004, edited=0.0125, edited_at_least=0.001, undecided=0.03)
+    flaps = (
+        WordingDisagreement(question=Question.C0, wording="b", k=3, n=60),
+        WordingDisagreement(question=Question.C5, wording="b", k=2, n=40),
+    )
+    noise = JudgeNoise(flaps=flaps, accepted=0.004, edited=0.0125, edited_at_least=0.001, undecided=0.03)
     controls = Controls(committed=(90.0, 95.0), open=(5.0, 10.0), auc=1.0, low=0.342, high=1.0)
     (done,) = history(adopted(pairs(1), findings(pairs(1))))
     with Ledger(place.ledger_path) as ledger:

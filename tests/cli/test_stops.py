@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.progress import Now, Progress
-from agent.cli.stops import Stops, deadline
-from agent.cli.trouble import Refusal
+from agent.cli.main import app
+from agent.errors import UserError
+from agent.supervision.progress import Progress, ProgressSnapshot
+from agent.supervision.stop_control import StopSignals, deadline
 from tests.cli.scripted import ReadingSubject, experiment, status_of, tree
 
 _TWICE = """
@@ -50,7 +50,7 @@ def test_the_first_signal_is_a_request_and_its_handler_goes_with_the_run(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     before = signal.getsignal(number)
-    with Stops() as stops:
+    with StopSignals() as stops:
         assert stops.requested(tmp_path / "STOP") is None
         os.kill(os.getpid(), number)
         assert stops.requested(tmp_path / "STOP") == number.name
@@ -66,7 +66,7 @@ def test_the_second_signal_ends_the_process_at_once_with_its_code() -> None:
 
 
 def test_a_stop_file_is_seen_when_it_appears_and_named(tmp_path: Path) -> None:
-    with Stops() as stops:
+    with StopSignals() as stops:
         file = tmp_path / "STOP"
         assert stops.requested(file) is None
         file.touch()
@@ -76,7 +76,7 @@ def test_a_stop_file_is_seen_when_it_appears_and_named(tmp_path: Path) -> None:
 def test_a_signal_comes_before_a_file_and_a_file_before_the_deadline(tmp_path: Path) -> None:
     file = tmp_path / "STOP"
     clock = [999.0]
-    with Stops(until=1000.0, time_of_day=lambda: clock[0]) as stops:
+    with StopSignals(until=1000.0, time_of_day=lambda: clock[0]) as stops:
         assert stops.requested(file) is None
         clock[0] = 1000.0
         assert "(--until)" in str(stops.requested(file))
@@ -130,19 +130,19 @@ def test_a_deadline_is_the_next_such_time_by_the_local_clock(text: str, when: st
 
 @pytest.mark.parametrize("text", ["", "7", "24:00", "07:60", "07:00pm", "tomorrow", "2026-03-30", "2026-02-30T07:00"])
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(Refusal, match="such as 07:00"):
+    with pytest.raises(UserError, match="such as 07:00"):
         deadline(text, 0.0)
 
 
 def test_a_deadline_that_is_over_is_refused(local_time: None) -> None:
-    with pytest.raises(Refusal, match="is over already: it is 2026-03-28 22:00 now"):
+    with pytest.raises(UserError, match="is over already: it is 2026-03-28 22:00 now"):
         deadline("2026-03-28T21:59", datetime.fromisoformat(EVENING).timestamp())
 
 
 def test_a_stop_at_the_deadline_names_it_as_it_was_given(tmp_path: Path) -> None:
     now = time.time()
-    assert Stops(until=deadline("07:00", now)).requested(tmp_path / "STOP") is None
-    late = Stops(until=deadline("07:00", now), time_of_day=lambda: now + 86_400)
+    assert StopSignals(until=deadline("07:00", now)).requested(tmp_path / "STOP") is None
+    late = StopSignals(until=deadline("07:00", now), time_of_day=lambda: now + 86_400)
     assert late.requested(tmp_path / "STOP") == "the deadline 07:00 (--until)"
 
 
@@ -161,7 +161,7 @@ class Wait:
 
 def test_a_pause_holds_the_trait_and_is_told_until_its_file_is_gone(tmp_path: Path) -> None:
     file, progress = tmp_path / "PAUSE", Progress(("toy/a", "toy/b"))
-    told: list[Now] = []
+    told: list[ProgressSnapshot] = []
 
     def resume() -> None:
         told.append(progress.now())
@@ -169,7 +169,7 @@ def test_a_pause_holds_the_trait_and_is_told_until_its_file_is_gone(tmp_path: Pa
 
     file.touch()
     wait = Wait(30.0, resume)
-    Stops(sleep=wait).wait_while_paused("toy/a", file, tmp_path / "STOP", progress)
+    StopSignals(sleep=wait).wait_while_paused("toy/a", file, tmp_path / "STOP", progress)
     assert wait.slept == 30.0
     (during,) = told
     assert during.paused == f"the file {file}; `cliffhanger resume` goes on"
@@ -182,14 +182,14 @@ def test_a_stop_ends_a_pause_although_its_file_stays(tmp_path: Path) -> None:
     file, stop_file, progress = tmp_path / "PAUSE", tmp_path / "STOP", Progress(("toy/a",))
     file.touch()
     wait = Wait(3.0, stop_file.touch)
-    Stops(sleep=wait).wait_while_paused("toy/a", file, stop_file, progress)
+    StopSignals(sleep=wait).wait_while_paused("toy/a", file, stop_file, progress)
     assert wait.slept == 3.0
     assert file.exists()
     assert progress.now().paused is None
 
 
 def test_without_its_file_nobody_waits(tmp_path: Path) -> None:
-    stops = Stops(sleep=Wait(0.0, lambda: None))
+    stops = StopSignals(sleep=Wait(0.0, lambda: None))
     stops.wait_while_paused("toy/a", tmp_path / "PAUSE", tmp_path / "STOP", Progress(("toy/a",)))
 
 
@@ -197,19 +197,19 @@ def test_a_signal_in_the_middle_of_a_round_starts_nothing_more_and_the_next_run_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, pieces = experiment(tmp_path / "whole"), experiment(tmp_path / "pieces")
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     assert CliRunner().invoke(app, ["run", "--experiment", str(whole)]).exit_code == 0
 
     def interrupt(continued: int) -> None:
         if continued == 12:  # the timed batch of four, then the first round's eight
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject(interrupt))
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject(interrupt))
     stopped = CliRunner().invoke(app, ["run", "--experiment", str(pieces)])
     assert stopped.exit_code == 6
     assert "SIGINT" in stopped.output
     assert status_of(pieces)["rounds"] == 0
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     assert CliRunner().invoke(app, ["run", "--experiment", str(pieces)]).exit_code == 0
     history = "extraction/toy/refusal/refinement/history.jsonl"
     assert tree(pieces)[history] == tree(whole)[history]

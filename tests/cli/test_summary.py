@@ -8,13 +8,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.cli.hints import place, program
-from agent.cli.screen import Screen
-from agent.cli.summary import HEADINGS, code, left, summary
-from agent.record.layout import Hashes
+from agent.app.outputs import HEADINGS, left
+from agent.cli.main import app
 from agent.review.proposal import Proposal, propose
+from agent.review.report.markdown import code, summary
 from agent.schema import Ending, Park, Recheck, Stop
+from agent.storage.dataset import FileHashes
+from agent.supervision.display import RunDisplay
+from agent.text import experiment_options, program_name
 from tests.cli.scripted import ReadingSubject, experiment
 from tests.cli.test_side_by_side import names, traits
 from tests.loop.histories import adopted, dropped, history, pairs, round_
@@ -48,7 +49,7 @@ def test_what_left_is_counted_by_reason() -> None:
     )
     empty = Proposal(
         trait="a/b",
-        dataset=Hashes(positive=None, negative=None, definition=None),
+        dataset=FileHashes(positive=None, negative=None, definition=None),
         campaign=1,
         rounds=3,
         stop=Stop(ending=Ending.READY, why=""),
@@ -59,7 +60,7 @@ def test_what_left_is_counted_by_reason() -> None:
 
 
 def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     folder = experiment(tmp_path)
     CliRunner().invoke(app, ["run", "-e", str(folder)])
     text = (folder / "extraction/toy/refusal/refinement/summary.md").read_text()
@@ -89,7 +90,7 @@ def test_a_text_that_was_changed_with_its_twin_says_so() -> None:
 def test_what_an_unfinished_round_bought_is_said_to_be_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     folder = experiment(tmp_path)
     capped = CliRunner().invoke(app, ["run", "-e", str(folder), "--max-rounds", "1"]).output
     assert re.search(r" in 1 round, all of the campaign \(what an unfinished round bought is not in it\); this", capped)
@@ -100,7 +101,7 @@ def test_what_an_unfinished_round_bought_is_said_to_be_left_out(
 def test_several_traits_end_in_one_aligned_table_after_their_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     folder = traits(tmp_path, 2)
     alone = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
     assert "confirmed/audited" not in alone
@@ -119,20 +120,20 @@ def test_several_traits_end_in_one_aligned_table_after_their_lines(
 def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sys.argv", [".venv/bin/cliffhanger", "run"])
-    assert program() == ".venv/bin/cliffhanger"
+    assert program_name() == ".venv/bin/cliffhanger"
     monkeypatch.setattr("sys.argv", ["-c"])
-    assert program() == "cliffhanger"
+    assert program_name() == "cliffhanger"
 
 
 def test_a_place_below_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert place(tmp_path / "my exp", "a/b", "v") == "--experiment 'my exp' --traits a/b --model-variant v"
-    assert place(Path("my")) == "--experiment my"
+    assert experiment_options(tmp_path / "my exp", "a/b", "v") == "--experiment 'my exp' --traits a/b --model-variant v"
+    assert experiment_options(Path("my")) == "--experiment my"
 
 
 def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:
     sink = io.StringIO()
-    Screen(Console(file=sink, force_terminal=True, width=100, color_system=None)).tabulate(
+    RunDisplay(Console(file=sink, force_terminal=True, width=100, color_system=None)).tabulate(
         ("trait", "ending"), [("toy/\x1b[2Jone", "[red]cap")]
     )
     assert "│ toy/␛[2Jone │ [red]cap │" in sink.getvalue()

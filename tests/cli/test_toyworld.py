@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.toyworld.endpoint_faults_settings import FAULTS
+from agent.cli.main import app
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment
+from tests.support.faults import FAULTS
 
 
 def free_port() -> int:
@@ -83,7 +82,7 @@ def test_a_served_toy_world_is_vetted_over_the_network_and_stops_on_a_signal(
 
 
 def vet_over(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     folder = experiment(tmp_path, SETTINGS + f'\n[judge]\nmodel = "toy"\nbase_url = "{url}"\nfree = true\n')
     done = CliRunner().invoke(app, ["vet", "-e", str(folder), "--only-stage", "2"])
     assert done.exit_code == 0, done.output

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
+from agent.cli.main import app
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of, tree
 
 PLACE = Path("extraction/toy/refusal")
@@ -23,7 +23,7 @@ FIRST_FIVE = (
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     return experiment(tmp_path)
 
 
@@ -155,11 +155,11 @@ def test_a_hostile_response_reaches_no_terminal(folder: Path) -> None:
 def test_a_judge_that_cannot_be_read_leaves_items_unjudged_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent.models.llm import Llm
+    from agent.llm.client import LLMClient
     from agent.schema import Reply
 
     unread = Reply(error="unscored: the reply holds no number")
-    monkeypatch.setattr(Llm, "ask_all", lambda self, requests, *_: [unread] * len(requests))
+    monkeypatch.setattr(LLMClient, "ask_all", lambda self, requests, *_: [unread] * len(requests))
     done = command("vet", folder)
     assert done.exit_code == 2
     assert "8 could not be judged" in done.output

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent.cli.status import lasting
-from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Ledger
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import experiment
 from tests.cli.test_heartbeat import TRAIT
 from tests.cli.test_status import Hands, record

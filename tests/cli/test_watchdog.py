@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.cli.progress import LOADING, Progress
-from agent.cli.watchdog import Watchdog, stacks, tasks_in_flight
-from agent.models import background
+from agent.llm import concurrency
+from agent.supervision.progress import LOADING, Progress
+from agent.supervision.watchdog import Watchdog, stacks, tasks_in_flight
 from tests.cli.test_live import Clock, until
 
 TRAITS = ("toy/one", "toy/two")
@@ -200,7 +200,7 @@ def test_the_dump_names_what_each_task_awaits_and_each_thread() -> None:
     async def outer() -> None:
         await inner()
 
-    waiting = threading.Thread(target=lambda: background.run(asyncio.wait_for(outer(), 2)), daemon=True, name="asker")
+    waiting = threading.Thread(target=lambda: concurrency.run(asyncio.wait_for(outer(), 2)), daemon=True, name="asker")
     threading.excepthook, before = lambda _: None, threading.excepthook
     waiting.start()
     begun.wait(10)

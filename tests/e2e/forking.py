@@ -16,17 +16,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import typer.main
 import typer.testing
 
 import agent.cli
-from agent.cli import compose, preflight
-from agent.config import TOYWORLD, Settings, load_settings
+from agent.app import composition
+from agent.config.load import load_settings
+from agent.config.settings import TOYWORLD, Settings
 from agent.prompts import PromptBook
-from agent.record import points
-from agent.record.points import VARIABLE
-from agent.review.report import page, plots
+from agent.review.report import charts, page
 from agent.schema import digest
+from agent.storage import durable
+from agent.storage.durable import VARIABLE
 from tests.cli.scripted import ReadingSubject, status_of
 from tests.e2e import full_disk
 from tests.e2e.planted import BUGS
@@ -83,13 +83,13 @@ def short(key: str) -> str:
 
 def furnish(specimen: Path) -> None:
     """Import and make once what each run would make anew, and put the scripted parts in place. Starts no thread."""
-    for name in ("agent.cli.morning", "agent.cli.orders", "httpx2", "numpy", "openai", "tenacity"):
+    for name in ("agent.app.outputs", "agent.app.run", "httpx2", "numpy", "openai", "tenacity"):
         importlib.import_module(name)
     page._environment().get_template("report.html.j2")
     command = cache(typer.main.get_command)
     typer.main.get_command = typer.testing._get_command = command  # type: ignore[assignment]
     command(agent.cli.app)
-    book, app = PromptBook.load(), compose.toy_app(load_settings(specimen))
+    book, app = PromptBook.load(), composition.toy_app(load_settings(specimen))
     status_of(specimen)
     known: dict[bytes, list[Message]] = {}
 
@@ -97,9 +97,9 @@ def furnish(specimen: Path) -> None:
         return Billing(app, known, settings.experiment / "bill")  # type: ignore[arg-type]
 
     PromptBook.load = lambda: book  # type: ignore[method-assign]
-    preflight.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
-    compose.toy_app = billing
-    plots._svg = lambda *about: b"<svg/>"  # drawing is the end of every run, and no part of what has to last
+    composition.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
+    composition.toy_app = billing
+    charts._svg = lambda *about: b"<svg/>"  # drawing is the end of every run, and no part of what has to last
     _learn(specimen, known)
     assert "torch" not in sys.modules
     gc.collect()
@@ -143,7 +143,7 @@ def _become_the_program(folder: Path, moment: str, bug: str, tell: int) -> None:
     if bug:
         BUGS[bug]()
     code = _run_the_program(folder)
-    os.write(tell, str(room.written if room else points._passed.total()).encode())
+    os.write(tell, str(room.written if room else durable._passed.total()).encode())
     os._exit(code)
 
 

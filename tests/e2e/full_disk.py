@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from agent.record import files
+from agent.storage import durable
 
 
 class Room:
@@ -62,5 +62,5 @@ def fill(first: float, last: float) -> Room:
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
     factory = type("Writing", (Writing,), {"room": room})
     sqlite3.connect = partial(connect, factory=factory)  # type: ignore[assignment]
-    files.os = System(room)  # type: ignore[assignment]
+    durable.os = System(room)  # type: ignore[assignment]
     return room

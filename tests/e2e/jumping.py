@@ -20,7 +20,7 @@ def set_by(seconds: float) -> None:
 if __name__ == "__main__":
     set_by(float(sys.argv.pop(1)))
     import agent.cli
-    from agent.cli import preflight
+    from agent.app import preflight
     from tests.cli.scripted import ReadingSubject
 
     preflight.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]

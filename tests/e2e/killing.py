@@ -22,9 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Ledger
-from agent.schema import Noun
+from agent.schema import FrozenModel
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
 from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, experiment, status_of
 from tests.e2e.forking import FULL, NEVER, forked, furnish, short
 
@@ -41,7 +41,7 @@ BUG = "bug:"
 Run = Callable[[Path, str], tuple[int, int]]  # an experiment and a moment to die; the exit code and the points passed
 
 
-class Kill(Noun):
+class Kill(FrozenModel):
     """What a killed run left, or one whose disk was full: its exit code, how much it had written where it could tell,
     how many calls were billed so far, what is stored, what `status` lists, and what was said last."""
 
@@ -55,7 +55,7 @@ class Kill(Noun):
     log: str
 
 
-class Story(Noun):
+class Story(FrozenModel):
     """What came of one plan. Calls go by the beginning of their keys, money in millionths of a dollar.
 
     `spent` is what the ledger's answers and failed attempts cost, `reserved` what its open ones may have cost besides.

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.loop.standing import Standing, standing
-from agent.models.subject import load_subject
-from agent.record.layout import load_dataset
-from agent.record.ledger import Ledger
+from agent.loop.state import SetState, replay
 from agent.schema import History, Pair, Sampling, Scenario
-from agent.toyworld.truth import direction, truly_good
+from agent.storage.dataset import load_dataset
+from agent.storage.ledger import Ledger
+from agent.subject.model import load_subject
+from experiments.toyworld.truth import direction, truly_good
 
 TRAITS = ("toy/refusal", "toy/concealment", "toy/gloom")
 FRESH = Sampling(samples=20, seed=987_654)  # other noise than any run's
@@ -35,8 +35,8 @@ class Night:
         with Ledger.read(path) as ledger:
             return ledger.history(ledger.campaigns()[-1].id)
 
-    def standing(self, trait: str) -> Standing:
-        return standing(self.history(trait))
+    def standing(self, trait: str) -> SetState:
+        return replay(self.history(trait))
 
     def dataset(self, trait: str) -> tuple[Pair, ...]:
         return load_dataset(self.folder / "datasets" / "traits" / trait, trait).pairs

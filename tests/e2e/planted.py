@@ -5,14 +5,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.cli import compose
-from agent.config import EndpointSettings, Settings
-from agent.models.endpoint import Endpoint
-from agent.record.database import Database
-from agent.record.ledger import Ledger
-from agent.record.ledger_rows import Answer
-from agent.record.purchases import Purchases, Settle
+from agent.app import composition
+from agent.config.settings import EndpointSettings, Settings
+from agent.llm.endpoint import Endpoint
 from agent.schema import History, Role, Round
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import Answer, Database
+from agent.storage.ledger_writer import AttemptStore, RecordAnswer
 
 LATE = 0.02  # seconds
 
@@ -21,7 +20,7 @@ def late_answer() -> None:
     """The caller has its answer before the answer is on the disk."""
 
     async def settled(self: Ledger, attempt: int, answer: Answer) -> Answer:
-        settle = Settle(attempt, answer, self._place, self._clock())
+        settle = RecordAnswer(attempt, answer, self._place, self._clock())
         asyncio.get_running_loop().call_later(LATE, self._writer.post, settle)
         return answer
 
@@ -85,14 +84,14 @@ def forgotten_answers() -> None:
 
 def counted_twice() -> None:
     """What an answer costs is charged to its attempt too."""
-    original = Purchases._end
+    original = AttemptStore._end
 
-    def end(self: Purchases, plan: Any, attempt: int, *how: Any) -> None:
+    def end(self: AttemptStore, plan: Any, attempt: int, *how: Any) -> None:
         ended, outcome, detail, charged = how
         bought = [settle.answer.micro_usd for settle in plan.bought.values()]
         original(self, plan, attempt, ended, outcome, detail, charged or (bought[-1] if bought else 0))
 
-    Purchases._end = end  # type: ignore[method-assign]
+    AttemptStore._end = end  # type: ignore[method-assign]
 
 
 def tidied_attempts() -> None:
@@ -110,12 +109,12 @@ def tidied_attempts() -> None:
 
 def unlimited() -> None:
     """The limit on calls in flight is not kept."""
-    original = compose._endpoint
+    original = composition._endpoint
 
     def endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
         return original(about, settings).model_copy(update={"concurrency": 64})
 
-    compose._endpoint = endpoint
+    composition._endpoint = endpoint
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

@@ -15,12 +15,12 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.models.clock import Clock
-from agent.models.manners import Manners
-from agent.toyworld.endpoint import ToySettings, create_app
-from agent.toyworld.endpoint_faults_replies import Answered
+from agent.cli.main import app
+from agent.llm.concurrency import Clock
+from agent.llm.retry import RetryPolicy
+from agent.toyworld.server import ToySettings, create_app
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
+from tests.support.faults import Answered
 
 PLACE = "extraction/toy/refusal/refinement"
 CANARY = "Say 1."
@@ -109,9 +109,9 @@ class Rehearsal:
 
     def run(self, folder: Path, *options: str, before: ASGIApp | None = None, **manners: Any) -> Result:
         """One command to its end; `manners` replace how its endpoints are treated."""
-        self.monkeypatch.setattr("agent.cli.preflight.open_subject", lambda settings: ReadingSubject())
-        self.monkeypatch.setattr("agent.cli.compose.toy_app", lambda settings: before or create_app(EXACT))
-        self.monkeypatch.setattr("agent.cli.compose.Manners", partial(Manners, clock=QUICK, **manners))
+        self.monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+        self.monkeypatch.setattr("agent.app.composition.toy_app", lambda settings: before or create_app(EXACT))
+        self.monkeypatch.setattr("agent.app.composition.RetryPolicy", partial(RetryPolicy, clock=QUICK, **manners))
         return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
 
 

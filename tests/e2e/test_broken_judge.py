@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from agent.record.ledger import Ledger
 from agent.schema import Draft, Round, digest
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults_replies import Answered
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import create_app
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
 from tests.models.fault_server import chat_body, tops
+from tests.support.faults import Answered
 
 PILOT, GOAL = 4, 12
 SCORED = {"# Forecast", "# Response", "# Commitment"}

@@ -8,9 +8,9 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typer.testing import CliRunner
 
-from agent.cli import app
+from agent.cli.main import app
 from agent.schema import Act
-from agent.toyworld.endpoint import create_app
+from agent.toyworld.server import create_app
 from tests.cli.mornings import TRAIT, dataset_of, desk_of, scripted
 from tests.cli.scripted import experiment
 from tests.e2e.rehearsal import EXACT

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.loop.standing import Status, standing
+from agent.loop.state import Status, replay
 from agent.schema import Draft
 from tests.bench.seeds import failed_first
 from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
@@ -43,7 +43,7 @@ def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: Night, trait: 
     history = night.history(trait)
     for i, done in enumerate(history):
         if isinstance(done.move, Draft) and done.move.goal > 16:
-            before = standing(history[:i])
+            before = replay(history[:i])
             assert len(before.items) >= 16
             assert set(before.at(Status.CONFIRMED, Status.AUDITED)) == set(before.items)
 

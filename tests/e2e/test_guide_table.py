@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
+from agent.cli.main import app
 from tests.cli.scripted import experiment
 from tests.gold import FOLDER, gold_endings
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.objects import canonical
-from agent.models.replies import clean, read_reply
+from agent.llm.response import canonical, clean, read_reply
 from agent.prompts import PromptBook
-from agent.record.ledger import Answer, Ledger, LedgerError
 from agent.schema import Completion, Role, digest
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import Answer, LedgerError
 from tests.hostile import HALVES, TEXTS
 from tests.loop.histories import adopted, history
 from tests.review.story import pair

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.batch_files import read_answers, write_batch, write_prompts
-from agent.record.decisions import DecisionLog, parse_decisions
-from agent.review.annotation import ExchangeError, argilla, label_studio, read_annotations
-from agent.review.exchange import take_in
+from agent.calibration.labels import LabelDefaults, LabelError, read_gold, read_openers
+from agent.export.annotation import ExchangeError, argilla, label_studio, read_annotations
+from agent.llm.batch import read_answers, write_batch, write_prompts
+from agent.review.exchange import merge_decisions
 from agent.schema import Act, Decision, Pair
-from agent.steps.gold import Beside, GoldError, read_gold, read_openers
+from agent.storage.decision_log import DecisionLog, parse_decisions
 from tests.e2e.test_hostile_files import CALM, hostile_pairs
 from tests.hostile import HALVES, TEXTS
 from tests.review.story import Morning, change, proposal
@@ -65,7 +65,7 @@ def test_texts_go_to_another_tool_and_come_back_as_edits_to_the_letter(tmp_path:
     assert [(d.positive, d.negative, d.note) for d in found] == [
         (s["positive"], s["negative"], s["note"]) for s in said
     ]
-    intake = take_in("toy/refusal", cards, (), found)
+    intake = merge_decisions("toy/refusal", cards, (), found)
     assert (len(intake.taken), intake.left) == (len(TEXTS), ())
     story.log.append(*intake.taken)
     assert [card.ours.positive.text for card in story.desk().cards()] == [f"{text} more" for text in TEXTS]
@@ -88,7 +88,7 @@ def gold(text: str, number: int) -> dict[str, object]:
 def test_labelled_endings_and_files_for_and_from_a_judge_keep_each_text(tmp_path: Path) -> None:
     rows = [gold(text, number) for number, text in enumerate(TEXTS)]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    beside = Beside(lambda name: pytest.fail(name))
+    beside = LabelDefaults(lambda name: pytest.fail(name))
     assert [(g.prefix, g.opener, g.span, g.trait) for g in read_gold(content, "x", beside)] == [(t,) * 4 for t in TEXTS]
     bodies = {text: json.dumps({"messages": [{"role": "user", "content": text}]}).encode() for text in TEXTS}
     for name, make in (("batch", write_batch), ("prompts", write_prompts)):
@@ -107,7 +107,7 @@ def test_labelled_endings_and_files_for_and_from_a_judge_keep_each_text(tmp_path
 
 def test_half_a_character_in_labelled_endings_and_openers_is_refused_with_a_sentence() -> None:
     for half in HALVES:
-        with pytest.raises(GoldError):
-            read_gold(json.dumps(gold(half, 0)).encode(), "x", Beside(lambda name: pytest.fail(name)))
-        with pytest.raises(GoldError):
+        with pytest.raises(LabelError):
+            read_gold(json.dumps(gold(half, 0)).encode(), "x", LabelDefaults(lambda name: pytest.fail(name)))
+        with pytest.raises(LabelError):
             read_openers(json.dumps({"id": "x", "opener": half}).encode(), "x")

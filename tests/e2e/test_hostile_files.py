@@ -12,22 +12,27 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from agent.cli.summary import plain
-from agent.config import Settings, SettingsError, load_settings
-from agent.record.experiment import About, ExperimentFolder, LayoutError, read_responses, write_responses
-from agent.record.layout import Hashes, load_dataset, read_definition, write_dataset
+from agent.config.load import SettingsError, load_settings
+from agent.config.settings import Settings
 from agent.review.apply import plan_changes, undo, write
-from agent.review.journal import NAMES, Files, read_files
+from agent.review.file_transaction import NAMES, FileContents, read_files
 from agent.review.patch import patch_of
+from agent.review.report.markdown import plain
 from agent.schema import Act, Completion, Decision, Pair
-from agent.schema.visible import safe_text
+from agent.storage.dataset import FileHashes, load_dataset, read_definition, write_dataset
+from agent.storage.experiment import ExperimentFolder, GenerationInfo, LayoutError, read_responses, write_responses
+from agent.text import safe_text
 from tests.cli.scripted import experiment
 from tests.hostile import HALVES, TEXTS
 from tests.loop.histories import NEGATIVE, POSITIVE
 from tests.review.story import Morning, change, pair, proposal
 
-ABOUT = About(
-    model="m", dtype="d", max_new_tokens=1, timestamp="t", hashes=Hashes(positive=None, negative=None, definition=None)
+ABOUT = GenerationInfo(
+    model="m",
+    dtype="d",
+    max_new_tokens=1,
+    timestamp="t",
+    hashes=FileHashes(positive=None, negative=None, definition=None),
 )
 GIT = shutil.which("git")
 
@@ -141,7 +146,7 @@ def can_be_a_name(text: str) -> bool:
 @pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
 def test_git_finds_each_file_below_a_folder_of_a_hostile_name_and_no_other(tmp_path: Path) -> None:
     places = [PurePosixPath("x") / text for text in TEXTS if can_be_a_name(text)]
-    files: Files = dict.fromkeys(NAMES, None)
+    files: FileContents = dict.fromkeys(NAMES, None)
     patch = b"".join(patch_of(place, files, files | {"positive.txt": b"so I\n"}) for place in places)
     (tmp_path / "p").write_bytes(patch)
     git(tmp_path, "init", "--quiet")

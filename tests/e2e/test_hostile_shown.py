@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from agent.review.acts import edited_pair
+from agent.review.card_builder import edited_pair
 from agent.review.report.page import page
 from agent.schema import Act, Completion, Decision, Finding, Pair
-from agent.schema.counting import ended
-from agent.schema.visible import safe_text
+from agent.text import safe_text, with_period
 from tests.hostile import PRODUCT, TEXTS, of
 from tests.loop.histories import NEGATIVE, POSITIVE, adopted, repaired, scenario
 from tests.review.report.hostile import HARDEST, hostile
@@ -98,9 +97,9 @@ def test_the_report_shows_every_reason_candidate_and_model_and_what_the_trait_is
     told = [text.partition("; refused: ")[2] for text in texts(report.tab, ".journey li > p:first-child")]
     in_order = list(chain.from_iterable(TEXTS[first::HARDEST] for first in range(HARDEST)))
     assert list(filter(None, told)) == [
-        f"{shown(text)} (1). {shown(ended(f'Kept as it was: {text}'))}" for text in in_order
+        f"{shown(text)} (1). {shown(with_period(f'Kept as it was: {text}'))}" for text in in_order
     ]
-    assert texts(report.tab, ".why") == [shown(ended(text)) for text in TEXTS]
+    assert texts(report.tab, ".why") == [shown(with_period(text)) for text in TEXTS]
     definition, opposite, _, *models = texts(report.tab, "#asked ~ .about dd")
     assert definition == opposite == shown("\n".join(TEXTS))
     assert models[:-1] == [shown(text) for text in TEXTS]
@@ -169,7 +168,7 @@ def require_shown(tab: Browser, said: Said) -> None:
     assert texts(tab, "#panel .facts mark") == [shown(text) for one in said for text in (one, one)]
     both, hints = shown(" ".join(said)), texts(tab, "#panel .hint")
     assert hints[1] == f"Edited by {both}, 2026-11-24 05:00 UTC: “{both}”"
-    assert hints[2] == f"The run says: {shown(ended(' '.join(said)))}"
+    assert hints[2] == f"The run says: {shown(with_period(' '.join(said)))}"
     assert hints[3:5] == [f"System prompt: {shown(text)}" for text in said]
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 

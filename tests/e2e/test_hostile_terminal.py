@@ -11,16 +11,16 @@ from textual.pilot import Pilot
 from textual.widgets import TextArea
 from typer.testing import CliRunner, Result
 
-from agent.cli import app
-from agent.cli.progress import Progress
-from agent.cli.screen import Screen
-from agent.record.experiment import ExperimentFolder
-from agent.record.ledger import Ledger
+from agent.cli.main import app
 from agent.review.proposal import PROPOSAL
 from agent.review.terminal.app import Review
 from agent.review.terminal.spelling import spelled, unspelled
 from agent.schema import Ending, Role, Stop
-from agent.schema.visible import safe_text
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
+from agent.supervision.display import RunDisplay
+from agent.supervision.progress import Progress
+from agent.text import safe_text
 from tests.cli.pseudo_terminal import stray_controls
 from tests.cli.scripted import experiment
 from tests.hostile import AWAY, HALVES, TEXTS, of
@@ -116,7 +116,7 @@ def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:
 def test_the_screen_of_a_run_obeys_nothing(is_terminal: bool) -> None:
     sink, progress = io.StringIO(), Progress((TRAIT,))
     console = Console(file=sink, force_terminal=is_terminal, width=100, height=40)
-    with Screen(console, progress, lambda: [TEXTS[0]], poll=60.0) as screen:
+    with RunDisplay(console, progress, lambda: [TEXTS[0]], poll=60.0) as screen:
         screen.expect(TRAIT, 4)
         for text in (*TEXTS, *HALVES):
             progress.error(text)

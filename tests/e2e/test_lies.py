@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.cli import app
+from agent.cli.main import app
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Endpoint
 from agent.loop.policy import RECHECKS
-from agent.models.endpoint import Endpoint
-from agent.models.llm import Llm
-from agent.record.ledger import Ledger
 from agent.schema import Request, Role, Sampling, Shape
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults_replies import Answered, failing
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import create_app
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
 from tests.models.conftest import ABLE
 from tests.models.fault_server import Answering, number, serving
+from tests.support.faults import Answered, failing
 
 SOUND = POSITIVE[0]
 EDITED = SOUND.replace("This crossed a line, so I", "I told him no, since it was wrong, so I")
@@ -180,5 +180,5 @@ def test_one_model_name_at_two_urls_is_two_judges(tmp_path: Path) -> None:
     assert (len(one.asked), len(other.asked)) == (1, 1)
 
 
-def judge_at(url: str) -> Llm:
-    return Llm({Role.JUDGE: Endpoint(model="m", base_url=url, concurrency=50)}, known={Role.JUDGE: ABLE})
+def judge_at(url: str) -> LLMClient:
+    return LLMClient({Role.JUDGE: Endpoint(model="m", base_url=url, concurrency=50)}, known={Role.JUDGE: ABLE})

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from agent.cli.compose import spent_so_far
-from agent.models.budget import Treasury
-from agent.models.endpoint import Endpoint
-from agent.models.llm import Llm
-from agent.record.ledger import Ledger
-from agent.schema import Allowance, Budget, Reply, Request, Role, Shape
-from agent.toyworld.endpoint import create_app
+from agent.app.composition import spent_so_far
+from agent.llm.budget import BudgetTracker
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Endpoint
+from agent.schema import BudgetConfig, Reply, Request, Role, Shape, UsageLimits
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import create_app
 from tests.cli.scripted import status_of
 from tests.e2e.rehearsal import EXACT, Gatekeeper, Rehearsal, larger, outcome
 from tests.models.conftest import ABLE
@@ -53,8 +53,8 @@ def evening(meter: Meter, path: Path, questions: range, leave_after: int | None 
     endpoint = Endpoint(
         model="m", base_url="meter", app=meter, concurrency=100, input_price=PRICES[0], output_price=PRICES[1]
     )
-    treasury = Treasury(Budget(run=Allowance(usd=1.0)))
-    llm = Llm({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, treasury=treasury)
+    treasury = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
+    llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, treasury=treasury)
     heard: list[Reply] = []
 
     def listen(reply: Reply) -> None:

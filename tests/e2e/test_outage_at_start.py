@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults_replies import OUT, Answered, failing
+from agent.toyworld.server import create_app
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, Rehearsal, outcome
+from tests.support.faults import OUT, Answered, failing
 
 TRAIT = "toy/refusal"
 

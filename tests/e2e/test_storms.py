@@ -8,21 +8,10 @@ from pathlib import Path
 import pytest
 
 from agent.loop.policy import RECHECKS
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults import Faults, misbehaving
-from agent.toyworld.endpoint_faults_replies import OUT, Answered, failing
+from agent.toyworld.server import create_app
 from tests.cli.scripted import POSITIVE, status_of
-from tests.e2e.rehearsal import (
-    CANARY,
-    EXACT,
-    Gatekeeper,
-    Rehearsal,
-    larger,
-    outcome,
-    quick_now,
-    quick_sleep,
-    title,
-)
+from tests.e2e.rehearsal import CANARY, EXACT, Gatekeeper, Rehearsal, larger, outcome, quick_now, quick_sleep, title
+from tests.support.faults import OUT, Answered, Faults, failing, with_faults
 
 IN_FLIGHT = 32  # what an endpoint of refine.toml takes at once by default
 TRIES = 6
@@ -44,7 +33,7 @@ def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
 
 
 def faulty(faults: Faults) -> Gatekeeper:
-    return Gatekeeper(misbehaving(create_app(EXACT), faults, quick_now, quick_sleep))
+    return Gatekeeper(with_faults(create_app(EXACT), faults, quick_now, quick_sleep))
 
 
 @pytest.fixture(scope="module")

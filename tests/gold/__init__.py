@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import TypeAdapter, model_validator
 
-from agent.schema import Mode, NegativeTest, Noun, Polarity
+from agent.schema import FrozenModel, Mode, NegativeTest, Polarity
 
 FOLDER = Path(__file__).parent
 
@@ -40,7 +40,7 @@ Hard = Literal[
 Label = Literal["EXPRESS", "EXPLAIN"]
 
 
-class GoldTrait(Noun):
+class GoldTrait(FrozenModel):
     """What a judge is told of a trait, and the part its endings belong to: A to tune on, B to report on."""
 
     definition: str
@@ -50,7 +50,7 @@ class GoldTrait(Noun):
     part: Literal["A", "B"]
 
 
-class Ending(Noun):
+class Ending(FrozenModel):
     """One prefix with the tokens that came next, what they do, and why we say so.
 
     `labels` are those of its writer and of a second reader, who saw neither label, span nor reason.

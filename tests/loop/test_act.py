@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.loop.act import act, look, struck_topics
-from agent.loop.standing import after, standing
-from agent.loop.tools import Tools
-from agent.record.ledger import Ledger
+from agent.loop.act import Tools, act, examine_changed, struck_topics
+from agent.loop.state import apply_round, replay
 from agent.schema import (
     Audit,
     Candidate,
@@ -29,6 +27,7 @@ from agent.schema import (
     Scenario,
     Verdict,
 )
+from agent.storage.ledger import Ledger
 from tests.loop.histories import (
     AUDIT,
     CONFIRM,
@@ -74,7 +73,7 @@ def tools(of: World, tmp_path: Path, by: Plan | None = None, dataset: Sequence[P
 
 def depths(move: Move, *rounds: Round, of: World, tmp_path: Path) -> dict[str, Depth]:
     told, kit = history(*rounds), tools(of, tmp_path)
-    done = look(act(move, told, kit), told, kit)
+    done = examine_changed(act(move, told, kit), told, kit)
     return {f.pair: f.depth for f in done.findings}
 
 
@@ -135,9 +134,9 @@ def test_an_edit_of_a_confirmed_pair_sends_both_members_back_to_the_first_wordin
     answering = world(FOUR, wrote(endings=[ending]), more={new.positive: GOOD})
     told = history(adopted(FOUR), confirmed(FOUR), audited([ONE], FAIL))
     kit = tools(answering, tmp_path)
-    done = look(act(Repair(pairs=("d0000",)), told, kit), told, kit)
+    done = examine_changed(act(Repair(pairs=("d0000",)), told, kit), told, kit)
     assert [(f.polarity, f.depth) for f in done.findings] == [(POSITIVE, FIRST), (NEGATIVE, FIRST)]
-    assert after(standing(told), done).items["d0000"].pair.positive.text == new.positive.text
+    assert apply_round(replay(told), done).items["d0000"].pair.positive.text == new.positive.text
 
 
 def test_a_shortened_runway_lets_a_late_trait_pass_in_the_next_look(tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_a_shortened_runway_lets_a_late_trait_pass_in_the_next_look(tmp_path: Pa
     tried = repaired(ONE, ONE, found(ONE, FAIL, verdict=Verdict.LATE), (POSITIVE, Rung.SHORTEN))
     told = history(adopted([ONE], found(ONE, FAIL, verdict=Verdict.LATE)), tried)
     kit = tools(late, tmp_path)
-    seen = look(act(Recheck(pairs=("d0000",)), told, kit), told, kit).findings[0]
+    seen = examine_changed(act(Recheck(pairs=("d0000",)), told, kit), told, kit).findings[0]
     assert (seen.outcome, seen.flags) == (PASS, (Flag.LATE,))
 
 
@@ -153,7 +152,7 @@ def test_a_topic_is_blamed_once_strengthening_did_not_help(tmp_path: Path) -> No
     wrong = world([ONE], more={ONE.positive: Facts(j=10.0)})
     told = history(adopted([ONE], found(ONE, FAIL)), mended_in_vain(ONE))
     kit = tools(wrong, tmp_path)
-    assert look(act(Recheck(pairs=("d0000",)), told, kit), told, kit).findings[0].verdict is Verdict.TOPIC
+    assert examine_changed(act(Recheck(pairs=("d0000",)), told, kit), told, kit).findings[0].verdict is Verdict.TOPIC
 
 
 # Mending.

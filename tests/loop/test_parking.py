@@ -3,7 +3,7 @@
 import pytest
 
 from agent.loop.policy import parking
-from agent.loop.standing import standing
+from agent.loop.state import replay
 from agent.schema import Audit, Confirm, Draft, Park, Round, Verdict
 from tests.loop.histories import (
     AUDIT,
@@ -36,7 +36,7 @@ from tests.loop.histories import POSITIVE as POS
 
 
 def parks(*rounds: Round) -> dict[str, str]:
-    return {note.pair: note.why for note in parking(standing(history(*rounds)))}
+    return {note.pair: note.why for note in parking(replay(history(*rounds)))}
 
 
 @pytest.mark.parametrize("depth", [FIRST, CONFIRM, AUDIT])

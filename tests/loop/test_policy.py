@@ -8,9 +8,8 @@ from agent.schema import (
     Confirm,
     Draft,
     Ending,
-    Flaps,
     History,
-    Noise,
+    JudgeNoise,
     Pair,
     Park,
     Question,
@@ -19,6 +18,7 @@ from agent.schema import (
     Round,
     Rules,
     Signals,
+    WordingDisagreement,
 )
 from tests.loop.histories import (
     AUDIT,
@@ -233,10 +233,10 @@ def test_too_much_parked_beats_something_unjudged() -> None:
 
 
 def flapping(at_least: float) -> Round:
-    noise = Noise(
+    noise = JudgeNoise(
         flaps=(
-            Flaps(question=Question.C0, wording="b", k=31, n=64),
-            Flaps(question=Question.RESPONSE, wording="b", k=2, n=64),
+            WordingDisagreement(question=Question.C0, wording="b", k=31, n=64),
+            WordingDisagreement(question=Question.RESPONSE, wording="b", k=2, n=64),
         ),
         accepted=0.3,
         edited=0.4,

@@ -6,7 +6,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from agent.loop.policy import next_move, parking
-from agent.loop.standing import Standing, Status, after, standing
+from agent.loop.state import SetState, Status, apply_round, replay
 from agent.schema import (
     Audit,
     Change,
@@ -126,7 +126,7 @@ def wanted_status(move: Move) -> Status | None:
 
 @given(histories(), plans(), signals)
 def test_a_move_names_exactly_the_pairs_that_stand_where_it_helps(told: History, by: Plan, now: Signals) -> None:
-    move, items = next_move(told, by, now), standing(told)
+    move, items = next_move(told, by, now), replay(told)
     status = wanted_status(move)
     if status is not None:
         named = (*move.pairs, *(move.replace if isinstance(move, Repair) else ()))
@@ -149,14 +149,14 @@ def test_only_a_stop_that_is_ready_is_not_overruled_by_asking_for_a_stop(told: H
 # A world that answers at random: the loop as it runs, without models.
 
 
-def examined(now: Standing, move: Move, number: int) -> Iterator[tuple[Pair, Depth]]:
+def examined(now: SetState, move: Move, number: int) -> Iterator[tuple[Pair, Depth]]:
     depth = {"confirm": Depth.CONFIRM, "audit": Depth.AUDIT}.get(move.kind, Depth.FIRST)
     for key in getattr(move, "pairs", ()):
         old = now.items[key].pair
         yield (edited(old, Polarity.POSITIVE, f"Idea {number} came, so I") if move.kind == "repair" else old), depth
 
 
-def carried_out(draw: Callable, now: Standing, move: Move, number: int) -> Round:
+def carried_out(draw: Callable, now: SetState, move: Move, number: int) -> Round:
     """A round that does what the move says, with random results; a draft may bring less than it was asked for."""
     if isinstance(move, Draft):
         new = [pair(f"d{now.adopted + i:04d}") for i in range(move.adopt)]
@@ -173,16 +173,16 @@ def carried_out(draw: Callable, now: Standing, move: Move, number: int) -> Round
         changes += [Change(pair=k, what="drop", before=now.items[k].pair, after=None) for k in gone]
     found = [draw_finding(draw, p, polarity, depth) for p, depth in seen for polarity in Polarity]
     done = round_(move, changes, found).model_copy(update={"number": number})
-    return done.model_copy(update={"parked": parking(after(now, done))})
+    return done.model_copy(update={"parked": parking(apply_round(now, done))})
 
 
 @given(st.data(), plans())
 def test_whatever_the_judges_say_a_run_ends_within_its_caps(data: st.DataObject, by: Plan) -> None:
     told: History = ()
     while not isinstance(move := next_move(told, by, CALM), Stop):
-        told = (*told, carried_out(data.draw, standing(told), move, len(told) + 1))
+        told = (*told, carried_out(data.draw, replay(told), move, len(told) + 1))
         assert len(told) <= by.caps.max_rounds
-    now = standing(told)
+    now = replay(told)
     event(move.ending)
     assert now.drafted <= by.caps.max_pairs
     assert now.adopted <= by.dataset_size

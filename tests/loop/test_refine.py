@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.app.composition import cached_completions
+from agent.loop.act import Tools
 from agent.loop.refine import refine
-from agent.loop.tools import Tools, remembering
-from agent.record.ledger import Ledger
 from agent.schema import (
     Completion,
     Ending,
@@ -25,6 +25,7 @@ from agent.schema import (
     Stop,
     Verdict,
 )
+from agent.storage.ledger import Ledger
 from tests.loop.histories import plan
 from tests.steps.scripted import POSITIVE, Facts, World, pair, scenario
 
@@ -79,7 +80,7 @@ def answering(**flawed: object) -> World:
 def tools(
     world: World, ledger: Ledger, signals: Signals | None = None, dataset: Sequence[Pair] = (SOUND, FLAWED)
 ) -> Tools:
-    bench = replace(world.bench(), complete=remembering(Subject(world), ledger))
+    bench = replace(world.bench(), complete=cached_completions(Subject(world), ledger))
     campaign = ledger.campaign("key", {})
     by = plan(len(dataset), pilot=2, target=2)
     return Tools(bench, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
@@ -129,7 +130,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_end(ledger: Ledger, tmp_p
 def test_a_completion_is_made_once_and_then_remembered(ledger: Ledger) -> None:
     world = answering()
     subject = Subject(world)
-    complete = remembering(subject, ledger)
+    complete = cached_completions(subject, ledger)
     sides = [SOUND.positive, SOUND.negative, SOUND.positive]
     first = complete(sides, Sampling())
     assert first[0] == first[2] != first[1]
@@ -141,7 +142,7 @@ def test_a_completion_is_made_once_and_then_remembered(ledger: Ledger) -> None:
 def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger) -> None:
     world = answering()
     subject = Subject(world)
-    complete = remembering(subject, ledger)
+    complete = cached_completions(subject, ledger)
     (greedy,) = complete([SOUND.positive], Sampling())
     (drawn,) = complete([SOUND.positive], Sampling(samples=4))
     assert (len(greedy), len(drawn)) == (1, 4)
@@ -154,7 +155,7 @@ def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger)
 
 def test_what_follows_an_opener_is_remembered_by_text_and_opener_as_they_were_sent(ledger: Ledger) -> None:
     subject = Openable()
-    complete = remembering(subject, ledger)
+    complete = cached_completions(subject, ledger)
     text, half = scenario("I told him no, as"), scenario("I told him no,")
     whole, longer = Opener(text=" I was", samples=2), Opener(text=" as I was", samples=3)
     drawn = complete([text, half], Sampling(), [whole, longer])
@@ -173,7 +174,7 @@ def test_what_follows_an_opener_is_remembered_by_text_and_opener_as_they_were_se
 
 def test_nothing_to_complete_makes_nothing(ledger: Ledger) -> None:
     subject = Subject(answering())
-    assert remembering(subject, ledger)([], Sampling()) == []
+    assert cached_completions(subject, ledger)([], Sampling()) == []
     assert subject.made == 0
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from agent.loop.act import act
 from agent.schema import Draft, Pair
-from agent.steps.repair import Surroundings, repair
-from agent.steps.screen import rejected_side
+from agent.steps.repair import SetContext, repair
+from agent.steps.screening import rejected_side
 from tests.loop.test_act import tools
 from tests.steps.ailing import CUTS, CUTTING, LONG, LONGEST, ONE
 from tests.steps.ailing import world as ailing_world
@@ -42,7 +42,7 @@ def test_drafts_are_numbered_on_from_those_of_earlier_campaigns(tmp_path: Path) 
 def test_a_rejected_edit_is_not_taken_but_a_neighbour_of_it_is() -> None:
     def taken(rejected: tuple[str, ...]) -> Pair | None:
         answering = ailing_world(dict.fromkeys(CUTS, Facts()))
-        (change,) = repair(answering.bench(), [CUTTING], Surroundings((ONE,), 48, rejected))
+        (change,) = repair(answering.bench(), [CUTTING], SetContext((ONE,), 48, rejected))
         return change.after
 
     first, second = taken(()), taken((LONGEST.upper(),))

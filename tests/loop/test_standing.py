@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.loop.standing import Item, Standing, Status, after, standing
+from agent.loop.state import PairState, SetState, Status, apply_round, replay
 from agent.schema import Change, Depth, Draft, Outcome, Park, Recheck, Round, Rung, Verdict
 from tests.loop.histories import (
     AUDIT,
@@ -35,16 +35,16 @@ from tests.loop.histories import (
 ONE = FOUR[0]
 
 
-def fold(*rounds: Round) -> Standing:
-    return standing(history(*rounds))
+def fold(*rounds: Round) -> SetState:
+    return replay(history(*rounds))
 
 
-def item(*rounds: Round, key: str = "d0000") -> Item:
+def item(*rounds: Round, key: str = "d0000") -> PairState:
     return fold(*rounds).items[key]
 
 
 def test_nothing_stands_before_the_first_round() -> None:
-    assert fold() == Standing()
+    assert fold() == SetState()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_every_examined_version_is_remembered_with_its_verdict() -> None:
 def test_the_fold_never_changes_what_it_was_given() -> None:
     start = fold(adopted(FOUR))
     kept = dict(start.items)
-    end = after(start, dropped(ONE))
+    end = apply_round(start, dropped(ONE))
     assert start.items == kept
     assert len(end.items) == 3
 
@@ -254,10 +254,10 @@ def test_a_change_to_a_pair_that_is_not_there_is_an_error() -> None:
 
 def test_a_history_folds_alike_in_one_go_and_step_by_step() -> None:
     told = history(*mixed(d0000=FAIL), mended_in_vain(ONE), confirmed(FOUR[1:]), drafted([pair("n0000")]))
-    now = Standing()
+    now = SetState()
     for done in told:
-        now = after(now, done)
-    assert now == standing(told)
+        now = apply_round(now, done)
+    assert now == replay(told)
 
 
 def test_one_pair_of_each_status_is_listed_under_it() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agent.models.pace import Pace
+from agent.llm.rate_limiter import AdaptiveLimiter
 from tests.models.virtual_clock import VirtualClock
 
 PATIENCE = 6  # rate-limit answers in a row after which a client loses its call
@@ -77,7 +77,7 @@ class Clients:
     """Clients that ask again at once after a rate-limit answer, as often as patience lasts."""
 
     time: VirtualClock
-    pace: Pace
+    pace: AdaptiveLimiter
     gate: Gate
     says: Callable[[float], float | None] = silent
     latency: float = 0.05

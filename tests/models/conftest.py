@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from agent.models.clock import Clock as RealClock
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.llm import Llm, Manners
-from agent.record.ledger import Ledger
+from agent.llm.client import LLMClient
+from agent.llm.concurrency import Clock as RealClock
+from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.retry import RetryPolicy
 from agent.schema import Role
+from agent.storage.ledger import Ledger
 
 ABLE = Capability(logprobs=True, scale="percent", structured="json_schema")
 CANARY = "canary-key-1f9b7c"
@@ -45,21 +46,21 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-Connect = Callable[..., Llm]
+Connect = Callable[..., LLMClient]
 
 
 @pytest.fixture
 def connect(clock: Clock) -> Iterator[Connect]:
     """connect(url, capability, …) is a client whose judge is behind the URL and need not be probed."""
-    opened: list[Llm] = []
+    opened: list[LLMClient] = []
 
     def make(
         url: str, known: Capability = ABLE, timeout: float = 5.0, role: Role = Role.JUDGE, model: str = "m"
-    ) -> Llm:
+    ) -> LLMClient:
         endpoint = Endpoint(
             model=model, base_url=url, key=SecretStr(CANARY), concurrency=16, input_price=2.0, output_price=8.0
         )
-        llm = Llm({role: endpoint}, Manners(attempt_timeout=timeout, clock=clock.real), {role: known})
+        llm = LLMClient({role: endpoint}, RetryPolicy(attempt_timeout=timeout, clock=clock.real), {role: known})
         opened.append(llm)
         return llm
 

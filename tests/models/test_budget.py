@@ -4,21 +4,21 @@ import asyncio
 
 import pytest
 
-from agent.models.budget import Amount, Overspent, Treasury
-from agent.schema import Allowance, Budget, Role
+from agent.llm.budget import Amount, BudgetExhausted, BudgetTracker
+from agent.schema import BudgetConfig, Role, UsageLimits
 
 JUDGE, AUTHOR = Role.JUDGE, Role.AUTHOR
 DOLLAR = 1_000_000
 
 
-def treasury(**allowances: Allowance) -> Treasury:
-    made = Treasury(Budget(**allowances))
+def treasury(**allowances: UsageLimits) -> BudgetTracker:
+    made = BudgetTracker(BudgetConfig(**allowances))
     made.spent_before("a", {})
     made.spent_before("b", {})
     return made
 
 
-def spend(purses: Treasury, amount: Amount, trait: str = "a", role: Role = JUDGE) -> None:
+def spend(purses: BudgetTracker, amount: Amount, trait: str = "a", role: Role = JUDGE) -> None:
     async def pay() -> None:
         await purses.reserve(trait, role, amount)
         purses.settle(trait, role, amount, amount)
@@ -29,24 +29,26 @@ def spend(purses: Treasury, amount: Amount, trait: str = "a", role: Role = JUDGE
 @pytest.mark.parametrize(
     ("allowance", "fits", "too_much"),
     [
-        (Allowance(usd=1.0), Amount(micro_usd=DOLLAR), Amount(micro_usd=1)),
-        (Allowance(calls=2), Amount(calls=2), Amount(calls=1)),
-        (Allowance(tokens_in=10), Amount(tokens_in=10), Amount(tokens_in=1)),
-        (Allowance(tokens_out=10), Amount(tokens_out=10), Amount(tokens_out=1)),
+        (UsageLimits(usd=1.0), Amount(micro_usd=DOLLAR), Amount(micro_usd=1)),
+        (UsageLimits(calls=2), Amount(calls=2), Amount(calls=1)),
+        (UsageLimits(tokens_in=10), Amount(tokens_in=10), Amount(tokens_in=1)),
+        (UsageLimits(tokens_out=10), Amount(tokens_out=10), Amount(tokens_out=1)),
     ],
 )
-def test_a_cap_is_filled_to_the_last_unit_and_not_beyond(allowance: Allowance, fits: Amount, too_much: Amount) -> None:
+def test_a_cap_is_filled_to_the_last_unit_and_not_beyond(
+    allowance: UsageLimits, fits: Amount, too_much: Amount
+) -> None:
     purses = treasury(run=allowance)
     spend(purses, fits)
-    with pytest.raises(Overspent, match="budget.run"):
+    with pytest.raises(BudgetExhausted, match="budget.run"):
         spend(purses, too_much)
     assert purses.spent == fits
 
 
 def test_a_cap_of_nothing_allows_nothing_but_what_is_free() -> None:
-    purses = treasury(run=Allowance(usd=0.0))
+    purses = treasury(run=UsageLimits(usd=0.0))
     spend(purses, Amount(calls=1, tokens_in=100))
-    with pytest.raises(Overspent, match="budget.run.usd = 0"):
+    with pytest.raises(BudgetExhausted, match="budget.run.usd = 0"):
         spend(purses, Amount(micro_usd=1))
 
 
@@ -55,36 +57,36 @@ def test_without_a_cap_nothing_is_refused() -> None:
 
 
 def test_each_trait_has_its_own_purse_and_the_run_the_sum() -> None:
-    purses = treasury(run=Allowance(calls=5), trait=Allowance(calls=3))
+    purses = treasury(run=UsageLimits(calls=5), trait=UsageLimits(calls=3))
     for _ in range(3):
         spend(purses, Amount(calls=1), "a")
-    with pytest.raises(Overspent, match=r"budget.trait.calls = 3"):
+    with pytest.raises(BudgetExhausted, match=r"budget.trait.calls = 3"):
         spend(purses, Amount(calls=1), "a")
     for _ in range(2):
         spend(purses, Amount(calls=1), "b")
-    with pytest.raises(Overspent, match=r"budget.run.calls = 5"):
+    with pytest.raises(BudgetExhausted, match=r"budget.run.calls = 5"):
         spend(purses, Amount(calls=1), "b")
 
 
 def test_each_role_has_its_own_purse() -> None:
-    purses = treasury(author=Allowance(calls=1))
+    purses = treasury(author=UsageLimits(calls=1))
     spend(purses, Amount(calls=1), role=AUTHOR)
     spend(purses, Amount(calls=1), role=JUDGE)
-    with pytest.raises(Overspent, match=r"budget.author.calls = 1"):
+    with pytest.raises(BudgetExhausted, match=r"budget.author.calls = 1"):
         spend(purses, Amount(calls=1), role=AUTHOR)
 
 
 def test_what_earlier_runs_spent_counts() -> None:
-    purses = Treasury(Budget(run=Allowance(usd=1.0)))
+    purses = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
     purses.spent_before("a", {JUDGE: Amount(micro_usd=600_000)})
     purses.spent_before("b", {JUDGE: Amount(micro_usd=399_999)})
-    with pytest.raises(Overspent):
+    with pytest.raises(BudgetExhausted):
         spend(purses, Amount(micro_usd=2))
     spend(purses, Amount(micro_usd=1))
 
 
 def test_a_call_waits_for_those_in_flight_and_goes_when_they_turn_out_cheap() -> None:
-    purses = treasury(run=Allowance(usd=1.0))
+    purses = treasury(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
     async def two() -> list[str]:
@@ -107,7 +109,7 @@ def test_a_call_waits_for_those_in_flight_and_goes_when_they_turn_out_cheap() ->
 
 
 def test_a_call_that_waited_for_dear_ones_is_refused() -> None:
-    purses = treasury(run=Allowance(usd=1.0))
+    purses = treasury(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
     async def two() -> None:
@@ -117,13 +119,13 @@ def test_a_call_that_waited_for_dear_ones_is_refused() -> None:
         purses.settle("a", JUDGE, big, big)
         await waiting
 
-    with pytest.raises(Overspent):
+    with pytest.raises(BudgetExhausted):
         asyncio.run(two())
     assert purses.reserved == Amount()
 
 
 def test_a_hundred_calls_at_once_never_exceed_the_cap() -> None:
-    purses = treasury(run=Allowance(usd=1.0))
+    purses = treasury(run=UsageLimits(usd=1.0))
     most = Amount(micro_usd=30_000, calls=1)
 
     async def call(number: int) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
-from agent.models.capability import relax
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.llm import Llm, Manners, ProbeError
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.probe import ProbeError, drop_unsupported_option
+from agent.llm.retry import RetryPolicy
 from agent.schema import Role
 from tests.models.conftest import ABLE, CANARY, Clock
 from tests.models.fault_server import Answering, Asked, chat, failing, number, serving, tops
@@ -18,7 +19,7 @@ Answer = Callable[[Asked], Answering]
 
 def probed(url: str, roles: tuple[Role, ...] = (Role.JUDGE,)) -> Capability:
     endpoint = Endpoint(model="m", base_url=url, key=SecretStr(CANARY))
-    llm = Llm(dict.fromkeys(roles, endpoint), Manners(clock=Clock().real))
+    llm = LLMClient(dict.fromkeys(roles, endpoint), RetryPolicy(clock=Clock().real))
     try:
         return llm.probe()[roles[0]]
     finally:
@@ -182,14 +183,14 @@ def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
     with serving([]) as server:
         pass
     clock = Clock()
-    llm = Llm({Role.AUTHOR: Endpoint(model="m", base_url=server.url)}, Manners(clock=clock.real))
+    llm = LLMClient({Role.AUTHOR: Endpoint(model="m", base_url=server.url)}, RetryPolicy(clock=clock.real))
     with pytest.raises(ProbeError, match=r"author: .* Start the server, or correct `base_url`"):
         llm.probe()
     assert clock.waits == []
 
 
 def test_an_unrelated_complaint_changes_nothing() -> None:
-    assert relax(ABLE, "The endpoint answers 400: the context is too long") is None
+    assert drop_unsupported_option(ABLE, "The endpoint answers 400: the context is too long") is None
 
 
 def test_an_endpoint_is_serialised_without_key_and_app() -> None:

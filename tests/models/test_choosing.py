@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from agent.models.choosing import choose
+from agent.subject.generation import sample_tokens
 
 KEYS = (0, 1, -1, 2**63 - 1, -(2**63))
 WHOLE = 2**64
@@ -27,10 +27,10 @@ def gumbel(key: int, step: int) -> float:
 def test_a_sample_is_the_best_of_logits_and_noise_that_any_machine_computes_alike(key: int) -> None:
     noise = [gumbel(key, step) for step in range(1, 41)]
     second, best = sorted(noise)[-2:]
-    [chosen], [lead] = choose(torch.zeros(1, 40), [key], temperature=2.0)
+    [chosen], [lead] = sample_tokens(torch.zeros(1, 40), [key], temperature=2.0)
     assert chosen == noise.index(best)
     assert lead == pytest.approx(2.0 * (best - second), abs=1e-5)
 
 
 def test_rows_without_noise_take_the_best_token_and_say_how_far_the_second_is() -> None:
-    assert choose(torch.tensor([[1.0, 4.0, 2.5], [3.0, 0.0, 2.0]]), [], temperature=1.0) == ([1, 0], [1.5, 1.0])
+    assert sample_tokens(torch.tensor([[1.0, 4.0, 2.5], [3.0, 0.0, 2.0]]), [], temperature=1.0) == ([1, 0], [1.5, 1.0])

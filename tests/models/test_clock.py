@@ -5,7 +5,7 @@ import time as real
 
 import pytest
 
-from agent.models.clock import Alarm
+from agent.llm.concurrency import Alarm
 from tests.models.virtual_clock import StuckError, VirtualClock
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.deferred import Deferred, Received
-from agent.models.endpoint import Capability, Endpoint
-from agent.record.batch_files import Returned
-from agent.record.ledger import Ledger
+from agent.llm.batch import BatchJudge, ImportReport, Returned
+from agent.llm.endpoint import Capability, Endpoint
 from agent.schema import Request, Role, Shape
+from agent.storage.ledger import Ledger
 
 ENDPOINT = Endpoint(model="m", base_url="http://judge/v1", input_price=1.0, output_price=2.0)
 KNOWN = Capability(logprobs=True, scale="percent", structured="json_schema")
@@ -32,8 +31,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def desk(ledger: Ledger, known: Capability = KNOWN) -> Deferred:
-    return Deferred({Role.JUDGE: ENDPOINT}, {Role.JUDGE: known}, ledger)
+def desk(ledger: Ledger, known: Capability = KNOWN) -> BatchJudge:
+    return BatchJudge({Role.JUDGE: ENDPOINT}, {Role.JUDGE: known}, ledger)
 
 
 def said(text: str, logprobs: bool = True, **more: object) -> dict[str, object]:
@@ -56,7 +55,7 @@ def text(key: str, content: str) -> Returned:
     return Returned(where="r.jsonl:1", custom_id=key, text=content)
 
 
-def key_of(judge: Deferred, request: Request) -> str:
+def key_of(judge: BatchJudge, request: Request) -> str:
     """The key under which a request waits for its answer."""
     before = set(judge.asked)
     (reply,) = judge.ask([request])
@@ -74,7 +73,7 @@ def test_what_is_unanswered_is_noted_under_the_ledgers_key_with_the_body_to_send
 
 
 def test_an_answer_from_a_file_is_weighed_like_a_live_one_and_asked_for_no_more(ledger: Ledger) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     key = key_of(judge, NUMBER)
     assert judge.receive([row(key, said("85"))], into) == []
     (reply,) = judge.ask([NUMBER])
@@ -104,7 +103,7 @@ BAD = [
 def test_a_reply_that_would_not_pass_live_does_not_pass_from_a_file(
     ledger: Ledger, body: object, status: int, error: str
 ) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     key = key_of(judge, NUMBER)
     judge.receive([row(key, body, status)], into)
     assert list(judge.missing) == [key]
@@ -113,7 +112,7 @@ def test_a_reply_that_would_not_pass_live_does_not_pass_from_a_file(
 
 
 def test_a_request_that_failed_in_the_batch_stays_unanswered_until_another_line_answers_it(ledger: Ledger) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     key = key_of(judge, NUMBER)
     expired = Returned(where="r.jsonl:1", custom_id=key, error='{"code": "batch_expired"}')
     judge.receive([expired, row(key, said("85"))], into)
@@ -122,7 +121,7 @@ def test_a_request_that_failed_in_the_batch_stays_unanswered_until_another_line_
 
 
 def test_of_two_whole_answers_the_first_counts_and_a_difference_is_told(ledger: Ledger) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     key = key_of(judge, NUMBER)
     judge.receive([row(key, said("85")), row(key, said("85")), row(key, said("20"))], into)
     assert (into.stored, into.repeated) == (1, 2)
@@ -131,20 +130,20 @@ def test_of_two_whole_answers_the_first_counts_and_a_difference_is_told(ledger: 
 
 
 def test_a_line_that_nobody_asked_for_is_handed_back(ledger: Ledger) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     stray = row("nobody", said("85"))
     assert judge.receive([stray], into) == [stray]
     assert into.stored == 0
 
 
 def test_a_bare_text_cannot_pass_for_an_answer_with_log_probabilities(ledger: Ledger) -> None:
-    judge, into = desk(ledger), Received()
+    judge, into = desk(ledger), ImportReport()
     judge.receive([text(key_of(judge, NUMBER), "85")], into)
     assert "--plain" in into.failed[0]
 
 
 def test_a_judge_without_log_probabilities_is_sampled_round_by_round(ledger: Ledger) -> None:
-    judge, into = desk(ledger, SAMPLED), Received()
+    judge, into = desk(ledger, SAMPLED), ImportReport()
     judge.ask([NUMBER])
     assert len(judge.missing) == 4
     judge.receive([text(key, "85") for key in judge.missing], into)
@@ -153,7 +152,7 @@ def test_a_judge_without_log_probabilities_is_sampled_round_by_round(ledger: Led
 
 
 def test_one_plain_text_is_a_whole_answer_of_a_judge_reached_by_hand(ledger: Ledger) -> None:
-    judge, into = Deferred.by_hand("a chat", ledger), Received()
+    judge, into = BatchJudge.by_hand("a chat", ledger), ImportReport()
     keys = [key_of(judge, request) for request in (NUMBER, CHOICE, SPAN)]
     judge.receive([text(keys[0], " **85**\n"), text(keys[1], "No."), text(keys[2], 'Here: {"span": "went"}')], into)
     number, choice, span = judge.ask([NUMBER, CHOICE, SPAN])
@@ -170,7 +169,7 @@ def test_one_plain_text_is_a_whole_answer_of_a_judge_reached_by_hand(ledger: Led
 def test_a_plain_text_that_is_no_answer_leaves_the_request_open(
     ledger: Ledger, request_: Request, content: str
 ) -> None:
-    judge, into = Deferred.by_hand("a chat", ledger), Received()
+    judge, into = BatchJudge.by_hand("a chat", ledger), ImportReport()
     key = key_of(judge, request_)
     judge.receive([text(key, content)], into)
     assert list(judge.missing) == [key]
@@ -178,7 +177,7 @@ def test_a_plain_text_that_is_no_answer_leaves_the_request_open(
 
 
 def test_two_chats_are_two_judges(ledger: Ledger) -> None:
-    first, second = Deferred.by_hand("a chat", ledger), Deferred.by_hand("another", ledger)
+    first, second = BatchJudge.by_hand("a chat", ledger), BatchJudge.by_hand("another", ledger)
     key = key_of(first, NUMBER)
-    first.receive([text(key, "85")], Received())
+    first.receive([text(key, "85")], ImportReport())
     assert key_of(second, NUMBER) != key

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.models.failures import error_text
+from agent.llm.errors import error_text
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.record.ledger import Ledger
 from agent.schema import Reply, Request
+from agent.storage.ledger import Ledger
 from tests.models.conftest import Clock, Connect
 from tests.models.fault_server import Answerer, Answering, Asked, chat, chat_body, failing, number, serving, tops
 from tests.models.test_llm import ask_number, ask_object, ask_text

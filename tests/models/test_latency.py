@@ -2,11 +2,11 @@
 
 import pytest
 
-from agent.models.latency import Latency
+from agent.llm.circuit_breaker import AdaptiveTimeout
 
 
-def measured(*seconds: float) -> Latency:
-    latency = Latency()
+def measured(*seconds: float) -> AdaptiveTimeout:
+    latency = AdaptiveTimeout()
     for second in seconds:
         latency.succeeded(second)
     return latency

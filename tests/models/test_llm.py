@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.models import background
-from agent.models.endpoint import Capability
-from agent.models.llm import ProbeError
-from agent.record.ledger import Ledger
+from agent.llm import concurrency
+from agent.llm.endpoint import Capability
+from agent.llm.probe import ProbeError
 from agent.schema import Reply, Request, Role, Shape
+from agent.storage.ledger import Ledger
 from tests.models.conftest import ABLE, CANARY, Clock, Connect
 from tests.models.fault_server import Answering, Asked, chat, chat_body, failing, number, serving, tops
 
@@ -475,7 +475,7 @@ def test_an_interrupt_cancels_what_is_in_flight_and_leaves_it_listed(
             return future
 
         with monkeypatch.context() as patch:
-            patch.setattr(background.asyncio, "run_coroutine_threadsafe", interrupted)
+            patch.setattr(concurrency.asyncio, "run_coroutine_threadsafe", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 llm.ask_all([ask_number(str(i)) for i in range(5)], ledger)
         assert len(server.asked) == 4  # a new endpoint is asked four things at a time at first

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from agent.models.endpoint import Endpoint
-from agent.models.llm import Llm
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Endpoint
 from agent.prompts import PromptBook
-from agent.record.ledger import Ledger
 from agent.schema import Request, Role, Shape
-from agent.toyworld.endpoint import ToySettings, create_app
+from agent.storage.ledger import Ledger
+from agent.toyworld.server import ToySettings, create_app
 from tests.models.conftest import ABLE
 from tests.models.fault_server import chat_body, tops
 
@@ -22,15 +22,15 @@ QUIET = {"flips": 0.0, "systematic": 0.0}
 
 
 @contextmanager
-def toy_judge(**settings: Any) -> Iterator[Llm]:
+def toy_judge(**settings: Any) -> Iterator[LLMClient]:
     app = create_app(ToySettings(**QUIET | settings))
-    llm = Llm({Role.JUDGE: Endpoint(model="toyworld", base_url="toyworld", app=app)})
+    llm = LLMClient({Role.JUDGE: Endpoint(model="toyworld", base_url="toyworld", app=app)})
     llm.probe()
     yield llm
     llm.close()
 
 
-def response_request(llm: Llm, completion: str) -> Request:
+def response_request(llm: LLMClient, completion: str) -> Request:
     prompt = PromptBook.load().render(
         "response.a", definition="Refusal: declining a request.", completion=completion, scale=llm.scale(Role.JUDGE)
     )
@@ -93,7 +93,7 @@ class Counting:
 def test_a_thousand_requests_run_as_a_few_tasks_on_one_loop(ledger: Ledger) -> None:
     app = Counting()
     llms = [
-        Llm(
+        LLMClient(
             {Role.JUDGE: Endpoint(model=model, base_url="in-process", app=app, concurrency=8)}, None, {Role.JUDGE: ABLE}
         )
         for model in "mn"
@@ -113,7 +113,7 @@ def test_a_bug_in_the_app_is_not_taken_for_trouble_of_the_network(ledger: Ledger
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    llm = Llm({Role.JUDGE: Endpoint(model="m", base_url="in-process", app=broken)}, None, {Role.JUDGE: ABLE})
+    llm = LLMClient({Role.JUDGE: Endpoint(model="m", base_url="in-process", app=broken)}, None, {Role.JUDGE: ABLE})
     request = Request(role=Role.JUDGE, shape=Shape.NUMBER, prompt="?", prompt_id="p")
     with pytest.raises(ZeroDivisionError):
         llm.ask_all([request], ledger)

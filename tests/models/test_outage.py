@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.models.failures import LlmError, Transient
-from agent.models.outage import Out, Outage
+from agent.llm.circuit_breaker import CircuitBreaker, EndpointUnavailable
+from agent.llm.errors import LLMError, Transient
 from tests.models.virtual_clock import VirtualClock
 
 DOWN = Transient("503: come back later")
@@ -31,12 +31,12 @@ def clock() -> Iterator[VirtualClock]:
     return VirtualClock(0.0)
 
 
-def outage(clock: VirtualClock, back_at: float = 0.0, max_pause: float = 7200.0) -> tuple[Outage, Server, list]:
+def outage(clock: VirtualClock, back_at: float = 0.0, max_pause: float = 7200.0) -> tuple[CircuitBreaker, Server, list]:
     server, told = Server(clock, back_at), []
-    return Outage(clock.clock, max_pause, server.canary, told.append), server, told
+    return CircuitBreaker(clock.clock, max_pause, server.canary, told.append), server, told
 
 
-def fail(made: Outage, times: int, error: LlmError = DOWN) -> None:
+def fail(made: CircuitBreaker, times: int, error: LLMError = DOWN) -> None:
     for _ in range(times):
         made.failed(error)
 
@@ -61,7 +61,7 @@ def test_eight_failures_in_two_silent_minutes_are_an_outage_and_neither_alone(cl
     assert clock.run(story()) == [False, False, True]
 
 
-async def tripped(clock: VirtualClock, made: Outage) -> None:
+async def tripped(clock: VirtualClock, made: CircuitBreaker) -> None:
     fail(made, 1)
     await clock.sleep(121)
     fail(made, 7)
@@ -113,7 +113,7 @@ def test_after_the_longest_pause_everybody_is_told_that_it_is_given_up(clock: Vi
         return list(await asyncio.gather(*(made.admit() for _ in range(3)), return_exceptions=True))
 
     found = clock.run(story())
-    assert [type(error) for error in found] == [Out] * 3
+    assert [type(error) for error in found] == [EndpointUnavailable] * 3
     assert "10 minutes" in str(found[0])
     assert "still down" in str(found[0])
     assert clock.now() == pytest.approx(121 + 600)

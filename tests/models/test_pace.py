@@ -7,8 +7,8 @@ from time import process_time
 
 import pytest
 
-from agent.models.gate import GateNow
-from agent.models.pace import Pace
+from agent.llm.circuit_breaker import EndpointStatus
+from agent.llm.rate_limiter import AdaptiveLimiter
 from tests.models.capped_server import Bucket, Clients, Crowd, Gate, Window, exact, silent, whole_second
 from tests.models.virtual_clock import VirtualClock
 
@@ -33,7 +33,7 @@ SERVERS: dict[str, Callable[[], Gate]] = {
 def test_a_cap_of_20_a_second_is_used_up_and_no_call_is_lost(
     time: VirtualClock, server: Callable[[], Gate], at_once: int, says: Callable[[float], float | None]
 ) -> None:
-    clients = Clients(time, Pace(at_once, time.clock), server(), says)
+    clients = Clients(time, AdaptiveLimiter(at_once, time.clock), server(), says)
     seconds = clients.ask(400, at_once)
     assert (len(clients.done), clients.lost) == (400, 0)
     # A whole second's pause for each refusal, where a twentieth would do, is lost by no fault of the client's.
@@ -42,14 +42,14 @@ def test_a_cap_of_20_a_second_is_used_up_and_no_call_is_lost(
 
 
 def test_over_minutes_hardly_any_call_is_refused(time: VirtualClock) -> None:
-    clients = Clients(time, Pace(100, time.clock), Bucket(20, burst=10), exact)
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), Bucket(20, burst=10), exact)
     assert clients.ask(4000, 100) <= 1.05 * 4000 / 20
     assert clients.limited <= 0.02 * 4000
 
 
 @pytest.mark.parametrize("latency", [0.5, 2.0])
 def test_slow_answers_keep_more_calls_in_flight_at_the_same_rate(time: VirtualClock, latency: float) -> None:
-    clients = Clients(time, Pace(100, time.clock), Bucket(20, burst=10), exact, latency)
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), Bucket(20, burst=10), exact, latency)
     clients.ask(2400, 100)
     assert clients.lost == 0
     end = time.now()
@@ -58,7 +58,7 @@ def test_slow_answers_keep_more_calls_in_flight_at_the_same_rate(time: VirtualCl
 
 def test_a_server_that_slows_down_is_followed_down_and_up_again(time: VirtualClock) -> None:
     server = Bucket(50, burst=10)
-    clients = Clients(time, Pace(100, time.clock), server)
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), server)
     begin = time.now()
 
     async def story() -> None:
@@ -84,7 +84,7 @@ def test_a_server_that_slows_down_is_followed_down_and_up_again(time: VirtualClo
 
 
 def test_a_limit_on_calls_at_a_time_is_found_too(time: VirtualClock) -> None:
-    pace = Pace(100, time.clock)
+    pace = AdaptiveLimiter(100, time.clock)
     clients = Clients(time, pace, Crowd(12, lambda: pace.in_flight), silent, latency=0.5)
     seconds = clients.ask(2000, 100)
     assert clients.lost == 0
@@ -93,27 +93,27 @@ def test_a_limit_on_calls_at_a_time_is_found_too(time: VirtualClock) -> None:
 
 
 def test_without_a_limit_the_calls_in_flight_double_until_all_are(time: VirtualClock) -> None:
-    pace = Pace(100, time.clock)
+    pace = AdaptiveLimiter(100, time.clock)
     clients = Clients(time, pace, Bucket(1e9, burst=1e9), latency=1.0)
     assert clients.ask(1000, 100) == pytest.approx(5 + 9, abs=1)
     assert (pace.limit, pace.rate) == (100, None)
 
 
 def test_the_limit_starts_at_four_or_at_what_is_asked(time: VirtualClock) -> None:
-    assert [Pace(most, time.clock).limit for most in (1, 3, 4, 100)] == [1, 3, 4, 4]
+    assert [AdaptiveLimiter(most, time.clock).limit for most in (1, 3, 4, 100)] == [1, 3, 4, 4]
     with pytest.raises(ValueError, match="at least one call"):
-        Pace(0, time.clock)
+        AdaptiveLimiter(0, time.clock)
 
 
 def test_the_limit_does_not_grow_while_it_is_not_used_up(time: VirtualClock) -> None:
-    pace = Pace(100, time.clock)
+    pace = AdaptiveLimiter(100, time.clock)
     clients = Clients(time, pace, Bucket(1e9, burst=1e9))
     clients.ask(200, 3)
     assert pace.limit == 4
 
 
 def test_a_burst_of_refusals_is_one_cut(time: VirtualClock) -> None:
-    pace = Pace(100, time.clock)
+    pace = AdaptiveLimiter(100, time.clock)
     Clients(time, pace, Bucket(1e9, burst=1e9)).ask(1000, 100)
     assert pace.limit == 100
 
@@ -136,7 +136,7 @@ def test_a_burst_of_refusals_is_one_cut(time: VirtualClock) -> None:
 
 def test_the_limit_never_falls_under_one(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(4, time.clock)
+        pace = AdaptiveLimiter(4, time.clock)
         for _ in range(30):
             async with pace.turn() as turn:
                 turn.succeeded()
@@ -149,7 +149,7 @@ def test_the_limit_never_falls_under_one(time: VirtualClock) -> None:
 
 def test_failures_of_most_calls_take_back_the_growth_and_a_few_do_not(time: VirtualClock) -> None:
     async def limit_with(failures: int) -> int:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         numbers = iter(range(1000))
 
         async def work() -> None:
@@ -170,7 +170,7 @@ def test_failures_of_most_calls_take_back_the_growth_and_a_few_do_not(time: Virt
 
 def test_a_turn_left_without_a_word_changes_nothing(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         for _ in range(50):
             with pytest.raises(KeyError):
                 async with pace.turn():
@@ -182,7 +182,7 @@ def test_a_turn_left_without_a_word_changes_nothing(time: VirtualClock) -> None:
 
 def test_a_wait_that_the_server_asks_for_holds_everybody(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         start = time.now()
         began: list[float] = []
         async with pace.turn() as one, pace.turn() as two, pace.turn() as three:
@@ -208,7 +208,7 @@ def test_a_wait_that_the_server_asks_for_holds_everybody(time: VirtualClock) -> 
 
 def test_who_comes_at_the_end_of_a_pause_does_not_overtake_who_waited(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         order: list[str] = []
 
         async def call(name: str, after: float) -> None:
@@ -226,7 +226,7 @@ def test_who_comes_at_the_end_of_a_pause_does_not_overtake_who_waited(time: Virt
 
 def test_refusals_without_a_success_pause_ever_longer(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         async with pace.turn() as turn:
             turn.succeeded()
         start = time.now()
@@ -242,7 +242,7 @@ def test_refusals_without_a_success_pause_ever_longer(time: VirtualClock) -> Non
 
 
 def test_two_lanes_share_evenly_though_one_has_ten_times_the_load(time: VirtualClock) -> None:
-    clients = Clients(time, Pace(8, time.clock), Bucket(20))
+    clients = Clients(time, AdaptiveLimiter(8, time.clock), Bucket(20))
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
@@ -258,7 +258,7 @@ def test_two_lanes_share_evenly_though_one_has_ten_times_the_load(time: VirtualC
 
 def test_within_a_lane_who_came_first_goes_first(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(1, time.clock)
+        pace = AdaptiveLimiter(1, time.clock)
         order: list[str] = []
 
         async def call(name: str) -> None:
@@ -275,7 +275,7 @@ def test_within_a_lane_who_came_first_goes_first(time: VirtualClock) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: VirtualClock, seed: int) -> None:
     random = Random(seed)
-    pace = Pace(6, time.clock)
+    pace = AdaptiveLimiter(6, time.clock)
     inside = 0
 
     async def call(lane: int) -> None:
@@ -310,7 +310,7 @@ def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: Virtual
 
 def test_a_turn_that_comes_while_its_waiter_is_cancelled_goes_to_the_next(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = Pace(1, time.clock)
+        pace = AdaptiveLimiter(1, time.clock)
 
         async def call() -> None:
             async with pace.turn():
@@ -330,7 +330,7 @@ def test_a_turn_that_comes_while_its_waiter_is_cancelled_goes_to_the_next(time: 
 
 def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
     async def story() -> float:
-        pace = Pace(100, time.clock)
+        pace = AdaptiveLimiter(100, time.clock)
         numbers = iter(range(20_000))
 
         async def work() -> None:
@@ -347,7 +347,7 @@ def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
 
 
 def test_the_call_that_waits_longest_is_told_with_its_seconds_until_it_ends(time: VirtualClock) -> None:
-    pace = Pace(4, time.clock)
+    pace = AdaptiveLimiter(4, time.clock)
 
     async def call(seconds: float) -> None:
         async with pace.turn():
@@ -365,5 +365,7 @@ def test_the_call_that_waits_longest_is_told_with_its_seconds_until_it_ends(time
 
 
 def test_a_short_wait_is_no_news_and_a_long_one_is() -> None:
-    assert GateNow(32, 3, 0, None, None, 19.0).told() == "3 of 32 in flight"
-    assert GateNow(32, 3, 7, None, None, 42.0).told() == "3 of 32 in flight, one without an answer for 42 s, 7 wait"
+    assert EndpointStatus(32, 3, 0, None, None, 19.0).told() == "3 of 32 in flight"
+    assert (
+        EndpointStatus(32, 3, 7, None, None, 42.0).told() == "3 of 32 in flight, one without an answer for 42 s, 7 wait"
+    )

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.models.endpoint import Capability, Endpoint
-from agent.models.failures import Halted, Transient
-from agent.models.holdup import Holdup
-from agent.models.llm import Llm, Manners, ProbeError
-from agent.models.outage import Out
+from agent.llm.circuit_breaker import EndpointUnavailable
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.errors import Cancelled, Transient
+from agent.llm.probe import ProbeError, ProbeWaitReporter
+from agent.llm.retry import RetryPolicy
 from agent.schema import Role
 from tests.models.conftest import ABLE, Clock
 from tests.models.fault_server import Answering, Asked, failing, serving
@@ -41,9 +42,9 @@ class Rehearsal:
     def known(self, max_pause: float = 7200.0, halted: Callable[[], bool] = lambda: False) -> Capability:
         with serving(self.answer) as server:
             server.answers_canaries = False
-            llm = Llm(
+            llm = LLMClient(
                 {Role.JUDGE: Endpoint(model="m", base_url=server.url)},
-                Manners(clock=self.clock.real, max_pause=max_pause),
+                RetryPolicy(clock=self.clock.real, max_pause=max_pause),
                 told=lambda who, why: self.told.append(why),
             )
             try:
@@ -63,13 +64,15 @@ def test_an_endpoint_that_has_served_before_is_waited_for_with_a_small_question_
 
 def test_waiting_for_an_endpoint_ends_after_the_longest_pause() -> None:
     rehearsal = Rehearsal(out=math.inf)
-    with pytest.raises(Out, match=r"judge at http://127\.0\.0\.1:\d+/v1: It has been out for 10 minutes"):
+    with pytest.raises(
+        EndpointUnavailable, match=r"judge at http://127\.0\.0\.1:\d+/v1: It has been out for 10 minutes"
+    ):
         rehearsal.known(max_pause=600.0)
 
 
 def test_a_stop_ends_the_wait_for_an_endpoint() -> None:
     rehearsal = Rehearsal(out=math.inf)
-    with pytest.raises(Halted):
+    with pytest.raises(Cancelled):
         rehearsal.known(max_pause=1e6, halted=lambda: rehearsal.asked > 20)
 
 
@@ -109,7 +112,9 @@ def test_a_busy_endpoint_is_waited_for_no_longer_than_the_longest_pause(
     bad: Answering, waits: list[float] | None
 ) -> None:
     rehearsal = Rehearsal(out=math.inf, bad=bad)
-    with pytest.raises(Out, match=r"judge at http://127\.0\.0\.1:\d+/v1: It asks for more patience .* answers 429"):
+    with pytest.raises(
+        EndpointUnavailable, match=r"judge at http://127\.0\.0\.1:\d+/v1: It asks for more patience .* answers 429"
+    ):
         rehearsal.known(max_pause=600.0)
     assert rehearsal.clock.waits == waits or (waits is None and 600 < sum(rehearsal.clock.waits) < 620)
 
@@ -153,7 +158,7 @@ class LastingClock(Clock):
 def test_a_stop_ends_every_wait_of_a_probe(bad: Answering, is_first: bool) -> None:
     rehearsal = Rehearsal(out=1, bad=bad, is_first=is_first)
     rehearsal.clock = LastingClock()
-    with pytest.raises(Halted):
+    with pytest.raises(Cancelled):
         rehearsal.known(halted=lambda: bool(rehearsal.clock.waits))
     assert rehearsal.asked == 1
     assert rehearsal.told[-1:] == ([None] if bad == busy(100) else [])
@@ -161,7 +166,7 @@ def test_a_stop_ends_every_wait_of_a_probe(bad: Answering, is_first: bool) -> No
 
 def test_a_question_that_is_answered_at_last_holds_up_no_other() -> None:
     clock = Clock()
-    holdup = Holdup(clock.real, lambda why: None)
+    holdup = ProbeWaitReporter(clock.real, lambda why: None)
     with holdup.question():
         assert not holdup.is_on
         holdup.waits("judge", Transient("503"), 1.0)

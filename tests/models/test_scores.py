@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.models.failures import Unscored
-from agent.models.scores import (
-    Position,
-    choose,
+from agent.llm.errors import Unscored
+from agent.llm.scoring import (
+    TokenLogprobs,
+    choice_probabilities,
+    expected_score,
     has_majority,
     is_clear,
     number_in,
@@ -18,18 +19,17 @@ from agent.models.scores import (
     percent_value,
     sampled_choice,
     sampled_score,
-    weigh,
 )
 
 OPTIONS = ("EXPRESS", "EXPLAIN", "NEITHER")
 
 
-def at(token: str, chances: dict[str, float]) -> Position:
-    return Position(token, tuple((text, math.log(p) if p else -9999.0) for text, p in chances.items()))
+def at(token: str, chances: dict[str, float]) -> TokenLogprobs:
+    return TokenLogprobs(token, tuple((text, math.log(p) if p else -9999.0) for text, p in chances.items()))
 
 
 def test_a_score_is_the_mean_weighted_by_probability() -> None:
-    score = weigh([at("80", {"80": 0.6, "90": 0.2, "I": 0.1})], "80", "percent")
+    score = expected_score([at("80", {"80": 0.6, "90": 0.2, "I": 0.1})], "80", "percent")
     assert score.value == pytest.approx(82.5)
     assert score.mass == pytest.approx(0.8)
     assert score.deviation == pytest.approx(math.sqrt(0.75 * 2.5**2 + 0.25 * 7.5**2))
@@ -38,22 +38,22 @@ def test_a_score_is_the_mean_weighted_by_probability() -> None:
 
 
 def test_duplicates_of_a_number_add_up() -> None:
-    split = weigh([at("85", {"85": 0.3, " 85": 0.2, "▁85": 0.1, "Ġ85": 0.1, "5": 0.3})], "85", "percent")
-    whole = weigh([at("85", {"85": 0.7, "5": 0.3})], "85", "percent")
+    split = expected_score([at("85", {"85": 0.3, " 85": 0.2, "▁85": 0.1, "Ġ85": 0.1, "5": 0.3})], "85", "percent")
+    whole = expected_score([at("85", {"85": 0.7, "5": 0.3})], "85", "percent")
     assert split.value == pytest.approx(whole.value)
     assert split.mass == pytest.approx(1.0)
 
 
 def test_blank_tokens_are_skipped_even_where_numbers_compete_with_them() -> None:
     blank = at(" ", {" ": 0.6, "7": 0.4})
-    assert weigh([blank, at("85", {"85": 1.0})], " 85", "percent").value == 85.0
+    assert expected_score([blank, at("85", {"85": 1.0})], " 85", "percent").value == 85.0
 
 
 def test_the_first_position_that_offers_a_number_is_read() -> None:
     word = at("Score", {"Score": 1.0})
-    assert weigh([word, at(":", {":": 1.0}), at("40", {"40": 1.0})], "Score: 40", "percent").value == 40.0
+    assert expected_score([word, at(":", {":": 1.0}), at("40", {"40": 1.0})], "Score: 40", "percent").value == 40.0
     with pytest.raises(Unscored, match="0.10"):
-        weigh([at("The", {"The": 0.9, "5": 0.1}), at("40", {"40": 1.0})], "The 40", "percent")
+        expected_score([at("The", {"The": 0.9, "5": 0.1}), at("40", {"40": 1.0})], "The 40", "percent")
 
 
 NUMBERS = {"0": 0.0, "7": 7.0, " 42": 42.0, "▁99": 99.0, "Ġ100": 100.0, "85\n": 85.0}
@@ -72,16 +72,16 @@ def test_anything_else_is_no_value(token: str) -> None:
 
 def test_minus_9999_infinity_and_nan_are_no_probability() -> None:
     top = (("10", -9999.0), ("20", -math.inf), ("30", math.nan), ("80", math.log(0.9)))
-    assert weigh([Position("80", top)], "80", "percent").value == 80.0
+    assert expected_score([TokenLogprobs("80", top)], "80", "percent").value == 80.0
 
 
 @pytest.mark.parametrize(("mass", "weak"), [(0.26, True), (0.49, True), (0.51, False), (0.9, False)])
 def test_a_score_with_little_mass_is_weak(mass: float, weak: bool) -> None:
-    assert weigh([at("80", {"80": mass, "x": 1 - mass})], "80", "percent").weak is weak
+    assert expected_score([at("80", {"80": mass, "x": 1 - mass})], "80", "percent").weak is weak
 
 
 def test_a_score_with_an_unseen_tail_is_weak() -> None:
-    score = weigh([at("80", {"80": 0.6})], "80", "percent")
+    score = expected_score([at("80", {"80": 0.6})], "80", "percent")
     assert (score.low, score.high) == pytest.approx((48.0, 88.0))
     assert score.weak
 
@@ -89,21 +89,21 @@ def test_a_score_with_an_unseen_tail_is_weak() -> None:
 @pytest.mark.parametrize("mass", [0.0, 0.1, 0.24])
 def test_under_a_quarter_of_the_mass_there_is_no_score(mass: float) -> None:
     with pytest.raises(Unscored):
-        weigh([at("x", {"80": mass, "x": 1 - mass})], "x", "percent")
+        expected_score([at("x", {"80": mass, "x": 1 - mass})], "x", "percent")
 
 
 def test_no_positions_are_no_score() -> None:
     with pytest.raises(Unscored):
-        weigh([], "85", "percent")
+        expected_score([], "85", "percent")
 
 
 def test_digit_by_digit_answers_would_be_read_as_their_first_digit() -> None:
     """Why such endpoints are given letters: the published formula turns 85 into 8."""
-    assert weigh([at("8", {"8": 1.0}), at("5", {"5": 1.0})], "85", "percent").value == 8.0
+    assert expected_score([at("8", {"8": 1.0}), at("5", {"5": 1.0})], "85", "percent").value == 8.0
 
 
 def test_letters_stand_for_steps_of_ten() -> None:
-    score = weigh([at("J", {"J": 0.5, " K": 0.25, "I": 0.25})], "J", "letters")
+    score = expected_score([at("J", {"J": 0.5, " K": 0.25, "I": 0.25})], "J", "letters")
     assert score.value == pytest.approx(90.0)
     assert score.method == "letters"
 
@@ -111,12 +111,12 @@ def test_letters_stand_for_steps_of_ten() -> None:
 @pytest.mark.parametrize("content", ["I cannot say", "I'm sorry", "As an AI", "A good try", "L", "a", ""])
 def test_a_word_that_begins_with_a_letter_is_no_score(content: str) -> None:
     with pytest.raises(Unscored):
-        weigh([at("I", {"I": 1.0})], content, "letters")
+        expected_score([at("I", {"I": 1.0})], content, "letters")
 
 
 @pytest.mark.parametrize("content", ["I", " I", "I.", "**I**", '"I"', "I\nBecause"])
 def test_a_letter_alone_is_a_score(content: str) -> None:
-    assert weigh([at("I", {"I": 1.0})], content, "letters").value == 80.0
+    assert expected_score([at("I", {"I": 1.0})], content, "letters").value == 80.0
 
 
 weights = st.dictionaries(st.integers(0, 100).map(str), st.floats(0.01, 1.0), min_size=1, max_size=20)
@@ -126,7 +126,7 @@ weights = st.dictionaries(st.integers(0, 100).map(str), st.floats(0.01, 1.0), mi
 def test_any_score_lies_between_its_bounds_and_equals_a_plain_expectation(raw: dict[str, float], mass: float) -> None:
     scale = mass / sum(raw.values())
     chances = {token: weight * scale for token, weight in raw.items()}
-    score = weigh([at(next(iter(raw)), chances)], "", "percent")
+    score = expected_score([at(next(iter(raw)), chances)], "", "percent")
     expected = sum(int(token) * weight for token, weight in raw.items()) / sum(raw.values())
     assert score.value == pytest.approx(expected, abs=1e-5)
     assert 0.0 <= score.low <= score.value + 1e-5
@@ -142,7 +142,7 @@ def test_any_score_lies_between_its_bounds_and_equals_a_plain_expectation(raw: d
 )
 def test_no_list_of_tokens_gives_a_score_off_the_scale(top: list[tuple[str, float]], scale: str) -> None:
     try:
-        score = weigh([Position("B", tuple(top))], "B", scale)  # type: ignore[arg-type]
+        score = expected_score([TokenLogprobs("B", tuple(top))], "B", scale)  # type: ignore[arg-type]
     except Unscored:
         return
     assert 0.0 <= score.value <= 100.0
@@ -150,47 +150,51 @@ def test_no_list_of_tokens_gives_a_score_off_the_scale(top: list[tuple[str, floa
 
 
 def test_a_choice_in_one_token_is_read_directly() -> None:
-    found = choose([at("EXPRESS", {"EXPRESS": 0.6, " EXPLAIN": 0.2, "NEITHER": 0.1, "The": 0.1})], OPTIONS)
+    found = choice_probabilities(
+        [at("EXPRESS", {"EXPRESS": 0.6, " EXPLAIN": 0.2, "NEITHER": 0.1, "The": 0.1})], OPTIONS
+    )
     assert dict(found) == pytest.approx({"EXPRESS": 6 / 9, "EXPLAIN": 2 / 9, "NEITHER": 1 / 9})
 
 
 def test_a_shared_first_token_is_settled_by_the_next_position() -> None:
     positions = [at(" EXP", {" EXP": 0.8, " NE": 0.2}), at("LAIN", {"LAIN": 0.75, "RESS": 0.25})]
-    assert dict(choose(positions, OPTIONS)) == pytest.approx({"EXPRESS": 0.2, "EXPLAIN": 0.6, "NEITHER": 0.2})
+    assert dict(choice_probabilities(positions, OPTIONS)) == pytest.approx(
+        {"EXPRESS": 0.2, "EXPLAIN": 0.6, "NEITHER": 0.2}
+    )
 
 
 def test_three_tokens_deep_and_in_lower_case() -> None:
     positions = [at("Ex", {"Ex": 1.0}), at("p", {"p": 1.0}), at("ress", {"ress": 0.9, "lain": 0.1})]
-    assert dict(choose(positions, OPTIONS))["EXPRESS"] == pytest.approx(0.9)
+    assert dict(choice_probabilities(positions, OPTIONS))["EXPRESS"] == pytest.approx(0.9)
 
 
 def test_an_open_token_off_the_path_belongs_to_nobody() -> None:
     positions = [at("NE", {"NE": 0.6, "EXP": 0.4}), at("ITHER", {"ITHER": 0.9, "RESS": 0.1})]
-    assert dict(choose(positions, OPTIONS)) == {"EXPRESS": 0.0, "EXPLAIN": 0.0, "NEITHER": 1.0}
+    assert dict(choice_probabilities(positions, OPTIONS)) == {"EXPRESS": 0.0, "EXPLAIN": 0.0, "NEITHER": 1.0}
 
 
 def test_a_choice_that_was_cut_before_it_was_clear_is_unscored() -> None:
     with pytest.raises(Unscored):
-        choose([at(" EXP", {" EXP": 1.0})], OPTIONS)
+        choice_probabilities([at(" EXP", {" EXP": 1.0})], OPTIONS)
 
 
 @pytest.mark.parametrize("lead", ["**", '"', " ", "\n", "("])
 def test_marks_before_the_option_are_skipped(lead: str) -> None:
     positions = [at(lead, {lead: 0.9, "EXPLAIN": 0.1}), at("EXPRESS", {"EXPRESS": 1.0})]
-    assert dict(choose(positions, OPTIONS))["EXPRESS"] == 1.0
+    assert dict(choice_probabilities(positions, OPTIONS))["EXPRESS"] == 1.0
 
 
 def test_other_words_are_no_choice() -> None:
     with pytest.raises(Unscored):
-        choose([at("EXPRESSION", {"Maybe": 0.9})], OPTIONS)
+        choice_probabilities([at("EXPRESSION", {"Maybe": 0.9})], OPTIONS)
 
 
 @given(st.lists(st.floats(0.1, 1.0), min_size=3, max_size=3))
 def test_choice_probabilities_sum_to_one_however_options_are_cut(raw: Sequence[float]) -> None:
     express, explain, neither = (weight / sum(raw) for weight in raw)
     shared = express + explain
-    whole = choose([at("x", {"EXPRESS": express, "EXPLAIN": explain, "NEITHER": neither})], OPTIONS)
-    cut = choose(
+    whole = choice_probabilities([at("x", {"EXPRESS": express, "EXPLAIN": explain, "NEITHER": neither})], OPTIONS)
+    cut = choice_probabilities(
         [at("EXP", {"EXP": shared, "NE": neither}), at("RESS", {"RESS": express / shared, "LAIN": explain / shared})],
         OPTIONS,
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.models.server_waits import duration, wait_asked
+from agent.llm.errors import duration, retry_after
 
 NOON = 1_735_732_800.0  # Wed, 01 Jan 2025 12:00:00 GMT
 
@@ -33,7 +33,7 @@ CASES = {
 
 @pytest.mark.parametrize(("headers", "seconds"), CASES.values(), ids=CASES.keys())
 def test_a_wait_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
-    assert wait_asked(headers, NOON) == seconds
+    assert retry_after(headers, NOON) == seconds
 
 
 DURATIONS = {"1h2m3.5s": 3723.5, "120ms": 0.12, "6m0s": 360.0, "6": 6.0, "2m30ms": 120.03, "": None, "later": None}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.subject import HuggingFaceSubject, load_subject
-from agent.models.weights import NoMemoryError, SubjectError
 from agent.schema import Completion, Sampling
+from agent.subject.model import HuggingFaceSubject, load_subject
+from agent.subject.weights import NoMemoryError, SubjectError
 from tests.models.tiny import TEXTS, readings, save_tiny, set_stops
 
 GREEDY = Sampling(max_new_tokens=12)

@@ -10,42 +10,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.models.batches import SLOW_SECONDS, Batch, Batches, Row, noise_key, plan
-from agent.models.tokens import Prompt
-from agent.models.weights import NoMemoryError
 from agent.schema import Completion, Sampling
+from agent.subject.generation import SLOW_SECONDS, Batch, Batches, GenerationRow, noise_key, plan
+from agent.subject.tokenizer import TokenizedPrompt
+from agent.subject.weights import NoMemoryError
 
 GREEDY = Sampling(max_new_tokens=5)
 
 
-def prompts(*lengths: int) -> list[Prompt]:
-    return [Prompt(f"text {i}", (1,) * length, str(i)) for i, length in enumerate(lengths)]
+def prompts(*lengths: int) -> list[TokenizedPrompt]:
+    return [TokenizedPrompt(f"text {i}", (1,) * length, str(i)) for i, length in enumerate(lengths)]
 
 
-def answer(row: Row) -> Completion:
+def answer(row: GenerationRow) -> Completion:
     return Completion(text=f"{row.item}", token_ids=(), opening="", sample=row.sample)
 
 
 class Script:
     """Generates what it is told to, one act per batch; raises when it runs out."""
 
-    def __init__(self, *acts: Callable[[Batch], list[Row]]) -> None:
+    def __init__(self, *acts: Callable[[Batch], list[GenerationRow]]) -> None:
         self.acts = list(acts)
         self.batches: list[Batch] = []
 
     def __call__(
-        self, prompts: Sequence[Prompt], batch: Batch, sampling: Sampling
-    ) -> tuple[dict[Row, Completion], list[Row]]:
+        self, prompts: Sequence[TokenizedPrompt], batch: Batch, sampling: Sampling
+    ) -> tuple[dict[GenerationRow, Completion], list[GenerationRow]]:
         self.batches.append(batch)
         again = self.acts.pop(0)(batch)
         return {row: answer(row) for row in batch if row not in again}, again
 
 
-def done(batch: Batch) -> list[Row]:
+def done(batch: Batch) -> list[GenerationRow]:
     return []
 
 
-def does_not_fit(batch: Batch) -> list[Row]:
+def does_not_fit(batch: Batch) -> list[GenerationRow]:
     raise NoMemoryError("the model", "scripted")
 
 
@@ -67,7 +67,11 @@ def test_every_row_is_planned_once_within_the_budget_and_longest_first(lengths, 
     sampling = Sampling(samples=samples, max_new_tokens=10)
     batches = plan(prompts(*lengths), sampling, budget)
     rows = [row for batch in batches for row in batch]
-    expected = [Row(item, sample) for item in range(len(lengths)) for sample in (range(samples) if samples else [None])]
+    expected = [
+        GenerationRow(item, sample)
+        for item in range(len(lengths))
+        for sample in (range(samples) if samples else [None])
+    ]
     assert sorted(rows, key=str) == sorted(expected, key=str)
     assert all(len(batch) == 1 or len(batch) * (lengths[batch[0].item] + 10) <= budget for batch in batches)
     assert [lengths[row.item] for row in rows] == sorted((lengths[row.item] for row in rows), reverse=True)
@@ -81,11 +85,14 @@ def test_prompts_that_share_a_part_follow_one_another_within_the_budget_by_as_ma
     sharing, budget
 ):
     own = [
-        Prompt("text", (kind,) * 20 * kind + (9,) * more, "key", 20 * kind, samples) for kind, more, samples in sharing
+        TokenizedPrompt("text", (kind,) * 20 * kind + (9,) * more, "key", 20 * kind, samples)
+        for kind, more, samples in sharing
     ]
     batches = plan(own, GREEDY, budget)
     rows = [row for batch in batches for row in batch]
-    assert sorted(rows) == [Row(item, n) for item, (_, _, samples) in enumerate(sharing) for n in range(samples)]
+    assert sorted(rows) == [
+        GenerationRow(item, n) for item, (_, _, samples) in enumerate(sharing) for n in range(samples)
+    ]
     kinds = [kind for kind, _ in groupby(own[row.item].part for row in rows) if kind]
     assert len(kinds) == len(set(kinds))
     longest = [max(len(own[row.item].ids) for row in batch) for batch in batches]
@@ -96,7 +103,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_all_after_it():
     script = Script(does_not_fit, done, done, done, done)
     batches = Batches(script, 4 * 15, still)
     made = dict(batches.run(prompts(10, 10, 10, 10, 10, 10, 10, 10), GREEDY))
-    assert made == {item: (answer(Row(item, None)),) for item in range(8)}
+    assert made == {item: (answer(GenerationRow(item, None)),) for item in range(8)}
     assert [len(batch) for batch in script.batches] == [4, 2, 2, 2, 2]
 
 
@@ -115,20 +122,24 @@ def test_a_slow_batch_halves_the_next_so_that_a_stop_drains():
 def test_rows_given_back_are_generated_by_themselves_before_anything_else():
     script = Script(lambda batch: [batch[1]], done, done)
     made = list(Batches(script, 2 * 15, still).run(prompts(10, 10, 10), GREEDY))
-    assert script.batches == [(Row(0, None), Row(1, None)), (Row(1, None),), (Row(2, None),)]
+    assert script.batches == [
+        (GenerationRow(0, None), GenerationRow(1, None)),
+        (GenerationRow(1, None),),
+        (GenerationRow(2, None),),
+    ]
     assert [item for item, _ in made] == [0, 1, 2]
 
 
 def test_samples_split_over_batches_are_handed_out_together_and_in_order():
     script = Script(lambda batch: [batch[0]], done, done)
     (made,) = list(Batches(script, 2 * 15, still).run(prompts(10), Sampling(samples=3, max_new_tokens=5)))
-    assert made == (0, tuple(answer(Row(0, sample)) for sample in range(3)))
+    assert made == (0, tuple(answer(GenerationRow(0, sample)) for sample in range(3)))
 
 
 def test_one_batch_runs_at_a_time_even_when_threads_ask_at_once():
     inside = threading.Semaphore(1)
 
-    def busy(batch: Batch) -> list[Row]:
+    def busy(batch: Batch) -> list[GenerationRow]:
         assert inside.acquire(blocking=False), "two batches at once"
         time.sleep(0.01)
         inside.release()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.subject import HuggingFaceSubject, load_subject
-from agent.models.weights import SubjectError
 from agent.schema import Completion, Opener, Sampling
+from agent.subject.model import HuggingFaceSubject, load_subject
+from agent.subject.weights import SubjectError
 from tests.models.tiny import TEXTS, readings, save_tiny
 
 HOW = Sampling(max_new_tokens=10)

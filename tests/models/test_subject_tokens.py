@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from agent.models.tokens import Tokens, compose
-from agent.models.weights import SubjectError
 from agent.schema import Opener
+from agent.subject.tokenizer import Tokens, with_system_prompt
+from agent.subject.weights import SubjectError
 from tests.models.tiny import TEXTS, save_tiny
 
 
@@ -122,7 +122,7 @@ def test_half_a_surrogate_pair_is_refused_in_words(tokens):
 
 def test_a_prompt_is_told_apart_by_where_its_system_prompt_ends(tokens):
     apart, joined = tokens.prompt("b", "a", 0), tokens.prompt("a\n\nb", None, 0)
-    assert apart.text == joined.text == compose("b", "a")
+    assert apart.text == joined.text == with_system_prompt("b", "a")
     assert apart.key != joined.key
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.subject import load_subject
-from agent.models.weights import BLOCK, BLOCKS, NoMemoryError, SubjectError, bytes_needed, free_memory, locate
 from agent.schema import Sampling
+from agent.subject.model import load_subject
+from agent.subject.weights import BLOCK, BLOCKS, NoMemoryError, SubjectError, bytes_needed, free_memory, locate
 from tests.models.tiny import save_tiny
 
 

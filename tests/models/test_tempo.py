@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.models.tempo import Evidence, Pause, Successes, Tempo, slower
+from agent.llm.rate_limiter import Cooldown, LearnedRate, RateEvidence, SuccessWindow, slower
 
-SEEN = Evidence(measured=20.0, held=50, saturated=True, latency=0.05, wait=0.0)
+SEEN = RateEvidence(measured=20.0, held=50, saturated=True, latency=0.05, wait=0.0)
 
 
-def seen(**more: float) -> Evidence:
-    return Evidence(**{**SEEN.__dict__, **more})
+def seen(**more: float) -> RateEvidence:
+    return RateEvidence(**{**SEEN.__dict__, **more})
 
 
 def test_a_rate_rises_to_its_ceiling_stays_near_it_and_then_leaves_it_ever_faster() -> None:
-    tempo = Tempo(ceiling=20, step=0.05, climb=5)
+    tempo = LearnedRate(ceiling=20, step=0.05, climb=5)
     rates = [tempo.rate(age) for age in range(0, 30, 5)]
     assert rates == pytest.approx([19, 20, 21, 28, 47, 84])
     assert all(earlier <= later for earlier, later in pairwise(tempo.rate(age / 10) for age in range(300)))
@@ -27,37 +27,37 @@ def test_a_rate_rises_to_its_ceiling_stays_near_it_and_then_leaves_it_ever_faste
     st.sampled_from((0.05, 0.25)),
     st.floats(0, 3),
     st.builds(
-        Evidence, st.floats(0.01, 1e5), st.integers(1, 1000), st.booleans(), st.floats(0.001, 60), st.floats(0, 60)
+        RateEvidence, st.floats(0.01, 1e5), st.integers(1, 1000), st.booleans(), st.floats(0.001, 60), st.floats(0, 60)
     ),
 )
 def test_a_refusal_always_slows_down_but_never_under_half(
-    ceiling: float, step: float, climbs: float, evidence: Evidence
+    ceiling: float, step: float, climbs: float, evidence: RateEvidence
 ) -> None:
-    tempo = Tempo(ceiling, step, 5.0)
+    tempo = LearnedRate(ceiling, step, 5.0)
     before, after = tempo.rate(5 * climbs), slower(tempo, 5 * climbs, evidence).rate(0)
     assert min(before, 0.075) <= after <= max(0.1, before)
     assert after >= 0.5 * before
 
 
 def test_a_rate_that_held_gives_way_to_what_was_measured() -> None:
-    assert slower(Tempo(22, 0.05, 5), 5, SEEN).rate(0) == pytest.approx(19)
+    assert slower(LearnedRate(22, 0.05, 5), 5, SEEN).rate(0) == pytest.approx(19)
 
 
 def test_a_rate_that_did_not_hold_was_far_off() -> None:
-    assert slower(Tempo(50, 0.05, 5), 5, seen(held=2)).rate(0) == pytest.approx(30)
+    assert slower(LearnedRate(50, 0.05, 5), 5, seen(held=2)).rate(0) == pytest.approx(30)
 
 
 def test_what_was_measured_while_nobody_waited_says_nothing() -> None:
-    assert slower(Tempo(20, 0.05, 5), 5, seen(measured=1.0, saturated=False)).rate(0) == pytest.approx(19)
+    assert slower(LearnedRate(20, 0.05, 5), 5, seen(measured=1.0, saturated=False)).rate(0) == pytest.approx(19)
 
 
 def test_where_a_refusal_costs_a_long_wait_the_next_probe_comes_later() -> None:
-    cheap, dear = (slower(Tempo(20, 0.05, 5), 5, seen(wait=wait)) for wait in (0.0, 2.0))
+    cheap, dear = (slower(LearnedRate(20, 0.05, 5), 5, seen(wait=wait)) for wait in (0.0, 2.0))
     assert (cheap.climb, dear.climb) == (5, 25)
 
 
 def test_of_two_pauses_the_later_end_counts() -> None:
-    pause = Pause()
+    pause = Cooldown()
     pause.extend(100, 30)
     pause.extend(101, 5)
     assert (pause.until, pause.left(110), pause.left(200)) == (130, 20, 0)
@@ -66,7 +66,7 @@ def test_of_two_pauses_the_later_end_counts() -> None:
 
 
 def test_a_pause_is_left_out_of_the_time_that_proves_a_rate() -> None:
-    pause = Pause()
+    pause = Cooldown()
     pause.extend(100, 30)
     pause.extend(110, 30)
     assert [pause.uncounted(now) for now in (100, 120, 140, 150)] == [100, 100, 100, 110]
@@ -74,7 +74,7 @@ def test_a_pause_is_left_out_of_the_time_that_proves_a_rate() -> None:
 
 
 def test_successes_are_counted_over_the_last_two_seconds() -> None:
-    successes = Successes()
+    successes = SuccessWindow()
     for number in range(100):
         successes.add(number / 10)
     assert successes.rate(9.9) == pytest.approx(10, rel=0.06)
@@ -84,14 +84,14 @@ def test_successes_are_counted_over_the_last_two_seconds() -> None:
 
 
 def test_rare_successes_are_counted_over_longer() -> None:
-    successes = Successes()
+    successes = SuccessWindow()
     for number in range(50):
         successes.add(10.0 * number)
     assert successes.rate(490) == pytest.approx(0.1, rel=0.1)
 
 
 def test_after_an_idle_hour_the_count_begins_anew() -> None:
-    successes = Successes()
+    successes = SuccessWindow()
     for number in range(50):
         successes.add(number / 10)
     successes.forget()

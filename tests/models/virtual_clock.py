@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from agent.models.clock import Clock
+from agent.llm.concurrency import Clock
 
 T = TypeVar("T")
 

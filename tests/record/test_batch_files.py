@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.batch_files import BatchFileError, Returned, read_answers, write_batch, write_prompts
+from agent.llm.batch import BatchFileError, Returned, read_answers, write_batch, write_prompts
 
 BODIES = {
     key: json.dumps(

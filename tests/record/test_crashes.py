@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Answer, Ledger
-from agent.record.points import VARIABLE, point
 from agent.schema import Completion, Confirm, Role, Round
+from agent.storage.durable import VARIABLE, failpoint
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import Answer
 
 ROUNDS = 2
 CALLS = 4
@@ -160,7 +161,7 @@ def test_kills_during_the_resumption_change_nothing_either(buy: Buy, every: int,
 
 def pass_points(folder: Path) -> None:
     for n in range(6):
-        point("a" if n % 2 else "b")
+        failpoint("a" if n % 2 else "b")
         (folder / "reached").write_text(str(n))
 
 
@@ -176,9 +177,9 @@ def test_a_plan_that_cannot_be_read_is_an_error_and_not_a_test_that_passes(
 ) -> None:
     monkeypatch.setenv(VARIABLE, plan)
     with pytest.raises(ValueError, match=VARIABLE):
-        point("a")
+        failpoint("a")
 
 
 def test_without_a_plan_a_point_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    point("a")
+    failpoint("a")

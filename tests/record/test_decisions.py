@@ -10,9 +10,9 @@ import pytest
 from filelock import FileLock
 from pydantic import ValidationError
 
-from agent.record import points
-from agent.record.decisions import DecisionError, DecisionLog, in_force, line_of, next_moment
 from agent.schema import Act, Decision
+from agent.storage import durable
+from agent.storage.decision_log import DecisionError, DecisionLog, in_force, line_of, next_moment
 
 COUNT = 200
 
@@ -105,7 +105,7 @@ def test_killed_while_it_stores_a_line_the_log_holds_it_whole_or_not_at_all(log:
     log.append(decision("d0000"))
     pid = os.fork()
     if pid == 0:
-        os.environ[points.VARIABLE] = f"{where}:1"
+        os.environ[durable.VARIABLE] = f"{where}:1"
         log.append(decision("d0001"))
         os._exit(0)
     _, status = os.waitpid(pid, 0)
@@ -119,7 +119,7 @@ def test_killed_while_it_stores_a_line_the_log_holds_it_whole_or_not_at_all(log:
 
 def test_nothing_is_written_while_another_holds_the_lock(log: DecisionLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.append(decision("d0000"))
-    monkeypatch.setattr("agent.record.decisions._PATIENCE", 0.05)
+    monkeypatch.setattr("agent.storage.decision_log._PATIENCE", 0.05)
     with FileLock(f"{log.path}.lock"), pytest.raises(DecisionError, match="held by another process"):
         log.append(decision("d0001"))
     assert [d.pair for d in log.read().decisions] == ["d0000"]

@@ -11,16 +11,6 @@ from typing import Any
 
 import pytest
 
-from agent.record.experiment import (
-    About,
-    ExperimentFolder,
-    LayoutError,
-    find_files,
-    read_responses,
-    write_responses,
-)
-from agent.record.layout import Hashes
-from agent.record.scores import Examined, outcome_of, read_scores, write_first_token, write_scores
 from agent.schema import (
     Completion,
     Depth,
@@ -32,12 +22,22 @@ from agent.schema import (
     Polarity,
     Question,
     Rules,
-    Ruling,
     Scenario,
     Tally,
     Verdict,
     Vote,
+    VoteOutcome,
 )
+from agent.storage.dataset import FileHashes
+from agent.storage.experiment import (
+    ExperimentFolder,
+    GenerationInfo,
+    LayoutError,
+    find_files,
+    read_responses,
+    write_responses,
+)
+from agent.storage.vetting_files import SetFindings, outcome_of, read_scores, write_first_token, write_scores
 
 TRAIT = "made/refusal"
 SCORES: list[tuple[float | None, float | None]] = [(85.0, 10.0), (55.0, 40.0), (60.0, 40.5), (None, 3.0), (12.5, None)]
@@ -72,7 +72,9 @@ def finding(pair: Pair, scenario: Scenario, score: float | None) -> Finding:
             tally(Question.RESPONSE, score),
             tally(Question.C0, 12.0),
             tally(Question.C5, 88.0),
-            Tally(question=Question.VERDICT, ruling=Ruling.FAVOURABLE, votes=(vote(0.9), vote(0.7)), choice="EXPRESS"),
+            Tally(
+                question=Question.VERDICT, ruling=VoteOutcome.FAVOURABLE, votes=(vote(0.9), vote(0.7)), choice="EXPRESS"
+            ),
         ),
         scenario=outcome,
         response=outcome,
@@ -86,7 +88,7 @@ def finding(pair: Pair, scenario: Scenario, score: float | None) -> Finding:
 
 
 def tally(question: Question, score: float | None) -> Tally:
-    ruling = Ruling.OPEN if score is None else Ruling.FAVOURABLE
+    ruling = VoteOutcome.OPEN if score is None else VoteOutcome.FAVOURABLE
     return Tally(question=question, ruling=ruling, votes=(), score=score)
 
 
@@ -95,19 +97,21 @@ def vote(express: float) -> Vote:
     return Vote(wording="a", sample=0, favourable=True, probabilities=probabilities)
 
 
-def examined(scores: list[tuple[float | None, float | None]] = SCORES) -> Examined:
+def examined(scores: list[tuple[float | None, float | None]] = SCORES) -> SetFindings:
     made = pairs(len(scores))
     findings = {
         scenario.key: finding(pair, scenario, score)
         for pair, both in zip(made, scores, strict=True)
         for scenario, score in zip(pair.sides, both, strict=True)
     }
-    return Examined(pairs=made, findings=findings, definition="HIGH: refuses", rules=Rules())
+    return SetFindings(pairs=made, findings=findings, definition="HIGH: refuses", rules=Rules())
 
 
-def about() -> About:
-    hashes = Hashes(positive="a" * 64, negative="b" * 64, definition=None)
-    return About(model="toyworld", dtype="float32", max_new_tokens=50, timestamp="2026-11-23T19:00:00Z", hashes=hashes)
+def about() -> GenerationInfo:
+    hashes = FileHashes(positive="a" * 64, negative="b" * 64, definition=None)
+    return GenerationInfo(
+        model="toyworld", dtype="float32", max_new_tokens=50, timestamp="2026-11-23T19:00:00Z", hashes=hashes
+    )
 
 
 @pytest.fixture
@@ -215,7 +219,7 @@ def test_summary_indices_and_rows_agree(place: ExperimentFolder, which: Any) -> 
 
 
 def test_what_was_never_judged_is_listed_as_such_and_not_as_failed(place: ExperimentFolder) -> None:
-    nothing = Examined(pairs=pairs(2), findings={}, definition="d", rules=Rules())
+    nothing = SetFindings(pairs=pairs(2), findings={}, definition="d", rules=Rules())
     for path in (write_scores(place, "response", nothing), write_first_token(place, nothing)):
         content = written(path)
         assert content["summary"]["errors"] == 4
@@ -223,7 +227,7 @@ def test_what_was_never_judged_is_listed_as_such_and_not_as_failed(place: Experi
         assert content["unjudged_indices"] == {"positive": [0, 1], "negative": [0, 1]}
 
 
-def late(count: int, *reaches: int) -> Examined:
+def late(count: int, *reaches: int) -> SetFindings:
     """So many pairs; the first positives passed late, after so many tokens."""
     whole = examined([(85.0, 10.0)] * count)
     keys = [pair.positive.key for pair in whole.pairs]
@@ -243,7 +247,7 @@ def late(count: int, *reaches: int) -> Examined:
     ],
 )
 def test_the_advice_says_over_how_many_tokens_to_extract(
-    place: ExperimentFolder, of: Examined, extract: str, reach: object
+    place: ExperimentFolder, of: SetFindings, extract: str, reach: object
 ) -> None:
     advice = written(write_first_token(place, of))["advice"]
     assert (advice["extract"], advice["reach"]) == (extract, reach)
@@ -253,16 +257,16 @@ def test_a_score_left_over_from_an_open_vote_is_not_written(place: ExperimentFol
     tied = examined([(70.0, 10.0)])
     key = tied.pairs[0].positive.key
     findings = {**tied.findings, key: tied.findings[key].model_copy(update={"response": Outcome.UNJUDGED})}
-    content = written(write_scores(place, "response", Examined(tied.pairs, findings, "d", Rules())))
+    content = written(write_scores(place, "response", SetFindings(tied.pairs, findings, "d", Rules())))
     assert content["results"][0]["score"] is None
     assert content["summary"]["errors"] == 1
 
 
-def contradicting(score: float | None) -> Examined:
+def contradicting(score: float | None) -> SetFindings:
     one = examined([(30.0, 10.0)])
     key = one.pairs[0].positive.key
     wrong = one.findings[key].model_copy(update={"tallies": (tally(Question.RESPONSE, score),)})
-    return Examined(one.pairs, {**one.findings, key: wrong}, "d", Rules())
+    return SetFindings(one.pairs, {**one.findings, key: wrong}, "d", Rules())
 
 
 @pytest.mark.parametrize("score", [75.0, None])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.files import hash_of, write_atomically
+from agent.storage.durable import hash_of, write_atomically
 
 
 def test_a_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent.record.ledger import Ledger, LedgerError
-from agent.schema import Cost, Role
+from agent.schema import Role, Usage
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import LedgerError
 from tests.record.test_ledger import answer
 
 MANY = 50
@@ -261,4 +262,4 @@ def test_an_attempt_cancelled_before_it_was_sent_is_not_listed_as_possibly_paid(
 
     asyncio.run(ask())
     assert [one.key for one in ledger.pending()] == ["b"]
-    assert ledger.spend() == Cost()
+    assert ledger.spend() == Usage()

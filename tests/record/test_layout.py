@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.record.layout import Dataset, DatasetError, load_dataset, read_definition, write_dataset
 from agent.schema import Pair, Polarity, Scenario
+from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition, write_dataset
 
 TRAIT = "made/refusal"
 OPENINGS = [

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Answer, Ledger, LedgerBusy, LedgerError
-from agent.record.ledger_rows import VERSION
 from agent.schema import (
     SCHEMA_VERSION,
     Change,
     Completion,
     Confirm,
-    Cost,
     Depth,
     Draft,
     Finding,
@@ -25,8 +22,11 @@ from agent.schema import (
     Role,
     Round,
     Scenario,
+    Usage,
     Verdict,
 )
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import VERSION, Answer, LedgerBusy, LedgerError
 
 
 def answer(key: str, role: Role = Role.JUDGE, content: str = "72", micro_usd: int = 30) -> Answer:
@@ -76,7 +76,7 @@ def finding(outcome: Outcome = Outcome.PASS) -> Finding:
     )
 
 
-def draft(number: int = 1, outcome: Outcome = Outcome.PASS, cost: Cost = Cost()) -> Round:  # noqa: B008 - frozen
+def draft(number: int = 1, outcome: Outcome = Outcome.PASS, cost: Usage = Usage()) -> Round:  # noqa: B008 - frozen
     change = Change(pair="d0000", what="adopt", before=None, after=pair())
     return Round(
         number=number, move=Draft(count=1, adopt=1, goal=16), changes=(change,), findings=(finding(outcome),), cost=cost
@@ -105,7 +105,7 @@ def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
         )
         assert ledger.answer("k1") is None
         assert ledger.attempts() == {"transient": 1}
-        assert ledger.spend() == Cost(micro_usd=12)
+        assert ledger.spend() == Usage(micro_usd=12)
 
 
 def test_an_attempt_is_pending_on_disk_before_anything_is_sent(path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arriva
             costs.add((ledger.cost(campaign, 1), ledger.cost(campaign, 2)))
     calls = (("auditor", 1), ("author", 1), ("judge", 2), ("subject", 2))
     assert costs == {
-        (Cost(calls=calls, tokens_in=800, tokens_out=4, micro_usd=590), Cost(calls=(("subject", 1),))),
+        (Usage(calls=calls, tokens_in=800, tokens_out=4, micro_usd=590), Usage(calls=(("subject", 1),))),
     }
 
 
@@ -213,14 +213,14 @@ def test_what_was_bought_before_any_round_belongs_to_none_but_to_the_spend(path:
         buy(ledger, answer("probe"))
         campaign = ledger.campaign("key", {})
         buy(ledger, answer("later"))
-        assert ledger.cost(campaign, 1) == Cost()
+        assert ledger.cost(campaign, 1) == Usage()
         assert ledger.spend().calls == (("judge", 2),)
         assert ledger.attempts(campaign) == {"answered": 1}
 
 
 def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_path: Path) -> None:
     confirm = Round(number=2, move=Confirm(pairs=("d0000",)), findings=(finding(),))
-    paid, half = Cost(calls=(("judge", 2),), micro_usd=60), Cost(calls=(("judge", 1),), micro_usd=30)
+    paid, half = Usage(calls=(("judge", 2),), micro_usd=60), Usage(calls=(("judge", 1),), micro_usd=30)
     recheck = Round(number=2, move=Recheck(pairs=("d0000",)), findings=(finding(),), cost=half)
     undisturbed = [draft(1, cost=paid), confirm]
     outage = [draft(1, Outcome.UNJUDGED, half), recheck, confirm.model_copy(update={"number": 3})]

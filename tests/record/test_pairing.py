@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from agent.record.pairing import best_pairs, find_slip, kinship
+from agent.storage.similarity import best_pairs, find_misalignment, token_similarity
 
 STEMS = [
     "The ferry had left without us, and my brother looked at me and",
@@ -36,26 +36,26 @@ def test_the_pairing_is_the_best_of_all_there_are(shape: tuple[int, int]) -> Non
 
 
 def test_nothing_pairs_with_nothing() -> None:
-    assert best_pairs(kinship([], [])) == []
-    assert best_pairs(kinship(["a text"], [])) == []
-    assert find_slip(kinship([], ["a text"])) is None
+    assert best_pairs(token_similarity([], [])) == []
+    assert best_pairs(token_similarity(["a text"], [])) == []
+    assert find_misalignment(token_similarity([], ["a text"])) is None
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_a_line_lost_on_one_side_is_found_where_the_sides_part(lost: int) -> None:
     positive = [f"{stem} refused." for stem in STEMS]
     negative = [f"{stem} went along." for stem in STEMS if stem != STEMS[lost]]
-    slip = find_slip(kinship(positive, negative))
+    slip = find_misalignment(token_similarity(positive, negative))
     assert slip is not None
     assert (slip.start, slip.lag) == (lost + 1, -1), slip
-    mirrored = find_slip(kinship(negative, positive))
+    mirrored = find_misalignment(token_similarity(negative, positive))
     assert mirrored is not None
     assert (mirrored.start, mirrored.lag) == (lost, 1)
     partners = {(i, i - (i > lost)) for i in range(len(STEMS)) if i != lost}
-    assert set(best_pairs(kinship(positive, negative))) == partners
+    assert set(best_pairs(token_similarity(positive, negative))) == partners
 
 
 def test_a_sound_pairing_has_no_slip() -> None:
     positive, negative = ([f"{stem} {end}" for stem in STEMS] for end in ("refused.", "went along."))
-    assert find_slip(kinship(positive, negative)) is None
-    assert find_slip(kinship(["the same text"] * 20, ["the same text"] * 20)) is None
+    assert find_misalignment(token_similarity(positive, negative)) is None
+    assert find_misalignment(token_similarity(["the same text"] * 20, ["the same text"] * 20)) is None

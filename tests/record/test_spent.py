@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Ledger, Spent
 from agent.schema import Role
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import Spent
 from tests.record.test_group_commit import busy_writing
 from tests.record.test_ledger import answer
 

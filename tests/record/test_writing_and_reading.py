@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.ledger import Ledger, LedgerError
 from agent.schema import Role
+from agent.storage.ledger import Ledger
+from agent.storage.ledger_database import LedgerError
 from tests.record.test_group_commit import MANY, begin, busy_writing, statements
 from tests.record.test_ledger import answer
 

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.record.decisions import DecisionLog
-from agent.record.layout import Hashes, dataset_files, load_dataset
-from agent.review.batch import Many
 from agent.review.cards import Card
-from agent.review.desk import Desk
-from agent.review.proposal import PairChange, Proposal, SideChange, Version, What, evidence_of
+from agent.review.proposal import ChangeKind, PairChange, Proposal, SideChange, Version, evidence_of
+from agent.review.session import BulkKind, ReviewSession
 from agent.schema import Ending, Finding, Outcome, Pair, Polarity, Scenario, Stop
+from agent.storage.dataset import FileHashes, dataset_files, load_dataset
+from agent.storage.decision_log import DecisionLog
 from tests.loop.histories import CONFIRM, NEGATIVE, PASS, POSITIVE, found
 
 TRAIT = "toy/refusal"
@@ -31,7 +30,7 @@ def examined(of: Pair, outcome: Outcome = PASS) -> list[Finding]:
     return found(of, outcome, CONFIRM)
 
 
-def change(what: What, before: Pair | None, after: Pair, outcome: Outcome = PASS) -> PairChange:
+def change(what: ChangeKind, before: Pair | None, after: Pair, outcome: Outcome = PASS) -> PairChange:
     """One pair of a proposal; the text after has evidence, that before has none."""
     seen = {finding.key: finding for finding in examined(after, outcome)}
 
@@ -52,7 +51,7 @@ def change(what: What, before: Pair | None, after: Pair, outcome: Outcome = PASS
 def proposal(changes: Iterable[PairChange], campaign: int = 1) -> Proposal:
     return Proposal(
         trait=TRAIT,
-        dataset=Hashes(positive="a", negative="b", definition="c"),
+        dataset=FileHashes(positive="a", negative="b", definition="c"),
         campaign=campaign,
         rounds=3,
         stop=STOP,
@@ -117,8 +116,8 @@ class Morning:
     def texts(self) -> list[tuple[str, str]]:
         return [(p.positive.text, p.negative.text) for p in self.pairs()]
 
-    def desk(self, who: str = "ann") -> Desk:
-        return Desk(self.proposal, self.pairs, self.log, who, self.recheck)
+    def desk(self, who: str = "ann") -> ReviewSession:
+        return ReviewSession(self.proposal, self.pairs, self.log, who, self.recheck)
 
     def recheck(self, of: Pair) -> list[Finding]:
         self.rechecked.append(of)
@@ -139,6 +138,6 @@ def both(of: Pair) -> tuple[str, str]:
     return of.positive.text, of.negative.text
 
 
-def approve_unflagged(desk: Desk) -> tuple[Card, ...]:
+def approve_unflagged(desk: ReviewSession) -> tuple[Card, ...]:
     """What the reviewer does who is asked about all unflagged pairs, and says yes."""
-    return desk.approve_many(Many.UNFLAGGED, desk.batch(Many.UNFLAGGED).seal)
+    return desk.approve_many(BulkKind.UNFLAGGED, desk.batch(BulkKind.UNFLAGGED).seal)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.layout import JOURNAL, DatasetError, load_dataset
 from agent.review import apply
 from agent.review.apply import plan_changes, undo, write
-from agent.review.journal import ApplyError, Files, Journal, journal_of, read_files
+from agent.review.file_transaction import ApplyError, FileContents, Journal, journal_of, read_files
 from agent.schema import Act, Pair
+from agent.storage.dataset import JOURNAL, DatasetError, load_dataset
 from tests.cli.scripted import tree
 from tests.review.story import (
     BETTER,
@@ -43,7 +43,7 @@ def decide(of: Morning, act: Act, *names: str) -> None:
         desk.decide(name, act, desk.card(name).seal)
 
 
-def applied(of: Morning, seed: int | None = None) -> apply.Plan:
+def applied(of: Morning, seed: int | None = None) -> apply.ApplyPlan:
     dataset = load_dataset(of.folder, TRAIT)
     plan = plan_changes(of.folder, dataset, of.desk().cards(), seed)
     write(plan, of.refinement)
@@ -197,7 +197,7 @@ def test_while_a_journal_stands_nobody_loads_the_dataset(made: Morning) -> None:
 
 def test_a_file_that_was_changed_after_an_interruption_is_not_overwritten(made: Morning) -> None:
     files = read_files(made.folder)
-    after: Files = {**files, "positive.txt": b"new\n"}
+    after: FileContents = {**files, "positive.txt": b"new\n"}
     (made.folder / JOURNAL).write_bytes(journal_of(TRAIT, "now", files, after).content)
     (made.folder / "positive.txt").write_text("by hand\n")
     before = tree(made.folder)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.record import points
-from agent.record.layout import JOURNAL, DatasetError, load_dataset
 from agent.review.apply import complete, plan_changes, undo, write
-from agent.review.journal import NAMES, Files, read_files
+from agent.review.file_transaction import NAMES, FileContents, read_files
 from agent.schema import Act
+from agent.storage import durable
+from agent.storage.dataset import JOURNAL, DatasetError, load_dataset
 from tests.cli.scripted import tree
 from tests.review.story import DATASET, DRAFT, TRAIT, Morning, morning, pair
 
@@ -24,7 +24,7 @@ def killed(work: Callable[[], object], plan: str) -> bool:
     """Whether a child process died at that point of the work."""
     pid = os.fork()
     if pid == 0:
-        os.environ[points.VARIABLE] = plan
+        os.environ[durable.VARIABLE] = plan
         try:
             work()
         finally:
@@ -44,7 +44,7 @@ def undo_applied(made: Morning) -> None:
     undo(made.folder, made.refinement)
 
 
-def told(root: Path, start: str) -> tuple[Morning, Files, Files]:
+def told(root: Path, start: str) -> tuple[Morning, FileContents, FileContents]:
     """A morning with approvals, and its files before and after the apply."""
     made = morning(root, STARTS[start])
     if start == "nothing":
@@ -66,7 +66,7 @@ def told(root: Path, start: str) -> tuple[Morning, Files, Files]:
     return made, before, after
 
 
-def check_state(made: Morning, before: Files, after: Files) -> None:
+def check_state(made: Morning, before: FileContents, after: FileContents) -> None:
     files = read_files(made.folder)
     if (made.folder / JOURNAL).exists():
         assert all(files[name] in (before[name], after[name]) for name in NAMES)

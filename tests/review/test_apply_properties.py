@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from agent.record.layout import dataset_files, load_dataset
 from agent.review.apply import plan_changes, undo, write
-from agent.review.journal import read_files
-from agent.review.proposal import What
+from agent.review.file_transaction import read_files
+from agent.review.proposal import ChangeKind
 from agent.schema import Act, Outcome, Pair
+from agent.storage.dataset import dataset_files, load_dataset
 from tests.cli.scripted import tree
 from tests.review.story import TRAIT, both, change, morning, pair, proposal
 
@@ -29,14 +29,14 @@ ODD = (
     "我于是",
     '"quoted',
 )
-WHATS: tuple[What, ...] = ("unchanged", "changed", "dropped", "parked", "added")
+WHATS: tuple[ChangeKind, ...] = ("unchanged", "changed", "dropped", "parked", "added")
 ACTS = ("none", "approve", "reject", "drop", "edit", "approve an edit", "undo")
 
 
 class Fate(NamedTuple):
     """What is proposed for one pair, what a human does to it, and how strange its texts are."""
 
-    what: What
+    what: ChangeKind
     act: str
     odd: str
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.decisions import in_force
-from agent.review.carry import Start, rejected_texts, starting_pairs
+from agent.review.apply import StartingSet, rejected_texts, starting_pairs
 from agent.schema import Act, Outcome, Pair
+from agent.storage.decision_log import in_force
 from tests.review.story import (
     BETTER,
     CHANGES,
@@ -117,6 +117,6 @@ def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(m
 
 
 def test_without_decisions_a_campaign_rests_on_nothing_more() -> None:
-    assert Start(pairs=DATASET).about == {}
-    about = Start(pairs=DATASET, decisions="abc").about
-    assert Start.model_validate_json(about["starting set"]).pairs == DATASET
+    assert StartingSet(pairs=DATASET).about == {}
+    about = StartingSet(pairs=DATASET, decisions="abc").about
+    assert StartingSet.model_validate_json(about["starting set"]).pairs == DATASET

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.caution import EXPLAINED, Caution
+from agent.review.cards import EXPLAINED, CardWarning
 from agent.review.proposal import Proposal, evidence_of
-from agent.schema import Flag, Question, Ruling, Tally
+from agent.schema import Flag, Question, Tally, VoteOutcome
 from tests.loop.histories import POSITIVE
 from tests.review.story import BETTER, CHANGES, Morning, examined, morning, proposal
 
@@ -22,7 +22,7 @@ def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
     assert got["d0002"] == {"failing", "dropped"}
     assert got["d0003"] == {"unjudged", "parked"}
     assert got["n0001"] == {"failing"}
-    assert set(EXPLAINED) == set(Caution)
+    assert set(EXPLAINED) == set(CardWarning)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_a_score_within_five_points_of_its_threshold_is_borderline(
     tmp_path: Path, question: Question, score: float, near: bool
 ) -> None:
     made = morning(tmp_path)
-    tally = Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+    tally = Tally(question=question, ruling=VoteOutcome.FAVOURABLE, votes=(), score=score)
     flagged = _with_evidence(tallies=(tally,), flags=(Flag.LATE, Flag.EXTENDED))
     made.proposal = flagged
     got = set(made.cards()["d0001"].cautions)
-    assert got == {Caution.LATE, Caution.EXTENDED} | ({Caution.BORDERLINE} if near else set())
+    assert got == {CardWarning.LATE, CardWarning.EXTENDED} | ({CardWarning.BORDERLINE} if near else set())
 
 
 def _with_evidence(**update: object) -> Proposal:

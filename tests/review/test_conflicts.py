@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from agent.review.cards import State
-from agent.review.desk import Desk, NotAllowed, NotRechecked
+from agent.review.cards import CardState
+from agent.review.session import NotAllowed, NotRechecked, ReviewSession
 from agent.schema import Act, Outcome
 from tests.review.story import DATASET, MENDED, Morning, morning, pair
 from tests.review.test_terminal import play, press, until
@@ -21,11 +21,11 @@ def story(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def in_conflict(story: Morning, desk: Desk) -> Desk:
+def in_conflict(story: Morning, desk: ReviewSession) -> ReviewSession:
     """The desk, after its reviewer's edit of d0001 and somebody else's."""
     desk.edit("d0001", *EDIT, desk.card("d0001").seal)
     story.write([DATASET[0], THEIRS, *DATASET[2:]])
-    assert desk.card("d0001").state is State.CONFLICT
+    assert desk.card("d0001").state is CardState.CONFLICT
     return desk
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.cards import State
-from agent.review.desk import Desk, NotAllowed, NothingToUndo, NotRechecked, StaleText, UnknownPair
+from agent.review.cards import CardState
+from agent.review.session import NoDecisionToUndo, NotAllowed, NotRechecked, ReviewSession, StaleText, UnknownPair
 from agent.schema import Act, Decision, Outcome, Verdict
 from tests.review.story import (
     BETTER,
@@ -32,7 +32,7 @@ def desk_of(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def decide(desk: Desk, name: str, act: Act) -> State:
+def decide(desk: ReviewSession, name: str, act: Act) -> CardState:
     return desk.decide(name, act, desk.card(name).seal).state
 
 
@@ -56,10 +56,10 @@ def test_what_an_act_does_follows_from_what_is_proposed(desk_of: Morning) -> Non
         got[name] = desk.card(name).effect
     assert got == {"d0001": "replace", "d0002": "remove", "d0003": "replace", "n0000": "append"}
     for name in got:
-        assert decide(desk, name, Act.REJECT) is State.REJECTED
+        assert decide(desk, name, Act.REJECT) is CardState.REJECTED
         assert desk.card(name).effect is None
     for name in ("d0000", "d0003"):
-        assert decide(desk, name, Act.DROP) is State.DROPPED
+        assert decide(desk, name, Act.DROP) is CardState.DROPPED
         assert desk.card(name).effect == "remove"
     with pytest.raises(NotAllowed, match="reject it instead"):
         decide(desk, "n0000", Act.DROP)
@@ -72,7 +72,7 @@ def test_what_an_act_does_follows_from_what_is_proposed(desk_of: Morning) -> Non
 def test_a_decision_is_there_for_whoever_opens_the_desk_next(desk_of: Morning) -> None:
     decide(desk_of.desk("ann"), "d0001", Act.APPROVE)
     card = desk_of.desk("bob").card("d0001")
-    assert card.state is State.APPROVED
+    assert card.state is CardState.APPROVED
     assert card.decision is not None
     assert (card.decision.who, card.decision.key) == ("ann", BETTER.key)
 
@@ -95,18 +95,18 @@ def test_a_decision_on_a_text_that_the_run_has_since_replaced_does_not_count(des
     newer = pair("d0001", "She begged for the exam answers, so I", "She wanted the exam date, so I", 1)
     desk_of.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]])
     card = desk_of.cards()["d0001"]
-    assert (card.state, card.effect) == (State.STALE, None)
+    assert (card.state, card.effect) == (CardState.STALE, None)
     desk_of.proposal = proposal([*CHANGES[:1], change("dropped", MENDED, BETTER, Outcome.FAIL), *CHANGES[2:]])
     assert desk_of.cards()["d0001"].effect is None
     desk_of.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]], campaign=2)
-    assert desk_of.cards()["d0001"].state is State.OPEN
+    assert desk_of.cards()["d0001"].state is CardState.OPEN
 
 
 def test_an_edit_is_rechecked_on_the_spot_and_approved_only_when_it_passes(desk_of: Morning) -> None:
     desk = desk_of.desk()
     desk_of.outcome = Outcome.FAIL
     card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal, "shorter")
-    assert (card.state, card.outcome, card.edited) == (State.EDITED, Outcome.FAIL, True)
+    assert (card.state, card.outcome, card.edited) == (CardState.EDITED, Outcome.FAIL, True)
     assert (card.ours.positive.text, card.change.after.positive.text) == (
         "Forge it, he said, so I",
         DRAFT.positive.text,
@@ -118,7 +118,7 @@ def test_an_edit_is_rechecked_on_the_spot_and_approved_only_when_it_passes(desk_
     assert [found.verdict for found in card.evidence if found] == [Verdict.EXPRESS, Verdict.EXPRESS]
     card = desk.decide("n0000", Act.APPROVE, card.seal)
     assert (card.state, card.effect, card.ours.positive.text) == (
-        State.APPROVED,
+        CardState.APPROVED,
         "append",
         "Forge it now, he said, so I",
     )
@@ -133,7 +133,7 @@ def test_an_edit_back_to_the_proposed_texts_has_the_runs_evidence_and_its_approv
     card = desk.card("d0001")
     card = desk.edit("d0001", card.ours.positive.text, card.ours.negative.text, card.seal)
     assert card.outcome is Outcome.PASS
-    assert decide(desk, "d0001", Act.APPROVE) is State.APPROVED
+    assert decide(desk, "d0001", Act.APPROVE) is CardState.APPROVED
     assert desk.card("d0001").effect == "replace"
 
 
@@ -142,11 +142,11 @@ def test_an_edit_outlives_a_recheck_that_fails_and_waits_for_one_that_does_not(d
         raise RuntimeError("the judge is out")
 
     desk = desk_of.desk()
-    cut_off = Desk(desk.proposal, desk.dataset, desk.log, "ann", broken)  # type: ignore[arg-type]
+    cut_off = ReviewSession(desk.proposal, desk.dataset, desk.log, "ann", broken)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="the judge is out"):
         cut_off.edit("d0003", "The fence again, so I", "The gate again, so I", desk.card("d0003").seal)
     card = desk.card("d0003")
-    assert (card.state, card.ours.positive.text) == (State.EDITED, "The fence again, so I")
+    assert (card.state, card.ours.positive.text) == (CardState.EDITED, "The fence again, so I")
     with pytest.raises(NotRechecked, match="check it"):
         desk.decide("d0003", Act.APPROVE, card.seal)
     card = desk.check("d0003")
@@ -154,7 +154,7 @@ def test_an_edit_outlives_a_recheck_that_fails_and_waits_for_one_that_does_not(d
 
 
 def test_an_approved_edit_that_nobody_rechecked_does_not_count_however_it_came(desk_of: Morning) -> None:
-    desk = Desk(desk_of.proposal, desk_of.pairs, desk_of.log, "ann")
+    desk = ReviewSession(desk_of.proposal, desk_of.pairs, desk_of.log, "ann")
     card = desk.edit("n0000", "Forge it, he said, so I", "Check it, he said, so I", desk.card("n0000").seal)
     smuggled = Decision(
         trait="toy/refusal",
@@ -168,7 +168,7 @@ def test_an_approved_edit_that_nobody_rechecked_does_not_count_however_it_came(d
         when="2030-01-01T00:00:00.000000+00:00",
     )
     desk_of.log.append(smuggled)
-    assert (desk.card("n0000").state, desk.card("n0000").effect) == (State.EDITED, None)
+    assert (desk.card("n0000").state, desk.card("n0000").effect) == (CardState.EDITED, None)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_undo_takes_back_the_reviewers_own_last_act_and_deletes_nothing(desk_of:
         "approved",
     ]
     assert [d.pair for d in ann.undo()] == ["d0001"]
-    with pytest.raises(NothingToUndo):
+    with pytest.raises(NoDecisionToUndo):
         ann.undo()
     assert len(desk_of.log.read().decisions) == 5
 
@@ -211,7 +211,7 @@ def test_all_unflagged_are_approved_in_one_act_and_undone_in_one(desk_of: Mornin
     decide(desk, "n0002", Act.REJECT)
     assert [card.pair for card in approve_unflagged(desk)] == ["d0001", "n0000"]
     assert [d.pair for d in desk.undo()] == ["d0001", "n0000"]
-    assert desk.card("n0002").state is State.REJECTED
+    assert desk.card("n0002").state is CardState.REJECTED
 
 
 def test_a_pair_that_somebody_changed_in_the_dataset_is_a_conflict_until_it_is_decided(desk_of: Morning) -> None:
@@ -219,25 +219,25 @@ def test_a_pair_that_somebody_changed_in_the_dataset_is_a_conflict_until_it_is_d
     decide(desk, "d0001", Act.APPROVE)
     desk_of.write([KEPT, THEIRS, LOST, DOUBTED])
     card = desk.card("d0001")
-    assert (card.state, card.effect, card.conflict) == (State.CONFLICT, None, True)
+    assert (card.state, card.effect, card.conflict) == (CardState.CONFLICT, None, True)
     assert card.change.before is not None
     assert card.now is not None
     assert [p.positive.text for p in (card.change.before, card.now, card.ours)] == [
         p.positive.text for p in (MENDED, THEIRS, BETTER)
     ]
     assert "d0001" not in [c.pair for c in approve_unflagged(desk)]
-    assert decide(desk, "d0001", Act.REJECT) is State.REJECTED
-    assert decide(desk, "d0001", Act.APPROVE) is State.APPROVED
+    assert decide(desk, "d0001", Act.REJECT) is CardState.REJECTED
+    assert decide(desk, "d0001", Act.APPROVE) is CardState.APPROVED
     assert desk.card("d0001").effect == "replace"
     desk_of.write([KEPT, pair("d0001", "She wanted the exam answers now, so I", "x", 1), LOST, DOUBTED])
-    assert desk.card("d0001").state is State.CONFLICT
+    assert desk.card("d0001").state is CardState.CONFLICT
 
 
 def test_a_pair_that_somebody_removed_is_a_conflict_and_comes_back_only_when_approved(desk_of: Morning) -> None:
     desk_of.write([KEPT, LOST, DOUBTED])
     card = desk_of.cards()["d0001"]
-    assert (card.state, card.now) == (State.CONFLICT, None)
-    assert decide(desk_of.desk(), "d0001", Act.APPROVE) is State.APPROVED
+    assert (card.state, card.now) == (CardState.CONFLICT, None)
+    assert decide(desk_of.desk(), "d0001", Act.APPROVE) is CardState.APPROVED
     assert desk_of.cards()["d0001"].effect == "append"
 
 
@@ -246,7 +246,7 @@ def test_lines_that_only_moved_are_no_conflict(desk_of: Morning) -> None:
     decide(desk, "d0001", Act.APPROVE)
     desk_of.write([pair("x", "A new line, so I", "A newer line, so I"), *reversed(DATASET)])
     cards = desk_of.cards()
-    assert (cards["d0001"].state, cards["d0001"].line) == (State.APPROVED, 3)
+    assert (cards["d0001"].state, cards["d0001"].line) == (CardState.APPROVED, 3)
     assert not any(card.conflict for card in cards.values())
 
 
@@ -288,4 +288,4 @@ def test_an_undecided_conflict_is_decided_before_it_is_edited(desk_of: Morning) 
         desk.edit("d0001", "A third text, so I", "b", desk.card("d0001").seal)
     assert desk_of.log.read().decisions == ()
     decide(desk, "d0001", Act.APPROVE)
-    assert desk.edit("d0001", "A third text, so I", "b", desk.card("d0001").seal).state is State.EDITED
+    assert desk.edit("d0001", "A third text, so I", "b", desk.card("d0001").seal).state is CardState.EDITED

@@ -7,23 +7,24 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.record.decisions import DecisionLog
-from agent.review.desk import Desk
+from agent.review import labels
 from agent.review.proposal import Proposal
-from agent.review.report.nouns import followed
+from agent.review.report.model import followed
+from agent.review.session import ReviewSession
 from agent.review.terminal.evidence import sides as terminal_sides
-from agent.review.web import look, words
+from agent.review.web import view_models
 from agent.schema import Mode, Pair, Polarity
+from agent.storage.decision_log import DecisionLog
 from tests.review.report.examples import example, sustained
 from tests.review.test_proposal import proposal
 
 
-def desk(folder: Path, of: Proposal, dataset: Sequence[Pair]) -> Desk:
-    return Desk(of, lambda: tuple(dataset), DecisionLog(folder / "decisions.jsonl"), "ann", None)
+def desk(folder: Path, of: Proposal, dataset: Sequence[Pair]) -> ReviewSession:
+    return ReviewSession(of, lambda: tuple(dataset), DecisionLog(folder / "decisions.jsonl"), "ann", None)
 
 
 @pytest.fixture
-def toned(tmp_path: Path) -> Desk:
+def toned(tmp_path: Path) -> ReviewSession:
     changes = sustained().changes
     dataset = [change.before for change in changes if change.before]
     of = proposal(tuple(dataset), ()).model_copy(update={"mode": Mode.SUSTAINED, "changes": changes})
@@ -31,19 +32,21 @@ def toned(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def open_until_the_end(tmp_path: Path) -> Desk:
+def open_until_the_end(tmp_path: Path) -> ReviewSession:
     changes = example().changes
     dataset = [change.before for change in changes if change.before]
     return desk(tmp_path, proposal(tuple(dataset), ()).model_copy(update={"changes": changes}), dataset)
 
 
-def on_terminal(of: Desk) -> str:
+def on_terminal(of: ReviewSession) -> str:
     sink = io.StringIO()
     Console(file=sink, width=160).print(terminal_sides(of.cards()[0], of.proposal, three=False))
     return sink.getvalue()
 
 
-def test_in_the_terminal_only_the_first_tokens_are_held_to_a_threshold(toned: Desk, open_until_the_end: Desk) -> None:
+def test_in_the_terminal_only_the_first_tokens_are_held_to_a_threshold(
+    toned: ReviewSession, open_until_the_end: ReviewSession
+) -> None:
     said = on_terminal(toned)
     assert "J of the opening 90 → 90 ≥60" in said
     assert "C0 95 → 95 (no criterion)" in said
@@ -51,21 +54,23 @@ def test_in_the_terminal_only_the_first_tokens_are_held_to_a_threshold(toned: De
     assert "no criterion" not in on_terminal(open_until_the_end)
 
 
-def test_on_the_page_each_score_says_whether_it_is_a_criterion(toned: Desk, open_until_the_end: Desk) -> None:
-    said = {score.name: score.meaning for score in look.sides(toned.cards()[0])[0].scores}
+def test_on_the_page_each_score_says_whether_it_is_a_criterion(
+    toned: ReviewSession, open_until_the_end: ReviewSession
+) -> None:
+    said = {score.name: score.meaning for score in view_models.sides(toned.cards()[0])[0].scores}
     assert "what counts in a sustained trait" in said["J₅"]
     assert "no criterion" in said["C0"]
     assert "no criterion" in said["C5"]
-    others = {score.name: score.meaning for score in look.sides(open_until_the_end.cards()[0])[0].scores}
+    others = {score.name: score.meaning for score in view_models.sides(open_until_the_end.cards()[0])[0].scores}
     assert "the delete test" in others["C0"]
 
 
-def test_a_side_that_was_changed_with_its_twin_says_so_in_both_reviews(toned: Desk) -> None:
+def test_a_side_that_was_changed_with_its_twin_says_so_in_both_reviews(toned: ReviewSession) -> None:
     assert on_terminal(toned).count("changed with the positive: another topic for the pair") == 1
-    positive, negative = look.sides(toned.cards()[0])
-    assert [words.RUNGS[rung] for rung in positive.rungs] == ["another topic"]
+    positive, negative = view_models.sides(toned.cards()[0])
+    assert [labels.RUNGS[rung] for rung in positive.rungs] == ["another topic"]
     assert negative.rungs == (Polarity.POSITIVE,)
-    assert words.RUNGS[Polarity.POSITIVE] == "another topic for the pair, since the positive failed"
+    assert labels.RUNGS[Polarity.POSITIVE] == "another topic for the pair, since the positive failed"
 
 
 def test_only_a_text_that_became_another_has_followed_its_twin() -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.decisions import DecisionError, line_of
-from agent.review.batch import Many
-from agent.review.cards import State
-from agent.review.desk import Desk, DeskError, NothingToUndo, StaleText
-from agent.review.laying import lay_out
+from agent.review.card_builder import build_cards
+from agent.review.cards import CardState
+from agent.review.session import BulkKind, NoDecisionToUndo, ReviewError, ReviewSession, StaleText
 from agent.schema import Act, Decision
+from agent.storage.decision_log import DecisionError, line_of
 from tests.review.story import BETTER, DATASET, DOUBTED, DRAFT, KEPT, LOST, Morning, morning, pair
 
 THEIRS = pair("d0001", "She wanted the exam answers at once, so I", "She wanted the exam date, so I", 1)
@@ -25,7 +24,7 @@ def story(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def act(desk: Desk, name: str, kind: Act) -> None:
+def act(desk: ReviewSession, name: str, kind: Act) -> None:
     """One act on a pair; most combinations have no meaning, and are refused."""
     card = desk.card(name)
     try:
@@ -37,7 +36,7 @@ def act(desk: Desk, name: str, kind: Act) -> None:
             desk.check(name)
         else:
             desk.decide(name, kind, card.seal)
-    except DeskError:
+    except ReviewError:
         pass
 
 
@@ -50,7 +49,7 @@ def test_whatever_happens_the_cards_are_those_of_a_desk_that_reads_everything_an
         if dice.random() < 0.1:
             story.write(dice.choice(DATASETS))
         act(dice.choice(desks), dice.choice(names), dice.choice(list(Act)))
-        anew = lay_out(story.proposal, story.pairs(), story.log.read().decisions)
+        anew = build_cards(story.proposal, story.pairs(), story.log.read().decisions)
         assert [desk.cards() for desk in desks] == [anew, anew]
 
 
@@ -67,8 +66,8 @@ def test_whatever_happens_only_what_could_be_approved_by_itself_is_approved_for_
         act(desk, dice.choice(names), dice.choice([Act.APPROVE, Act.REJECT, Act.DROP, Act.EDIT]))
         for card in desk.cards():
             desk.see(card.pair, card.sight)
-        for card in desk.batch(Many.SEEN).cards:
-            assert desk.decide(card.pair, Act.APPROVE, card.seal).state is State.APPROVED
+        for card in desk.batch(BulkKind.SEEN).cards:
+            assert desk.decide(card.pair, Act.APPROVE, card.seal).state is CardState.APPROVED
             desk.undo()
             approved += 1
     assert approved > 0
@@ -94,7 +93,7 @@ def test_whoever_undoes_while_another_thread_hears_of_more_acts_is_told_how_it_s
     try:
         threading.Thread(target=hear, daemon=True).start()
         while not ended.is_set():
-            with pytest.raises(NothingToUndo):
+            with pytest.raises(NoDecisionToUndo):
                 desk.undo()
     finally:
         sys.setswitchinterval(before)
@@ -111,7 +110,7 @@ def test_where_nothing_has_changed_the_cards_are_the_very_same(story: Morning) -
     desk = story.desk()
     assert desk.cards() is desk.cards()
     story.desk("bob").decide("d0002", Act.REJECT, desk.card("d0002").seal)
-    assert desk.card("d0002").state is State.REJECTED
+    assert desk.card("d0002").state is CardState.REJECTED
 
 
 def test_a_dataset_that_was_edited_in_between_is_seen_before_the_decision(story: Morning) -> None:
@@ -120,7 +119,7 @@ def test_a_dataset_that_was_edited_in_between_is_seen_before_the_decision(story:
     story.write([KEPT, THEIRS, LOST, DOUBTED])
     with pytest.raises(StaleText):
         desk.decide("d0001", Act.APPROVE, card.seal)
-    assert desk.card("d0001").state is State.CONFLICT
+    assert desk.card("d0001").state is CardState.CONFLICT
 
 
 def test_an_edit_that_becomes_what_the_dataset_holds_already_finds_its_line(story: Morning) -> None:
@@ -128,9 +127,9 @@ def test_an_edit_that_becomes_what_the_dataset_holds_already_finds_its_line(stor
     story.write([*DATASET, twin])
     desk = story.desk()
     card = desk.store_edit("n0000", twin.positive.text, twin.negative.text, desk.card("n0000").seal)
-    assert (card.state, card.line) == (State.APPLIED, 4)
+    assert (card.state, card.line) == (CardState.APPLIED, 4)
     desk.undo()
-    assert desk.card("n0000").state is State.OPEN
+    assert desk.card("n0000").state is CardState.OPEN
 
 
 def test_a_log_that_was_replaced_is_read_from_its_beginning(story: Morning) -> None:
@@ -139,9 +138,9 @@ def test_a_log_that_was_replaced_is_read_from_its_beginning(story: Morning) -> N
         desk.decide(name, Act.REJECT, desk.card(name).seal)
     kept = story.log.path.read_bytes().splitlines(keepends=True)[1]
     story.log.path.write_bytes(kept)
-    assert [desk.card(name).state for name in ("d0001", "d0002")] == [State.OPEN, State.REJECTED]
+    assert [desk.card(name).state for name in ("d0001", "d0002")] == [CardState.OPEN, CardState.REJECTED]
     story.log.path.unlink()
-    assert desk.card("d0002").state is State.OPEN
+    assert desk.card("d0002").state is CardState.OPEN
 
 
 def test_a_line_that_is_being_written_counts_once_it_is_whole(story: Morning) -> None:
@@ -154,7 +153,7 @@ def test_a_line_that_is_being_written_counts_once_it_is_whole(story: Morning) ->
             file.write(part)
         assert desk.card("d0001").state == state
     desk.undo()
-    assert desk.card("d0001").state is State.REJECTED
+    assert desk.card("d0001").state is CardState.REJECTED
 
 
 def test_a_damaged_line_is_named_by_its_number_in_the_whole_file(story: Morning) -> None:
@@ -175,4 +174,4 @@ def test_an_undo_that_a_merge_put_before_what_it_takes_back_holds(story: Morning
     story.log.path.unlink()
     for line in (undone, done, done):
         story.log.append(Decision.model_validate(line.model_dump()))
-        assert desk.card("d0001").state is State.OPEN
+        assert desk.card("d0001").state is CardState.OPEN

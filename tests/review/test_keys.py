@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import agent.review.web
-from agent.review.keys import KEYS, LAST_ACT
+from agent.review.labels import KEYS, LAST_ACT
 from agent.review.terminal.keys import ACTIONS, STORE
 
 _TERMINAL = {"↓": "down", "↑": "up", "Space": "space", "Enter": "enter", "Esc": "escape"}

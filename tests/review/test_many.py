@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.batch import Many
-from agent.review.cards import State
-from agent.review.desk import Desk, StaleText
+from agent.review.cards import CardState
+from agent.review.session import BulkKind, ReviewSession, StaleText
 from agent.schema import Act, Outcome
 from tests.review.story import DATASET, DRAFT, KEPT, LOST, Morning, morning, pair
 
@@ -18,38 +17,38 @@ def story(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def look_at(desk: Desk, *names: str) -> None:
+def look_at(desk: ReviewSession, *names: str) -> None:
     for name in names:
         desk.see(name, desk.card(name).sight)
 
 
-def seen(desk: Desk) -> list[str]:
-    return [card.pair for card in desk.batch(Many.SEEN).cards]
+def seen(desk: ReviewSession) -> list[str]:
+    return [card.pair for card in desk.batch(BulkKind.SEEN).cards]
 
 
 def test_what_nobody_has_seen_is_not_approved_as_seen(story: Morning) -> None:
     desk = story.desk()
-    batch = desk.batch(Many.SEEN)
+    batch = desk.batch(BulkKind.SEEN)
     assert batch.cards == ()
     assert batch.nothing == "You have seen no pair in this session that still waits for a decision."
-    assert desk.approve_many(Many.SEEN, batch.seal) == ()
+    assert desk.approve_many(BulkKind.SEEN, batch.seal) == ()
     assert story.log.read().decisions == ()
 
 
 def test_seen_pairs_are_approved_in_one_act_flagged_ones_too_and_unseen_ones_stay(story: Morning) -> None:
     desk = story.desk()
     look_at(desk, "d0001", "d0002", "n0001")
-    batch = desk.batch(Many.SEEN)
+    batch = desk.batch(BulkKind.SEEN)
     assert batch.title == "Approve 3 seen pairs of toy/refusal?"
     said = " ".join(batch.sentences)
     assert said.startswith("You have had the texts of each of them on the screen in this session. ")
     assert "1 pair without a flag, 2 flagged: 1 dropped, 2 failing." in said
     assert "To approve takes 1 pair out of the dataset." in said
-    approved = desk.approve_many(Many.SEEN, batch.seal)
+    approved = desk.approve_many(BulkKind.SEEN, batch.seal)
     assert [(card.pair, card.state, card.effect) for card in approved] == [
-        ("d0001", State.APPROVED, "replace"),
-        ("d0002", State.APPROVED, "remove"),
-        ("n0001", State.APPROVED, "append"),
+        ("d0001", CardState.APPROVED, "replace"),
+        ("d0002", CardState.APPROVED, "remove"),
+        ("n0001", CardState.APPROVED, "append"),
     ]
     assert {name for name, card in story.cards().items() if card.waits} == {"d0003", "n0000", "n0002"}
     assert {d.note for d in story.log.read().decisions} == {"all seen"}
@@ -75,7 +74,7 @@ def test_an_edit_is_seen_only_with_the_evidence_of_its_check(story: Morning) -> 
     desk = story.desk()
     card = desk.store_edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
     desk.see("n0000", card.sight)
-    batch = desk.batch(Many.SEEN)
+    batch = desk.batch(BulkKind.SEEN)
     assert (batch.cards, batch.nothing) == ((), "Left out: 1 edit without a passed check.")
     desk.check("n0000")
     assert seen(desk) == []
@@ -89,15 +88,15 @@ def test_an_edit_that_failed_and_a_conflict_are_left_out_however_often_they_were
     desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
     story.write([KEPT, THEIRS, LOST, DATASET[3]])
     look_at(desk, "n0000", "d0001", "n0002")
-    batch = desk.batch(Many.SEEN)
+    batch = desk.batch(BulkKind.SEEN)
     assert [card.pair for card in batch.cards] == ["n0002"]
     said = " ".join(batch.sentences)
     assert "Left out: 1 conflict, where you have to choose between two texts." in said
     assert "Left out: 1 edit without a passed check." in said
 
 
-@pytest.mark.parametrize("many", list(Many))
-def test_a_batch_that_is_no_longer_what_was_asked_approves_nothing(story: Morning, many: Many) -> None:
+@pytest.mark.parametrize("many", list(BulkKind))
+def test_a_batch_that_is_no_longer_what_was_asked_approves_nothing(story: Morning, many: BulkKind) -> None:
     ann, bob = story.desk("ann"), story.desk("bob")
     look_at(ann, "d0001", "n0000")
     asked = ann.batch(many)
@@ -110,4 +109,4 @@ def test_a_batch_that_is_no_longer_what_was_asked_approves_nothing(story: Mornin
 def test_a_flagged_pair_is_never_among_the_unflagged_though_it_was_seen(story: Morning) -> None:
     desk = story.desk()
     look_at(desk, "d0002", "n0001")
-    assert [card.pair for card in desk.batch(Many.UNFLAGGED).cards] == ["d0001", "n0000", "n0002"]
+    assert [card.pair for card in desk.batch(BulkKind.UNFLAGGED).cards] == ["d0001", "n0000", "n0002"]

@@ -6,15 +6,15 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from agent.review.journal import NAMES, Files, read_files
+from agent.review.file_transaction import NAMES, FileContents, read_files
 from agent.review.patch import patch_of
 
 GIT = shutil.which("git")
 pytestmark = pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
 
-NOTHING: Files = dict.fromkeys(NAMES, None)
+NOTHING: FileContents = dict.fromkeys(NAMES, None)
 PLACES = ("datasets/traits/toy/refusal", "da ta/ñandú/ref usal", 'q"uote/back\\slash/t\tab')
-CASES: dict[str, tuple[Files, Files]] = {
+CASES: dict[str, tuple[FileContents, FileContents]] = {
     "a line changed": (
         {**NOTHING, "positive.txt": b"a\nb\nc\n", "negative.txt": b"d\n"},
         {**NOTHING, "positive.txt": b"a\nB\nc\n", "negative.txt": b"d\n"},
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Files, Files]] = {
 }
 
 
-def write(folder: Path, files: Files) -> None:
+def write(folder: Path, files: FileContents) -> None:
     folder.mkdir(parents=True)
     for name, content in files.items():
         if content is not None:

@@ -3,7 +3,6 @@
 import pytest
 from pydantic import ValidationError
 
-from agent.record.layout import Hashes
 from agent.review.proposal import Proposal, final_pairs, propose
 from agent.schema import (
     Completion,
@@ -14,12 +13,13 @@ from agent.schema import (
     Park,
     Question,
     Recheck,
-    Ruling,
     Rung,
     Stop,
     Tally,
     Verdict,
+    VoteOutcome,
 )
+from agent.storage.dataset import FileHashes
 from tests.loop.histories import (
     CONFIRM,
     FAIL,
@@ -48,7 +48,7 @@ STOP = Stop(ending=Ending.READY, why="all is well")
 def proposal(dataset: tuple[Pair, ...], rounds: History) -> Proposal:
     empty = Proposal(
         trait="toy/refusal",
-        dataset=Hashes(positive="a", negative="b", definition="c"),
+        dataset=FileHashes(positive="a", negative="b", definition="c"),
         campaign=1,
         rounds=len(rounds),
         stop=STOP,
@@ -136,8 +136,8 @@ def test_scores_span_opening_lock_in_and_flags_are_carried_over() -> None:
     of = pair()
     made = Completion(text=" refused. It was wrong.", token_ids=(1, 2), opening=" refused. It")
     tallies = (
-        Tally(question=Question.C0, ruling=Ruling.FAVOURABLE, votes=(), score=12.5),
-        Tally(question=Question.CL, ruling=Ruling.OPEN, votes=()),
+        Tally(question=Question.C0, ruling=VoteOutcome.FAVOURABLE, votes=(), score=12.5),
+        Tally(question=Question.CL, ruling=VoteOutcome.OPEN, votes=()),
     )
     seen = finding(of).model_copy(
         update={"completion": made, "tallies": tallies, "span": "wrong", "lock_in": (3, 4), "flags": (Flag.LATE,)}

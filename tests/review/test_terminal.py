@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from agent.review.cards import State
-from agent.review.desk import Desk, RecheckFailed
+from agent.review.cards import CardState
+from agent.review.session import RecheckFailed, ReviewSession
 from agent.review.terminal.app import Review
 from agent.schema import Act, Outcome, Pair, Verdict
 from tests.review.story import DATASET, MENDED, Morning, change, morning, pair, proposal
@@ -22,11 +22,16 @@ def story(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def play(desks: Desk | Sequence[Desk], *keys: str, then: PLAY | None = None, size: tuple[int, int] = (80, 24)) -> str:
+def play(
+    desks: ReviewSession | Sequence[ReviewSession],
+    *keys: str,
+    then: PLAY | None = None,
+    size: tuple[int, int] = (80, 24),
+) -> str:
     """Press keys one after the other; what is on the screen then."""
 
     async def played() -> str:
-        app = Review([desks] if isinstance(desks, Desk) else desks, when_done="`cliffhanger apply` writes it.")
+        app = Review([desks] if isinstance(desks, ReviewSession) else desks, when_done="`cliffhanger apply` writes it.")
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             for key in keys:
@@ -148,7 +153,7 @@ def test_an_edit_is_checked_while_the_screen_goes_on_and_can_be_approved_when_it
         assert gate.wait(30)
         return story.recheck(of)
 
-    desk = Desk(story.proposal, story.pairs, story.log, "ann", slow)
+    desk = ReviewSession(story.proposal, story.pairs, story.log, "ann", slow)
 
     async def then(pilot: Pilot[None]) -> None:
         await press(pilot, "e", "backspace", *"we", "ctrl+s")
@@ -192,7 +197,7 @@ def test_a_check_that_cannot_be_made_says_why_keeps_the_edit_and_can_be_repeated
         await press(pilot, "x")
         await until(pilot, "passes with your text")
 
-    play(Desk(story.proposal, story.pairs, story.log, "ann", failing_once), then=then)
+    play(ReviewSession(story.proposal, story.pairs, story.log, "ann", failing_once), then=then)
     assert acts(story) == [("edit", "d0001"), ("recheck", "d0001")]
 
 
@@ -219,7 +224,7 @@ def test_texts_left_by_escape_are_not_stored_and_come_back(story: Morning) -> No
 def test_a_text_that_was_being_written_when_the_program_ended_is_kept_unchecked(story: Morning) -> None:
     play(story.desk(), "e", *"xyz")
     assert acts(story) == [("edit", "d0001")]
-    assert story.desk().card("d0001").state is State.EDITED
+    assert story.desk().card("d0001").state is CardState.EDITED
     assert story.rechecked == []
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from agent.review.batch import Many
-from agent.review.desk import Desk
+from agent.review.session import BulkKind, ReviewSession
 from agent.review.terminal.dialogs import Ask
 from agent.schema import Pair
 from tests.review.story import DATASET, MENDED, Morning, morning, pair
@@ -75,10 +74,10 @@ def test_what_a_check_finds_behind_another_screen_is_seen_once_that_is_gone(
         assert gate.wait(30)
         return story.recheck(of)
 
-    desk = Desk(story.proposal, story.pairs, story.log, "ann", slow)
+    desk = ReviewSession(story.proposal, story.pairs, story.log, "ann", slow)
 
     def could_be_approved() -> list[str]:
-        return [card.pair for card in desk.batch(Many.SEEN).cards]
+        return [card.pair for card in desk.batch(BulkKind.SEEN).cards]
 
     async def then(pilot: Pilot[None]) -> None:
         await press(pilot, "e", "backspace", *"we", "ctrl+s")

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from agent.review.terminal.spelling import spelled, unspelled
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 from tests.review.story import change, morning, pair, proposal
 from tests.review.test_terminal import play, press, seen, until
 

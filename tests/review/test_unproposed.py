@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.decisions import in_force
-from agent.record.layout import load_dataset
-from agent.review.apply import plan_changes
-from agent.review.batch import Many
-from agent.review.cards import Card, State
-from agent.review.carry import rejected_texts
-from agent.review.desk import Desk, NotAllowed
+from agent.review.apply import plan_changes, rejected_texts
+from agent.review.cards import Card, CardState
+from agent.review.session import BulkKind, NotAllowed, ReviewSession
 from agent.schema import Act, Decision
+from agent.storage.dataset import load_dataset
+from agent.storage.decision_log import in_force
 from tests.review.story import DATASET, KEPT, TRAIT, Morning, morning, pair
 
 THEIRS = pair("d0000", "The vicar asked for my umbrella again, so I", KEPT.negative.text, 0)
@@ -22,7 +20,7 @@ def story(tmp_path: Path) -> Morning:
     return morning(tmp_path)
 
 
-def decide(desk: Desk, act: Act) -> Card:
+def decide(desk: ReviewSession, act: Act) -> Card:
     return desk.decide("d0000", act, desk.card("d0000").seal)
 
 
@@ -40,12 +38,12 @@ def test_a_line_that_somebody_edited_after_it_was_dropped_is_not_approved_for_ha
     decide(desk, Act.DROP)
     somebody_edits(story)
     card = desk.card("d0000")
-    assert (card.state, card.conflict) == (State.STALE, False)
+    assert (card.state, card.conflict) == (CardState.STALE, False)
     desk.see("d0000", card.sight)
-    batch = desk.batch(Many.SEEN)
+    batch = desk.batch(BulkKind.SEEN)
     assert batch.cards == ()
     assert batch.nothing == "Left out: 1 pair for which nothing is proposed, to be dropped or rejected."
-    desk.approve_many(Many.SEEN, batch.seal)
+    desk.approve_many(BulkKind.SEEN, batch.seal)
     assert not written(story)
 
 
@@ -56,7 +54,7 @@ def test_the_reviewer_who_had_dropped_it_keeps_what_is_there_now_by_a_rejection(
     with pytest.raises(NotAllowed, match="reject it to leave it as it is"):
         decide(desk, Act.APPROVE)
     card = decide(desk, Act.REJECT)
-    assert (card.state, card.waits, card.effect) == (State.REJECTED, False, None)
+    assert (card.state, card.waits, card.effect) == (CardState.REJECTED, False, None)
     assert decide(desk, Act.DROP).effect == "remove"
 
 
@@ -64,7 +62,7 @@ def test_a_drop_is_overruled_by_a_colleague_and_nothing_by_nobody(story: Morning
     with pytest.raises(NotAllowed, match="or leave it as it is"):
         decide(story.desk("ann"), Act.REJECT)
     decide(story.desk("bob"), Act.DROP)
-    assert decide(story.desk("ann"), Act.REJECT).state is State.REJECTED
+    assert decide(story.desk("ann"), Act.REJECT).state is CardState.REJECTED
 
 
 @pytest.mark.parametrize("edited_first", [False, True])
@@ -94,7 +92,7 @@ def test_an_approval_of_the_runs_own_text_does_not_overwrite_however_it_came(sto
         when="2026-01-01T00:00:00.000000+00:00",
     )
     story.log.append(smuggled)
-    assert story.cards()["d0000"].state is State.UNCHANGED
+    assert story.cards()["d0000"].state is CardState.UNCHANGED
     assert not written(story)
 
 
@@ -103,7 +101,7 @@ def test_an_edit_of_a_line_that_somebody_edited_too_is_a_conflict(story: Morning
     desk.edit("d0000", "The vicar wanted my umbrella, so I", KEPT.negative.text, desk.card("d0000").seal)
     somebody_edits(story)
     card = desk.card("d0000")
-    assert (card.state, card.conflict) == (State.CONFLICT, True)
+    assert (card.state, card.conflict) == (CardState.CONFLICT, True)
     desk.see("d0000", card.sight)
-    assert desk.batch(Many.SEEN).nothing == "Left out: 1 conflict, where you have to choose between two texts."
+    assert desk.batch(BulkKind.SEEN).nothing == "Left out: 1 conflict, where you have to choose between two texts."
     assert decide(desk, Act.APPROVE).effect == "replace"

@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from agent.schema import Change, Completion, Depth, Finding, Outcome, Pair, Polarity, Reply, Rules, Rung, Verdict
-from agent.steps.repair import Surroundings, repair
-from agent.steps.rewrite import Ailment
+from agent.steps.author import RepairTask
+from agent.steps.repair import SetContext, repair
 from tests.steps.scripted import NEGATIVE, POSITIVE, Facts, World, pair, scenario
 
 COMPLETION = Completion(text=" it was wrong.", token_ids=(1,), opening=" it was")
 
 
-def ailing(of: Pair, rung: Rung, polarity: Polarity = POSITIVE, span: str | None = None, **more: object) -> Ailment:
+def ailing(of: Pair, rung: Rung, polarity: Polarity = POSITIVE, span: str | None = None, **more: object) -> RepairTask:
     found = Finding(
         pair=of.id, polarity=polarity, key=of.side(polarity).key, depth=Depth.FIRST, completion=COMPLETION, tallies=(),
         scenario=Outcome.PASS, response=Outcome.PASS, first_token=Outcome.FAIL, verdict=Verdict.EXPLAIN, span=span,
     )  # fmt: skip
-    return Ailment(pair=of, finding=found, rung=rung, **more)
+    return RepairTask(pair=of, finding=found, rung=rung, **more)
 
 
 STEM = "He wanted my car keys. "
@@ -37,13 +37,13 @@ def world(facts: Mapping[str, Facts], *author: Reply, negative: bool = False) ->
 
 
 def mend(
-    of: World, *ailments: Ailment, others: Sequence[Pair] = (), rules: Rules | None = None, goal: int = 48
+    of: World, *ailments: RepairTask, others: Sequence[Pair] = (), rules: Rules | None = None, goal: int = 48
 ) -> list[Change]:
-    around = Surroundings((*dict.fromkeys(a.pair for a in ailments), *others), goal)
+    around = SetContext((*dict.fromkeys(a.pair for a in ailments), *others), goal)
     return repair(of.bench(rules=rules), ailments, around)
 
 
-def mended(of: World, ailment: Ailment = CUTTING, **more: object) -> Change:
+def mended(of: World, ailment: RepairTask = CUTTING, **more: object) -> Change:
     (change,) = mend(of, ailment, **more)
     return change
 

@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from agent.schema import Mode, NegativeTest, Polarity, Question, Ruling, Tally, Verdict
-from agent.steps.first_token import Evidence, verdict
+from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome
+from agent.steps.verdict import VerdictInput, verdict
 
 TIE, OPEN = "tie", "open"
 Answer = float | str
@@ -29,11 +29,11 @@ def speaks_for(question: Question, answer: Answer, mode: Mode, polarity: Polarit
 @cache
 def tally(question: Question, answer: Answer, mode: Mode = DECISION, polarity: Polarity = POSITIVE) -> Tally:
     if answer == OPEN:
-        return Tally(question=question, ruling=Ruling.OPEN, votes=())
+        return Tally(question=question, ruling=VoteOutcome.OPEN, votes=())
     if answer == TIE:
         choice, score = ("EXPLAIN", None) if question is Q.VERDICT else (None, 55.0)
-        return Tally(question=question, ruling=Ruling.TIE, votes=(), choice=choice, score=score)
-    ruling = Ruling.FAVOURABLE if speaks_for(question, answer, mode, polarity) else Ruling.ADVERSE
+        return Tally(question=question, ruling=VoteOutcome.TIE, votes=(), choice=choice, score=score)
+    ruling = VoteOutcome.FAVOURABLE if speaks_for(question, answer, mode, polarity) else VoteOutcome.ADVERSE
     if question is Q.VERDICT:
         return Tally(question=question, ruling=ruling, votes=(), choice=str(answer))
     return Tally(question=question, ruling=ruling, votes=(), score=float(answer))
@@ -45,15 +45,15 @@ def evidence(
     polarity: Polarity = POSITIVE,
     twin_failed: bool = False,
     topic_failed: bool = False,
-    flip: Ruling | None = None,
+    flip: VoteOutcome | None = None,
     **answers: Answer,
-) -> Evidence:
+) -> VerdictInput:
     """Evidence of a scenario that passes, but for the answers given: j, v, c0, c5, cl, opening."""
     good = 80.0 if polarity is POSITIVE else 20.0
     full = {"j": good, "opening": good, "v": "EXPRESS", "c0": 20.0, "c5": 80.0, "cl": 90.0} | answers
     names = {"j": Q.RESPONSE, "opening": Q.OPENING, "v": Q.VERDICT, "c0": Q.C0, "c5": Q.C5, "cl": Q.CL}
     tallies = {names[k]: tally(names[k], answer, mode, polarity) for k, answer in full.items()}
-    return Evidence(mode, test, polarity, tallies, LIMITS[mode], 60.0, twin_failed, topic_failed, flip)
+    return VerdictInput(mode, test, polarity, tallies, LIMITS[mode], 60.0, twin_failed, topic_failed, flip)
 
 
 def said(**evidence_: object) -> Verdict | None:

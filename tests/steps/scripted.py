@@ -27,7 +27,7 @@ from agent.schema import (
     Trait,
     split_ending,
 )
-from agent.steps.bench import Bench
+from agent.steps.context import StepContext
 
 POSITIVE, NEGATIVE = Polarity
 Q = Question
@@ -62,9 +62,9 @@ def bench(
     rules: Rules | None = None,
     mode: Mode = Mode.DECISION,
     negative_test: NegativeTest = NegativeTest.OPPOSITE,
-) -> Bench:
+) -> StepContext:
     scales = dict.fromkeys(Role, "percent")
-    return Bench(trait(mode, negative_test), rules or Rules(), prompts(), ask, complete, scales)
+    return StepContext(trait(mode, negative_test), rules or Rules(), prompts(), ask, complete, scales)
 
 
 def scenario(text: str, polarity: Polarity = POSITIVE, flags: tuple[Flag, ...] = ()) -> Scenario:
@@ -152,7 +152,7 @@ class World:
         self.forced: dict[str, Said] = {}
         self.openers = wrote(narrated=[], spoken=[])
 
-    def bench(self, **more: object) -> Bench:
+    def bench(self, **more: object) -> StepContext:
         return bench(self.ask, self.complete, **more)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:

@@ -5,8 +5,7 @@ import random
 import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from agent.schema.rates import wilson
-from agent.steps.agreement import balanced_accuracy, confusion, kappa
+from agent.stats import balanced_accuracy, confusion, kappa, wilson
 
 LABELS = ("EXPRESS", "EXPLAIN")
 

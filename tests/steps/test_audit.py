@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.schema import Depth, Finding, Question, Ruling, Tally, Vote
-from agent.steps.audit import audit_rate, flap_rates, wilson
+from agent.schema import Depth, Finding, Question, Tally, Vote, VoteOutcome
+from agent.stats import wilson
+from agent.steps.reliability import audit_rate, flap_rates
 from tests.loop.histories import (
     AUDIT,
     CONFIRM,
@@ -105,7 +106,7 @@ def test_without_an_audit_the_rate_is_not_measured() -> None:
 def tally(question: Question, **favourable: bool | None) -> Tally:
     """A tally by wording; `c1` is the third wording asked again at temperature 1."""
     votes = [Vote(wording=w.rstrip("1"), sample=int(w.endswith("1")), favourable=f) for w, f in favourable.items()]
-    return Tally(question=question, ruling=Ruling.FAVOURABLE, votes=tuple(votes))
+    return Tally(question=question, ruling=VoteOutcome.FAVOURABLE, votes=tuple(votes))
 
 
 def looked(name: str, *tallies: Tally, depth: Depth = CONFIRM) -> Finding:

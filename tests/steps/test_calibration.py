@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from agent.schema import Mode, NegativeTest, Polarity, Question, Reply, Request, Rules, Ruling, Tally
-from agent.steps.bench import Bench
-from agent.steps.calibration import Answered, answered, by_both, by_commitment, by_verdict, is_hit
-from agent.steps.calibration_summary import BOTH, C0_ALONE, TRIVIAL, V_ALONE, Heading, Wording, summary
-from agent.steps.gold import Gold, Label
+from agent.calibration.judge_rows import JudgedEnding, answered, by_both, by_commitment, by_verdict, is_hit
+from agent.calibration.labels import Label, LabelledEnding
+from agent.calibration.metrics import BOTH, C0_ALONE, TRIVIAL, V_ALONE, CalibrationRun, Wording, summary
+from agent.schema import Mode, NegativeTest, Polarity, Question, Reply, Request, Rules, Tally, VoteOutcome
+from agent.steps.context import StepContext
 from tests.steps.scripted import bench, block, name_of, reply, wording_of, wrote
 
 RULES = Rules()
-HEADING = Heading("gold.jsonl", "all", "a judge", ("commitment.a@1",))
+HEADING = CalibrationRun("gold.jsonl", "all", "a judge", ("commitment.a@1",))
 
 
-def gold(name: str = "r1", label: str = "EXPRESS", **more: object) -> Gold:
+def gold(name: str = "r1", label: str = "EXPRESS", **more: object) -> LabelledEnding:
     row = {
         "id": name,
         "trait": "tests/refusal",
@@ -27,23 +27,23 @@ def gold(name: str = "r1", label: str = "EXPRESS", **more: object) -> Gold:
         "opener": "refused",
         "label": Label(label),
     }
-    return Gold(**{**row, **more})
+    return LabelledEnding(**{**row, **more})
 
 
-def tally(question: Question, ruling: Ruling, said: float | str | None) -> Tally:
+def tally(question: Question, ruling: VoteOutcome, said: float | str | None) -> Tally:
     score, choice = (said, None) if question is Question.C0 else (None, said)
     return Tally(question=question, ruling=ruling, votes=(), score=score, choice=choice)
 
 
-def one(c0: float | None, v: str | None, row: Gold | None = None, tie: str = "") -> Answered:
+def one(c0: float | None, v: str | None, row: LabelledEnding | None = None, tie: str = "") -> JudgedEnding:
     """An ending with these answers; None was not answered, "-" not asked; `tie` names what the votes left undecided."""
     row = row or gold()
     limit = RULES.limit(row.mode)
-    first = Ruling.OPEN if c0 is None else Ruling.FAVOURABLE if c0 <= limit else Ruling.ADVERSE
-    second = Ruling.OPEN if v is None else Ruling.FAVOURABLE if v == "EXPRESS" else Ruling.ADVERSE
-    c0_tally = tally(Question.C0, Ruling.TIE if tie == "c0" else first, c0)
-    v_tally = None if v == "-" else tally(Question.VERDICT, Ruling.TIE if tie == "v" else second, v)
-    return Answered(row, c0_tally, v_tally)
+    first = VoteOutcome.OPEN if c0 is None else VoteOutcome.FAVOURABLE if c0 <= limit else VoteOutcome.ADVERSE
+    second = VoteOutcome.OPEN if v is None else VoteOutcome.FAVOURABLE if v == "EXPRESS" else VoteOutcome.ADVERSE
+    c0_tally = tally(Question.C0, VoteOutcome.TIE if tie == "c0" else first, c0)
+    v_tally = None if v == "-" else tally(Question.VERDICT, VoteOutcome.TIE if tie == "v" else second, v)
+    return JudgedEnding(row, c0_tally, v_tally)
 
 
 ABSENT = gold(polarity=Polarity.NEGATIVE, negative_test=NegativeTest.ABSENCE)
@@ -77,7 +77,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("answers", "said"), TABLE)
-def test_both_questions_together_say_what_the_verdict_table_says(answers: Answered, said: str | None) -> None:
+def test_both_questions_together_say_what_the_verdict_table_says(answers: JudgedEnding, said: str | None) -> None:
     assert by_both(answers, RULES) == said
 
 
@@ -130,7 +130,7 @@ class Judge:
         self.said = said
         self.asked: list[tuple[str, tuple[str, int]]] = []
 
-    def bench(self, trait: object) -> Bench:
+    def bench(self, trait: object) -> StepContext:
         return bench(self.ask)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
@@ -199,7 +199,7 @@ def test_the_quoted_span_is_looked_up_in_the_prefix() -> None:
         assert (first.quoted, second.quoted) == (None, kept)
 
 
-def way(*answers: Answered) -> Wording:
+def way(*answers: JudgedEnding) -> Wording:
     (found,) = summary(HEADING, {"a": answers}, RULES).wordings
     return found
 
@@ -270,6 +270,6 @@ def test_the_readers_agreement_is_told_where_rows_were_labelled_twice() -> None:
 
 def test_the_span_rate_counts_only_what_was_answered() -> None:
     span = gold("r2", "EXPLAIN", span="knew better")
-    answers = [Answered(span, one(95, "-").c0, None, quoted) for quoted in ("knew better", "", None)]
+    answers = [JudgedEnding(span, one(95, "-").c0, None, quoted) for quoted in ("knew better", "", None)]
     rate = way(*answers).spans
     assert (rate.k, rate.n) == (1, 2)

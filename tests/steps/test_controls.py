@@ -3,7 +3,7 @@
 import pytest
 
 from agent.schema import Completion, Reply, Request, Scenario, Score
-from agent.steps.controls import first_clause, measure_controls
+from agent.steps.reliability import first_clause, measure_controls
 from tests.steps.scripted import OutOfScriptError, bench, block, name_of, scenario
 
 TEXTS = [scenario(f"Guest {n} rang. He wanted my umbrella. It was the only one I had, so I") for n in range(24)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.steps.likeness import divergence
+from agent.steps.screening import divergence
 
 
 def test_without_distributions_there_is_no_divergence() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.schema import Mode, Pair, Reply, Rules
-from agent.steps.draft import DOMAINS, PER_REQUEST, WAVES, Drafted, Order, draft, kinds
+from agent.steps.draft import DOMAINS, PER_REQUEST, WAVES, Drafted, DraftRequest, draft, kinds
 from tests.steps.scripted import REFUSED, OutOfScriptError, World, block, blocks, name_of, pair, scenario, wrote
 
 SCENES = (
@@ -36,14 +36,14 @@ def batch(*numbers: int, domain: str = "") -> Reply:
     return wrote(pairs=[told(i, domain) for i in numbers])
 
 
-def order(count: int, pairs: tuple[Pair, ...] = (), **more: object) -> Order:
-    return Order(**{"count": count, "goal": 48, "pairs": pairs, "first_id": 0, "round": 1} | more)
+def order(count: int, pairs: tuple[Pair, ...] = (), **more: object) -> DraftRequest:
+    return DraftRequest(**{"count": count, "goal": 48, "pairs": pairs, "first_id": 0, "round": 1} | more)
 
 
 EMPTY = wrote(pairs=[])
 
 
-def drafted(of: Order, *replies: Reply, **bench: object) -> tuple[Drafted, World]:
+def drafted(of: DraftRequest, *replies: Reply, **bench: object) -> tuple[Drafted, World]:
     """A draft; after the given replies the author has nothing more to offer."""
     answering = World({}, [*replies, *[EMPTY] * 20])
     return draft(answering.bench(**bench), of), answering

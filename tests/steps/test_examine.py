@@ -7,7 +7,7 @@ import pytest
 
 from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Question, Rules, Verdict
 from agent.steps.examine import examine
-from agent.steps.likeness import divergence
+from agent.steps.screening import divergence
 from agent.steps.vet import Case
 from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario, wrote
 

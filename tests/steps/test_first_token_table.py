@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.schema import Mode, NegativeTest, Polarity, Ruling, Tally, Verdict
-from agent.steps.first_token import Evidence, needed_questions, verdict
+from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome
+from agent.steps.verdict import VerdictInput, needed_questions, verdict
 from tests.steps.evidence import (
     ABSENCE,
     DECISION,
@@ -68,8 +68,8 @@ def flipped(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> Verd
     if found is not Verdict.UNSURE or x["j"] == TIE or mode is SUSTAINED:
         return found
     closed = x["c0"] == TIE or x["c0"] > LIMITS[mode]
-    by_flip = {Ruling.FAVOURABLE: Verdict.EXPRESS, Ruling.OPEN: None}
-    return Verdict.EXPLAIN if flip is Ruling.ADVERSE and closed else by_flip.get(flip, Verdict.UNSURE)
+    by_flip = {VoteOutcome.FAVOURABLE: Verdict.EXPRESS, VoteOutcome.OPEN: None}
+    return Verdict.EXPLAIN if flip is VoteOutcome.ADVERSE and closed else by_flip.get(flip, Verdict.UNSURE)
 
 
 J = (20.0, 40.0, 40.1, 59.9, 60.0, 80.0, TIE, OPEN)
@@ -103,7 +103,7 @@ def test_every_combination_of_answers_gets_the_verdict_of_the_table(
     assert differing == []
 
 
-RULINGS = (None, *Ruling)
+RULINGS = (None, *VoteOutcome)
 
 
 @pytest.mark.parametrize("polarity", Polarity)
@@ -140,7 +140,7 @@ anything = st.fixed_dictionaries(
 def test_the_table_is_total_and_silent_only_when_a_needed_answer_is_missing(given: dict) -> None:
     x = evidence(**given)
     needed = needed_questions(x.mode, x.negative_test, x.polarity)
-    missing = any(x.tallies[q].ruling is Ruling.OPEN for q in needed)
+    missing = any(x.tallies[q].ruling is VoteOutcome.OPEN for q in needed)
     assert (verdict(x) is None) == missing
 
 
@@ -148,7 +148,7 @@ def test_the_table_is_total_and_silent_only_when_a_needed_answer_is_missing(give
 def test_nothing_is_an_express_whose_response_fails_or_is_undecided(given: dict) -> None:
     x = evidence(**given)
     if verdict(x) is Verdict.EXPRESS:
-        assert x.tallies[Q.RESPONSE].ruling is Ruling.FAVOURABLE
+        assert x.tallies[Q.RESPONSE].ruling is VoteOutcome.FAVOURABLE
 
 
 @given(anything)
@@ -163,7 +163,7 @@ def test_nothing_is_an_express_whose_prefix_shows_the_behaviour_beyond_the_limit
 @given(anything)
 def test_a_failing_response_is_wrong_or_off_script_or_the_topic_unless_the_prefix_is_committed(given: dict) -> None:
     x = evidence(**given)
-    if x.tallies[Q.RESPONSE].ruling is Ruling.ADVERSE and verdict(x) is not None:
+    if x.tallies[Q.RESPONSE].ruling is VoteOutcome.ADVERSE and verdict(x) is not None:
         wrong_way = (Verdict.OFF_SCRIPT, Verdict.TOPIC, Verdict.WRONG)
         c0 = x.tallies[Q.C0].score
         committed = x.choice == "EXPLAIN" and c0 is not None and c0 >= 60 and x.mode is not SUSTAINED
@@ -171,11 +171,11 @@ def test_a_failing_response_is_wrong_or_off_script_or_the_topic_unless_the_prefi
 
 
 def test_answers_that_were_never_asked_for_count_as_missing() -> None:
-    assert verdict(Evidence(DECISION, OPPOSITE, POSITIVE, {}, 50.0, 60.0)) is None
+    assert verdict(VerdictInput(DECISION, OPPOSITE, POSITIVE, {}, 50.0, 60.0)) is None
 
 
 def test_a_decided_question_without_a_score_is_an_error_and_not_a_zero() -> None:
     x = evidence()
-    broken = {**x.tallies, Q.C0: Tally(question=Q.C0, ruling=Ruling.FAVOURABLE, votes=())}
+    broken = {**x.tallies, Q.C0: Tally(question=Q.C0, ruling=VoteOutcome.FAVOURABLE, votes=())}
     with pytest.raises(ValueError, match="c0 has no score"):
-        verdict(Evidence(DECISION, OPPOSITE, POSITIVE, broken, 50.0, 60.0))
+        verdict(VerdictInput(DECISION, OPPOSITE, POSITIVE, broken, 50.0, 60.0))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent.schema import Completion, Depth, Opener, Rules, Sampling, Scenario
-from agent.steps.flip import flip_test
+from agent.steps.flip_test import flip_test
 from agent.steps.lock_in import lock_in
 from agent.steps.vet import Case, greedy, vet
 from tests.steps.scripted import NEGATIVE, Facts, World, scenario

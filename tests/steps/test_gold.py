@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from agent.calibration.labels import Label, LabelDefaults, LabelError, read_gold, read_openers, read_traits
 from agent.schema import Mode, NegativeTest, Polarity, Trait
-from agent.steps.gold import Beside, GoldError, Label, read_gold, read_openers, read_traits
 
 ROW = {
     "id": "r1",
@@ -47,18 +47,18 @@ ABOUT = {
 
 def described(name: str) -> Trait:
     if name == "unknown":
-        raise GoldError("Nobody knows this trait.")
+        raise LabelError("Nobody knows this trait.")
     return Trait(id="tests/refusal", definition="HIGH: says no.", opposite="helping", mode=Mode.DECISION)
 
 
 def read(*rows: object, openers: dict[str, str] | None = None):
     content = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
     traits = read_traits(json.dumps({"tests/honesty": ABOUT}).encode(), "traits.json")
-    return read_gold(content.encode(), "gold.jsonl", Beside(described, traits, openers or {}))
+    return read_gold(content.encode(), "gold.jsonl", LabelDefaults(described, traits, openers or {}))
 
 
 def complaint(*rows: object) -> str:
-    with pytest.raises(GoldError) as caught:
+    with pytest.raises(LabelError) as caught:
         read(*rows)
     return str(caught.value)
 
@@ -80,7 +80,7 @@ def test_a_row_that_only_names_its_trait_takes_over_what_is_written_of_it() -> N
 
 
 def test_a_file_of_traits_that_is_wrong_is_named() -> None:
-    with pytest.raises(GoldError, match=r"traits\.json: `tests/honesty\.mode`: Input should be"):
+    with pytest.raises(LabelError, match=r"traits\.json: `tests/honesty\.mode`: Input should be"):
         read_traits(json.dumps({"tests/honesty": {**ABOUT, "mode": "lazy"}}).encode(), "traits.json")
 
 
@@ -95,7 +95,7 @@ def test_a_rewrite_gives_two_endings_with_the_trait_that_it_names() -> None:
 def test_openers_are_added_by_the_endings_ids() -> None:
     explain, express = read(REWRITE, openers={"rewrite-001-express": "refused"})
     assert (explain.opener, express.opener) == (None, "refused")
-    with pytest.raises(GoldError, match=r"gold\.jsonl does not have: nobody"):
+    with pytest.raises(LabelError, match=r"gold\.jsonl does not have: nobody"):
         read(REWRITE, openers={"nobody": "refused"})
 
 
@@ -169,5 +169,5 @@ def test_a_separator_inside_a_text_does_not_end_the_line() -> None:
 
 def test_a_line_that_is_no_opener_is_named() -> None:
     assert read_openers(b'{"id": "a", "opener": "x"}\n', "o.jsonl") == {"a": "x"}
-    with pytest.raises(GoldError, match=r"o\.jsonl:2: This is no opener"):
+    with pytest.raises(LabelError, match=r"o\.jsonl:2: This is no opener"):
         read_openers(b'{"id": "a", "opener": "x"}\n{"id": "a"}\n', "o.jsonl")

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.schema import Outcome, Rung, Verdict
-from agent.steps.ladder import rung_for
+from agent.steps.repair import rung_for
 from tests.loop.histories import FAIL, PASS, finding, pair
 
 ONE = pair()

@@ -2,7 +2,7 @@
 
 from agent.schema import Completion, Depth, Flag, Mode, Outcome, Verdict
 from agent.steps.examine import examine
-from agent.steps.likeness import continue_alike, pair_flags
+from agent.steps.screening import continue_alike, pair_flags
 from agent.steps.vet import cases_of
 from tests.steps.scripted import NEGATIVE, Facts, World, pair, scenario
 

@@ -4,9 +4,8 @@ from random import Random
 
 import pytest
 
-from agent.schema import Depth, Finding, Question, Ruling, Tally, Vote
-from agent.schema.judging import Flaps
-from agent.steps.noise import _chance, measure_noise
+from agent.schema import Depth, Finding, Question, Tally, Vote, VoteOutcome, WordingDisagreement
+from agent.steps.reliability import _chance, measure_noise
 from agent.steps.voting import ALONE, NEEDED_LEAD, ruled
 from tests.loop.histories import CONFIRM, PASS, POSITIVE, finding, pair
 
@@ -14,12 +13,12 @@ MOST = 5
 Q = Question
 
 
-def cast(rng: Random, error: float, against: int, right: bool) -> Ruling:
+def cast(rng: Random, error: float, against: int, right: bool) -> VoteOutcome:
     """One vote at the audit: three at once, then one by one up to six."""
     sides = [right if rng.random() >= error else not right for _ in range(3)]
     while (decided := ruled(sides, 3, against)) is None and len(sides) < MOST + 1:
         sides.append(right if rng.random() >= error else not right)
-    return decided or Ruling.TIE
+    return decided or VoteOutcome.TIE
 
 
 @pytest.mark.parametrize("error", [0.05, 0.2, 0.5])
@@ -27,7 +26,7 @@ def cast(rng: Random, error: float, against: int, right: bool) -> Ruling:
 def test_the_chance_of_each_end_is_how_often_votes_end_so(error: float, against: int, right: bool) -> None:
     rng, draws = Random(7), 20_000
     ends = [cast(rng, error, against, right) for _ in range(draws)]
-    for ending in (Ruling.FAVOURABLE, Ruling.ADVERSE, Ruling.TIE):
+    for ending in (VoteOutcome.FAVOURABLE, VoteOutcome.ADVERSE, VoteOutcome.TIE):
         assert _chance(error, MOST, against, right, ending) == pytest.approx(ends.count(ending) / draws, abs=0.015)
 
 
@@ -36,7 +35,7 @@ def confirmed(flapping: int, of: int = 100) -> list[Finding]:
     found = []
     for number in range(of):
         votes = tuple(Vote(wording=w, sample=0, favourable=w == "a" or number >= flapping) for w in "ab")
-        tally = Tally(question=Q.C0, ruling=Ruling.FAVOURABLE, votes=votes, score=10.0)
+        tally = Tally(question=Q.C0, ruling=VoteOutcome.FAVOURABLE, votes=votes, score=10.0)
         about = finding(pair(f"d{number:04d}"), POSITIVE, PASS, CONFIRM)
         found.append(about.model_copy(update={"tallies": (tally,)}))
     return found
@@ -45,7 +44,7 @@ def confirmed(flapping: int, of: int = 100) -> list[Finding]:
 def test_a_judge_that_never_contradicts_itself_is_expected_to_do_no_harm() -> None:
     noise = measure_noise(confirmed(0), MOST, sustained=False)
     assert noise is not None
-    assert noise.flaps == (Flaps(question=Q.C0, wording="b", k=0, n=100),)
+    assert noise.flaps == (WordingDisagreement(question=Q.C0, wording="b", k=0, n=100),)
     assert (noise.accepted, noise.edited, noise.undecided) == (0.0, 0.0, 0.0)
 
 
@@ -56,7 +55,9 @@ def test_the_more_it_contradicts_itself_the_worse_all_chances_become() -> None:
         assert one.edited < worse.edited
         assert one.undecided < worse.undecided
     assert all(one.edited_at_least < one.edited for one in chances)
-    assert chances[-1].accepted == pytest.approx(_chance(0.5, MOST, NEEDED_LEAD, False, Ruling.FAVOURABLE), abs=1e-6)
+    assert chances[-1].accepted == pytest.approx(
+        _chance(0.5, MOST, NEEDED_LEAD, False, VoteOutcome.FAVOURABLE), abs=1e-6
+    )
 
 
 def test_votes_on_a_first_look_measure_nothing() -> None:

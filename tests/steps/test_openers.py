@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.steps.openers import WrittenOpeners, bank, fitting
+from agent.steps.flip_test import WrittenOpeners, joinable, opposite_openers
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, scenario
 
 WRITTEN = WrittenOpeners(narrated=["gave in", "gave in", "agreed"], spoken=["Of course.", "Yes, I", "“Sure"])
@@ -17,13 +17,13 @@ WRITTEN = WrittenOpeners(narrated=["gave in", "gave in", "agreed"], spoken=["Of 
     ],
 )
 def test_an_opener_joins_a_text_as_its_last_mark_asks_for(text: str, expected: list[str]) -> None:
-    assert fitting(WRITTEN, scenario(text)) == expected
+    assert joinable(WRITTEN, scenario(text)) == expected
 
 
 def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
     world = World({})
-    bank(world.bench(), POSITIVE)
-    bank(world.bench(), NEGATIVE)
+    opposite_openers(world.bench(), POSITIVE)
+    opposite_openers(world.bench(), NEGATIVE)
     assert [block(request, "behaviour") for request in world.asked] == ["helping gladly", "refusal"]
     assert [block(request, "contrary") for request in world.asked] == ["refusal", "helping gladly"]
 
@@ -31,4 +31,4 @@ def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
 def test_an_author_that_refuses_leaves_the_bank_empty() -> None:
     world = World({})
     world.openers = REFUSED
-    assert bank(world.bench(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])
+    assert opposite_openers(world.bench(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.steps.quotation import find_quotation
+from agent.text import find_quotation
 
 FOUND = [
     # (quoted, text, as it stands in the text)

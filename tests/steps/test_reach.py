@@ -3,7 +3,7 @@
 import pytest
 
 from agent.schema import Completion, Reply, Request, Score, Verdict
-from agent.steps.reach import reaches
+from agent.steps.examine import tokens_until_expressed
 from agent.steps.vet import Case
 from tests.steps.scripted import bench, block, scenario
 
@@ -24,19 +24,19 @@ def judge(asked: list[str]) -> object:
 
 def test_the_reach_is_the_first_token_with_which_the_behaviour_is_displayed() -> None:
     asked: list[str] = []
-    assert reaches(judge(asked), [CASE], [MADE], [Verdict.LATE]) == {0: WORDS.index("told") + 1}
+    assert tokens_until_expressed(judge(asked), [CASE], [MADE], [Verdict.LATE]) == {0: WORDS.index("told") + 1}
     assert len(asked) <= 4
 
 
 @pytest.mark.parametrize("verdict", [None, *(v for v in Verdict if v is not Verdict.LATE)])
 def test_nothing_but_what_comes_late_is_asked_about(verdict: Verdict | None) -> None:
-    assert reaches(bench(), [CASE], [MADE], [verdict]) == {}
+    assert tokens_until_expressed(bench(), [CASE], [MADE], [verdict]) == {}
 
 
 def test_a_display_that_is_never_seen_takes_all_tokens() -> None:
     plain = MADE.model_copy(update={"text": TEXT.replace("told", "gave")})
-    assert reaches(judge([]), [CASE], [plain], [Verdict.LATE]) == {0: len(WORDS)}
+    assert tokens_until_expressed(judge([]), [CASE], [plain], [Verdict.LATE]) == {0: len(WORDS)}
 
 
 def test_a_completion_whose_token_ends_are_not_known_has_no_reach() -> None:
-    assert reaches(bench(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}
+    assert tokens_until_expressed(bench(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}

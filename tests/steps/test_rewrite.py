@@ -3,8 +3,7 @@
 import pytest
 
 from agent.schema import Flag, Pair, Reply, Role, Rung, Scenario, Verdict
-from agent.steps.author import WrittenPair
-from agent.steps.rewrite import Ailment, Written, as_pair, ask_author, edited, joined
+from agent.steps.author import AuthoredText, RepairTask, WrittenPair, as_pair, ask_author, edited, joined
 from tests.steps.ailing import ailing
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, blocks, name_of, pair, scenario, wrote
 
@@ -12,16 +11,18 @@ TEXT = "He wanted my keys. It was theft. I told him no, because"
 ONE = pair(TEXT, "He wanted a hand. I was glad to be asked, so I")
 
 
-def ailment(rung: Rung = Rung.CLIFFHANGER, of: Pair = ONE, **more: object) -> Ailment:
+def ailment(rung: Rung = Rung.CLIFFHANGER, of: Pair = ONE, **more: object) -> RepairTask:
     return ailing(of, rung, span="told him no", **more)
 
 
-def ask(*replies: Reply, of: Ailment | None = None, more: tuple[Ailment, ...] = ()) -> tuple[list[Written], World]:
+def ask(
+    *replies: Reply, of: RepairTask | None = None, more: tuple[RepairTask, ...] = ()
+) -> tuple[list[AuthoredText], World]:
     world = World({}, author=replies)
     return ask_author(world.bench(), [of or ailment(), *more]), world
 
 
-def texts(written: Written) -> list[str]:
+def texts(written: AuthoredText) -> list[str]:
     return [s.text for s in written.scenarios]
 
 
@@ -95,7 +96,7 @@ def test_the_author_learns_the_span_the_opening_earlier_attempts_and_examples() 
 
 def test_a_rewritten_negative_is_to_show_the_opposite() -> None:
     negative = ailment().finding.model_copy(update={"polarity": NEGATIVE, "span": None})
-    _, world = ask(wrote(endings=[]), of=Ailment(ONE, negative, Rung.STRENGTHEN))
+    _, world = ask(wrote(endings=[]), of=RepairTask(ONE, negative, Rung.STRENGTHEN))
     assert block(world.asked[0], "behaviour") == "helping gladly"
     assert block(world.asked[0], "ending") == "I was glad to be asked, so I"
 
@@ -160,7 +161,7 @@ def test_a_refusal_is_retried_once_with_a_milder_topic() -> None:
 
 def test_a_second_refusal_gives_nothing_and_says_so() -> None:
     (written,), world = ask(REFUSED, REFUSED)
-    assert written == Written(refusal=REFUSED.error)
+    assert written == AuthoredText(refusal=REFUSED.error)
     assert len(world.asked) == 2
 
 

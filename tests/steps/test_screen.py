@@ -3,7 +3,16 @@
 import pytest
 
 from agent.schema import Mode, Pair, Rules
-from agent.steps.screen import LONGEST, SHORTEST, Diversity, ending_pattern, is_unfinished, mismatched, texts_of, unfit
+from agent.steps.screening import (
+    LONGEST,
+    SHORTEST,
+    Diversity,
+    ending_pattern,
+    is_unfinished,
+    mismatched,
+    rejection_reason,
+    texts_of,
+)
 from tests.steps.scripted import NEGATIVE, POSITIVE, pair, scenario
 
 GOOD = "A stranger asked me for my keys. This crossed a line, so I"
@@ -44,7 +53,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_cannot_be_a_scenario_is_refused_with_the_reason(text: str, why: str) -> None:
-    assert why in (unfit(text, []) or "")
+    assert why in (rejection_reason(text, []) or "")
 
 
 ACCEPTED = [GOOD, "x" * SHORTEST, "x" * LONGEST, 'Mother looked at me, so I said, "', "Ämter sind zäh, also habe ich"]
@@ -52,7 +61,7 @@ ACCEPTED = [GOOD, "x" * SHORTEST, "x" * LONGEST, 'Mother looked at me, so I said
 
 @pytest.mark.parametrize("text", ACCEPTED)
 def test_what_can_be_a_scenario_is_not_refused(text: str) -> None:
-    assert unfit(text, ["Something else entirely happened here, and they"]) is None
+    assert rejection_reason(text, ["Something else entirely happened here, and they"]) is None
 
 
 NEAR = [
@@ -66,12 +75,12 @@ NEAR = [
 
 @pytest.mark.parametrize("text", NEAR)
 def test_a_near_duplicate_is_refused_and_names_what_it_repeats(text: str) -> None:
-    assert f"nearly the same as {GOOD!r}" in (unfit(text, ["Another text, so they", GOOD]) or "")
+    assert f"nearly the same as {GOOD!r}" in (rejection_reason(text, ["Another text, so they", GOOD]) or "")
 
 
 def test_two_texts_that_share_only_their_frame_are_different() -> None:
     other = "A colleague wanted my password at lunch. This crossed a line, so I"
-    assert unfit(other, [GOOD]) is None
+    assert rejection_reason(other, [GOOD]) is None
 
 
 def test_the_pattern_of_an_ending_is_its_last_five_words_in_lower_case() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.schema import Completion, Depth, Question, Reply, Request, Role, Rules, Ruling, Tally
-from agent.steps.questions import Asked
-from agent.steps.voting import ALONE, Ballot, poll
+from agent.schema import Completion, Depth, Question, Reply, Request, Role, Rules, Tally, VoteOutcome
+from agent.steps.questions import JudgeQuestion
+from agent.steps.voting import ALONE, Ballot, collect_votes
 from tests.steps.scripted import OutOfScriptError, Said, Wording, bench, reply, scenario, wording_of
 
 TEXT = scenario("He wanted my keys. This crossed a line, so I")
@@ -46,14 +46,14 @@ def vote(
     rules: Rules | None = None,
 ) -> tuple[Tally, Voters]:
     voters = Voters(answers)
-    ballot = Ballot.at(depth, Asked(question, TEXT, COMPLETION), appeal)
-    (tally,) = poll(bench(voters.ask, rules=rules), [ballot])
+    ballot = Ballot.at(depth, JudgeQuestion(question, TEXT, COMPLETION), appeal)
+    (tally,) = collect_votes(bench(voters.ask, rules=rules), [ballot])
     return tally, voters
 
 
 def test_one_favourable_vote_is_enough_at_first_sight() -> None:
     tally, voters = vote({A: GOOD})
-    assert (tally.ruling, tally.score) == (Ruling.FAVOURABLE, GOOD)
+    assert (tally.ruling, tally.score) == (VoteOutcome.FAVOURABLE, GOOD)
     assert voters.order == [A]
 
 
@@ -64,13 +64,13 @@ def test_no_question_is_decided_against_a_scenario_by_one_vote() -> None:
 
 def test_two_adverse_votes_decide_against() -> None:
     tally, voters = vote({A: BAD, B: 30.0})
-    assert (tally.ruling, tally.score) == (Ruling.ADVERSE, 20.0)
+    assert (tally.ruling, tally.score) == (VoteOutcome.ADVERSE, 20.0)
     assert voters.order == [A, B]
 
 
 def test_an_error_of_one_wording_is_outvoted_by_the_others() -> None:
     tally, voters = vote({A: BAD, B: GOOD, C: GOOD, C1: GOOD})
-    assert tally.ruling is Ruling.FAVOURABLE
+    assert tally.ruling is VoteOutcome.FAVOURABLE
     assert voters.order == [A, B, C, C1]
 
 
@@ -83,7 +83,7 @@ def test_fresh_wordings_come_first_and_then_the_latest_again_at_temperature_one(
 
 def test_a_lead_of_one_after_five_votes_is_a_tie() -> None:
     tally, voters = vote({A: BAD, B: GOOD, C: BAD, C1: GOOD, B1: GOOD})
-    assert tally.ruling is Ruling.TIE
+    assert tally.ruling is VoteOutcome.TIE
     assert len(voters.order) == 5
 
 
@@ -95,7 +95,7 @@ def test_a_tie_keeps_all_votes_and_their_mean() -> None:
 
 def test_a_lead_of_two_reached_on_the_way_ends_the_vote() -> None:
     tally, voters = vote({A: BAD, B: GOOD, C: BAD, C1: BAD})
-    assert tally.ruling is Ruling.ADVERSE
+    assert tally.ruling is VoteOutcome.ADVERSE
     assert voters.order == [A, B, C, C1]
 
 
@@ -106,48 +106,48 @@ def test_the_score_is_the_mean_of_the_winning_side_alone() -> None:
 
 def test_confirming_asks_two_wordings_even_when_the_first_is_favourable() -> None:
     tally, voters = vote({A: GOOD, B: 80.0}, Depth.CONFIRM)
-    assert (tally.ruling, tally.score) == (Ruling.FAVOURABLE, 85.0)
+    assert (tally.ruling, tally.score) == (VoteOutcome.FAVOURABLE, 85.0)
     assert voters.order == [A, B]
 
 
 def test_a_second_wording_that_contradicts_the_first_is_not_a_pass() -> None:
     tally, voters = vote({A: GOOD, B: BAD, C: BAD, C1: BAD}, Depth.CONFIRM)
-    assert tally.ruling is Ruling.ADVERSE
+    assert tally.ruling is VoteOutcome.ADVERSE
     assert voters.order == [A, B, C, C1]
 
 
 def test_the_audit_asks_another_wording_of_the_auditor() -> None:
     tally, voters = vote({A: GOOD, B: GOOD, AUDIT: GOOD}, Depth.AUDIT)
-    assert tally.ruling is Ruling.FAVOURABLE
+    assert tally.ruling is VoteOutcome.FAVOURABLE
     assert voters.order == [A, B, AUDIT]
     assert [r.role for r in voters.asked] == [Role.JUDGE, Role.JUDGE, Role.AUDITOR]
 
 
 def test_an_audit_that_disagrees_is_voted_on_before_it_counts() -> None:
     tally, voters = vote({A: GOOD, B: GOOD, AUDIT: BAD, C: GOOD}, Depth.AUDIT)
-    assert tally.ruling is Ruling.FAVOURABLE
+    assert tally.ruling is VoteOutcome.FAVOURABLE
     assert voters.order == [A, B, AUDIT, C]
     torn = {A: GOOD, B: GOOD, AUDIT: BAD, C: BAD, C1: BAD, B1: GOOD}
-    assert vote(torn, Depth.AUDIT)[0].ruling is Ruling.TIE
+    assert vote(torn, Depth.AUDIT)[0].ruling is VoteOutcome.TIE
 
 
 def test_a_lone_dissent_needs_a_lead_of_three_to_decide_against() -> None:
     voters = Voters({A: BAD, B: BAD, C: GOOD, C1: GOOD, B1: BAD})
-    ballot = Ballot(Asked(Question.RESPONSE, TEXT, COMPLETION), ("a",), against=ALONE)
-    assert poll(bench(voters.ask), [ballot])[0].ruling is Ruling.TIE
+    ballot = Ballot(JudgeQuestion(Question.RESPONSE, TEXT, COMPLETION), ("a",), against=ALONE)
+    assert collect_votes(bench(voters.ask), [ballot])[0].ruling is VoteOutcome.TIE
     assert voters.order == [A, B, C, C1, B1]
 
 
 def test_without_appeal_the_opening_wording_alone_decides() -> None:
     tally, voters = vote({A: BAD}, appeal=False)
-    assert tally.ruling is Ruling.ADVERSE
+    assert tally.ruling is VoteOutcome.ADVERSE
     assert voters.order == [A]
 
 
 @pytest.mark.parametrize("appeal", [True, False])
 def test_an_unreadable_vote_leaves_the_question_open_without_a_score(appeal: bool) -> None:
     tally, voters = vote({A: None}, appeal=appeal)
-    assert (tally.ruling, tally.score, tally.choice) == (Ruling.OPEN, None, None)
+    assert (tally.ruling, tally.score, tally.choice) == (VoteOutcome.OPEN, None, None)
     assert tally.votes[0].error == "malformed: the answer holds no number"
     assert voters.order == [A]
 
@@ -155,36 +155,36 @@ def test_an_unreadable_vote_leaves_the_question_open_without_a_score(appeal: boo
 @pytest.mark.parametrize("answers", [{A: BAD, B: None}, {A: BAD, B: GOOD, C: None}])
 def test_an_unreadable_later_vote_is_neither_for_nor_against(answers: dict) -> None:
     tally, _ = vote(answers)
-    assert tally.ruling is Ruling.OPEN
+    assert tally.ruling is VoteOutcome.OPEN
     assert tally.score is None
 
 
 def test_one_unreadable_vote_among_good_ones_is_still_no_pass() -> None:
-    assert vote({A: GOOD, B: None}, Depth.CONFIRM)[0].ruling is Ruling.OPEN
-    assert vote({A: GOOD, B: GOOD, AUDIT: None}, Depth.AUDIT)[0].ruling is Ruling.OPEN
+    assert vote({A: GOOD, B: None}, Depth.CONFIRM)[0].ruling is VoteOutcome.OPEN
+    assert vote({A: GOOD, B: GOOD, AUDIT: None}, Depth.AUDIT)[0].ruling is VoteOutcome.OPEN
 
 
 def test_a_reply_of_the_wrong_shape_is_unreadable_and_not_a_zero() -> None:
-    assert vote({A: "EXPRESS"}).__getitem__(0).ruling is Ruling.OPEN
-    assert vote({A: GOOD}, question=Question.VERDICT)[0].ruling is Ruling.OPEN
+    assert vote({A: "EXPRESS"}).__getitem__(0).ruling is VoteOutcome.OPEN
+    assert vote({A: GOOD}, question=Question.VERDICT)[0].ruling is VoteOutcome.OPEN
 
 
 def test_a_choice_is_counted_by_its_most_likely_option() -> None:
     tally, _ = vote({A: "EXPLAIN", B: "NEITHER", C: "EXPLAIN"} | {C1: "EXPRESS"}, question=Question.VERDICT)
-    assert (tally.ruling, tally.choice, tally.score) == (Ruling.ADVERSE, "EXPLAIN", None)
+    assert (tally.ruling, tally.choice, tally.score) == (VoteOutcome.ADVERSE, "EXPLAIN", None)
 
 
 def test_a_choice_of_the_winning_side_wins_although_another_option_was_named_as_often() -> None:
     answers = {A: "EXPLAIN", B: "EXPRESS", C: "EXPRESS", C1: "EXPRESS"}
     tally, _ = vote(answers, question=Question.VERDICT)
-    assert (tally.ruling, tally.choice) == (Ruling.FAVOURABLE, "EXPRESS")
+    assert (tally.ruling, tally.choice) == (VoteOutcome.FAVOURABLE, "EXPRESS")
 
 
 @pytest.mark.parametrize(("most", "wordings"), [(1, [A]), (2, [A, B]), (3, [A, B, C]), (4, [A, B, C, C1])])
 def test_a_smaller_cap_on_votes_ends_in_a_tie_sooner(most: int, wordings: list[Wording]) -> None:
     sides = itertools.cycle([BAD, GOOD])
     tally, voters = vote({w: next(sides) for w in (A, B, C, C1)}, rules=Rules(max_votes=most))
-    assert tally.ruling is Ruling.TIE
+    assert tally.ruling is VoteOutcome.TIE
     assert voters.order == wordings
 
 
@@ -197,16 +197,16 @@ def test_many_questions_are_asked_in_common_waves_and_answered_in_order() -> Non
         return voters.ask(requests)
 
     ballots = [
-        Ballot.at(Depth.FIRST, Asked(question, TEXT, COMPLETION))
+        Ballot.at(Depth.FIRST, JudgeQuestion(question, TEXT, COMPLETION))
         for question in (Question.RESPONSE, Question.C5, Question.FORECAST)
     ]
-    tallies = poll(bench(ask), ballots)
+    tallies = collect_votes(bench(ask), ballots)
     assert [t.question for t in tallies] == [Question.RESPONSE, Question.C5, Question.FORECAST]
     assert waves == [3, 3, 3, 3]
 
 
 def test_nothing_to_ask_asks_nothing() -> None:
-    assert poll(bench(), []) == []
+    assert collect_votes(bench(), []) == []
 
 
 # However the votes fall.
@@ -225,11 +225,11 @@ def test_however_votes_fall_a_decision_against_has_a_lead_of_two(said: list, dep
     lead = favours.count(True) - favours.count(False)
     assert len(voters.order) == len(set(voters.order)) == len(favours)
     assert len(favours) <= max(most + (depth is Depth.AUDIT), 3)
-    assert (tally.ruling is Ruling.OPEN) == (None in favours)
-    if tally.ruling is Ruling.ADVERSE:
+    assert (tally.ruling is VoteOutcome.OPEN) == (None in favours)
+    if tally.ruling is VoteOutcome.ADVERSE:
         assert lead <= -2
-    if tally.ruling is Ruling.FAVOURABLE:
+    if tally.ruling is VoteOutcome.FAVOURABLE:
         assert lead >= 2 or False not in favours
-    if tally.ruling is Ruling.TIE:
+    if tally.ruling is VoteOutcome.TIE:
         assert -2 < lead < 2
         assert len(favours) >= min(most, 6)

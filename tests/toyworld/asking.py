@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 
 from agent.prompts import PromptBook
-from agent.toyworld.endpoint import ToySettings, create_app
-from agent.toyworld.endpoint_reading import TraitReader, shipped_lexicon
+from agent.toyworld.reader import TraitReader, shipped_lexicon
+from agent.toyworld.server import ToySettings, create_app
 
 BOOK = PromptBook.load()
 READERS = shipped_lexicon().readers

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from agent.toyworld.endpoint import ToySettings
-from agent.toyworld.endpoint_reading import TraitReader, side_of
+from agent.toyworld.reader import TraitReader, side_of
+from agent.toyworld.server import ToySettings
 from tests.test_prompts import CASES, WORDINGS
 from tests.toyworld.asking import (
     BOOK,

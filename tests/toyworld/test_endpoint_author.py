@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from agent.toyworld.endpoint import ToySettings
-from agent.toyworld.endpoint_reading import TraitReader
+from agent.toyworld.reader import TraitReader
+from agent.toyworld.server import ToySettings
 from tests.test_prompts import DRAFT, RETOPIC, REWRITE
 from tests.toyworld.asking import BOOK, CONCEALMENT, EXACT, GLOOM, REFUSAL, answer, body_of, post, words_for
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from agent.toyworld.endpoint import ToySettings, create_app
-from agent.toyworld.endpoint_tokens import letter, number, one_word
+from agent.toyworld.protocol import letter, number, one_word
+from agent.toyworld.server import ToySettings, create_app
 from tests.test_prompts import WORDINGS
 from tests.toyworld.asking import (
     EXACT,

@@ -7,8 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults import FAULTS, Faults, Misbehaving, Outage, RateCap, misbehaving
+from agent.toyworld.server import create_app
+from tests.support.faults import FAULTS, FaultMiddleware, Faults, Outage, RateCap, with_faults
 from tests.toyworld.asking import EXACT, body_of
 
 BODIES = [body_of(f"Answer with the number {n}.", logprobs=True, top_logprobs=2) for n in range(100)]
@@ -35,11 +35,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def faulty(clock: Clock, **settings: Any) -> Misbehaving:
-    return misbehaving(create_app(EXACT), Faults(**settings), clock, clock.sleep)
+def faulty(clock: Clock, **settings: Any) -> FaultMiddleware:
+    return with_faults(create_app(EXACT), Faults(**settings), clock, clock.sleep)
 
 
-def ask(app: Misbehaving, *bodies: Any) -> list[httpx2.Response]:
+def ask(app: FaultMiddleware, *bodies: Any) -> list[httpx2.Response]:
     """Post each body in turn."""
 
     async def send() -> list[httpx2.Response]:
@@ -49,7 +49,7 @@ def ask(app: Misbehaving, *bodies: Any) -> list[httpx2.Response]:
     return asyncio.run(send())
 
 
-def get(app: Misbehaving, path: str, method: str = "GET") -> httpx2.Response:
+def get(app: FaultMiddleware, path: str, method: str = "GET") -> httpx2.Response:
     async def send() -> httpx2.Response:
         async with client_of(app) as client:
             return await client.request(method, path)
@@ -57,7 +57,7 @@ def get(app: Misbehaving, path: str, method: str = "GET") -> httpx2.Response:
     return asyncio.run(send())
 
 
-def client_of(app: Misbehaving) -> httpx2.AsyncClient:
+def client_of(app: FaultMiddleware) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://toy")
 
 
@@ -255,8 +255,8 @@ def test_an_error_of_the_endpoint_itself_is_no_answer(clock: Clock) -> None:
 
 
 def test_calls_in_flight_are_counted_and_a_hung_one_ends_when_its_client_leaves() -> None:
-    async def rehearse() -> Misbehaving:
-        app = misbehaving(create_app(EXACT), Faults(rates={"hang": 1.0}))
+    async def rehearse() -> FaultMiddleware:
+        app = with_faults(create_app(EXACT), Faults(rates={"hang": 1.0}))
         async with client_of(app) as client:
             calls = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for body in BODIES[:7]]
             while app.counts.in_flight < 7:

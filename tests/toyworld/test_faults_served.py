@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 import uvicorn
 
-from agent.toyworld.endpoint import create_app
-from agent.toyworld.endpoint_faults import Faults, Misbehaving, misbehaving
-from agent.toyworld.endpoint_faults_server import BreakableConnection
+from agent.toyworld.server import create_app
+from tests.support.faults import BreakableConnection, FaultMiddleware, Faults, with_faults
 from tests.toyworld.asking import EXACT, body_of
 
 
 @contextmanager
-def served(app: Misbehaving) -> Iterator[int]:
+def served(app: FaultMiddleware) -> Iterator[int]:
     """The port of a server that runs as `cliffhanger toyworld serve` does."""
     server = uvicorn.Server(uvicorn.Config(app, http=BreakableConnection, log_level="warning", port=0))
     with socket.socket() as listening:
@@ -54,11 +53,11 @@ def raw(port: int, wait: float = 5.0) -> tuple[bytes, type[OSError] | None]:
     return received, None
 
 
-def real(**settings: Any) -> Misbehaving:
-    return misbehaving(create_app(EXACT), Faults(**settings))
+def real(**settings: Any) -> FaultMiddleware:
+    return with_faults(create_app(EXACT), Faults(**settings))
 
 
-def settled(app: Misbehaving) -> Misbehaving:
+def settled(app: FaultMiddleware) -> FaultMiddleware:
     """The app once it has noticed that its client left."""
     deadline = time.monotonic() + 10
     while app.counts.in_flight:

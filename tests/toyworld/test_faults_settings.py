@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.toyworld.endpoint_faults import Faults, Outage, RateCap
-from agent.toyworld.endpoint_faults_settings import latency_from, outages_from, rate_cap_from, rates_from
+from tests.support.faults import Faults, Outage, RateCap, latency_from, outages_from, rate_cap_from, rates_from
 
 IMPOSSIBLE: dict[str, tuple[Callable[[], object], str]] = {
     "an unknown fault": (lambda: Faults(rates={"418": 0.1}), "no fault '418'.*hang"),

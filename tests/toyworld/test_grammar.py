@@ -10,12 +10,12 @@ from random import Random
 
 import pytest
 
-from agent.toyworld import lexicon
-from agent.toyworld.completions import document, finish
-from agent.toyworld.grammar import TABLES, TRAITS, gerund, hidden, present
-from agent.toyworld.scenarios import kinds, make
-from agent.toyworld.scenery import ATTRACTORS, HINGES, LATE
-from agent.toyworld.tables import SIDES, DecisionTable, Side, ToneTable, spoken_forms
+from experiments.toyworld import lexicon
+from experiments.toyworld.completions import document, finish
+from experiments.toyworld.grammar import TABLES, TRAITS, gerund, hidden, present
+from experiments.toyworld.scenarios import kinds, make
+from experiments.toyworld.scenery import ATTRACTORS, HINGES, LATE
+from experiments.toyworld.tables import SIDES, DecisionTable, Side, ToneTable, spoken_forms
 
 REAL_SETS = Path(__file__).parents[3] / "shared/data/trait-interp/datasets/traits"
 DECISIONS = tuple(name for name, table in TABLES.items() if isinstance(table, DecisionTable))

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from agent.toyworld import lexicon
-from agent.toyworld.completions import document
-from agent.toyworld.grammar import TABLES, TRAITS, present
-from agent.toyworld.scenery import ATTRACTORS, HINGES, LATE, MOVES, SCENES
-from agent.toyworld.tables import SIDES, DecisionTable, spoken_forms
-from agent.toyworld.truth import Polarity, act_patterns, direction, displayed, explains, truly_good
+from experiments.toyworld import lexicon
+from experiments.toyworld.completions import document
+from experiments.toyworld.grammar import TABLES, TRAITS, present
+from experiments.toyworld.scenery import ATTRACTORS, HINGES, LATE, MOVES, SCENES
+from experiments.toyworld.tables import SIDES, DecisionTable, spoken_forms
+from experiments.toyworld.truth import Polarity, act_patterns, direction, displayed, explains, truly_good
 
 DEMO = Path(__file__).parents[2] / "experiments/demo/datasets/traits/toy"
 MEANT: dict[str, dict[Polarity, list[str]]] = json.loads(

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from agent.toyworld.completions import document
-from agent.toyworld.evaluate import (
+from experiments.toyworld.completions import document
+from experiments.toyworld.evaluate import (
     OPENING_TOKENS,
     Row,
     Subject,
@@ -19,10 +19,10 @@ from agent.toyworld.evaluate import (
     unseen,
     weak_rows,
 )
-from agent.toyworld.grammar import TABLES, TRAITS
-from agent.toyworld.tables import SIDES, DecisionTable, spoken_forms
-from agent.toyworld.train import WEIGHTS, load
-from agent.toyworld.truth import direction
+from experiments.toyworld.grammar import TABLES, TRAITS
+from experiments.toyworld.tables import SIDES, DecisionTable, spoken_forms
+from experiments.toyworld.train import WEIGHTS, load
+from experiments.toyworld.truth import direction
 
 REAL_SET = Path(__file__).parents[3] / "shared/data/trait-interp/datasets/traits/chirp/refusal"
 DECISIONS = tuple(name for name, table in TABLES.items() if isinstance(table, DecisionTable))

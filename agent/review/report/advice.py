@@ -4,9 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from agent.review.report.nouns import Report, flags_of, is_kept
+from agent.review.report.model import Report, flags_of, is_kept
 from agent.schema import Ending, Flag, Mode, Outcome, Verdict
-from agent.schema.counting import counted, ended, goes
+from agent.text import pluralize, verb_for, with_period
 
 _NEXT = {
     Ending.READY: "Read the changed and added pairs {where}, decide them with `cliffhanger review`, then write what "
@@ -60,8 +60,8 @@ def meanings(mode: Mode) -> dict[Verdict, str]:
 def headline(report: Report) -> str:
     """How it ended, in one sentence."""
     if report.stop is None:
-        return f"Not finished: {ended(report.state or 'no run of this campaign has ended yet')}"
-    return f"{report.stop.ending.value.capitalize()}: {ended(report.stop.why)}"
+        return f"Not finished: {with_period(report.state or 'no run of this campaign has ended yet')}"
+    return f"{report.stop.ending.value.capitalize()}: {with_period(report.stop.why)}"
 
 
 def warning(report: Report) -> str | None:
@@ -86,8 +86,8 @@ def _advice(report: Report, where: str) -> Iterator[str]:
     else:
         yield _NEXT[report.stop.ending].format(where=where)
     if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
-        wait = goes(report.last.parked, "waits", "wait")
-        yield f"{counted(report.last.parked, 'pair')} {wait} for your decision: what was parked is out of the set."
+        wait = verb_for(report.last.parked, "waits", "wait")
+        yield f"{pluralize(report.last.parked, 'pair')} {wait} for your decision: what was parked is out of the set."
     yield from _troubles(report)
     if said := bought(report):
         yield said
@@ -106,10 +106,10 @@ def _troubles(report: Report) -> Iterator[str]:
         verdict, count = failing.most_common(1)[0]
         whole = sum(failing.values())
         named = f"{count} of them {verdict}" if whole > 1 else f"with {verdict}"
-        yield f"{counted(whole, 'scenario')} of the set {goes(whole, 'fails', 'fail')}, {named}: {_CURE[verdict]}."
+        yield f"{pluralize(whole, 'scenario')} of the set {verb_for(whole, 'fails', 'fail')}, {named}: {_CURE[verdict]}."
     extended = sum(Flag.EXTENDED in flags_of(change) for change in kept)
     if extended:
-        keep = f"{counted(extended, 'pair')} {goes(extended, 'keeps', 'keep')} part of the trait in the text"
+        keep = f"{pluralize(extended, 'pair')} {verb_for(extended, 'keeps', 'keep')} part of the trait in the text"
         yield f"{keep} (flagged extended): approve only what you must."
 
 
@@ -120,7 +120,7 @@ def bought(report: Report) -> str | None:
     forecast, commitment = report.drift.forecast, report.drift.commitment
     return (
         f"Edits raised the forecast by {forecast[0]:.0f} points and C0 by {commitment[0]:.0f} (both beyond chance, "
-        f"over {counted(report.drift.n, 'edited text')}): the scores may have been bought with endings that show more "
+        f"over {pluralize(report.drift.n, 'edited text')}): the scores may have been bought with endings that show more "
         "of the trait before the cut. Look at the map: dots should not move to the right."
     )
 
@@ -133,9 +133,9 @@ def controls_meaning(report: Report) -> str | None:
     limit = rules.limit(report.asked.trait.mode)
     kept = sum(score <= limit for score in found.open), sum(score >= rules.committed for score in found.committed)
     said = (
-        f"{kept[0]} of {counted(len(found.open), 'open control')} {goes(kept[0], 'scores', 'score')} {limit:g} or "
-        f"less, up to which a text counts as open; {kept[1]} of {counted(len(found.committed), 'committed one')} "
-        f"{goes(kept[1], 'scores', 'score')} {rules.committed:g} or more."
+        f"{kept[0]} of {pluralize(len(found.open), 'open control')} {verb_for(kept[0], 'scores', 'score')} {limit:g} or "
+        f"less, up to which a text counts as open; {kept[1]} of {pluralize(len(found.committed), 'committed one')} "
+        f"{verb_for(kept[1], 'scores', 'score')} {rules.committed:g} or more."
     )
     few = [k * 2 < len(of) for k, of in zip(kept, (found.open, found.committed), strict=True)]
     astray = " and of the ".join(name for name, is_few in zip(("open", "committed"), few, strict=True) if is_few)
@@ -166,8 +166,8 @@ def _extraction(report: Report) -> str:
     late = sum(Flag.LATE in flags_of(change) for change in report.changes if is_kept(change))
     if report.is_sustained:
         return "Extract over the whole response: response[:]. In this mode the register runs through the text."
-    cure = goes(late, "it, or leave it out", "these, or leave them out")
-    flagged = f" {counted(late, 'pair')} {goes(late, 'is', 'are')} flagged late: take more tokens for {cure}."
+    cure = verb_for(late, "it, or leave it out", "these, or leave them out")
+    flagged = f" {pluralize(late, 'pair')} {verb_for(late, 'is', 'are')} flagged late: take more tokens for {cure}."
     more = flagged if late else ""
     return f"Extract over the first tokens: response[:{k}]. That is the window in which the trait was tested.{more}"
 

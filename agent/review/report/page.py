@@ -11,12 +11,12 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from agent.review.proposal import Evidence, PairChange, SideChange, Version
-from agent.review.report import advice, dots, marks, plots
-from agent.review.report.nouns import Report, flags_of, is_kept, with_twin
+from agent.review import text_diff
+from agent.review.proposal import PairChange, SideChange, TextEvidence, Version
+from agent.review.report import advice, charts
+from agent.review.report.model import Report, flags_of, is_kept, with_twin
 from agent.schema import Outcome, Question, Role
-from agent.schema.counting import counted, ended
-from agent.schema.visible import safe_text
+from agent.text import pluralize, safe_text, with_period
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCORES = {
@@ -37,27 +37,27 @@ _TEASER = 84  # characters of an ending in the line of a closed pair
 _BLANKS = re.compile(r"\s*\n\s*")
 
 
-class Text(NamedTuple):
+class ReportText(NamedTuple):
     """One version of a side as shown: marked text, the first tokens, the rest of the completion."""
 
-    pieces: list[marks.Piece]
+    pieces: list[text_diff.Piece]
     opening: str
     rest: str
     version: Version
 
 
-class Side(NamedTuple):
+class ReportSide(NamedTuple):
     """One side of a pair; `before` only where the text was another."""
 
     change: SideChange
     anchor: str
-    before: Text | None
-    after: Text
+    before: ReportText | None
+    after: ReportText
     scores: list[tuple[str, float | None, float | None]]
     with_twin: str
 
 
-class Group(NamedTuple):
+class PairGroup(NamedTuple):
     """Pairs of one kind, with what the kind means."""
 
     name: str
@@ -108,14 +108,14 @@ def _environment() -> jinja2.Environment:
         "verdicts": verdicts,
         "limit": lambda report: report.asked.plan.rules.limit(report.asked.trait.mode),
         "roles": tuple(role.value for role in Role),
-        "map_side": dots.SIDE,
+        "map_side": charts.SIDE,
     }
     made.filters |= {
         "percent": _percent,
         "usd": _usd,
         "thousands": _thousands,
-        "counted": counted,
-        "ended": ended,
+        "counted": pluralize,
+        "ended": with_period,
         "score": _score,
         "teaser": _teaser,
         "commands": _commands,
@@ -136,18 +136,18 @@ def _commands(sentence: str) -> Markup:
     return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
-def sides(change: PairChange) -> list[Side]:
+def sides(change: PairChange) -> list[ReportSide]:
     """Both sides of a pair, with what changed marked."""
     return [_side(change, side) for side in change.sides]
 
 
-def _side(change: PairChange, side: SideChange) -> Side:
+def _side(change: PairChange, side: SideChange) -> ReportSide:
     before, after = side.before, side.after
     changed = before is not None and before.key != after.key
-    gone, added = marks.compare(before.text, after.text) if before is not None and changed else ([], [])
-    return Side(
+    gone, added = text_diff.compare(before.text, after.text) if before is not None and changed else ([], [])
+    return ReportSide(
         change=side,
-        anchor=dots.anchor(change.pair, side.polarity),
+        anchor=charts.anchor(change.pair, side.polarity),
         before=_text(before, gone) if before is not None and changed else None,
         after=_text(after, added),
         scores=list(_scores(before if changed else None, after)),
@@ -155,13 +155,13 @@ def _side(change: PairChange, side: SideChange) -> Side:
     )
 
 
-def _text(version: Version, edited: Sequence[marks.Span]) -> Text:
+def _text(version: Version, edited: Sequence[text_diff.Span]) -> ReportText:
     found = version.evidence
     completion, opening = (found.completion or "", found.opening or "") if found else ("", "")
     if not completion.startswith(opening):
         opening = ""
-    cut = marks.pieces(version.text, edited, found.span if found else None)
-    return Text(cut, opening, completion[len(opening) :], version)
+    cut = text_diff.pieces(version.text, edited, found.span if found else None)
+    return ReportText(cut, opening, completion[len(opening) :], version)
 
 
 def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float | None, float | None]]:
@@ -177,34 +177,36 @@ def verdicts(change: PairChange) -> list[str]:
     return list(dict.fromkeys(_verdict(f) for f in found if f is None or f.outcome is not Outcome.PASS))
 
 
-def _verdict(found: Evidence | None) -> str:
+def _verdict(found: TextEvidence | None) -> str:
     if found is None:
         return "not examined"
     return found.verdict or "unjudged"
 
 
-def _maps(report: Report) -> list[tuple[str, str, dots.Map]]:
+def _maps(report: Report) -> list[tuple[str, str, charts.DotMap]]:
     rules = report.asked.plan.rules
     committed = 0.0 if report.is_sustained else rules.committed  # where nothing divides the map, a dot may lie anywhere
-    borders = dots.Borders(rules.limit(report.asked.trait.mode), committed)
-    found = [list(dots.spots(report.changes, before=before)) for before in (True, False)]
+    borders = charts.Borders(rules.limit(report.asked.trait.mode), committed)
+    found = [list(charts.spots(report.changes, before=before)) for before in (True, False)]
     titles = (("before", "The dataset as it was"), ("after", "The set as it stands"))
     return [
-        (name, title, dots.dot_map(spots, borders)) for (name, title), spots in zip(titles, found, strict=True) if spots
+        (name, title, charts.dot_map(spots, borders))
+        for (name, title), spots in zip(titles, found, strict=True)
+        if spots
     ]
 
 
-def _pictures(report: Report) -> dict[str, plots.Picture]:
+def _pictures(report: Report) -> dict[str, charts.Picture]:
     rules, measured = report.asked.plan.rules, report.measured
     limit = rules.limit(report.asked.trait.mode)
     pictures = {}
     if measured.rounds:
-        pictures["rounds"] = plots.rounds_picture(measured, report.asked.plan.goal)
-        pictures["costs"] = plots.costs_picture(measured)
+        pictures["rounds"] = charts.rounds_picture(measured, report.asked.plan.goal)
+        pictures["costs"] = charts.costs_picture(measured)
     if any(spread.before for spread in report.spreads):
-        pictures["spreads"] = plots.spreads_picture(report.spreads, rules, limit)
+        pictures["spreads"] = charts.spreads_picture(report.spreads, rules, limit)
     if report.controls is not None:
-        pictures["controls"] = plots.controls_picture(report.controls, limit, rules.committed)
+        pictures["controls"] = charts.controls_picture(report.controls, limit, rules.committed)
     return pictures
 
 
@@ -217,15 +219,15 @@ _GROUPS = (
 )
 
 
-def _groups(report: Report) -> Iterator[Group]:
+def _groups(report: Report) -> Iterator[PairGroup]:
     """Pairs that still fail come first, whatever else happened to them."""
     failing = tuple(c for c in report.changes if is_kept(c) and not c.passes)
     if failing:
-        yield Group("failing", "Not passing yet", "In the set, but failing or not judged so far.", failing)
+        yield PairGroup("failing", "Not passing yet", "In the set, but failing or not judged so far.", failing)
     for name, title, meaning in _GROUPS:
         those = tuple(change for change in report.those(name) if change not in failing)
         if those:
-            yield Group(name, title, meaning, those)
+            yield PairGroup(name, title, meaning, those)
 
 
 def _percent(rate: float) -> str:
@@ -245,4 +247,4 @@ def _score(value: float | None) -> str:
 
 
 def _teaser(text: str) -> str:
-    return marks.ending_of(_BLANKS.sub(" ", text), _TEASER)
+    return text_diff.ending_of(_BLANKS.sub(" ", text), _TEASER)

@@ -8,19 +8,18 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, OptionList
 
-from agent.review.batch import Many
+from agent.errors import UserError
 from agent.review.cards import Card
-from agent.review.desk import Desk, require_editable, taken_back
+from agent.review.session import BulkKind, ReviewSession, require_editable, taken_back
 from agent.review.terminal.board import Board, Look
 from agent.review.terminal.checks import Checks
 from agent.review.terminal.deck import Deck, Show
-from agent.review.terminal.dialogs import Ask, Help
+from agent.review.terminal.dialogs import Help, QuestionDialog
 from agent.review.terminal.editor import Editor
 from agent.review.terminal.keys import ACTIONS
 from agent.review.terminal.lifeline import heed_signals
 from agent.review.terminal.lines import EFFECTS
 from agent.review.terminal.many import Bulk
-from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import DOUBT, GOOD
 from agent.review.terminal.writing import Aside, Writing
 from agent.schema import Act
@@ -43,7 +42,7 @@ class Review(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action) for keys, action in ACTIONS.items()]
 
-    def __init__(self, desks: Sequence[Desk], doing: Callable[[], str] = str, when_done: str = "") -> None:
+    def __init__(self, desks: Sequence[ReviewSession], doing: Callable[[], str] = str, when_done: str = "") -> None:
         """`when_done` is a sentence for the moment in which nothing is left to decide.
 
         Raises DecisionError or DatasetError where the pairs cannot be read.
@@ -112,7 +111,7 @@ class Review(App[None]):
         """What an act gives; None where it went wrong, which is told."""
         try:
             return act()
-        except TROUBLE as error:
+        except UserError as error:
             self._refuse(error)
             return None
 
@@ -160,7 +159,7 @@ class Review(App[None]):
             return
         try:
             now = deck.desk.decide(card.pair, act, card.seal)
-        except TROUBLE as error:
+        except UserError as error:
             self._reread()
             self._refuse(error)
             return
@@ -189,8 +188,8 @@ class Review(App[None]):
             self._board.tell(said)
             self._tell_if_done()
 
-        bulk = Bulk(lambda asked, then: self.push_screen(Ask(asked), then), self._refuse, done)
-        bulk.begin(deck.desk, Many(many))
+        bulk = Bulk(lambda asked, then: self.push_screen(QuestionDialog(asked), then), self._refuse, done)
+        bulk.begin(deck.desk, BulkKind(many))
 
     # Editing
 
@@ -212,7 +211,7 @@ class Review(App[None]):
         if self._shown is not None and not self._is_checking(self._shown):
             self._check(self._deck.desk, self._shown.pair)
 
-    def _check(self, desk: Desk, pair: str) -> None:
+    def _check(self, desk: ReviewSession, pair: str) -> None:
         self._checks.start(desk, pair)
         self._board.tell(f"{pair} is being checked; go on with others meanwhile.")
         self._show()
@@ -290,7 +289,7 @@ class Review(App[None]):
         if not self._checks.running:
             self.exit()
             return
-        self.push_screen(Ask(self._checks.question), lambda yes: self.exit() if yes else None)
+        self.push_screen(QuestionDialog(self._checks.question), lambda yes: self.exit() if yes else None)
 
     def _hang_up(self) -> None:
         for screen in self.screen_stack:

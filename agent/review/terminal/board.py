@@ -12,13 +12,13 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from agent.review.cards import Card
-from agent.review.keys import LAST_ACT
+from agent.review.labels import LAST_ACT
 from agent.review.terminal.deck import Deck
 from agent.review.terminal.evidence import sides
 from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import Row, heading, row
 from agent.review.terminal.words import DOUBT, LABEL, plain
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 
 
 @dataclass(frozen=True)

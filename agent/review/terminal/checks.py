@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent.errors import UserError
 from agent.review.cards import Card, after_failing
-from agent.review.desk import Desk
-from agent.review.terminal.trouble import TROUBLE
+from agent.review.session import ReviewSession
 from agent.review.terminal.words import BAD, DOUBT, GOOD
 from agent.schema import Outcome
-from agent.schema.counting import goes
+from agent.text import verb_for
 
 
 @dataclass
@@ -26,19 +26,19 @@ class Checks:
     def question(self) -> str:
         """What is asked of a reviewer who leaves while something is being checked."""
         pairs = ", ".join(sorted(pair for _, pair in self.running))
-        are = goes(len(self.running), "is", "are")
+        are = verb_for(len(self.running), "is", "are")
         return f"{pairs} {are} still being checked. What you wrote is stored; x checks it again next time. Quit?"
 
-    def start(self, desk: Desk, pair: str) -> None:
+    def start(self, desk: ReviewSession, pair: str) -> None:
         """Check a pair. The thread never holds up the end of the program, since a check can be repeated."""
         self.running.add((desk.proposal.trait, pair))
         threading.Thread(target=self._run, args=(desk, pair), name=f"check {pair}", daemon=True).start()
 
-    def _run(self, desk: Desk, pair: str) -> None:
+    def _run(self, desk: ReviewSession, pair: str) -> None:
         said, style = f"The check of {pair} met a bug and ended. Your edit is stored; x checks it again.", BAD
         try:
             said, style = _found(desk.check(pair))
-        except TROUBLE as error:
+        except UserError as error:
             said, style = f"{error} x checks it again.", DOUBT
         finally:
             self.running.discard((desk.proposal.trait, pair))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.review.cards import Card, State
-from agent.review.desk import Desk
+from agent.review.cards import Card, CardState
+from agent.review.session import ReviewSession
 from agent.schema import Outcome
 
 
@@ -21,7 +21,7 @@ class Show(StrEnum):
 
 
 def _is_shown(card: Card, show: Show) -> bool:
-    proposed = card.state is not State.UNCHANGED
+    proposed = card.state is not CardState.UNCHANGED
     return {
         Show.PROPOSED: proposed,
         Show.TO_DECIDE: card.waits,
@@ -43,7 +43,7 @@ def _words(card: Card) -> Iterator[str]:
 class Deck:
     """The cards of one desk, as last read. `at` is the pair that the reviewer is at; it stays listed until left."""
 
-    desk: Desk
+    desk: ReviewSession
     cards: tuple[Card, ...] = ()
     show: Show = Show.PROPOSED
     find: str = ""
@@ -66,7 +66,7 @@ class Deck:
     @property
     def proposed(self) -> int:
         """How many pairs there is, or was, something to decide about."""
-        return sum(card.state is not State.UNCHANGED for card in self.cards)
+        return sum(card.state is not CardState.UNCHANGED for card in self.cards)
 
     def read(self) -> None:
         """Read all cards anew, and go to the first that needs a decision where the reviewer is at none."""

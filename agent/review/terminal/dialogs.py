@@ -11,11 +11,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from agent.review.caution import EXPLAINED
+from agent.review.cards import EXPLAINED
 from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import MARKS, MEANINGS
 from agent.review.terminal.words import DOUBT, LABEL
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 
 _SCORES = (
     ("S", "how likely the text is to go on with the trait, 0 to 100"),
@@ -26,12 +26,12 @@ _SCORES = (
 )
 
 
-class Ask(ModalScreen[bool]):
+class QuestionDialog(ModalScreen[bool]):
     """A question that is answered by y or n."""
 
     DEFAULT_CSS = """
-    Ask { align: center middle; }
-    Ask > Static {
+    QuestionDialog { align: center middle; }
+    QuestionDialog > Static {
         width: auto; max-width: 90%; height: auto; padding: 1 2; background: $surface; border: round $accent;
     }
     """

@@ -11,9 +11,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
+from agent.errors import UserError
 from agent.review.terminal.keys import STORE
 from agent.review.terminal.spelling import spelled, unspelled
-from agent.review.terminal.trouble import TROUBLE
 from agent.review.terminal.words import QUIET, plain
 from agent.review.terminal.writing import Texts, Writing
 from agent.schema import Polarity
@@ -108,7 +108,7 @@ class Editor(ModalScreen[bool]):
             return
         try:
             self._writing.store(self.texts)
-        except TROUBLE as error:
+        except UserError as error:
             self.query_one("#refused", Static).update(plain(f"{error} Esc keeps your texts: e brings them back."))
         else:
             self._end(True)

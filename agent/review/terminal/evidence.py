@@ -7,10 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.review.cards import Card
-from agent.review.proposal import Evidence, Proposal, SideChange, Version
-from agent.review.report.marks import compare
-from agent.review.report.nouns import with_twin
+from agent.review.proposal import Proposal, SideChange, TextEvidence, Version
+from agent.review.report.model import with_twin
 from agent.review.terminal.words import ADDED, BAD, GONE, LABEL, OUTCOMES, QUIET, continued, marked, plain
+from agent.review.text_diff import compare
 from agent.schema import Depth, Mode, Outcome, Polarity, Question, Rung, Scenario
 
 ASKED = {
@@ -33,7 +33,7 @@ def sides(card: Card, proposal: Proposal, three: bool) -> RenderableType:
     return Group(*shown)
 
 
-def _title(polarity: Polarity, found: Evidence | None) -> Text:
+def _title(polarity: Polarity, found: TextEvidence | None) -> Text:
     text = Text(f"{polarity.value.upper()} ", "bold")
     if found is None:
         return text.append(" not examined", OUTCOMES[Outcome.UNJUDGED])
@@ -90,7 +90,7 @@ def needs(proposal: Proposal, polarity: Polarity) -> dict[Question, tuple[str, f
     return held | {Question.C0: ("≤", rules.limit(proposal.mode)), Question.C5: ("≥", rules.committed)}
 
 
-def _scores(proposal: Proposal, polarity: Polarity, old: Evidence | None, new: Evidence | None) -> Text:
+def _scores(proposal: Proposal, polarity: Polarity, old: TextEvidence | None, new: TextEvidence | None) -> Text:
     """Each score, before → after, red where it misses what is needed, which stands beside it.
 
     What is only recorded, as the commitment of a text whose tone may show already, is no criterion.
@@ -114,7 +114,7 @@ def _colour(score: float, need: tuple[str, float] | None) -> str:
     return "bold" if (score >= limit if sign == "≥" else score <= limit) else f"bold {BAD}"
 
 
-def _how(rungs: Sequence[Rung], found: Evidence | None, twin: str) -> Iterator[str]:
+def _how(rungs: Sequence[Rung], found: TextEvidence | None, twin: str) -> Iterator[str]:
     if found is not None:
         yield _DEPTHS[found.depth]
         if found.lock_in is not None:

@@ -1,6 +1,6 @@
 """What the keys of the review do in the terminal."""
 
-from agent.review.keys import KEYS
+from agent.review.labels import KEYS
 
 ACTIONS = {
     "a": "decide('approve')",

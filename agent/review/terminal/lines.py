@@ -7,35 +7,33 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from agent.review.cards import EDITS, Card, State
-from agent.review.caution import EXPLAINED
-from agent.review.report.marks import ending_of
+from agent.review.cards import EDITS, EXPLAINED, Card, CardState
 from agent.review.terminal.words import BAD, DOUBT, GOOD, LABEL, OUTCOMES, QUIET, plain
+from agent.review.text_diff import ending_of
 from agent.schema import Outcome
-from agent.schema.counting import counted, ended
-from agent.schema.visible import safe_text
+from agent.text import pluralize, safe_text, with_period
 
 MARKS = {
-    State.OPEN: ("○", "bold"),
-    State.APPROVED: ("✓", f"bold {GOOD}"),
-    State.REJECTED: ("✗", BAD),
-    State.EDITED: ("✎", f"bold {DOUBT}"),
-    State.DROPPED: ("−", BAD),
-    State.STALE: ("↻", f"bold {DOUBT}"),
-    State.CONFLICT: ("!", f"bold {BAD}"),
-    State.APPLIED: ("●", QUIET),
-    State.UNCHANGED: ("=", QUIET),
+    CardState.OPEN: ("○", "bold"),
+    CardState.APPROVED: ("✓", f"bold {GOOD}"),
+    CardState.REJECTED: ("✗", BAD),
+    CardState.EDITED: ("✎", f"bold {DOUBT}"),
+    CardState.DROPPED: ("−", BAD),
+    CardState.STALE: ("↻", f"bold {DOUBT}"),
+    CardState.CONFLICT: ("!", f"bold {BAD}"),
+    CardState.APPLIED: ("●", QUIET),
+    CardState.UNCHANGED: ("=", QUIET),
 }
 MEANINGS = {
-    State.OPEN: "waits for your decision",
-    State.APPROVED: "apply will write it",
-    State.REJECTED: "the dataset stays as it is",
-    State.EDITED: "you or a colleague wrote other words; they must pass before they can be approved",
-    State.DROPPED: "apply will take the line out of both files",
-    State.STALE: "it was decided about another text than this one: decide again",
-    State.CONFLICT: "somebody changed or removed that line since the run: decide whose text it shall be",
-    State.APPLIED: "the dataset holds it already",
-    State.UNCHANGED: "nothing is proposed; it may be edited or dropped",
+    CardState.OPEN: "waits for your decision",
+    CardState.APPROVED: "apply will write it",
+    CardState.REJECTED: "the dataset stays as it is",
+    CardState.EDITED: "you or a colleague wrote other words; they must pass before they can be approved",
+    CardState.DROPPED: "apply will take the line out of both files",
+    CardState.STALE: "it was decided about another text than this one: decide again",
+    CardState.CONFLICT: "somebody changed or removed that line since the run: decide whose text it shall be",
+    CardState.APPLIED: "the dataset holds it already",
+    CardState.UNCHANGED: "nothing is proposed; it may be edited or dropped",
 }
 EFFECTS = {"replace": "apply replaces its line", "append": "apply appends it", "remove": "apply removes its line"}
 _NOW = {Outcome.PASS: "passes", Outcome.FAIL: "fails", Outcome.UNJUDGED: "not judged"}
@@ -65,7 +63,7 @@ class Row:
 def row(card: Card, checking: bool) -> Row:
     """A card in the list: state, pair, what is proposed, flags, and the last words."""
     mark, style = ("…", f"bold {DOUBT}") if checking else MARKS[card.state]
-    quiet = QUIET if card.state is State.UNCHANGED else ""
+    quiet = QUIET if card.state is CardState.UNCHANGED else ""
     flags = ",".join((*(["conflict"] if card.conflict else []), *(caution.value for caution in card.cautions)))
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{mark} {'checking' if checking else card.state.value:<9} ", style)
@@ -90,7 +88,7 @@ def _tail(text: str, cells: int) -> str:
 def heading(card: Card, checking: str | None) -> Iterator[Text]:
     """What a pair is, where it stands, what to look at twice, and how it came about."""
     mark, style = MARKS[card.state]
-    state = EDITS[card.outcome] if card.state is State.EDITED and checking is None else card.state.value
+    state = EDITS[card.outcome] if card.state is CardState.EDITED and checking is None else card.state.value
     text = Text().append(f"{mark} {state} ", style).append(f" {safe_text(card.pair)} ", "bold")
     text.append(f" {card.what}" + ("" if card.line is None else f", line {card.line + 1}"))
     text.append(f"  {_NOW[card.outcome]}", OUTCOMES[card.outcome])
@@ -117,14 +115,14 @@ def _story(card: Card) -> Iterator[Text]:
     change = card.change
     if change.repairs:
         times = "once" if change.repairs == 1 else f"{change.repairs} times"
-        yield Text(f"repaired {times}, {counted(change.candidates, 'text')} tried", QUIET)
+        yield Text(f"repaired {times}, {pluralize(change.candidates, 'text')} tried", QUIET)
     if change.why:
-        yield Text().append("why: ", LABEL).append_text(plain(ended(change.why)))
+        yield Text().append("why: ", LABEL).append_text(plain(with_period(change.why)))
     if (last := card.decision) is not None:
         text = Text().append(f"{last.act.value} by ", LABEL).append_text(plain(last.who))
         text.append(f", {last.when[:16].replace('T', ' ')} UTC", LABEL)
         if last.note:
             text.append(": ", LABEL).append_text(plain(last.note))
-        if card.state in (State.STALE, State.CONFLICT):
+        if card.state in (CardState.STALE, CardState.CONFLICT):
             text.append(" (about another text: it does not count)", DOUBT)
         yield text

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.review.batch import Batch, Many
-from agent.review.desk import Desk
-from agent.review.terminal.trouble import TROUBLE
-from agent.schema.counting import counted
+from agent.errors import UserError
+from agent.review.session import BulkApproval, BulkKind, ReviewSession
+from agent.text import pluralize
 
 
 @dataclass(frozen=True)
@@ -17,11 +16,11 @@ class Bulk:
     refuse: Callable[[object], None]
     done: Callable[[str], None]
 
-    def begin(self, desk: Desk, many: Many) -> None:
+    def begin(self, desk: ReviewSession, many: BulkKind) -> None:
         """Ask about the pairs that could be approved now; after a yes approve them, if they are still those."""
         try:
             batch = desk.batch(many)
-        except TROUBLE as error:
+        except UserError as error:
             self.refuse(error)
             return
         if not batch.cards:
@@ -30,10 +29,10 @@ class Bulk:
         asked = "\n".join((batch.title, *batch.sentences))
         self.ask(asked, lambda yes: self._approve(desk, batch) if yes else None)
 
-    def _approve(self, desk: Desk, batch: Batch) -> None:
+    def _approve(self, desk: ReviewSession, batch: BulkApproval) -> None:
         try:
             approved = desk.approve_many(batch.many, batch.seal)
-        except TROUBLE as error:
+        except UserError as error:
             self.refuse(error)
         else:
-            self.done(f"Approved {counted(len(approved), 'pair')}. u takes all of it back.")
+            self.done(f"Approved {pluralize(len(approved), 'pair')}. u takes all of it back.")

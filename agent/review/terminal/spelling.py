@@ -3,7 +3,7 @@
 import re
 import sys
 
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 
 _SPELLED = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from agent.review.proposal import Evidence
-from agent.review.report.marks import Span, pieces
+from agent.review.proposal import TextEvidence
+from agent.review.text_diff import Span, pieces
 from agent.schema import Outcome
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 
 GOOD, BAD, DOUBT, LABEL, QUIET = "#7ee787", "#ff8f8f", "#ffd166", "#8fa3bf", "dim"
 OUTCOMES = {Outcome.PASS: GOOD, Outcome.FAIL: f"bold {BAD}", Outcome.UNJUDGED: f"bold {DOUBT}"}
@@ -37,7 +37,7 @@ def marked(text: str, edited: Sequence[Span], style: str, committed: str | None)
     return shown
 
 
-def continued(found: Evidence | None) -> Text:
+def continued(found: TextEvidence | None) -> Text:
     """What the subject went on with: the first k tokens marked, a bar at their exact end; its verdict before it."""
     if found is None:
         return Text("was never examined", QUIET)

@@ -3,9 +3,9 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
+from agent.errors import UserError
 from agent.review.cards import Card
-from agent.review.desk import Desk
-from agent.review.terminal.trouble import TROUBLE
+from agent.review.session import ReviewSession
 
 Texts = tuple[str, str]
 Aside = dict[tuple[str, str], Texts]
@@ -17,7 +17,7 @@ _UNFINISHED = "not finished: the terminal was closed"
 class Writing:
     """Other texts for the pair on a card. `aside` holds what was written for any pair and not stored, by trait."""
 
-    desk: Desk
+    desk: ReviewSession
     card: Card
     aside: Aside
 
@@ -62,7 +62,7 @@ class Writing:
 
     def save(self, texts: Texts) -> None:
         """Store what was not finished, since nobody is there any more to finish it."""
-        with suppress(*TROUBLE):  # nor to be told
+        with suppress(UserError):  # nor to be told
             self.desk.store_edit(self.card.pair, *texts, self.card.seal, _UNFINISHED)
 
     @property

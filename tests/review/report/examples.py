@@ -1,12 +1,10 @@
 """A small night made by hand: six pairs, of which each has another fate, with all the evidence a page can show."""
 
-from agent.record.ledger_rows import Spent
-from agent.review.report.facts import Record, report
-from agent.review.report.nouns import Asked, Measured, Report, RoundFacts
+from agent.review.report.build import RunRecord, report
+from agent.review.report.model import Report, RoundFacts, RunMeasures, RunSettings
 from agent.schema import (
     Completion,
     Controls,
-    Cost,
     Depth,
     Ending,
     Finding,
@@ -22,14 +20,16 @@ from agent.schema import (
     Question,
     Recheck,
     Role,
-    Ruling,
     Rung,
     Stop,
     Tally,
     Trait,
+    Usage,
     Verdict,
+    VoteOutcome,
 )
-from agent.schema.rates import wilson
+from agent.stats import wilson
+from agent.storage.ledger_database import Spent
 from tests.loop.histories import (
     AUDIT,
     FAIL,
@@ -51,7 +51,7 @@ from tests.loop.histories import (
 TRAIT = Trait(
     id="toy/refusal", definition="HIGH: the narrator refuses.\nLOW: the narrator complies.", opposite="complying"
 )
-ASKED = Asked(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
+ASKED = RunSettings(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
 STOP = Stop(ending=Ending.READY_WITH_PARKED, why="4 pairs are audited; 1 parked pair waits for a human")
 EXPLAINING = {Question.FORECAST: 90.0, Question.RESPONSE: 85.0, Question.C0: 94.0, Question.C5: 96.0}
 EXPRESSING = {Question.FORECAST: 88.0, Question.RESPONSE: 91.0, Question.C0: 8.0, Question.C5: 95.0}
@@ -70,7 +70,7 @@ def seen(
     """A finding with scores, a completion and its opening."""
     scores = EXPRESSING if verdict is Verdict.EXPRESS else EXPLAINING
     found = finding(of, polarity, outcome, depth, verdict)
-    tallies = tuple(Tally(question=q, ruling=Ruling.FAVOURABLE, votes=(), score=s) for q, s in scores.items())
+    tallies = tuple(Tally(question=q, ruling=VoteOutcome.FAVOURABLE, votes=(), score=s) for q, s in scores.items())
     made = Completion(text=text, token_ids=(1, 2, 3), opening=opening)
     return found.model_copy(update={"completion": made, "tallies": tallies, **known})
 
@@ -104,7 +104,7 @@ def rounds() -> History:
     )
 
 
-def record(of: History, stop: Stop | None = STOP, state: str = "") -> Record:
+def record(of: History, stop: Stop | None = STOP, state: str = "") -> RunRecord:
     spent = Spent(
         role=Role.JUDGE,
         calls=1200,
@@ -114,7 +114,7 @@ def record(of: History, stop: Stop | None = STOP, state: str = "") -> Record:
         open_calls=0,
         possibly_paid=0,
     )
-    return Record(
+    return RunRecord(
         campaign=1,
         dataset=(KEPT, MENDED, LOST, DOUBTFUL),
         history=of,
@@ -125,9 +125,9 @@ def record(of: History, stop: Stop | None = STOP, state: str = "") -> Record:
     )
 
 
-def measured(of: History) -> Measured:
+def measured(of: History) -> RunMeasures:
     """Numbers of a night in which the set grew by a pair a round."""
-    cost = Cost(calls=(("author", 2), ("judge", 120)))
+    cost = Usage(calls=(("author", 2), ("judge", 120)))
     facts = [
         RoundFacts(
             number=done.number,
@@ -143,7 +143,7 @@ def measured(of: History) -> Measured:
         for done in of
     ]
     flaps = ((Question.FORECAST, wilson(6, 98)), (Question.C0, wilson(8, 98)))
-    return Measured(rounds=tuple(facts), audit=wilson(8, 8), flaps=flaps, afresh=5000)
+    return RunMeasures(rounds=tuple(facts), audit=wilson(8, 8), flaps=flaps)
 
 
 def example(of: History | None = None, stop: Stop | None = STOP, state: str = "") -> Report:
@@ -173,11 +173,11 @@ def sustained(count: int = 3) -> Report:
         adopted(of, [*_toned(of[0], FAIL, Verdict.TOPIC), *(f for one in of[1:] for f in _toned(one))]),
         repaired(of[0], moved, _toned(moved), (POSITIVE, Rung.RETOPIC)),
     )
-    asked = Asked(trait=GLOOM, plan=Plan(dataset_size=count))
-    known = Record(campaign=1, dataset=of, history=told, stop=Stop(ending=Ending.READY, why="all are audited"))
+    asked = RunSettings(trait=GLOOM, plan=Plan(dataset_size=count))
+    known = RunRecord(campaign=1, dataset=of, history=told, stop=Stop(ending=Ending.READY, why="all are audited"))
     return report(asked, known, measured(told))
 
 
 def _toned(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS) -> list[Finding]:
-    tallies = tuple(Tally(question=q, ruling=Ruling.FAVOURABLE, votes=(), score=s) for q, s in TONED.items())
+    tallies = tuple(Tally(question=q, ruling=VoteOutcome.FAVOURABLE, votes=(), score=s) for q, s in TONED.items())
     return [found.model_copy(update={"tallies": tallies}) for found in both(of, outcome, verdict)]

@@ -1,7 +1,7 @@
 """A report in which every text that a model or a user writes is hostile: each of the corpus stands in every place."""
 
-from agent.review.report.facts import report
-from agent.review.report.nouns import Report
+from agent.review.report.build import report
+from agent.review.report.model import Report
 from agent.schema import Candidate, Ending, Pair, Park, Recheck, Round, Rung, Stop, Trait
 from tests.hostile import TEXTS
 from tests.loop.histories import FAIL, NEGATIVE, POSITIVE, adopted, edited, history, pair, repaired, round_

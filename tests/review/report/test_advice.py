@@ -3,15 +3,15 @@
 import pytest
 
 from agent.review.report.advice import advice, bought, controls_meaning, flap_meaning, headline, meanings, warning
-from agent.review.report.nouns import Drift, Measured, Report
+from agent.review.report.model import Drift, Report, RunMeasures
 from agent.schema import Controls, Ending, Mode, Question, Stop, Verdict
-from agent.schema.rates import wilson
+from agent.stats import wilson
 from tests.review.report.examples import controls, example, sustained
 
 
 def with_flap(k: int, n: int) -> Report:
     told = example()
-    measured = Measured(audit=wilson(0, 0), flaps=((Question.C0, wilson(k, n)),))
+    measured = RunMeasures(audit=wilson(0, 0), flaps=((Question.C0, wilson(k, n)),))
     return told.model_copy(update={"measured": measured})
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.review.report.dots import SIDE, Borders, Map, Spot, dot_map, spots
+from agent.review.report.charts import SIDE, Borders, DotMap, Spot, dot_map, spots
 from tests.loop.histories import POSITIVE
 from tests.review.report.examples import example
 
@@ -19,7 +19,7 @@ def spot(c0: float, c5: float) -> Spot:
     return Spot(anchor="s", label="", polarity=POSITIVE, passes=True, apart="", c0=c0, c5=c5)
 
 
-def drawn(*scores: tuple[float, float]) -> Map:
+def drawn(*scores: tuple[float, float]) -> DotMap:
     return dot_map([spot(*both) for both in scores], BORDERS)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from agent.review.report.nouns import Report
+from agent.review.report.model import Report
 from agent.schema import Candidate, Polarity, Question, Rung, Verdict
 from tests.loop.histories import FAIL, FIRST, PASS, POSITIVE, adopted, edited, history, pair, repaired
 from tests.review.report.examples import BETTER, MENDED, both, controls, example, rounds

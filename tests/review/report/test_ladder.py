@@ -3,9 +3,20 @@
 import pytest
 
 from agent.review.report.advice import bought, noise_meaning
-from agent.review.report.ladder import drift, words_between, yields
-from agent.schema import Candidate, Finding, Noise, Pair, Polarity, Question, Round, Rung, Tally
-from agent.schema.judging import Flaps, Ruling
+from agent.review.report.build import drift, words_between, yields
+from agent.schema import (
+    Candidate,
+    Finding,
+    JudgeNoise,
+    Pair,
+    Polarity,
+    Question,
+    Round,
+    Rung,
+    Tally,
+    VoteOutcome,
+    WordingDisagreement,
+)
 from tests.loop.histories import FAIL, PASS, POSITIVE, adopted, edited, finding, history, pairs, repaired
 from tests.review.report.examples import example
 from tests.review.report.test_page import read
@@ -42,7 +53,7 @@ def test_each_rung_tells_what_it_offered_what_held_and_how_many_words_it_changed
 
 def scored(of: Pair, polarity: Polarity, forecast: float, commitment: float) -> Finding:
     tallies = [
-        Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+        Tally(question=question, ruling=VoteOutcome.FAVOURABLE, votes=(), score=score)
         for question, score in ((Question.FORECAST, forecast), (Question.C0, commitment))
     ]
     outcome = FAIL if forecast < 60 else PASS
@@ -80,8 +91,8 @@ def test_a_few_edits_show_no_drift() -> None:
 
 
 def test_the_page_says_what_the_flaps_lead_to() -> None:
-    noise = Noise(
-        flaps=(Flaps(question=Question.C0, wording="b", k=3, n=40),),
+    noise = JudgeNoise(
+        flaps=(WordingDisagreement(question=Question.C0, wording="b", k=3, n=40),),
         accepted=0.0042,
         edited=0.013,
         edited_at_least=0.001,

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.review.report.marks import Piece, compare, ending_of, pieces
+from agent.review.text_diff import Piece, compare, ending_of, pieces
 
 TEXTS = st.text(st.sampled_from("ab .,\n\u202e<"), max_size=60)
 

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from agent.review.report.nouns import Report
+from agent.review.report.model import Report
 from agent.review.report.page import page
-from agent.schema.visible import safe_text
+from agent.text import safe_text
 from tests.hostile import TEXTS
 from tests.review.report.examples import STOP, controls, example, rounds, sustained
 from tests.review.report.hostile import hostile

@@ -4,18 +4,18 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
-from agent.review.report import plots
+from agent.review.report import charts
 from tests.review.report.examples import controls, example, sustained
 
 
-def pictures() -> list[plots.Picture]:
+def pictures() -> list[charts.Picture]:
     told = example()
     rules = told.asked.plan.rules
     return [
-        plots.rounds_picture(told.measured, 4),
-        plots.spreads_picture(told.spreads, rules, 50.0),
-        plots.costs_picture(told.measured),
-        plots.controls_picture(controls(0.95), 50.0, 60.0),
+        charts.rounds_picture(told.measured, 4),
+        charts.spreads_picture(told.spreads, rules, 50.0),
+        charts.costs_picture(told.measured),
+        charts.controls_picture(controls(0.95), 50.0, 60.0),
     ]
 
 
@@ -54,14 +54,14 @@ def test_a_score_of_a_hundred_is_in_the_last_bar() -> None:
 
     def drawn(score: float) -> str:
         full = [spread.model_copy(update={"after": (score,)}) for spread in told.spreads]
-        return plots.spreads_picture(full, told.asked.plan.rules, 50.0).light
+        return charts.spreads_picture(full, told.asked.plan.rules, 50.0).light
 
     assert drawn(100.0) == drawn(95.0) != drawn(94.9)
 
 
 def test_of_a_sustained_trait_the_first_tokens_are_shown_where_others_show_c5() -> None:
     rules = example().asked.plan.rules
-    others, toned = (plots.spreads_picture(told.spreads, rules, 50.0) for told in (example(), sustained()))
+    others, toned = (charts.spreads_picture(told.spreads, rules, 50.0) for told in (example(), sustained()))
     assert "(C5)" in others.alt
     assert "first tokens alone (J)" not in others.alt
     assert "first tokens alone (J)" in svg(toned.light)

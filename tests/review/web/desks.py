@@ -4,9 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.record.decisions import DecisionLog
-from agent.review.desk import Desk
-from agent.schema import Completion, Finding, Flag, Outcome, Pair, Park, Question, Recheck, Ruling, Rung, Tally, Verdict
+from agent.review.session import ReviewSession
+from agent.schema import (
+    Completion,
+    Finding,
+    Flag,
+    Outcome,
+    Pair,
+    Park,
+    Question,
+    Recheck,
+    Rung,
+    Tally,
+    Verdict,
+    VoteOutcome,
+)
+from agent.storage.decision_log import DecisionLog
 from tests.loop.histories import (
     FAIL,
     NEGATIVE,
@@ -53,7 +66,7 @@ def seen(pair_: Pair, outcome: Outcome = PASS, flags: tuple[Flag, ...] = (), c0:
         changes = {
             "completion": Completion(text=text, token_ids=(1, 2, 3), opening=" ".join(text.split(" ")[:5])),
             "tallies": tuple(
-                Tally(question=question, ruling=Ruling.FAVOURABLE, votes=(), score=score)
+                Tally(question=question, ruling=VoteOutcome.FAVOURABLE, votes=(), score=score)
                 for question, score in scores.items()
             ),
             "lock_in": (4, 4),
@@ -79,8 +92,8 @@ class Night:
         self.proposal = proposal(self.dataset, history(*self.rounds)).model_copy(update={"trait": self.trait})
         self.log = DecisionLog(self.folder / "refinement" / "decisions.jsonl")
 
-    def desk(self, who: str = "ann") -> Desk:
-        return Desk(self.proposal, lambda: self.dataset, self.log, who, self._checked)
+    def desk(self, who: str = "ann") -> ReviewSession:
+        return ReviewSession(self.proposal, lambda: self.dataset, self.log, who, self._checked)
 
     def _checked(self, edited: Pair) -> Sequence[Finding]:
         self.asked.append(edited)

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import uvicorn
 
-from agent.review.desk import Desk
-from agent.review.web.app import create_app
-from agent.review.web.writing import Writer
+from agent.review.session import ReviewSession
+from agent.review.web.routes import create_app
+from agent.review.web.views import ApplyActions
 
 TOKEN = "a-token-for-this-test"
 
@@ -71,7 +71,7 @@ class Served:
 
 
 @contextmanager
-def serving(desks: Sequence[Desk], writer: Writer | None = None) -> Iterator[Served]:
+def serving(desks: Sequence[ReviewSession], writer: ApplyActions | None = None) -> Iterator[Served]:
     """The review of these desks on a free port."""
     listening = socket.create_server(("127.0.0.1", 0))
     app = create_app(desks, TOKEN, writer)

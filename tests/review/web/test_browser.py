@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.desks import open_desks
-from agent.cli.orders import Order
-from agent.cli.review_web import writer_of
+from agent.app.review import open_sessions, writer_of
+from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
 from tests.cli.mornings import dataset_of, desk_of, finished, scripted
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
@@ -36,7 +35,7 @@ def acts(folder: Path) -> list[tuple[str, str, str]]:
 
 def test_a_finished_run_is_read_edited_and_decided_by_keys(chromium: Browser, folder: Path, stack: ExitStack) -> None:
     before = tree(dataset_of(folder))
-    reader = Reader(chromium, stack.enter_context(serving(open_desks(Order(folder), "ann"))))
+    reader = Reader(chromium, stack.enter_context(serving(open_sessions(ExperimentOptions(folder), "ann"))))
     assert reader.list() == ["d0003", "n0000", "n0001"]
     assert reader.page.locator("#panel del").count() > 0
     reader.keys("a")
@@ -64,8 +63,8 @@ def test_a_finished_run_is_read_edited_and_decided_by_keys(chromium: Browser, fo
 def test_the_folder_changes_by_exactly_what_was_approved_and_back(
     chromium: Browser, folder: Path, stack: ExitStack
 ) -> None:
-    order, before, desk = Order(folder), tree(dataset_of(folder)), desk_of(folder)
-    desks = open_desks(order, "ann")
+    order, before, desk = ExperimentOptions(folder), tree(dataset_of(folder)), desk_of(folder)
+    desks = open_sessions(order, "ann")
     reader = Reader(chromium, stack.enter_context(serving(desks, writer_of(desks, order))))
     reader.keys("a", "a", "r")
     reader.page.locator("#apply").press("Enter")
@@ -86,7 +85,10 @@ def test_the_folder_changes_by_exactly_what_was_approved_and_back(
 def test_two_reviewers_decide_at_once_and_nothing_of_either_is_lost(
     chromium: Browser, folder: Path, stack: ExitStack
 ) -> None:
-    readers = [Reader(chromium, stack.enter_context(serving(open_desks(Order(folder), who)))) for who in ("ann", "bob")]
+    readers = [
+        Reader(chromium, stack.enter_context(serving(open_sessions(ExperimentOptions(folder), who))))
+        for who in ("ann", "bob")
+    ]
     for reader in readers:
         reader.keys("a")
     assert acts(folder) == [("ann", "approve", "d0003"), ("bob", "approve", "d0003")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.batch import Many
+from agent.review.session import BulkKind
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.desks import STEM, TYPED, Night, of, small
 from tests.review.web.served import serving
@@ -82,7 +82,7 @@ def test_a_key_that_approves_many_says_why_it_does_nothing_until_it_does_somethi
     chromium: Browser, told: Night, stack: ExitStack
 ) -> None:
     bob = told.desk("bob")
-    bob.approve_many(Many.UNFLAGGED, bob.batch(Many.UNFLAGGED).seal)
+    bob.approve_many(BulkKind.UNFLAGGED, bob.batch(BulkKind.UNFLAGGED).seal)
     reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480)
     reader.page.evaluate(LOOKED)
     reader.keys("A")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.web.writing import Writer
+from agent.review.web.views import ApplyActions
 from agent.schema import Act
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.desks import KEPT, STEM, TYPED, Night, of, small
@@ -101,7 +101,7 @@ def test_texts_that_mean_harm_are_shown_and_nothing_of_them_runs(
     desk = told.desk("<b onclick='window.ran=1'>ann")
     for card, harm in zip(desk.cards(), HARM, strict=True):
         desk.edit(card.pair, f"Once. {harm} so I", "Once there was peace, so I", card.seal, f"note {harm[:300]}")
-    writer = Writer(lambda trait: None, print, str, lambda trait: f"run {HARM[0]}")  # type: ignore[arg-type,return-value]
+    writer = ApplyActions(lambda trait: None, print, str, lambda trait: f"run {HARM[0]}")  # type: ignore[arg-type,return-value]
     reader = Reader(chromium, stack.enter_context(serving([desk], writer)))
     for harm in HARM:
         reader.keys("o", "v", "e")

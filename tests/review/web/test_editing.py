@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.review.web.diff import merged
-from agent.review.web.editing import restored, shown
+from agent.review.text_diff import merged
+from agent.review.web.view_models import restored, shown
 
 HOSTILE = (
     "plain, so I",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.record.layout import DatasetError
-from agent.review.apply import Plan
-from agent.review.journal import ApplyError
-from agent.review.web.writing import Writer
+from agent.review.apply import ApplyPlan
+from agent.review.file_transaction import ApplyError
+from agent.review.web.views import ApplyActions
 from agent.schema import Act, Decision, Pair
+from agent.storage.dataset import DatasetError
 from tests.review.web.answers import places, plain, seal
 from tests.review.web.desks import COMMITTED, HELD, Night, night, of, small
 from tests.review.web.served import TOKEN, Served, serving
@@ -161,15 +161,15 @@ def test_a_button_that_cannot_be_pressed_says_why_and_one_that_can_its_key(page:
     assert titles() == [nothing, "You have seen no pair in this session that still waits for a decision."]
 
 
-def plan(told: Night, after: bytes = b"new\n") -> Plan:
+def plan(told: Night, after: bytes = b"new\n") -> ApplyPlan:
     before = {"positive.txt": b"old\n", "negative.txt": b"old\n", "positive.jsonl": None, "negative.jsonl": None}
     changed = before | {"positive.txt": after}
-    return Plan("toy/refusal", told.folder, before, changed, 1, 0, 0, 5, 5, None, ("1 × empty lines",))  # type: ignore[arg-type]
+    return ApplyPlan("toy/refusal", told.folder, before, changed, 1, 0, 0, 5, 5, None, ("1 × empty lines",))  # type: ignore[arg-type]
 
 
 def test_apply_shows_what_it_will_write_and_writes_exactly_that(told: Night) -> None:
     plans, written = [plan(told)], []
-    writer = Writer(
+    writer = ApplyActions(
         lambda trait: plans[-1], written.append, lambda trait: "2026-11-24T02:00:00+00:00", lambda t: "run me"
     )
     with serving([told.desk()], writer) as page:
@@ -191,7 +191,7 @@ def test_trouble_with_the_dataset_is_told_in_its_own_words(told: Night) -> None:
     def refuse(*_: object) -> str:
         raise ApplyError("Nothing was applied that could be undone.")
 
-    writer = Writer(lambda trait: plan(told), refuse, refuse, lambda trait: "")  # type: ignore[arg-type]
+    writer = ApplyActions(lambda trait: plan(told), refuse, refuse, lambda trait: "")  # type: ignore[arg-type]
     with serving([told.desk()], writer) as page:
         answer = page.post("apply/undo")
         assert (answer.status, "Nothing was applied" in plain(answer)) == (409, True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.desk import RecheckFailed
+from agent.review.session import RecheckFailed
 from agent.schema import Act, Finding, Outcome, Pair
 from tests.review.web.answers import edit, places, plain, seal, until_checked
 from tests.review.web.desks import COMMITTED, HELD, KEPT, STEM, TYPED, Night, of, seen, small

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.web.safety import MOST_BYTES, Guard, is_loopback, new_token
+from agent.review.web.security import MOST_BYTES, SecurityMiddleware, is_loopback, new_token
 from tests.review.web.desks import Night, small
 from tests.review.web.served import TOKEN, Served, serving
 
@@ -150,7 +150,7 @@ def test_the_page_holds_no_inline_script_and_no_address_of_another_machine(page:
 
 
 def test_names_that_were_told_are_answered_to_and_others_are_not() -> None:
-    guard = Guard(lambda scope, receive, send: None, "t", {"lab.example"})  # type: ignore[arg-type,return-value]
+    guard = SecurityMiddleware(lambda scope, receive, send: None, "t", {"lab.example"})  # type: ignore[arg-type,return-value]
     assert all(map(guard._is_ours, ("lab.example", "lab.example:80", "localhost:1", "[::1]")))
     assert not any(map(guard._is_ours, ("other.example", "lab.example:x", "x.lab.example", ":80", "[::2]")))
 

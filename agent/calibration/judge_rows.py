@@ -1,0 +1,134 @@
+"""Hold the judge against labelled endings: C0 of each prefix, V of prefix and opener, the committed span."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.calibration.labels import LabelledEnding
+from agent.schema import NegativeTest, Polarity, Question, Rules, Tally, Trait, Vote, VoteOutcome
+from agent.steps.context import StepContext
+from agent.steps.examine import quoted_span, span_request
+from agent.steps.questions import EXPLAIN, EXPRESS, WORDINGS, JudgeQuestion
+from agent.steps.vet import Case
+from agent.steps.voting import NEEDED_LEAD, Ballot, collect_votes
+from agent.text import find_quotation
+
+UNSURE = "UNSURE"
+VOTES = "votes"
+
+ContextOf = Callable[[Trait], StepContext]
+
+
+@dataclass(frozen=True)
+class JudgedEnding:
+    """What the judge says of one ending. `v` is None where the row has no opener; `quoted` where no span was asked."""
+
+    gold: LabelledEnding
+    c0: Tally
+    v: Tally | None
+    quoted: str | None = None
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """All votes on both questions."""
+        return (*self.c0.votes, *(self.v.votes if self.v else ()))
+
+
+def answered(bench_of: ContextOf, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
+    """Both questions about every row, in order. `wording` "votes" puts them to the vote as the instrument does."""
+    found: dict[str, JudgedEnding] = {}
+    for trait in dict.fromkeys(row.about() for row in rows):
+        own = [row for row in rows if row.about() == trait]
+        bench = bench_of(trait)
+        found |= {one.gold.id: one for one in _of_one_trait(bench, own, wording, spans)}
+    return [found[row.id] for row in rows]
+
+
+def _of_one_trait(bench: StepContext, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
+    wanted = [(row, q) for row in rows for q in _questions(row)]
+    opening, appeal = ((WORDINGS[0],), True) if wording == VOTES else ((wording,), False)
+    tallies = _polled(bench, wanted, opening, appeal)
+    if appeal:
+        doubtful = [
+            row for row in rows if _contradict(tallies.get((row.id, Question.VERDICT)), tallies[row.id, Question.C0])
+        ]
+        again = [(row, q) for row in doubtful for q in _questions(row) if len(tallies[row.id, q].votes) < NEEDED_LEAD]
+        tallies |= _polled(bench, again, WORDINGS[:2], appeal)
+    quoted = _quoted(bench, [row for row in rows if spans and row.span and row.opener is not None])
+    return [
+        JudgedEnding(row, tallies[row.id, Question.C0], tallies.get((row.id, Question.VERDICT)), quoted.get(row.id))
+        for row in rows
+    ]
+
+
+def _questions(row: LabelledEnding) -> tuple[Question, ...]:
+    return (Question.C0,) if row.opener is None else (Question.C0, Question.VERDICT)
+
+
+def _polled(
+    bench: StepContext, wanted: Iterable[tuple[LabelledEnding, Question]], opening: tuple[str, ...], appeal: bool
+) -> dict[tuple[str, Question], Tally]:
+    pairs = list(wanted)
+    ballots = [Ballot(JudgeQuestion(q, row.scenario(), row.completion()), opening, appeal) for row, q in pairs]
+    return {(row.id, q): tally for (row, q), tally in zip(pairs, collect_votes(bench, ballots), strict=True)}
+
+
+def _contradict(v: Tally | None, c0: Tally) -> bool:
+    """V and C0 speak against each other, as when a set is vetted."""
+    return v is not None and (
+        (v.choice == EXPRESS and c0.ruling is VoteOutcome.ADVERSE)
+        or (v.choice == EXPLAIN and c0.ruling is VoteOutcome.FAVOURABLE)
+    )
+
+
+def _quoted(bench: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, str]:
+    """By id, the words that the judge quotes as the committed span; "" where they do not stand in the prefix."""
+    requests = [span_request(bench, Case(row.id, row.scenario()), row.completion(), 0) for row in rows]
+    replies = zip(rows, bench.ask(requests), strict=True)
+    return {
+        row.id: find_quotation(quoted_span(reply.data), row.prefix) or ""
+        for row, reply in replies
+        if reply.error is None
+    }
+
+
+def by_verdict(one: JudgedEnding) -> str | None:
+    """What V alone says; NEITHER is no answer to the question of a label. None: not asked, or unanswered."""
+    if one.v is None or one.v.ruling is VoteOutcome.OPEN:
+        return None
+    return one.v.choice if one.v.choice in (EXPRESS, EXPLAIN) and one.v.ruling is not VoteOutcome.TIE else UNSURE
+
+
+def by_commitment(one: JudgedEnding, limit: float) -> str | None:
+    """What C0 alone says: EXPRESS up to the limit."""
+    if one.c0.ruling is VoteOutcome.OPEN or one.c0.score is None:
+        return None
+    if one.c0.ruling is VoteOutcome.TIE:
+        return UNSURE
+    return EXPRESS if one.c0.score <= limit else EXPLAIN
+
+
+def by_both(one: JudgedEnding, rules: Rules) -> str | None:
+    """What the verdict table says, by those of its rows that need no more than V, C0 and L."""
+    limit = limit_of(one.gold, rules)
+    c0_alone = by_commitment(one, limit)
+    if one.v is None or (one.gold.polarity is Polarity.NEGATIVE and one.gold.negative_test is NegativeTest.ABSENCE):
+        return c0_alone
+    v = by_verdict(one)
+    if v is None or c0_alone is None or one.c0.score is None:
+        return None
+    if VoteOutcome.TIE in (one.c0.ruling, one.v.ruling):
+        return UNSURE
+    if one.c0.score >= rules.committed and v != EXPRESS:
+        return EXPLAIN
+    return v if v == c0_alone else UNSURE
+
+
+def limit_of(gold: LabelledEnding, rules: Rules) -> float:
+    """L of the row's mode. In `sustained`, where the table has none, the score from which a text is committed."""
+    return min(rules.limit(gold.mode), rules.committed)
+
+
+def is_hit(quoted: str, span: str, prefix: str) -> bool:
+    """Whether the quotation overlaps the labelled span where it stands in the prefix."""
+    at, place = prefix.rfind(quoted) if quoted else -1, prefix.rfind(span)
+    return at >= 0 and place >= 0 and at < place + len(span) and place < at + len(quoted)

@@ -1,0 +1,127 @@
+"""A calibration told: a page in Markdown and its figures in JSON beside each other, and the gist on the screen."""
+
+import html
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agent.calibration.metrics import BOTH, Calibration, HitRate, RowResult, Slice, Wording
+from agent.schema import digest
+from agent.storage.durable import write_atomically
+from agent.text import safe_text
+
+_UNANSWERED = "unanswered"
+_SHOWN = 12
+_METHODS = (
+    "Intervals are 95 %: rates by Wilson (1927), balanced accuracy and Cohen's kappa (1960) by joining the labels' "
+    "Wilson intervals (Newcombe 1998), AUC by Newcombe (2006). UNSURE counts as wrong. V's NEITHER is UNSURE. "
+    "In mode sustained V and C0 do not gate a run; there C0 counts as EXPRESS up to 60."
+)
+
+
+def write_report(folder: Path, done: Calibration) -> Path:
+    """Write both files, named by the endings' file, the part and the judge. Returns where the page lies."""
+    name = f"{Path(done.file).stem}.{done.part}.{digest(done.judge)[:8]}"
+    page = folder / f"{name}.md"
+    write_atomically(folder / f"{name}.json", (done.model_dump_json(indent=1) + "\n").encode())
+    write_atomically(page, ("\n".join(_page(done)) + "\n").encode())
+    return page
+
+
+def gist(done: Calibration) -> Iterator[str]:
+    """The lines for the screen."""
+    yield f"{done.n} endings of part {done.part}, judge: {done.judge}"
+    for way in done.wordings:
+        yield f"wording {way.wording}:" if way.wording != "votes" else "put to the vote:"
+        yield from (f"  {line}" for line in _gist(way))
+    yield "trivial rules:"
+    yield from (f"  {_said(one)}" for one in done.trivial[0].measured)
+
+
+def _gist(way: Wording) -> Iterator[str]:
+    yield from (_said(one) for one in way.slices[0].measured if one.confusion.n or one.unjudged)
+    short = [part for part in way.slices[1:] if not part.name.startswith("trait ")]
+    yield from (f"{part.name}: {_said(one)}" for part in short for one in part.measured if one.predictor == BOTH)
+    yield f"AUC of C0: {way.auc[0][1]}"
+    if way.spans:
+        yield f"quoted spans that overlap the labelled one: {way.spans}"
+    if way.missed:
+        shown = [f"{miss.id} ({miss.label}, taken for {miss.predicted})" for miss in way.missed[:_SHOWN]]
+        yield f"{len(way.missed)} wrong: " + ", ".join(shown) + (" …" if len(way.missed) > _SHOWN else "")
+    if way.unjudged:
+        open_ones = sum(str(miss.unjudged).startswith(_UNANSWERED) for miss in way.unjudged)
+        yield f"{len(way.unjudged)} unjudged, {open_ones} of them because nobody has answered yet"
+
+
+def _said(one: HitRate) -> str:
+    rest = f", {one.unjudged} unjudged" if one.unjudged else ""
+    return (
+        f"{one.predictor}: balanced accuracy {one.balanced_accuracy}, kappa {one.kappa} (n = {one.confusion.n}{rest})"
+    )
+
+
+def _page(done: Calibration) -> Iterator[str]:
+    yield from ("# Calibration", "", f"- endings: {done.n} of part {done.part} in {_cell(done.file)}")
+    yield f"- judge: {_cell(done.judge)}"
+    yield f"- prompts: {_cell(', '.join(done.prompts))}"
+    if done.readers:
+        yield f"- agreement of the two readers who labelled them: kappa {done.readers} (n = {done.readers.n})"
+    yield from ("", _METHODS)
+    for way in done.wordings:
+        yield from _of_wording(way)
+    yield from ("", "## Trivial rules", "", "EXPRESS where the rule holds, EXPLAIN elsewhere.", "")
+    yield from _slices(done.trivial)
+
+
+def _of_wording(way: Wording) -> Iterator[str]:
+    yield from ("", f"## Wording {way.wording}" if way.wording != "votes" else "## Put to the vote", "")
+    yield from _slices(way.slices)
+    for one in way.slices[0].measured:
+        yield from _confusion(one)
+    yield from ("", "### AUC of C0", "", *_table(("rows", "AUC"), [(name, str(auc)) for name, auc in way.auc]))
+    cuts = [(f"{cut.threshold:g}", str(cut.express), str(cut.explain), str(cut.balanced_accuracy)) for cut in way.sweep]
+    heading = ("EXPRESS up to", "EXPRESS found", "EXPLAIN found", "balanced accuracy")
+    yield from ("", "### C0's threshold", "", *_table(heading, cuts))
+    if way.spans:
+        yield from ("", f"Quoted spans that overlap the labelled one: {way.spans}")
+    yield from _missed("Wrong", way.missed)
+    yield from _missed("Unjudged", way.unjudged)
+
+
+def _slices(slices: Sequence[Slice]) -> Iterator[str]:
+    rows = [
+        (part.name, one.predictor, str(one.balanced_accuracy), str(one.kappa), str(one.confusion.n), str(one.unjudged))
+        for part in slices
+        for one in part.measured
+        if one.confusion.n or one.unjudged
+    ]
+    yield from _table(("rows", "by", "balanced accuracy", "kappa", "n", "unjudged"), rows)
+
+
+def _confusion(one: HitRate) -> Iterator[str]:
+    table = one.confusion
+    if table.n:
+        rows = [(f"labelled {label}", *map(str, table.row(label)), str(table.recall(label))) for label in table.labels]
+        heading = (one.predictor, *(f"said {what}" for what in table.predictions), "found")
+        yield from ("", *_table(heading, rows))
+
+
+def _missed(title: str, missed: Sequence[RowResult]) -> Iterator[str]:
+    if missed:
+        rows = [
+            (m.id, m.label, m.unjudged or m.predicted or "", "" if m.c0 is None else f"{m.c0:g}", m.v or "")
+            + (f"…{m.prefix[-90:]} ¦ {m.opener or ''}", m.hard or "", m.reason)
+            for m in missed
+        ]
+        yield from ("", f"### {title}", "")
+        yield from _table(("id", "label", "said", "C0", "V", "prefix ¦ opener", "trap", "why so labelled"), rows)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for row in (heading, ["---"] * len(heading), *rows):
+        yield f"| {' | '.join(map(_cell, row))} |"
+
+
+def _cell(text: str) -> str:
+    """Harmless in Markdown and in what it becomes: nothing is markup, nothing ends the cell or the line."""
+    plain = html.escape(safe_text(text), quote=False)
+    return "".join(f"\\{char}" if char in "\\`*_[]|~" else char for char in plain)

@@ -1,0 +1,220 @@
+"""JSON objects in models' text: found, checked for their required keys, and put into one canonical form."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, TokenUsage, Truncated, classify_body, truncate
+from agent.llm.scoring import TokenLogprobs, probability
+
+_MOST_STARTS = 20
+_DECLINES = re.compile(
+    r"\s*(?:i['’]?m (?:really |very |so )?sorry|sorry\b|i apologi[sz]e|i['’]?m (?:unable|not able)|as an ai\b"
+    r"|i (?:cannot|can['’]?t|won['’]?t|am unable|must decline))",
+    re.I,
+)
+
+
+def canonical(text: str, schema: str | None) -> str:
+    """The object in a model's text, as compact JSON with sorted keys.
+
+    Fences and talk around it are passed over. Raises Refused where the text declines, Garbled where no object with
+    the schema's required keys is found.
+    """
+    required = _required(schema)
+    for candidate in _objects(text):
+        if all(name in candidate for name in required):
+            return clean(json.dumps(candidate, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+    if "{" not in text and _DECLINES.match(text):
+        raise Refused(f"The model declined: {truncate(text)}", content=text)
+    wanted = f" with the keys {', '.join(required)}" if required else ""
+    raise InvalidJSON(f"The reply holds no JSON object{wanted}: {truncate(text, 80)}", content=text)
+
+
+def _required(schema: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(schema).get("required", ())) if schema else ()
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Every object that starts at one of the first braces, outermost first."""
+    decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, strict=False)
+    for match in list(re.finditer(r"\{", text))[:_MOST_STARTS]:
+        try:
+            value, _ = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):  # this brace does not open an object
+            continue
+        yield value
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
+
+
+def strict_schema(schema: Any) -> Any:
+    """The schema as strict mode wants it: every object closed, every property required, no defaults or titles."""
+    if isinstance(schema, list):
+        return [strict_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    properties = schema.get("properties")
+    plain = {
+        name: strict_schema(value) for name, value in schema.items() if name not in ("title", "default", "properties")
+    }
+    if isinstance(properties, dict):
+        plain["properties"] = {name: strict_schema(value) for name, value in properties.items()}
+        plain |= {"required": list(properties), "additionalProperties": False}
+    return plain
+
+
+MAX_BODY = 8_000_000  # bytes; an honest reply is a thousandth of it
+MAX_POSITIONS = 8
+_COMPACT = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+_NEGLIGIBLE = -16.0  # a ten-millionth: alternatives below it are not kept
+
+
+@dataclass(frozen=True)
+class ChatCompletion:
+    """What a model said: cleaned text and, where given, log-probabilities and token counts."""
+
+    content: str
+    finish_reason: str
+    model: str
+    usage: TokenUsage | None
+    positions: tuple[TokenLogprobs, ...]
+
+
+def clean(text: str) -> str:
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def read_reply(body: bytes) -> ChatCompletion:
+    """The reply in an HTTP body that came with status 200.
+
+    Raises Malformed, Refused, Truncated (cut before any text) or the error that the body itself reports.
+    """
+    data = _load(body)
+    usage = _usage(data.get("usage"))
+    try:
+        return _read(data, usage)
+    except LLMError as error:
+        error.usage = usage
+        raise
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BODY:
+        raise Malformed(f"The reply has {len(body)} bytes; more than {MAX_BODY} are not read.")
+    if body.lstrip()[:1] == b"<":
+        raise Malformed("The reply is an HTML page, not JSON: is base_url the address of the API (often …/v1)?")
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"The reply is not whole JSON ({truncate(str(error), 80)}).") from error
+    if not isinstance(data, dict):
+        raise Malformed(f"The reply is JSON but not an object: {truncate(str(data), 80)}")
+    return data
+
+
+def _usage(value: Any) -> TokenUsage | None:
+    """(input, output) tokens; None unless both are whole numbers from 0."""
+    counts = [value.get(name) if isinstance(value, dict) else None for name in ("prompt_tokens", "completion_tokens")]
+    whole = [count for count in counts if type(count) is int and 0 <= count < 2**31]
+    return (whole[0], whole[1]) if len(whole) == 2 else None
+
+
+def _read(data: dict[str, Any], usage: TokenUsage | None) -> ChatCompletion:
+    choice = _first_choice(data)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Malformed("The reply's first choice has no message.")
+    finish = clean(str(choice.get("finish_reason") or ""))
+    _check_refusal(message, finish)
+    content = _content(message.get("content"))
+    if not content.strip():
+        if finish == "length":
+            raise Truncated("The model used up its tokens before it wrote an answer.")
+        raise Malformed("The reply's text is empty.")
+    model = clean(str(data.get("model") or ""))
+    return ChatCompletion(content, finish, model, usage, _positions(choice.get("logprobs")))
+
+
+def _first_choice(data: dict[str, Any]) -> dict[str, Any]:
+    choices = data.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    if data.get("error"):
+        raise classify_body(data["error"])
+    raise Malformed("The reply has no choices.")
+
+
+def _check_refusal(message: Mapping[str, Any], finish: str) -> None:
+    refusal = message.get("refusal")
+    if refusal:
+        raise Refused(f"The model declined: {truncate(clean(str(refusal)))}")
+    if finish == "content_filter":
+        raise Refused("The provider's content filter withheld the answer.")
+
+
+def _content(value: Any) -> str:
+    """The text of a message; some servers send it as a list of parts."""
+    if isinstance(value, list):
+        value = "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Malformed("The reply's text is not a text.")
+    return clean(value)
+
+
+def _positions(logprobs: Any) -> tuple[TokenLogprobs, ...]:
+    """The first positions' log-probabilities; empty where the endpoint sent none."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list):
+        return ()
+    try:
+        return tuple(_position(entry) for entry in content[:MAX_POSITIONS])
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Malformed("The reply's log-probabilities do not have the form that the API documents.") from error
+
+
+def _position(entry: Mapping[str, Any]) -> TokenLogprobs:
+    top = {clean(str(item["token"])): _logprob(item["logprob"]) for item in reversed(entry.get("top_logprobs") or ())}
+    token = clean(str(entry["token"]))
+    top.setdefault(token, _logprob(entry["logprob"]))
+    if sum(map(probability, top.values())) > 1.05:
+        raise Malformed("The reply's probabilities add up to more than one.")
+    ranked = sorted(top.items(), key=lambda item: -item[1])
+    return TokenLogprobs(token, tuple((text, value) for text, value in ranked if value > _NEGLIGIBLE))
+
+
+def _logprob(value: Any) -> float:
+    """A number, or minus infinity for what is not one: a missing probability counts as none."""
+    if type(value) is float and math.isfinite(value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("a log-probability is a number")
+    return float(value) if math.isfinite(value) else -math.inf
+
+
+def pack(positions: Sequence[TokenLogprobs]) -> str:
+    """The evidence of an answer as it is stored."""
+    return _COMPACT.encode(positions) if positions else ""
+
+
+def unpack(evidence: str) -> tuple[TokenLogprobs, ...]:
+    """The log-probabilities behind a stored answer."""
+    stored = json.loads(evidence) if evidence else []
+    return tuple(TokenLogprobs(token, tuple((text, value) for text, value in top)) for token, top in stored)

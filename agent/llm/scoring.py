@@ -1,0 +1,209 @@
+"""Scores and choices read from an answer's log-probabilities, or from repeated samples. Pure arithmetic."""
+
+import math
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from agent.llm.endpoint import ScaleName
+from agent.llm.errors import Unscored
+from agent.schema import Score
+
+MIN_MASS = 0.25
+WEAK_MASS = 0.5
+WIDE = 20.0  # points between the worst-case bounds from which a score is weak
+FEWEST, MOST, DRAW = 4, 16, 4
+
+_BLANK = " \t\r\n▁ĠĊ\u00a0"
+_PERCENTS = {str(number): float(number) for number in range(101)}
+_LETTERS = "ABCDEFGHIJK"
+_ONE_NUMBER = re.compile(
+    r"[\s*_\"'`(\[:]*(0|[1-9][0-9]?|100)(?:\s*(?:%|/\s*100|out of 100))?[\s*_\"'`)\].!]*", re.ASCII
+)
+_ONE_LETTER = re.compile(r"[\s*_\"'`(\[:▁Ġ]*([A-K])(?![\w'’]|[^\S\n]+\w)")
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+class TokenLogprobs(NamedTuple):
+    """One generated token and its most likely alternatives with their natural log-probabilities."""
+
+    token: str
+    top: tuple[tuple[str, float], ...]
+
+
+def strip_token_marks(token: str) -> str:
+    """A token without the spaces and the marks that tokenizers write for spaces."""
+    return token.strip(_BLANK)
+
+
+def probability(logprob: float) -> float:
+    """The probability behind a log-probability; −9999 and what is not finite are zero."""
+    if -9999 < logprob <= 0.0:
+        return math.exp(logprob)
+    return 1.0 if 0.0 < logprob < math.inf else 0.0
+
+
+def percent_value(token: str) -> float | None:
+    """0–100 where the token is such a number in ASCII digits."""
+    return _PERCENTS.get(strip_token_marks(token))
+
+
+def letter_value(token: str) -> float | None:
+    """A is 0, B is 10, … K is 100."""
+    text = strip_token_marks(token)
+    return 10.0 * _LETTERS.index(text) if len(text) == 1 and text in _LETTERS else None
+
+
+def expected_score(positions: Sequence[TokenLogprobs], content: str, scale: ScaleName) -> Score:
+    """The probability-weighted score of an answer. Raises Unscored where too little of its mass is on the scale."""
+    if scale == "percent":
+        return _weigh(positions, percent_value, scale)
+    if not _ONE_LETTER.match(content):  # "I cannot say" is not the letter I
+        raise Unscored(f"The answer is not one letter from A to K but {content[:60]!r}.")
+    return _weigh(positions, letter_value, scale)
+
+
+def _weigh(positions: Sequence[TokenLogprobs], value_of: Callable[[str], float | None], scale: ScaleName) -> Score:
+    for position in positions:
+        if not strip_token_marks(position.token):
+            continue
+        values = [
+            (value, probability(logprob)) for token, logprob in position.top if (value := value_of(token)) is not None
+        ]
+        if values:
+            tail = max(0.0, 1.0 - sum(probability(logprob) for _, logprob in position.top))
+            return _score(values, tail, scale)
+    raise Unscored("No position of the answer offers a value of the scale.")
+
+
+def _score(values: Sequence[tuple[float, float]], tail: float, scale: ScaleName) -> Score:
+    mass = sum(weight for _, weight in values)
+    if not mass >= MIN_MASS:
+        raise Unscored(f"Only {mass:.2f} of the answer's probability is on the scale; {MIN_MASS} is needed.")
+    total = sum(value * weight for value, weight in values)
+    mean = total / mass
+    variance = sum(weight * (value - mean) ** 2 for value, weight in values) / mass
+    low, high = total / (mass + tail), (total + 100.0 * tail) / (mass + tail)
+    return Score(
+        value=_within(mean),
+        mass=min(1.0, mass),
+        deviation=math.sqrt(variance),
+        low=_within(low),
+        high=_within(high),
+        weak=mass < WEAK_MASS or high - low > WIDE,
+        method="logprobs" if scale == "percent" else "letters",
+    )
+
+
+def _within(value: float) -> float:
+    """The value on the scale; rounded, so that a certain 60 is not 59.999… and below a threshold of 60."""
+    return round(min(100.0, max(0.0, value)), 6)
+
+
+def number_in(content: str) -> float | None:
+    """The one whole number 0–100 that a sampled answer consists of; marks, % and /100 around it are allowed."""
+    match = _ONE_NUMBER.fullmatch(content)
+    return float(match.group(1)) if match else None
+
+
+def sampled_score(contents: Sequence[str], thresholds: Sequence[float]) -> Score:
+    """The mean of the readable samples. Raises Unscored where under a quarter of them can be read."""
+    values = [value for content in contents if (value := number_in(content)) is not None]
+    mass = len(values) / len(contents)
+    if not values or mass < MIN_MASS:
+        raise Unscored(f"Only {len(values)} of {len(contents)} samples are a number from 0 to 100.")
+    low, high = sum(values) / len(contents), (sum(values) + 100.0 * (len(contents) - len(values))) / len(contents)
+    return Score(
+        value=_within(statistics.fmean(values)),
+        mass=mass,
+        deviation=statistics.stdev(values) if len(values) > 1 else 0.0,
+        low=_within(low),
+        high=_within(high),
+        weak=mass < WEAK_MASS or high - low > WIDE or not is_clear(contents, thresholds),
+        method="samples",
+    )
+
+
+def is_clear(contents: Sequence[str], thresholds: Sequence[float]) -> bool:
+    """Whether the mean of the samples is two standard errors away from every threshold."""
+    values = [value for content in contents if (value := number_in(content)) is not None]
+    if len(values) < FEWEST:
+        return False
+    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+    return all(abs(mean - threshold) >= 2 * error for threshold in thresholds)
+
+
+def choice_probabilities(positions: Sequence[TokenLogprobs], options: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Probability of each option, in the options' order, summing to one.
+
+    An option may be cut into several tokens, and two may share their first: what a token leaves open is settled by
+    the next position, as far as it was generated. Open mass off the generated path belongs to nobody. Raises
+    Unscored where less than a quarter of the probability is settled.
+    """
+    starts = [index for index, position in enumerate(positions) if _NO_WORD.sub("", strip_token_marks(position.token))]
+    start = next(
+        (i for i in starts if any(_fitting(strip_token_marks(token), options) for token, _ in positions[i].top)), None
+    )
+    if start is None:
+        raise Unscored(f"No position of the answer offers one of {', '.join(options)}.")
+    shares = dict.fromkeys(options, 0.0)
+    _share(positions[start:], "", 1.0, shares)
+    mass = sum(shares.values())
+    if not mass >= MIN_MASS:
+        raise Unscored(f"Only {mass:.2f} of the answer's probability is on the options; {MIN_MASS} is needed.")
+    return tuple((option, share / mass) for option, share in shares.items())
+
+
+def _share(positions: Sequence[TokenLogprobs], before: str, weight: float, shares: dict[str, float]) -> None:
+    """Hand out `weight` among the options that go on from `before`, along the generated path."""
+    if not positions:
+        return
+    here = positions[0]
+    for token, logprob in here.top:
+        text = before + (strip_token_marks(token) if not before else token)
+        fitting = _fitting(text, tuple(shares))
+        if len(fitting) == 1:
+            shares[fitting[0]] += weight * probability(logprob)
+        elif fitting and token == here.token:
+            _share(positions[1:], text, weight * probability(logprob), shares)
+
+
+def _fitting(text: str, options: Sequence[str]) -> list[str]:
+    """Options that the text begins, or that the text begins with as a whole word; case does not matter."""
+    word = text.casefold()
+    if not word:
+        return []
+    whole = [option for option in options if re.match(rf"{re.escape(option.casefold())}(?!\w)", word)]
+    return whole or [option for option in options if option.casefold().startswith(word)]
+
+
+def option_in(content: str, options: Sequence[str]) -> str | None:
+    """The option that a sampled answer begins with as a whole word."""
+    text = content.strip(_BLANK + "*_\"'`([").casefold()
+    return next((option for option in options if re.match(rf"{re.escape(option.casefold())}(?!\w)", text)), None)
+
+
+def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Shares of the options among the readable samples. Raises Unscored where under a quarter can be read."""
+    counts = _counts(contents, options)
+    readable = sum(counts.values())
+    if not readable or readable / len(contents) < MIN_MASS:
+        raise Unscored(f"Only {readable} of {len(contents)} samples are one of {', '.join(options)}.")
+    return tuple((option, count / readable) for option, count in counts.items())
+
+
+def has_majority(contents: Sequence[str], options: Sequence[str]) -> bool:
+    """Whether the leading option is two standard errors ahead of the next one."""
+    counts = _counts(contents, options)
+    readable = sum(counts.values())
+    if readable < FEWEST:
+        return False
+    first, second = (sorted((count / readable for count in counts.values()), reverse=True) + [0.0])[:2]
+    error = math.sqrt(max(0.0, first + second - (first - second) ** 2) / readable)
+    return first > second and first - second >= 2 * error
+
+
+def _counts(contents: Sequence[str], options: Sequence[str]) -> Mapping[str, int]:
+    read = [option_in(content, options) for content in contents]
+    return {option: read.count(option) for option in options}

@@ -1,0 +1,136 @@
+"""The report on one screen, as Markdown (summary.md)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+from agent.review.proposal import PairChange, Proposal, SideChange
+from agent.review.report.advice import advice as advice_of
+from agent.review.report.advice import headline, warning
+from agent.review.report.model import Report, RoundFacts, RunMeasures, flags_of, is_kept, with_twin
+from agent.review.text_diff import ending_of
+from agent.schema import Outcome
+from agent.text import safe_text
+
+_FIRST_ROUNDS, _LAST_ROUNDS = 2, 6
+_PAIRS = 5
+_END = 72  # characters of a text that are shown
+_REASON = 320  # characters of a reason that are shown
+_MARKUP = re.compile(r"[\\\[\]<&*]")
+
+
+def summary(report: Report) -> str:
+    """The report on one screen, as Markdown: where it stands, the rounds, and the pairs to look at first."""
+    heading = f"# {report.asked.trait.id}: {report.stop.ending.value if report.stop else 'not finished'}"
+    warned, step = warning(report), advice_of(report, "in report.html")[0]
+    lines = [
+        heading,
+        *([f"**{warned}**"] if warned else []),
+        f"{plain(headline(report))} {_stands(report)}.",
+        f"* Left: {plain(left(report))}.\n* Sure: {confidence(report.measured)}.\n* Next: {step}",
+        _rounds(report.measured.rounds),
+        *_sections(_kinds(report)),
+        "Everything else, with all evidence: report.html.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _kinds(report: Report) -> dict[str, tuple[PairChange, ...]]:
+    """The pairs that a reader should look at, the most pressing first; some are of two kinds."""
+    kept = [change for change in report.changes if is_kept(change)]
+    unjudged = [change for change in kept if change.outcome is Outcome.UNJUDGED]
+    examined = [change for change in unjudged if all(side.after.evidence for side in change.sides)]
+    return {
+        "Parked: for you to decide": report.those("parked"),
+        "Failing": tuple(change for change in kept if change.outcome is Outcome.FAIL),
+        "Not judged": tuple(examined),
+        "Not examined": tuple(change for change in unjudged if change not in examined),
+        "Changed": report.those("changed"),
+        "Flagged": tuple(change for change in kept if flags_of(change)),
+    }
+
+
+def _stands(report: Report) -> str:
+    last, kinds = report.last, Counter(change.what for change in report.changes)
+    return (
+        f"{last.confirmed} of {last.size} pairs are confirmed, {last.audited} audited; "
+        f"against the dataset: {kinds['unchanged']} unchanged, {kinds['changed']} changed, {kinds['added']} added"
+    )
+
+
+def _rounds(rounds: tuple[RoundFacts, ...]) -> str:
+    """The first and the last rounds; those between are counted."""
+    rows = ["| round | move | pairs | pass | confirmed | parked | calls |", "|--:|---|--:|--:|--:|--:|---|"]
+    hidden = len(rounds) - _FIRST_ROUNDS - _LAST_ROUNDS
+    if hidden <= 1:
+        return "\n".join([*rows, *map(_row, rounds)])
+    between = f"| … | {hidden} more | | | | | |"
+    return "\n".join([*rows, *map(_row, rounds[:_FIRST_ROUNDS]), between, *map(_row, rounds[-_LAST_ROUNDS:])])
+
+
+def _row(done: RoundFacts) -> str:
+    calls = ", ".join(f"{n} {role}" for role, n in done.cost.calls) or "none"
+    made = ", ".join(f"{n} {what}" for what, n in done.made)
+    what = f"{done.move} ({made})" if made else done.move
+    return f"| {done.number} | {what} | {done.size} | {done.passing} | {done.confirmed} | {done.parked} | {calls} |"
+
+
+def _sections(pairs: Mapping[str, tuple[PairChange, ...]]) -> Iterator[str]:
+    """The first pairs of each kind that there is, as many as one screen holds."""
+    found = {title: changes for title, changes in pairs.items() if changes}
+    for title, changes in found.items():
+        most = max(1, _PAIRS // len(found))
+        shown = f", {most} of them here" if len(changes) > most else ""
+        yield "\n\n".join([f"**{title}** ({len(changes)}{shown})", "\n".join(map(_item, changes[:most]))])
+
+
+def _item(change: PairChange) -> str:
+    """A pair with the ends of its texts, in code spans: no word of a model's is Markdown here."""
+    flags = f"; flags: {', '.join(sorted(flags_of(change)))}" if flags_of(change) else ""
+    return "\n".join(
+        [
+            f"* {change.pair}{f': {plain(change.why)}' if change.why else ''}{flags}",
+            *(_side(change, side) for side in change.sides),
+        ]
+    )
+
+
+def _side(change: PairChange, side: SideChange) -> str:
+    old, found = side.before, side.after.evidence
+    verdict = f" ({found.verdict})" if found and found.verdict else ""
+    twin = with_twin(change, side)
+    rungs = f" by {', '.join(rung for rung, _ in groupby(side.rungs))}" if side.rungs else f", {twin}" if twin else ""
+    was = f"{code(ending_of(old.text, _END))} → " if old is not None and old.key != side.after.key else ""
+    return f"  * {side.polarity}{verdict}{rungs}: {was}{code(ending_of(side.after.text, _END))}"
+
+
+def plain(text: str) -> str:
+    """A reason, which may quote a model or a server, as one line of words: nothing in it is Markdown or HTML."""
+    cut = text if len(text) <= _REASON else f"{text[:_REASON]}…"
+    return _MARKUP.sub(r"\\\g<0>", safe_text(cut))
+
+
+def code(text: str) -> str:
+    """A text as a Markdown code span that it cannot leave."""
+    shown = safe_text(text)
+    longest = max((len(list(run)) for char, run in groupby(shown) if char == "`"), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown} {fence}"
+
+
+def left(of: Proposal | Report) -> str:
+    """Dropped and parked pairs, counted by reason."""
+    said = []
+    for what in ("dropped", "parked"):
+        gone = [change for change in of.changes if change.what == what]
+        reasons = Counter(change.why for change in gone)
+        if gone:
+            said.append(f"{len(gone)} {what} ({'; '.join(f'{n} x {why}' for why, n in reasons.most_common(3))})")
+    return ", ".join(said) or "no pair was dropped or parked"
+
+
+def confidence(of: RunMeasures) -> str:
+    """The audit and the flap rates, each with its 95 % interval."""
+    flaps = [f"{question.value} {rate}" for question, rate in of.flaps]
+    return f"audit {of.audit}; flap rates: {', '.join(flaps) or 'not measured'}"

@@ -1,0 +1,245 @@
+"""What the page shows of a card: its line in the list, its texts beside each other, the proof for each."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from agent.review.cards import Card, CardState
+from agent.review.labels import ASKED, ASKED_SUSTAINED
+from agent.review.proposal import TextEvidence
+from agent.review.report.model import followed
+from agent.review.text_diff import DiffSegment, Piece, Span, compare, ending_of, merged, pieces
+from agent.schema import Outcome, Pair, Polarity, Question, Rung, Scenario, Verdict
+from agent.text import safe_text
+
+_TEASER = 120  # characters of an ending in a line of the list
+
+
+class ListRow(NamedTuple):
+    """One line of the list."""
+
+    place: int
+    card: Card
+    checking: bool
+    waits: bool
+    verdicts: tuple[str, ...]
+    teaser: str
+
+
+class VersionView(NamedTuple):
+    """One version of a text with what was found of it: the text, the first tokens, the rest of the completion."""
+
+    label: str
+    pieces: list[Piece]
+    opening: str
+    rest: str
+    system_prompt: str | None
+    evidence: TextEvidence | None
+
+
+class ScoreView(NamedTuple):
+    """One question's scores, one for each proof."""
+
+    name: str
+    meaning: str
+    values: tuple[float | None, ...]
+
+
+class SideView(NamedTuple):
+    """One side of a pair. `old` is None where there is nothing to compare with, and then nothing is marked.
+
+    `rungs` are those that were tried for it or, where there were none, the side with which it was changed.
+    """
+
+    polarity: Polarity
+    text: str
+    old: list[Piece] | None
+    new: list[Piece]
+    merged: list[DiffSegment]
+    proofs: list[VersionView]
+    scores: list[ScoreView]
+    rungs: tuple[Rung | Polarity, ...]
+    system_prompt: str | None
+
+    @property
+    def found(self) -> TextEvidence | None:
+        """What was found of the text at stake."""
+        return self.proofs[-1].evidence
+
+
+class ConflictView(NamedTuple):
+    """One side of a conflict: as the run read it, as it is now (what is new marked), and as we would have it."""
+
+    polarity: Polarity
+    base: str | None
+    theirs: list[Piece] | None
+    ours: str | None
+
+
+def row(place: int, card: Card, checking: bool) -> ListRow:
+    """A card's line."""
+    found = (
+        evidence.verdict if evidence and evidence.outcome is not Outcome.PASS else None for evidence in card.evidence
+    )
+    return ListRow(
+        place=place,
+        card=card,
+        checking=checking,
+        waits=card.waits,
+        verdicts=tuple(dict.fromkeys(str(verdict) for verdict in found if verdict and verdict is not Verdict.EXPRESS)),
+        teaser=ending_of(card.ours.positive.text.rstrip("\n"), _TEASER),
+    )
+
+
+def sides(card: Card) -> list[SideView]:
+    """Both sides of a card."""
+    return [_side(card, index, polarity) for index, polarity in enumerate(Polarity)]
+
+
+def conflict(card: Card) -> list[ConflictView]:
+    """What the run read, what somebody made of it since, what approving would make of it: for sides that differ."""
+    found = []
+    for polarity in Polarity:
+        base, now = _text(card.change.before, polarity), _text(card.now, polarity)
+        ours = None if card.leaves else card.ours.side(polarity).text
+        theirs = None if now is None else pieces(now, compare(base or "", now)[1])
+        if not base == now == ours:
+            found.append(ConflictView(polarity, base, theirs, ours))
+    return found
+
+
+def _side(card: Card, index: int, polarity: Polarity) -> SideView:
+    ours = card.ours.side(polarity)
+    old = _text(_compared(card), polarity)
+    new = "" if card.leaves else ours.text
+    gone, added = compare(old, new) if old is not None else ([], [])
+    proofs = list(_proofs(card, index, ours))
+    change = card.change.sides[index]
+    twin = followed(card.change, change)
+    return SideView(
+        polarity=polarity,
+        text=ours.text,
+        old=None if old is None or old == new else pieces(old, gone),
+        new=pieces(new, added),
+        merged=merged(old, new) if old is not None else [DiffSegment(new, "same")],
+        proofs=proofs,
+        scores=list(_scores(proofs)),
+        rungs=(twin,) if twin else change.rungs,
+        system_prompt=ours.system_prompt,
+    )
+
+
+def _compared(card: Card) -> Pair | None:
+    """What the text at stake is compared with: what it would replace, or has replaced."""
+    return card.change.before if card.state is CardState.APPLIED or card.now is None else card.now
+
+
+def _text(pair: Pair | None, polarity: Polarity) -> str | None:
+    return pair.side(polarity).text if pair else None
+
+
+def _proofs(card: Card, index: int, ours: Scenario) -> Iterator[VersionView]:
+    """Each version that this side has been through, the one at stake last."""
+    change = card.change.sides[index]
+    if change.before is not None and change.before.key not in (change.after.key, ours.key):
+        yield _proof("before the run", change.before.text, change.before.system_prompt, change.before.evidence)
+    if change.after.key != ours.key:
+        yield _proof("after the run", change.after.text, change.after.system_prompt, change.after.evidence)
+    label = "edited by hand" if card.edited else "after the run"
+    yield _proof(label, ours.text, ours.system_prompt, card.evidence[index])
+
+
+def _proof(label: str, text: str, system_prompt: str | None, evidence: TextEvidence | None) -> VersionView:
+    completion, opening = (evidence.completion or "", evidence.opening or "") if evidence else ("", "")
+    if not completion.startswith(opening):
+        opening = ""
+    span = evidence.span if evidence else None
+    none: list[Span] = []
+    return VersionView(label, pieces(text, none, span), opening, completion[len(opening) :], system_prompt, evidence)
+
+
+def _scores(proofs: list[VersionView]) -> Iterator[ScoreView]:
+    found = [proof.evidence for proof in proofs]
+    sustained = any(one is not None and one.score(Question.OPENING) is not None for one in found)
+    for question, (name, meaning) in (ASKED_SUSTAINED if sustained else ASKED).items():
+        values = tuple(one.score(question) if one else None for one in found)
+        if any(value is not None for value in values):
+            yield ScoreView(name, meaning, values)
+
+
+TODO, ALL, NONE = "todo", "all", "none"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What somebody is looking for; an empty field asks for nothing. Fields that are unknown words match no pair."""
+
+    q: str = ""
+    state: str = TODO
+    what: str = ""
+    verdict: str = ""
+    flag: str = ""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Filter":
+        """From the fields of an address."""
+        return cls(**{name: query[name] for name in ("q", "state", "what", "verdict", "flag") if name in query})
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything is left out besides what was decided."""
+        return self != Filter(state=self.state)
+
+    def holds(self, card: Card) -> bool:
+        """Whether a pair is to be shown."""
+        return (
+            self._in_state(card)
+            and self.what in ("", card.what)
+            and self.verdict in ("", *_verdicts(card))
+            and self.flag in ("", *(card.cautions or (NONE,)))
+            and self._has_words(card)
+        )
+
+    def _in_state(self, card: Card) -> bool:
+        return card.waits if self.state == TODO else self.state in (ALL, card.state)
+
+    def _has_words(self, card: Card) -> bool:
+        words = self.q.casefold().split()
+        if not words:
+            return True
+        hay = "\n".join(_texts(card)).casefold()
+        return all(word in hay for word in words)
+
+
+def _verdicts(card: Card) -> Iterator[str]:
+    for found in card.evidence:
+        yield str(found.verdict) if found and found.verdict else NONE
+
+
+def _texts(card: Card) -> Iterator[str]:
+    yield card.pair
+    yield card.change.why
+    if card.decision:
+        yield from (card.decision.note, card.decision.who)
+    for pair in (card.ours, card.now, card.change.before):
+        if pair is not None:
+            yield from (side.text for side in pair.sides)
+
+
+def shown(text: str) -> str:
+    """The text as a field shows it: line feeds break the line, whatever else is invisible has a picture or a code."""
+    return "\n".join(safe_text(line) for line in text.split("\n"))
+
+
+def restored(typed: str, original: str) -> str:
+    """What was typed, with the original's invisible characters where their pictures still stand.
+
+    What was not touched comes back to the byte, though the browser sent its line ends as CR LF.
+    """
+    typed = typed.replace("\r\n", "\n")
+    if typed == shown(original):
+        return original
+    hidden = {safe_text(char): char for char in sorted(set(original) - {"\n"}) if safe_text(char) != char}
+    for picture, char in hidden.items():
+        typed = typed.replace(picture, char)
+    return typed

@@ -1,0 +1,192 @@
+"""Moves, what they change, and the rounds that make a history."""
+
+from collections import Counter
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agent.schema.judging import Controls, Finding, JudgeNoise, Outcome, Question, Verdict
+from agent.schema.pairs import FrozenModel, Pair, Polarity
+
+
+class Rung(StrEnum):
+    """One step of the repair ladder, cheapest first."""
+
+    CUT = "cut"
+    CLIFFHANGER = "cliffhanger"
+    STRENGTHEN = "strengthen"
+    SIMPLIFY = "simplify"
+    RETOPIC = "retopic"
+    SHORTEN = "shorten"
+    EXTENDED = "extended"
+    REPLACE = "replace"
+
+
+class Candidate(FrozenModel):
+    """One proposed text of a repair and why it was or was not taken."""
+
+    text: str
+    rung: Rung
+    refused: str | None = None
+    verdict: Verdict | None = None
+    scores: tuple[tuple[Question, float], ...] = ()
+
+
+class Change(FrozenModel):
+    """What a move did to one pair. `after` is None when it left the set, `before` again when no candidate passed."""
+
+    pair: str
+    what: Literal["adopt", "draft", "repair", "drop"]
+    before: Pair | None
+    after: Pair | None
+    rungs: tuple[tuple[Polarity, Rung], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    why: str = ""
+
+
+class Park(FrozenModel):
+    """A pair taken out of the set for the human, with the reason."""
+
+    pair: str
+    why: str
+
+
+class Draft(FrozenModel):
+    """Bring `count` pairs into the set on the way to `goal`; the first `adopt` come from the dataset, in file order."""
+
+    kind: Literal["draft"] = "draft"
+    goal: int
+    count: int
+    adopt: int = 0
+
+
+class Repair(FrozenModel):
+    """Mend `pairs` by the ladder; drop `replace`, which used up their repairs, to make room for fresh drafts."""
+
+    kind: Literal["repair"] = "repair"
+    pairs: tuple[str, ...]
+    replace: tuple[str, ...] = ()
+
+
+class Recheck(FrozenModel):
+    kind: Literal["recheck"] = "recheck"
+    pairs: tuple[str, ...]
+
+
+class Confirm(FrozenModel):
+    kind: Literal["confirm"] = "confirm"
+    pairs: tuple[str, ...]
+
+
+class Audit(FrozenModel):
+    kind: Literal["audit"] = "audit"
+    pairs: tuple[str, ...]
+
+
+class Ending(StrEnum):
+    """Why a run stopped; each has its exit code."""
+
+    READY = "ready"
+    READY_WITH_PARKED = "ready, parked items remain"
+    CAP = "cap"
+    NOT_READY = "not ready"
+    ENDPOINT = "endpoint"
+    STALLED = "stalled"
+    STOPPED = "stopped"
+
+
+EXIT_CODES = {
+    Ending.READY: 0,
+    Ending.READY_WITH_PARKED: 2,
+    Ending.CAP: 3,
+    Ending.NOT_READY: 3,
+    Ending.ENDPOINT: 4,
+    Ending.STALLED: 5,
+    Ending.STOPPED: 6,
+}
+
+
+class Stop(FrozenModel):
+    kind: Literal["stop"] = "stop"
+    ending: Ending
+    why: str
+
+    @property
+    def ready(self) -> bool:
+        return self.ending in (Ending.READY, Ending.READY_WITH_PARKED)
+
+
+Move = Annotated[Draft | Repair | Recheck | Confirm | Audit | Stop, Field(discriminator="kind")]
+
+
+class Usage(FrozenModel):
+    """What was bought: calls and tokens by role ("subject" counts completions), money in millionths of a dollar."""
+
+    calls: tuple[tuple[str, int], ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
+    micro_usd: int = 0
+
+
+class Round(FrozenModel):
+    """One move with everything it produced and saw. `cost` counts answers first used by this round."""
+
+    version: Literal[1] = 1
+    number: int
+    move: Move
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    parked: tuple[Park, ...] = ()
+    notes: tuple[str, ...] = ()
+    controls: Controls | None = None  # of the round that confirmed the pilot
+    noise: JudgeNoise | None = None  # of rounds that confirmed: all votes of the campaign so far
+    cost: Usage = Usage()
+
+
+History = tuple[Round, ...]
+
+
+def canonical_lines(history: History) -> bytes:
+    """Rounds as JSON lines. A Recheck is told as part of the round whose questions it closed."""
+    rounds: list[Round] = []
+    for done in history:
+        if isinstance(done.move, Recheck) and rounds:
+            rounds[-1] = _closed(rounds[-1], done)
+        else:
+            rounds.append(done.model_copy(update={"number": len(rounds) + 1}))
+    return b"".join(done.model_dump_json().encode() + b"\n" for done in rounds)
+
+
+def _closed(before: Round, again: Round) -> Round:
+    answered = {_subject(finding): finding for finding in again.findings}
+    findings = tuple(_settled(finding, answered.get(_subject(finding))) for finding in before.findings)
+    return before.model_copy(
+        update={
+            "changes": before.changes + again.changes,
+            "findings": findings,
+            "parked": before.parked + again.parked,
+            "cost": add_costs(before.cost, again.cost),
+        }
+    )
+
+
+def _subject(finding: Finding) -> tuple[str, str, str]:
+    return finding.pair, finding.polarity, finding.key
+
+
+def _settled(finding: Finding, again: Finding | None) -> Finding:
+    return again if again is not None and finding.outcome is Outcome.UNJUDGED else finding
+
+
+def add_costs(*costs: Usage) -> Usage:
+    """The sum, calls by role in alphabetical order."""
+    calls: Counter[str] = Counter()
+    for cost in costs:
+        calls.update(dict(cost.calls))
+    return Usage(
+        calls=tuple(sorted(calls.items())),
+        tokens_in=sum(cost.tokens_in for cost in costs),
+        tokens_out=sum(cost.tokens_out for cost in costs),
+        micro_usd=sum(cost.micro_usd for cost in costs),
+    )

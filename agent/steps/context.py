@@ -1,0 +1,66 @@
+"""What a step works with: the trait, the rules, the prompts and two functions that reach the models."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.prompts import PromptBook
+from agent.schema import (
+    Completion,
+    Mode,
+    NegativeTest,
+    Opener,
+    Polarity,
+    Reply,
+    Request,
+    Role,
+    Rules,
+    Sampling,
+    Scenario,
+    Trait,
+)
+
+Ask = Callable[[Sequence[Request]], list[Reply]]
+
+
+class Complete(Protocol):
+    """Continues scenarios: one greedy completion or all samples of each.
+
+    With `openers`, one per scenario, it is the text and the opener that are continued, by the opener's own number of
+    samples. What a completion says then starts behind the opener. A text is read once for all its openers.
+    """
+
+    def __call__(
+        self, scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]: ...
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """`ask` and `complete` give one result per input, in order; both remember, so that asking twice costs once."""
+
+    trait: Trait
+    rules: Rules
+    prompts: PromptBook
+    ask: Ask
+    complete: Complete
+    scales: Mapping[Role, str]
+    seed: int = 0
+
+    @property
+    def sustained(self) -> bool:
+        return self.trait.mode is Mode.SUSTAINED
+
+    def behaviour(self, polarity: Polarity) -> str:
+        """What the scenario's own side does, in words for a prompt."""
+        if polarity is Polarity.POSITIVE or self.trait.negative_test is NegativeTest.ABSENCE:
+            return self._trait_in_words()
+        return self.trait.opposite
+
+    def contrary(self, polarity: Polarity) -> str:
+        """What would be the other side's act."""
+        own = self.behaviour(polarity)
+        return self.trait.opposite if own == self._trait_in_words() else self._trait_in_words()
+
+    def _trait_in_words(self) -> str:
+        return self.trait.id.rpartition("/")[2].replace("_", " ")

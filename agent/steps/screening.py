@@ -1,0 +1,138 @@
+"""What can be refused without asking a model: finished sentences, duplicates, odd lengths, too much of the same."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from rapidfuzz import fuzz, process, utils
+
+from agent.schema import Completion, Flag, Mode, Pair, Polarity, Rules, Scenario
+
+SHORTEST, LONGEST = 12, 900
+SAME = 93.0  # rapidfuzz ratio, 0-100, from which two texts count as the same
+PATTERN_WORDS = 5
+MOST_TIMES_LONGER = 2
+FEWEST_WORDS = 5
+TELLING = 4  # letters from which on a word says something of a setting
+
+_WORD = re.compile(r"\w+")
+_FINISHED = re.compile(r"""[.!?…。！？]["'”’)\]」』]*$""")  # noqa: RUF001 - full-width marks are meant
+
+
+def rejection_reason(text: str, taken: Sequence[str]) -> str | None:
+    """Why this text cannot be a scenario beside those `taken`, or None."""
+    if not SHORTEST <= len(text) <= LONGEST:
+        return f"{len(text)} characters long, wanted {SHORTEST} to {LONGEST}"
+    if text != text.strip():
+        return "begins or ends with a blank"
+    if any(ord(char) < 32 for char in text):
+        return "holds a control character or line break"
+    if not is_unfinished(text):
+        return "ends on a finished sentence"
+    near = process.extractOne(text, taken, scorer=fuzz.ratio, processor=_plain, score_cutoff=SAME)
+    return f"nearly the same as {near[0]!r}" if near else None
+
+
+def rejected_side(sides: Sequence[Scenario], rejected: Sequence[str], same: float = SAME) -> str | None:
+    """Why a human has refused one of these before; `same` is the ratio (0-100) from which two texts are the same."""
+    found = (
+        process.extractOne(s.text, rejected, scorer=fuzz.ratio, processor=_plain, score_cutoff=same) for s in sides
+    )
+    near = next((match for match in found if match), None)
+    return f"a human rejected {near[0]!r}" if near else None
+
+
+def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
+    """Why two texts are no matched pair: no word in common, or one twice as long - which a sustained manner may be."""
+    words = [_WORD.findall(text.casefold()) for text in (positive, negative)]
+    few, many = sorted(map(len, words))
+    if few < FEWEST_WORDS:  # too short to tell, or a language that writes no blanks
+        return None
+    if mode is not Mode.SUSTAINED and many > MOST_TIMES_LONGER * few:
+        return f"its sides differ too much in length ({len(words[0])} and {len(words[1])} words)"
+    telling = [{word for word in own if len(word) >= TELLING} for own in words]
+    return None if telling[0] & telling[1] else "its sides share no word of their setting"
+
+
+def _plain(text: str) -> str:
+    """Letters and digits in lower case, single blanks: what counts when two texts are compared."""
+    return " ".join(utils.default_process(text).split())
+
+
+def is_unfinished(text: str) -> bool:
+    """Mid-sentence, after a colon, or inside an open quotation."""
+    if text.endswith('"') and text.count('"') % 2 == 1:
+        return True
+    return not _FINISHED.search(text)
+
+
+def ending_pattern(text: str) -> str:
+    """The last five words, lower case: what too many scenarios of a set must not share."""
+    return " ".join(text.lower().split()[-PATTERN_WORDS:])
+
+
+class Diversity:
+    """Counts endings and domains of a set and refuses what would exceed its share of `goal` pairs."""
+
+    def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair]) -> None:
+        self._ending_cap = max(2, int(rules.max_ending_share * goal))
+        self._domain_cap = max(2, int(rules.max_domain_share * goal))
+        pairs = tuple(pairs)
+        self._endings = Counter((side.polarity, ending_pattern(side.text)) for pair in pairs for side in pair.sides)
+        self._domains = Counter(pair.domain for pair in pairs if pair.domain)
+
+    def too_common(self, scenario: Scenario) -> str | None:
+        pattern = ending_pattern(scenario.text)
+        if self._endings[scenario.polarity, pattern] >= self._ending_cap:
+            return f"{self._ending_cap} scenarios already end in {pattern!r}"
+        return None
+
+    def full_domain(self, domain: str) -> str | None:
+        return f"domain {domain!r} is full" if domain and self._domains[domain] >= self._domain_cap else None
+
+    @property
+    def full_domains(self) -> tuple[str, ...]:
+        return tuple(sorted(d for d, n in self._domains.items() if n >= self._domain_cap))
+
+    def add(self, pair: Pair) -> None:
+        for side in pair.sides:
+            self._endings[side.polarity, ending_pattern(side.text)] += 1
+        self._domains[pair.domain] += 1
+
+
+def texts_of(pairs: Iterable[Pair], polarity: Polarity) -> list[str]:
+    return [pair.side(polarity).text for pair in pairs]
+
+
+ALIKE = 0.05  # bits of divergence up to which two next-token distributions count as one
+
+
+def pair_flags(mode: Mode, sides: tuple[Scenario, Scenario], made: tuple[Completion, Completion]) -> tuple[Flag, ...]:
+    """What a human should know of a pair as such, whatever its sides are worth by themselves."""
+    positive, negative = sorted(sides, key=lambda side: side.polarity, reverse=True)
+    unmatched = mismatched(positive.text, negative.text, mode) is not None
+    flags = ((unmatched, Flag.UNMATCHED), (continue_alike(*made), Flag.ALIKE))
+    return tuple(flag for holds, flag in flags if holds)
+
+
+def continue_alike(one: Completion, other: Completion) -> bool:
+    """Whether the subject goes on in the same way after both sides: then no first token can carry the trait."""
+    if not one.opening.strip() or one.opening != other.opening:
+        return False
+    apart = divergence(dict(one.next_tokens), dict(other.next_tokens))
+    return one.text == other.text if apart is None else apart <= ALIKE
+
+
+def divergence(a: Mapping[int, float], b: Mapping[int, float]) -> float | None:
+    """Jensen-Shannon divergence (bits) of two truncated next-token distributions; the rest is one shared event."""
+    if not a or not b:
+        return None
+    rest = -1
+    p, q = {**a, rest: max(0.0, 1 - sum(a.values()))}, {**b, rest: max(0.0, 1 - sum(b.values()))}
+    mean = {t: (p.get(t, 0.0) + q.get(t, 0.0)) / 2 for t in sorted(p.keys() | q.keys())}
+    return round(sum(_relative_entropy(x, mean) for x in (p, q)) / 2, 6)
+
+
+def _relative_entropy(p: Mapping[int, float], mean: Mapping[int, float]) -> float:
+    return sum(x * math.log2(x / mean[t]) for t, x in sorted(p.items()) if x > 0)

@@ -1,0 +1,106 @@
+"""The verdict of the first-token test: a total table, read from the top (method: the guide's First Token Test)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome
+from agent.steps.questions import EXPLAIN, EXPRESS, NEITHER
+
+
+@dataclass(frozen=True)
+class VerdictInput:
+    """What the table reads. `twin_failed`: the other side's completion fails too; `topic_failed`: it did before.
+
+    `flip`: where the votes hesitated, whether the flip test finds that the first tokens decide.
+    """
+
+    mode: Mode
+    negative_test: NegativeTest
+    polarity: Polarity
+    tallies: Mapping[Question, Tally]
+    limit: float
+    committed: float
+    twin_failed: bool = False
+    topic_failed: bool = False
+    flip: VoteOutcome | None = None
+
+    def ruling(self, question: Question) -> VoteOutcome:
+        tally = self.tallies.get(question)
+        return tally.ruling if tally else VoteOutcome.OPEN
+
+    def score(self, question: Question) -> float:
+        score = self.tallies[question].score
+        if score is None:
+            raise ValueError(f"{question} has no score although it is decided")
+        return score
+
+    @property
+    def choice(self) -> str | None:
+        tally = self.tallies.get(Question.VERDICT)
+        return tally.choice if tally else None
+
+
+def verdict(x: VerdictInput) -> Verdict | None:
+    """The verdict on one scenario, or None (unjudged) while a needed answer is missing."""
+    needed = needed_questions(x.mode, x.negative_test, x.polarity)
+    if any(x.ruling(q) is VoteOutcome.OPEN for q in needed):
+        return None
+    if x.ruling(Question.RESPONSE) is VoteOutcome.TIE:
+        return Verdict.UNSURE
+    if x.ruling(Question.RESPONSE) is VoteOutcome.ADVERSE:
+        return _wrong_way(x)
+    if x.mode is Mode.SUSTAINED:
+        return _sustained(x)
+    if any(x.ruling(q) is VoteOutcome.TIE for q in needed if q is not Question.CL):  # CL only tells LATE from UNSURE
+        return _by_flip(x)
+    if x.polarity is Polarity.NEGATIVE and x.negative_test is NegativeTest.ABSENCE:
+        return Verdict.EXPRESS if x.score(Question.C0) <= x.limit else Verdict.EXPLAIN
+    return _open_or_closed(x)
+
+
+def needed_questions(mode: Mode, negative_test: NegativeTest, polarity: Polarity) -> tuple[Question, ...]:
+    """The questions whose answers a verdict cannot do without."""
+    if mode is Mode.SUSTAINED:
+        return (Question.RESPONSE, Question.OPENING)
+    if polarity is Polarity.NEGATIVE and negative_test is NegativeTest.ABSENCE:
+        return (Question.RESPONSE, Question.C0)
+    return (Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5, Question.CL)
+
+
+def _wrong_way(x: VerdictInput) -> Verdict:
+    """A failing completion: off script, an explanation that says nothing without its prefix, or the other way."""
+    if x.choice == NEITHER:
+        return Verdict.OFF_SCRIPT
+    c0 = x.tallies[Question.C0].score if Question.C0 in x.tallies else None
+    if x.mode is not Mode.SUSTAINED and x.choice == EXPLAIN and c0 is not None and c0 >= x.committed:
+        return Verdict.EXPLAIN
+    return Verdict.TOPIC if x.twin_failed or x.topic_failed else Verdict.WRONG
+
+
+def _sustained(x: VerdictInput) -> Verdict:
+    opening = x.ruling(Question.OPENING)
+    if opening is VoteOutcome.TIE:
+        return Verdict.UNSURE
+    return Verdict.EXPRESS if opening is VoteOutcome.FAVOURABLE else Verdict.WRONG
+
+
+def _open_or_closed(x: VerdictInput) -> Verdict | None:
+    c0, c5 = x.score(Question.C0), x.score(Question.C5)
+    if c0 >= x.committed and x.choice != EXPRESS:
+        return Verdict.EXPLAIN
+    if x.choice == EXPLAIN and c0 > x.limit:
+        return Verdict.EXPLAIN
+    if c0 <= x.limit and c5 < x.committed and x.ruling(Question.CL) is VoteOutcome.FAVOURABLE:
+        return Verdict.LATE
+    if c0 <= x.limit and c5 >= x.committed and x.choice == EXPRESS:
+        return Verdict.EXPRESS
+    return _by_flip(x)
+
+
+def _by_flip(x: VerdictInput) -> Verdict | None:
+    """The votes contradict each other: whether the first tokens decide. An open C0 is never overruled to EXPLAIN."""
+    if x.flip is VoteOutcome.FAVOURABLE:
+        return Verdict.EXPRESS
+    if x.flip is VoteOutcome.ADVERSE and x.ruling(Question.C0) is not VoteOutcome.FAVOURABLE:
+        return Verdict.EXPLAIN
+    return None if x.flip is VoteOutcome.OPEN else Verdict.UNSURE

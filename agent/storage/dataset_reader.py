@@ -1,0 +1,219 @@
+"""What loading a dataset finds, by file and line."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from agent.schema import FrozenModel, Polarity
+from agent.storage.durable import hash_of
+from agent.storage.similarity import character_similarity, words
+from agent.text import is_text
+
+
+class Issue(FrozenModel):
+    """One finding about one place. `line` counts from 1 as editors do; None means the whole file."""
+
+    severity: Literal["error", "warning"]
+    file: str
+    line: int | None
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.severity}: {self.message}"
+
+
+def warning(file: str, line: int | None, code: str, message: str) -> Issue:
+    """Something the user should know and the program can live with."""
+    return Issue(severity="warning", file=file, line=line, code=code, message=message)
+
+
+def error(file: str, line: int | None, code: str, message: str) -> Issue:
+    """Something that makes the dataset unusable."""
+    return Issue(severity="error", file=file, line=line, code=code, message=message)
+
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class DatasetLine(FrozenModel):
+    """One scenario and where it stands; `number` counts from 1 as editors do."""
+
+    number: int
+    text: str
+    system_prompt: str | None = None
+
+
+class DatasetSide(FrozenModel):
+    """The scenarios of one polarity in file order. `file` and `hash` are None where there is no file."""
+
+    polarity: Polarity
+    file: str | None
+    hash: str | None
+    lines: tuple[DatasetLine, ...]
+    issues: tuple[Issue, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file or f"{self.polarity}.txt"
+
+
+def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
+    """Read {polarity}.jsonl, else {polarity}.txt. What is odd or broken becomes an issue, never an exception."""
+    jsonl, txt = folder / f"{polarity}.jsonl", folder / f"{polarity}.txt"
+    path = jsonl if jsonl.is_file() else txt
+    if not path.is_file():
+        return DatasetSide(polarity=polarity, file=None, hash=None, lines=(), issues=())
+    issues: list[Issue] = []
+    if jsonl.is_file() and txt.is_file():
+        issues.append(warning(txt.name, None, "two-formats", f"is not read, because {jsonl.name} stands beside it."))
+    parse = _parse_json if path == jsonl else _parse_text
+    lines = [
+        line
+        for number, raw in _raw_lines(path, issues)
+        for line in parse(path.name, number, raw, issues)
+        if _is_scenario(path.name, line, issues)
+    ]
+    return DatasetSide(polarity=polarity, file=path.name, hash=hash_of(path), lines=tuple(lines), issues=tuple(issues))
+
+
+def _raw_lines(path: Path, issues: list[Issue]) -> Iterator[tuple[int, bytes]]:
+    """(number, bytes) of each line. Split at line feeds only: U+2028 and its like belong to the text."""
+    content = path.read_bytes()
+    if content.startswith(_BOM):
+        issues.append(warning(path.name, 1, "bom", "begins with a byte order mark, which is passed over."))
+        content = content.removeprefix(_BOM)
+    rows = content.split(b"\n")
+    if rows[-1]:
+        issues.append(warning(path.name, len(rows), "no-final-newline", "does not end with a line feed."))
+    else:
+        rows.pop()
+    returns = [number for number, row in enumerate(rows, 1) if row.endswith(b"\r")]
+    if returns:
+        message = f"{len(returns)} lines end in a carriage return, which is taken as part of the line end."
+        issues.append(warning(path.name, returns[0], "carriage-return", message))
+    yield from ((number, row.removesuffix(b"\r")) for number, row in enumerate(rows, 1))
+
+
+def _parse_text(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iterator[DatasetLine]:
+    try:
+        yield DatasetLine(number=number, text=raw.decode("utf-8"))
+    except UnicodeDecodeError as problem:
+        where = f"byte {problem.start + 1} of the line"
+        issues.append(error(file, number, "not-utf-8", f"is not UTF-8 ({where}). Save the file as UTF-8."))
+
+
+def _parse_json(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iterator[DatasetLine]:
+    if not raw.strip():
+        yield DatasetLine(number=number, text="")
+        return
+    try:
+        row = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as problem:  # covers bytes that are not UTF-8
+        issues.append(error(file, number, "not-json", f"is not JSON ({problem})."))
+        return
+    problems = [*_json_problems(row)]
+    issues += [error(file, number, "not-a-scenario", problem) for problem in problems]
+    if problems:
+        return
+    if extra := sorted(row.keys() - {"prompt", "system_prompt"}):
+        issues.append(warning(file, number, "extra-keys", f"has keys that are not read: {', '.join(extra)}."))
+    yield DatasetLine(number=number, text=row["prompt"], system_prompt=row.get("system_prompt"))
+
+
+def _json_problems(row: object) -> Iterator[str]:
+    if not isinstance(row, dict):
+        yield 'is not an object such as {"prompt": "…", "system_prompt": null}.'
+        return
+    prompt, system_prompt = row.get("prompt"), row.get("system_prompt")
+    if not isinstance(prompt, str):
+        yield 'has no text under "prompt".'
+    if not isinstance(system_prompt, str | None):
+        yield 'has something other than a text or null under "system_prompt".'
+    if any(isinstance(text, str) and not is_text(text) for text in (prompt, system_prompt)):
+        yield "holds half of a surrogate pair, which is no character."
+
+
+def _is_scenario(file: str, line: DatasetLine, issues: list[Issue]) -> bool:
+    """Whether there is a text; notes what is odd about its edges."""
+    if not line.text.strip():
+        issues.append(warning(file, line.number, "empty", "is empty and is passed over."))
+        return False
+    if line.text != line.text.strip():
+        message = "begins or ends with a blank, which is kept: a blank at the end changes the first token."
+        issues.append(warning(file, line.number, "outer-blanks", message))
+    if "\r" in line.text.strip():
+        message = "holds a carriage return inside the text, which other readers take for a line end."
+        issues.append(warning(file, line.number, "carriage-return", message))
+    return True
+
+
+SHORT, LONG = 10, 900  # characters
+MAX_ENDING_SHARE = 0.2
+_ENDING_WORDS = 3
+_FEWEST_ALIKE = 3
+_NEAR = 90.0
+
+_COMPLETE = re.compile(r"""(?<!\.)[.!?。！？]["'”’」』)\]]*$""")  # noqa: RUF001 - full-width marks are meant
+
+
+def side_issues(side: DatasetSide) -> Iterator[Issue]:
+    """What can be said of one file by itself."""
+    for line in side.lines:
+        yield from _text_issues(side.name, line)
+    yield from _repetitions(side)
+    yield from _common_endings(side)
+
+
+def _text_issues(file: str, line: DatasetLine) -> Iterator[Issue]:
+    length = len(line.text)
+    if length < SHORT:
+        yield warning(file, line.number, "short", f"has only {length} characters: hardly a scenario.")
+    if length > LONG:
+        yield warning(file, line.number, "long", f"has {length} characters: the lock-in may drown in them.")
+    if line.system_prompt is None and _COMPLETE.search(line.text.rstrip()):
+        message = "ends on a complete sentence: nothing is left open for the first tokens."
+        yield warning(file, line.number, "complete", message)
+
+
+def _repetitions(side: DatasetSide) -> Iterator[Issue]:
+    by_system_prompt: dict[str | None, list[DatasetLine]] = defaultdict(list)
+    for line in side.lines:
+        by_system_prompt[line.system_prompt].append(line)
+    for lines in by_system_prompt.values():
+        yield from _repeated(side.name, lines)
+
+
+def _repeated(file: str, lines: Sequence[DatasetLine]) -> Iterator[Issue]:
+    table = character_similarity([line.text for line in lines])
+    for i, line in enumerate(lines):
+        alike = [j for j in range(i) if table[i, j] >= _NEAR]
+        if alike:
+            same = words(lines[alike[0]].text) == words(line.text)
+            degree, code = ("the same", "duplicate") if same else ("nearly the same", "near-duplicate")
+            yield warning(file, line.number, code, f"says {degree} as line {lines[alike[0]].number}.")
+
+
+def _common_endings(side: DatasetSide) -> Iterator[Issue]:
+    ends = Counter(" ".join(words(line.text)[-_ENDING_WORDS:]) for line in side.lines)
+    for ending, count in ends.most_common():
+        if count >= _FEWEST_ALIKE and count > MAX_ENDING_SHARE * len(side.lines):
+            share = f"{count} of {len(side.lines)} scenarios"
+            yield warning(side.name, None, "common-ending", f'"{ending}" ends {share}: the vector may learn the words.')
+
+
+def pair_issues(positive: DatasetSide, negative: DatasetSide, pairs: Sequence[tuple[int, int]]) -> Iterator[Issue]:
+    """What can be said of members that were put together; `pairs` holds positions in the two sides."""
+    for i, j in pairs:
+        one, other = positive.lines[i], negative.lines[j]
+        if (one.text, one.system_prompt) == (other.text, other.system_prompt):
+            twin = f"{negative.name}:{other.number}"
+            message = f"is identical to {twin}: a pair cannot be for and against at once. Rewrite one."
+            yield error(positive.name, one.number, "identical", message)
+        if words(one.text)[:1] != words(other.text)[:1]:
+            message = f"shares no first word with {negative.name}:{other.number}."
+            yield warning(positive.name, one.number, "first-word", message)

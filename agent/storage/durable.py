@@ -1,0 +1,81 @@
+"""Named points at durable steps, so that a test can have the process killed exactly there."""
+
+import hashlib
+import os
+import signal
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+
+VARIABLE = "CLIFFHANGER_CRASH"
+
+_lock = threading.Lock()
+_passed: Counter[str] = Counter()
+
+
+def failpoint(name: str) -> None:
+    """Do nothing, unless CLIFFHANGER_CRASH is "N" or "name:N": then SIGKILL at the N-th point passed (of that name)."""
+    plan = os.environ.get(VARIABLE)
+    if plan is None:
+        return
+    wanted, number = _read(plan)
+    with _lock:
+        if wanted in ("", name):
+            _passed[wanted] += 1
+        reached = wanted in ("", name) and _passed[wanted] == number
+    if reached:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _read(plan: str) -> tuple[str, int]:
+    wanted, _, number = plan.rpartition(":")
+    if not number.isascii() or not number.isdigit() or int(number) < 1:
+        raise ValueError(f'{VARIABLE} is "N" or "name:N" with N from 1 upwards, not {plan!r}')
+    return wanted, int(number)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that any reader, at any moment and after any crash, sees the old whole or the new whole.
+
+    Raises OSError that names the file.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(_mode(path))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries (what was added, moved or removed in it) to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_of(path: Path) -> str | None:
+    """SHA-256 (hex) of a file's bytes, or None where there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file that is replaced; those of any new file otherwise."""
+    return path.stat().st_mode & 0o777 if path.exists() else 0o644

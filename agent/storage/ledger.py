@@ -1,0 +1,288 @@
+"""A trait's durable record: every answer bought, every attempt, every completion, every round of every campaign."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from agent.schema import Completion, History, Role, Round, Usage, add_costs, canonical_lines
+from agent.storage.ledger_database import (
+    ANSWERED,
+    MOUNTS,
+    PENDING,
+    REPEATED,
+    WITHDRAWN,
+    Answer,
+    Attempt,
+    CampaignRecord,
+    Database,
+    LedgerError,
+    RoundRef,
+    Spent,
+    int_of,
+    model_from_row,
+    parsed,
+)
+from agent.storage.ledger_writer import (
+    SELECT_ANSWER,
+    AttemptStore,
+    BeginAttempt,
+    GroupCommitWriter,
+    Operation,
+    RecordAnswer,
+    RecordFailure,
+    TouchSession,
+)
+
+_SUBJECT = "subject"
+
+_SELECT_PENDING = """
+    SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged, reserved
+    FROM attempts WHERE outcome IS NULL ORDER BY id
+"""
+_COUNT_ATTEMPTS = """
+    SELECT coalesce(outcome, ?1), count(*) FROM attempts WHERE ?2 IS NULL OR campaign = ?2 GROUP BY 1 ORDER BY 1
+"""
+_SELECT_COMPLETIONS = "SELECT key, body FROM completions WHERE key IN (SELECT value FROM json_each(?))"
+_INSERT_COMPLETION = (
+    "INSERT INTO completions (key, body, campaign, round) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+)
+_SELECT_CAMPAIGNS = """
+    SELECT id, key, about, created, (SELECT count(*) FROM rounds WHERE campaign = campaigns.id)
+    FROM campaigns ORDER BY id
+"""
+_SUM_ANSWERS = """
+    SELECT role, count(*), sum(tokens_in), sum(tokens_out), sum(micro_usd)
+    FROM answers WHERE ?1 IS NULL OR (campaign = ?1 AND round = ?2) GROUP BY role
+"""
+_SUM_ROLES = """
+    SELECT role, sum(calls), sum(tokens_in), sum(tokens_out), sum(paid) + sum(possibly), sum(open), sum(possibly) FROM (
+        SELECT role, 0 AS calls, tokens_in, tokens_out, micro_usd AS paid, 0 AS open, 0 AS possibly FROM answers
+        UNION ALL
+        SELECT role, outcome IS NULL OR outcome IN (?1, ?2) OR charged > 0, 0, 0, charged, outcome IS NULL,
+            iif(outcome IS NULL, reserved, 0) FROM attempts
+    ) GROUP BY role ORDER BY role
+"""
+_COUNT_COMPLETIONS = "SELECT count(*) FROM completions WHERE ?1 IS NULL OR (campaign = ?1 AND round = ?2)"
+
+
+class Ledger:
+    """The one writer of a trait's SQLite file, or (by `Ledger.read`) one of its readers. Safe to share among threads.
+
+    What is stored has reached the disk when a method returns. Any failure is a LedgerError that says what to do.
+    `intended`, `settled` and `failed` are `intend`, `settle` and `fail` for callers on an event loop: what many of
+    them ask for at one time is committed together. `clock` gives seconds since 1970.
+    """
+
+    def __init__(
+        self, path: Path, mounts: Path = MOUNTS, reading: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._db = Database.read(path) if reading else Database.write(path, mounts)
+        self._purchases = AttemptStore(self._db)
+        if not reading:
+            self._purchases.load()
+        self._writer = GroupCommitWriter(self._purchases.store, self._withdraw)
+        self._clock = clock
+        self._place: RoundRef = (None, None)
+        self._sessions: dict[int, float] = {}  # when those of this process began
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        """A reader; raises LedgerError where there is no ledger, or one of another version."""
+        return cls(path, reading=True)
+
+    @property
+    def path(self) -> Path:
+        return self._db.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Store what has been handed in, then let the next writer in. Closing twice is harmless."""
+        self._writer.close()
+        self._db.close()
+
+    # Answers and attempts
+
+    def answer(self, key: str) -> Answer | None:
+        """The stored answer to exactly this request, deployment and sample. Never waits for a commit."""
+        if not self._purchases.may_have(key):
+            return None
+        rows = self._db.rows(SELECT_ANSWER, key)
+        return model_from_row(Answer, rows[0]) if rows else None
+
+    def intend(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        """Record, before the send, that a call may cost up to `reserved` millionths of a dollar. Returns its id."""
+        return self._writer.wait(self._begin(key, role, purpose, reserved))
+
+    async def intended(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        """`intend` on an event loop. If it is cancelled the call is not sent, and its attempt is closed again."""
+        return await self._writer.wait_async(self._begin(key, role, purpose, reserved))
+
+    def settle(self, attempt: int, answer: Answer) -> Answer:
+        """Store the answer and close its attempt in one commit. Returns the one that counts: the first of its key."""
+        return self._writer.wait(RecordAnswer(attempt, answer, self._place, self._clock()))
+
+    async def settled(self, attempt: int, answer: Answer) -> Answer:
+        """`settle` on an event loop. If it is cancelled the answer is stored all the same."""
+        return await self._writer.wait_async(RecordAnswer(attempt, answer, self._place, self._clock()))
+
+    def fail(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        """Close an attempt that brought no answer; `charged` is what it cost all the same (millionths of a dollar)."""
+        self._writer.wait(self._failure(attempt, error_class, detail, charged))
+
+    async def failed(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        """`fail` on an event loop. If it is cancelled the attempt is closed all the same."""
+        await self._writer.wait_async(self._failure(attempt, error_class, detail, charged))
+
+    def _begin(self, key: str, role: Role, purpose: str, reserved: int) -> BeginAttempt:
+        return BeginAttempt(key, role, _storable(purpose), self._place, self._clock(), reserved)
+
+    def _failure(self, attempt: int, error_class: str, detail: str, charged: int) -> RecordFailure:
+        if error_class in ("", ANSWERED, REPEATED, PENDING):
+            raise ValueError(f"{error_class!r} is no class of error")
+        return RecordFailure(attempt, error_class, _storable(detail), charged, self._clock())
+
+    def _withdraw(self, operation: Operation[Any], result: object) -> None:
+        """Close an attempt whose caller was cancelled before it could send: it cannot have been paid for."""
+        if isinstance(operation, BeginAttempt):
+            with suppress(LedgerError):  # closed by now: the attempt stays listed as possibly paid
+                self._writer.post(self._failure(int_of(result), WITHDRAWN, "Cancelled before it was sent.", 0))
+
+    def pending(self) -> tuple[Attempt, ...]:
+        """Attempts begun and not ended, oldest first: in flight, or possibly paid when a run was killed."""
+        return tuple(model_from_row(Attempt, row) for row in self._db.rows(_SELECT_PENDING))
+
+    def attempts(self, campaign: int | None = None) -> dict[str, int]:
+        """How many attempts ended how ("pending" while unknown), in one campaign or in all."""
+        rows = self._db.rows(_COUNT_ATTEMPTS, PENDING, campaign)
+        return {str(outcome): int_of(count) for outcome, count in rows}
+
+    # Completions
+
+    def completion(self, key: str) -> Completion | None:
+        """The completion stored under this key."""
+        return self.completions([key]).get(key)
+
+    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """Those of the keys that are stored, in the order asked for."""
+        wanted = list(dict.fromkeys(keys))
+        bodies = {str(key): body for key, body in self._db.rows(_SELECT_COMPLETIONS, json.dumps(wanted))}
+        what = f"{self.path}: completion"
+        return {key: parsed(Completion, bodies[key], f"{what} {key}") for key in wanted if key in bodies}
+
+    def store_completions(self, completions: Mapping[str, Completion]) -> None:
+        """Store a batch in one commit. A completion that is already there stays as it was first made."""
+        if not completions:
+            return
+        with self._db.durable("completions") as db:
+            rows = [(key, made.model_dump_json(), *self._place) for key, made in completions.items()]
+            db.executemany(_INSERT_COMPLETION, rows)
+
+    # Campaigns and rounds
+
+    def campaign(self, key: str, about: Mapping[str, str], new: bool = False) -> int:
+        """The latest campaign with this key, or (if there is none, or `new`) another one. It becomes current."""
+        latest = self._db.rows("SELECT max(id) FROM campaigns WHERE key = ?", key)[0][0]
+        found = self._new_campaign(key, about) if new or latest is None else int_of(latest)
+        self._place = (found, None)
+        return found
+
+    def _new_campaign(self, key: str, about: Mapping[str, str]) -> int:
+        text = json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
+        with self._db.durable("campaign") as db:
+            made = db.execute(
+                "INSERT INTO campaigns (key, about, created) VALUES (?, ?, ?)", (key, text, self._clock())
+            )
+            return int_of(made.lastrowid)
+
+    def campaigns(self) -> tuple[CampaignRecord, ...]:
+        """All campaigns, oldest first; `about` is a JSON object."""
+        return tuple(model_from_row(CampaignRecord, row) for row in self._db.rows(_SELECT_CAMPAIGNS))
+
+    def start_round(self, campaign: int, number: int) -> None:
+        """From now on new answers and completions count as bought by this round."""
+        self._place = (campaign, number)
+
+    def history(self, campaign: int) -> History:
+        """All rounds of a campaign, first to last."""
+        rows = self._db.rows("SELECT number, body FROM rounds WHERE campaign = ? ORDER BY number", campaign)
+        what = f"of campaign {campaign} in {self.path}"
+        return tuple(parsed(Round, body, f"Round {number} {what}") for number, body in rows)
+
+    def append(self, campaign: int, done: Round) -> None:
+        """Add a finished round. Raises LedgerError unless it is the next one."""
+        with self._db.durable("round") as db:
+            count = db.execute("SELECT count(*) FROM rounds WHERE campaign = ?", (campaign,)).fetchone()[0]
+            if done.number != count + 1:
+                raise LedgerError(
+                    f"{self.path}: round {done.number} cannot follow round {count} of campaign {campaign}. "
+                    "Read the history again before going on."
+                )
+            values = (campaign, done.number, done.model_dump_json(), self._clock())
+            db.execute("INSERT INTO rounds (campaign, number, body, recorded) VALUES (?, ?, ?, ?)", values)
+
+    def canonical(self, campaign: int) -> bytes:
+        """The history as bytes that two identical runs share: without times, attempts and rechecks."""
+        return canonical_lines(self.history(campaign))
+
+    # Costs
+
+    def cost(self, campaign: int, number: int) -> Usage:
+        """What this round was the first to buy. The same whatever the order in which answers came."""
+        return self._cost(campaign, number)
+
+    def spend(self) -> Usage:
+        """All that the ledger has bought, and what failed and repeated attempts cost besides."""
+        charged = self._db.rows("SELECT coalesce(sum(charged), 0) FROM attempts")[0][0]
+        return add_costs(self._cost(None, None), Usage(micro_usd=int_of(charged)))
+
+    def spent(self) -> tuple[Spent, ...]:
+        """What each role has cost so far, by name; a budget goes on from here after a restart."""
+        return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, REPEATED))
+
+    # Sessions
+
+    def begin_session(self) -> int:
+        """Record that a run works on this trait from now on. Returns the session's id."""
+        now = self._clock()
+        with self._db.durable("session") as db:
+            session = int_of(db.execute("INSERT INTO sessions (begun, seen) VALUES (?, ?)", (now, now)).lastrowid)
+        self._sessions[session] = now
+        return session
+
+    def touch_session(self, session: int, seconds: float) -> None:
+        """Note that a session begun here has run for so long, by a clock that nobody sets anew.
+
+        Waits for nothing: it reaches the disk with the next commit or soon.
+        """
+        self._writer.post(TouchSession(session, self._sessions.get(session, 0.0) + seconds))
+
+    def minutes(self) -> float:
+        """How long all sessions together have been seen to run, in minutes."""
+        total = self._db.rows("SELECT CAST(1000 * coalesce(sum(seen - begun), 0) AS INTEGER) FROM sessions")
+        return int_of(total[0][0]) / 60_000
+
+    def _cost(self, campaign: int | None, number: int | None) -> Usage:
+        rows = self._db.rows(_SUM_ANSWERS, campaign, number)
+        bought = [_role_cost(str(role), *map(int_of, sums)) for role, *sums in rows]
+        made = int_of(self._db.rows(_COUNT_COMPLETIONS, campaign, number)[0][0])
+        return add_costs(*bought, Usage(calls=((_SUBJECT, made),) if made else ()))
+
+
+def _role_cost(role: str, calls: int, tokens_in: int, tokens_out: int, micro_usd: int) -> Usage:
+    return Usage(calls=((role, calls),), tokens_in=tokens_in, tokens_out=tokens_out, micro_usd=micro_usd)
+
+
+def _storable(text: str) -> str:
+    """The text with lone surrogates spelt out: a strange error message must not keep the error from being recorded."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,344 @@
+"""What the ledger's tables hold, as nouns, and the SQL that makes the tables."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from agent.errors import UserError
+from agent.schema import SCHEMA_VERSION, FrozenModel, Role
+from agent.storage.durable import failpoint
+
+N = TypeVar("N", bound=FrozenModel)
+
+RoundRef = tuple[int | None, int | None]  # the campaign and the round for which something is bought
+
+VERSION = 100 * SCHEMA_VERSION + 2  # of what the tables hold, and of the tables themselves
+
+TABLES = """
+CREATE TABLE campaigns (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, about TEXT NOT NULL, created REAL NOT NULL
+) STRICT;
+CREATE TABLE rounds (
+    campaign INTEGER NOT NULL REFERENCES campaigns (id), number INTEGER NOT NULL, body TEXT NOT NULL,
+    recorded REAL NOT NULL, PRIMARY KEY (campaign, number)
+) STRICT;
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL,
+    campaign INTEGER, round INTEGER, begun REAL NOT NULL, ended REAL, outcome TEXT,
+    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX open_attempts ON attempts (id) WHERE outcome IS NULL;
+CREATE TABLE answers (
+    key TEXT PRIMARY KEY, role TEXT NOT NULL, prompt_id TEXT NOT NULL, sample INTEGER NOT NULL,
+    content TEXT NOT NULL, evidence TEXT NOT NULL, finish_reason TEXT NOT NULL, tokens_in INTEGER NOT NULL,
+    tokens_out INTEGER NOT NULL, micro_usd INTEGER NOT NULL, model TEXT NOT NULL,
+    campaign INTEGER, round INTEGER
+) STRICT;
+CREATE INDEX answers_of_round ON answers (campaign, round);
+CREATE TABLE completions (key TEXT PRIMARY KEY, body TEXT NOT NULL, campaign INTEGER, round INTEGER) STRICT;
+CREATE INDEX completions_of_round ON completions (campaign, round);
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, begun REAL NOT NULL, seen REAL NOT NULL) STRICT;
+"""
+
+PENDING = "pending"
+ANSWERED = "answered"
+REPEATED = "repeated"
+WITHDRAWN = "withdrawn"
+
+
+class LedgerError(UserError):
+    """A ledger that cannot be opened, read or written; the message says which and what to do."""
+
+
+class LedgerMissing(LedgerError):
+    """No run has begun this ledger yet."""
+
+
+class LedgerBusy(LedgerError):
+    """Another process writes this ledger."""
+
+
+class Answer(FrozenModel):
+    """One reply that was bought: its raw text, the log-probabilities as received (JSON) and what it cost."""
+
+    key: str
+    role: Role
+    prompt_id: str
+    sample: int
+    content: str
+    evidence: str
+    finish_reason: str
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+    model: str
+
+
+class Attempt(FrozenModel):
+    """One send: begun before it left (seconds since 1970). `outcome` is None while nobody knows what came of it.
+
+    `reserved` is the most it can cost, `charged` what it did cost without bringing an answer that counts (millionths
+    of a dollar).
+    """
+
+    id: int
+    key: str
+    role: Role
+    purpose: str
+    campaign: int | None
+    round: int | None
+    begun: float
+    ended: float | None
+    outcome: str | None
+    detail: str
+    charged: int
+    reserved: int
+
+
+class Spent(FrozenModel):
+    """What one role has cost: calls that were answered, charged or never ended; tokens of the answers kept.
+
+    `micro_usd` (millionths of a dollar) includes failed and repeated attempts, and `possibly_paid`: the reservations
+    of the `open_calls` attempts that never ended.
+    """
+
+    role: Role
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+    open_calls: int
+    possibly_paid: int
+
+
+class CampaignRecord(FrozenModel):
+    """One history of the loop: what it is keyed by, what that key was made of, and how many rounds it has."""
+
+    id: int
+    key: str
+    about: str
+    created: float
+    rounds: int
+
+
+def model_from_row(noun: type[N], row: Sequence[object]) -> N:
+    """A noun from a row whose columns are the noun's fields, in order."""
+    return noun.model_validate(dict(zip(noun.model_fields, row, strict=True)), strict=False)
+
+
+def parsed(noun: type[N], body: object, what: str) -> N:
+    """A noun from its stored JSON. Raises LedgerError, which calls it `what`, when another version wrote it."""
+    try:
+        return noun.model_validate_json(str(body))
+    except ValidationError as error:
+        raise LedgerError(
+            f"{what} cannot be read by this version of the program ({error.errors()[0]['msg']}). "
+            "Use the version that wrote it, or begin again with `--new`."
+        ) from error
+
+
+def int_of(value: object) -> int:
+    """A column that SQLite holds as an integer."""
+    if not isinstance(value, int):
+        raise LedgerError(f"The ledger holds {value!r} where a whole number belongs: the file is damaged.")
+    return value
+
+
+MOUNTS = Path("/proc/self/mounts")
+
+# 9p is not among them: sandboxes mount their root by it, and there locks do hold.
+NETWORK_TYPES = frozenset(
+    {"nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "lustre", "gpfs", "beegfs"}
+    | {"glusterfs", "orangefs", "pvfs2", "ocfs2", "gfs2", "davfs", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse"}
+    | {"fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.davfs", "fuse.juicefs", "fuse.blobfuse2", "fuse.lustre"}
+)
+
+
+def network_file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
+    """The type of the network file system that holds a path; None for a local one, or where no table of mounts is."""
+    if not mounts.is_file():
+        return None
+    here = path.resolve()
+    found = [(point, kind) for point, kind in _table(mounts) if here == point or point in here.parents]
+    # A later line covers an earlier one at the same point, so the last of the longest is the one in force.
+    deepest = max((len(point.parts) for point, _ in found), default=0)
+    kinds = [kind for point, kind in found if len(point.parts) == deepest]
+    return kinds[-1] if kinds and kinds[-1] in NETWORK_TYPES else None
+
+
+def _table(mounts: Path) -> list[tuple[Path, str]]:
+    rows = [line.split(" ") for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").split("\n")]
+    return [(Path(_unescaped(row[1])), row[2]) for row in rows if len(row) > 2]
+
+
+def _unescaped(text: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+_MISSING = "There is no ledger at {path}: nothing has run there yet. Start with `cliffhanger run`."
+_STATUS_LOOKS = 0.2  # seconds; `status` holds the lock for a moment to see whether somebody else does
+
+
+class Database:
+    """The connections, their locks among threads, and (for the writer) its lock among processes.
+
+    The writer reads by a second connection, so that nobody who reads waits for a commit to reach the disk.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, reading: sqlite3.Connection, lock: FileLock | None
+    ) -> None:
+        self.path = path
+        self._connection = connection
+        self._reading = reading
+        self._process_lock = lock
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.RLock()
+
+    @classmethod
+    def write(cls, path: Path, mounts: Path = MOUNTS) -> "Database":
+        """The one writer; makes the file and its folders. Raises LedgerBusy when another process is the writer."""
+        kind = network_file_system(path, mounts)
+        if kind is not None:
+            raise LedgerError(
+                f"{path} lies on a network file system ({kind}), where SQLite can corrupt its files. "
+                "Put the experiment on a local disk and copy it back when the run has ended."
+            )
+        with ExitStack() as undo:
+            lock = _locked(path)
+            undo.callback(lock.release)
+            connection = undo.enter_context(closing(_connected(path, "rwc")))
+            with _explained(path):
+                _set_up(path, connection)
+            reading = undo.enter_context(closing(_connected(path, "ro")))
+            undo.pop_all()
+        return cls(path, connection, reading, lock)
+
+    @classmethod
+    def read(cls, path: Path) -> "Database":
+        """A reader of an existing file; it never waits for the writer nor stops it."""
+        if not path.is_file():
+            raise LedgerMissing(_MISSING.format(path=path))
+        with ExitStack() as undo:
+            connection = undo.enter_context(closing(_connected(path, "ro")))
+            with _explained(path):
+                if _is_empty(connection):  # its maker was killed before its first transaction
+                    raise LedgerMissing(_MISSING.format(path=path))
+                _check_version(path, connection)
+            undo.pop_all()
+        return cls(path, connection, connection, None)
+
+    def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        """All rows of one query."""
+        with self._read_lock, _explained(self.path):
+            return self._reading.execute(sql, values).fetchall()
+
+    @contextmanager
+    def durable(self, *names: str) -> Iterator[sqlite3.Connection]:
+        """One transaction that is on disk when the block is left, and nowhere if the block or the commit fails.
+
+        Each name is a point that is passed before it, and one ("name-done") after it.
+        """
+        with self._write_lock, _explained(self.path):
+            for name in names:
+                failpoint(name)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            for name in names:
+                failpoint(f"{name}-done")
+
+    def close(self) -> None:
+        """Close the file and let the next writer in. Closing twice is harmless."""
+        with self._write_lock, self._read_lock:
+            self._reading.close()
+            self._connection.close()  # last, since the last one out tidies the write-ahead log away
+            if self._process_lock is not None:
+                self._process_lock.release()
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(f"{path}.lock", timeout=_STATUS_LOOKS, thread_local=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise LedgerBusy(
+            f"Another run is writing {path}. Look at it with `cliffhanger status`, or wait until it has ended."
+        ) from error
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be opened for writing: {error}. Check the folder's permissions.") from error
+    return lock
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    with _explained(path):
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _set_up(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file; hold an existing one to this program's version."""
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise LedgerError(f"{path} lies on a file system without shared memory ({mode}). Use a local disk.")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if _is_empty(connection):
+        failpoint("create")
+        connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        failpoint("create-done")
+    _check_version(path, connection)
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
+
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found == VERSION:
+        return
+    origin = "a newer program" if found > VERSION else "an older program, or no ledger at all"
+    raise LedgerError(
+        f"{path} has version {found}, from {origin}; this program reads version {VERSION}. "
+        "Use the program that wrote it, or move the file away to begin a new one."
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite, and of texts that it cannot hold, into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path}: {error}. {_remedy(str(error))}") from error
+    except (UnicodeEncodeError, PydanticSerializationError) as error:
+        raise LedgerError(
+            f"{path}: a text holds half of a surrogate pair, which is no character. It was not stored."
+        ) from error
+
+
+def _remedy(error: str) -> str:
+    remedies = {
+        "disk is full": "Nothing that was stored before is lost. Free some space, then give the same command again.",
+        "disk I/O error": "Nothing that was stored before is lost. Check the disk, then give the same command again.",
+        "readonly": "The ledger was opened for reading only, or its folder forbids writing.",
+        "not a database": "Move the file away to begin a new ledger.",
+        "malformed": "The file is damaged: move it away, and recover what can be read with the `sqlite3` program.",
+        "closed database": "The ledger was used after it had been closed.",
+    }
+    return next((remedy for sign, remedy in remedies.items() if sign in error), "The ledger was left as it was before.")

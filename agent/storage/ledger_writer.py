@@ -1,0 +1,332 @@
+"""Group commit: one thread takes all that waits, has it stored in one transaction, and only then tells each caller."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from agent.schema import Role
+from agent.storage.ledger_database import (
+    ANSWERED,
+    REPEATED,
+    Answer,
+    Database,
+    LedgerError,
+    RoundRef,
+    int_of,
+    model_from_row,
+)
+
+T = TypeVar("T")
+
+
+class Operation(Generic[T]):
+    """Something to be stored. T is what its caller learns when it has reached the disk."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The outcome of an operation that was not stored."""
+
+    error: BaseException
+
+
+Store = Callable[[Sequence[Operation[Any]]], Sequence[object]]
+_Loop = asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True)
+class _PendingWrite:
+    operation: Operation[Any]
+    blocked: "Future[Any] | None" = None
+    awaited: "asyncio.Future[Any] | None" = None
+
+
+class GroupCommitWriter:
+    """The thread, started by the first operation. `store` gives each operation's result or Failed, in order.
+
+    `abandoned` is told, on the event loop, of operations that were stored when their caller had been cancelled.
+    """
+
+    def __init__(self, store: Store, abandoned: Callable[[Operation[Any], object], None]) -> None:
+        self._store = store
+        self._abandoned = abandoned
+        self._queue: SimpleQueue[_PendingWrite | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def wait(self, operation: Operation[T]) -> T:
+        """Block until the operation is on disk. Raises what kept it from getting there."""
+        future: Future[T] = Future()
+        self._put(_PendingWrite(operation, blocked=future))
+        return future.result()
+
+    async def wait_async(self, operation: Operation[T]) -> T:
+        """The same without blocking the event loop. When cancelled, the operation is stored all the same."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(_PendingWrite(operation, awaited=future))
+        return await future
+
+    def post(self, operation: Operation[Any]) -> None:
+        """Have it stored soon; nobody waits, and nobody hears of a failure."""
+        self._put(_PendingWrite(operation))
+
+    def close(self) -> None:
+        """Store what waits, then end the thread. Closing twice is harmless."""
+        with self._lock:
+            self._is_closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _put(self, ticket: _PendingWrite) -> None:
+        with self._lock:
+            if self._is_closed:
+                raise LedgerError("The ledger was used after it had been closed.")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+                self._thread.start()
+            self._queue.put(ticket)
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            waiting = [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
+            group = [ticket for ticket in waiting if ticket is not None]
+            self._tell(group, self._stored(group))
+            if len(group) < len(waiting):
+                return  # what closes the queue is its last entry
+
+    def _stored(self, group: Sequence[_PendingWrite]) -> Sequence[object]:
+        try:
+            return self._store([ticket.operation for ticket in group])
+        except BaseException as error:  # noqa: BLE001 - it rises in each caller; here it would leave them waiting
+            return [Failed(error) for _ in group]
+
+    def _tell(self, group: Sequence[_PendingWrite], outcomes: Sequence[object]) -> None:
+        """Blocked callers at once; those of an event loop by one wake-up of that loop."""
+        loops: dict[_Loop, list[tuple[_PendingWrite, object]]] = {}
+        for ticket, outcome in zip(group, outcomes, strict=True):
+            if ticket.awaited is not None:
+                loops.setdefault(ticket.awaited.get_loop(), []).append((ticket, outcome))
+            elif ticket.blocked is not None:
+                _resolve(ticket.blocked, outcome)
+        for loop, pairs in loops.items():
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(self._tell_loop, pairs)
+
+    def _tell_loop(self, pairs: Sequence[tuple[_PendingWrite, object]]) -> None:
+        for ticket, outcome in pairs:
+            if ticket.awaited is None:
+                continue
+            if not ticket.awaited.cancelled():
+                _resolve(ticket.awaited, outcome)
+            elif not isinstance(outcome, Failed):
+                self._abandoned(ticket.operation, outcome)
+
+
+def _resolve(future: "Future[Any] | asyncio.Future[Any]", outcome: object) -> None:
+    if isinstance(outcome, Failed):
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome)
+
+
+SELECT_ANSWER = """
+    SELECT key, role, prompt_id, sample, content, evidence, finish_reason, tokens_in, tokens_out, micro_usd, model
+    FROM answers WHERE key = ?
+"""
+_BEGIN = "INSERT INTO attempts (id, key, role, purpose, campaign, round, begun, reserved) VALUES {}"
+_END = """
+    UPDATE attempts SET ended = new.column2, outcome = new.column3, detail = new.column4,
+    charged = new.column5 FROM (VALUES {}) AS new WHERE attempts.id = new.column1
+"""
+_ANSWER = "INSERT INTO answers VALUES {}"
+_TOUCH = "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?"
+_MOST_ROWS = 64  # of one statement; 13 columns of them stay far below SQLite's limit on parameters
+
+SqlRow = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class BeginAttempt(Operation[int]):
+    """An attempt is about to be sent (seconds since 1970) that may cost up to `reserved` millionths of a dollar."""
+
+    key: str
+    role: Role
+    purpose: str
+    place: RoundRef
+    begun: float
+    reserved: int
+
+
+@dataclass(frozen=True)
+class RecordAnswer(Operation[Answer]):
+    """An attempt brought an answer. The result is the answer that counts: the first of its key."""
+
+    attempt: int
+    answer: Answer
+    place: RoundRef
+    ended: float
+
+
+@dataclass(frozen=True)
+class RecordFailure(Operation[None]):
+    """An attempt brought none; `charged` is what it cost all the same (millionths of a dollar)."""
+
+    attempt: int
+    error_class: str
+    detail: str
+    charged: int
+    ended: float
+
+
+@dataclass(frozen=True)
+class TouchSession(Operation[None]):
+    """A session was still running at `seen` (seconds since 1970)."""
+
+    session: int
+    seen: float
+
+
+_POINTS = {BeginAttempt: "intent", RecordAnswer: "answer", RecordFailure: "fail"}
+
+
+@dataclass
+class _Plan:
+    """What a group writes, and what is true once it has been committed."""
+
+    begun: dict[int, BeginAttempt] = field(default_factory=dict)
+    ended: dict[int, SqlRow] = field(default_factory=dict)
+    bought: dict[str, RecordAnswer] = field(default_factory=dict)
+    touched: list[TouchSession] = field(default_factory=list)
+
+
+class AttemptStore:
+    """Open attempts, known keys, and the way of both to the disk. One thread at a time stores."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: set[int] | None = None  # hashes of keys: half the memory, and a collision costs only a look
+        self._open: dict[int, str] = {}
+        self._last = 0
+
+    def load(self) -> None:
+        """Learn what the file holds; from now on nobody else may write it."""
+        self._known = {hash(key) for (key,) in self._db.rows("SELECT key FROM answers")}
+        attempts = self._db.rows("SELECT id, key FROM attempts WHERE outcome IS NULL")
+        self._open = {int_of(attempt): str(key) for attempt, key in attempts}
+        self._last = int_of(self._db.rows("SELECT coalesce(max(id), 0) FROM attempts")[0][0])
+
+    def may_have(self, key: str) -> bool:
+        """False where no answer to this key has been committed; a mere reader cannot tell without looking."""
+        return self._known is None or hash(key) in self._known
+
+    def store(self, operations: Sequence[Operation[Any]]) -> list[object]:
+        """Each operation's result or Failed, in order.
+
+        What is not allowed or cannot be written fails alone; a failed commit fails all of them.
+        """
+        is_written = False
+        plan = _Plan()
+        try:
+            with self._db.durable(*(_POINTS[type(one)] for one in operations if type(one) in _POINTS)) as db:
+                results = [self._outcome(plan, one, db) for one in operations]
+                _write(db, plan)
+                is_written = True
+        except (LedgerError, ValueError, OverflowError) as error:  # of SQLite, or a value that it cannot hold
+            if not is_written and len(operations) > 1:
+                return [result for one in operations for result in self.store([one])]
+            return [Failed(error)] if len(operations) == 1 else [Failed(LedgerError(str(error))) for _ in operations]
+        self._keep(plan)
+        return results
+
+    def _outcome(self, plan: _Plan, operation: Operation[Any], db: sqlite3.Connection) -> object:
+        try:
+            return self._plan(plan, operation, db)
+        except LedgerError as error:
+            return Failed(error)
+
+    def _plan(self, plan: _Plan, operation: Operation[Any], db: sqlite3.Connection) -> object:
+        match operation:
+            case BeginAttempt():
+                number = self._last + len(plan.begun) + 1
+                plan.begun[number] = operation
+                return number
+            case RecordAnswer():
+                return self._settle(plan, operation, db)
+            case RecordFailure():
+                how = (operation.ended, operation.error_class, operation.detail, operation.charged)
+                self._end(plan, operation.attempt, *how)
+            case TouchSession():
+                plan.touched.append(operation)
+        return None
+
+    def _settle(self, plan: _Plan, settle: RecordAnswer, db: sqlite3.Connection) -> Answer:
+        answer = settle.answer
+        if self._key(plan, settle.attempt) != answer.key:
+            raise LedgerError(f"Attempt {settle.attempt} was not begun for the request that its answer is for.")
+        first = self._first(plan, answer.key, db)
+        outcome, charged = (ANSWERED, 0) if first is None else (REPEATED, answer.micro_usd)
+        self._end(plan, settle.attempt, settle.ended, outcome, "", charged)
+        if first is None:
+            plan.bought[answer.key] = settle
+        return first or answer
+
+    def _first(self, plan: _Plan, key: str, db: sqlite3.Connection) -> Answer | None:
+        if key in plan.bought:
+            return plan.bought[key].answer
+        row = db.execute(SELECT_ANSWER, (key,)).fetchone() if self.may_have(key) else None
+        return model_from_row(Answer, row) if row else None
+
+    def _key(self, plan: _Plan, attempt: int) -> str:
+        """The request an open attempt is for. Raises LedgerError where it is not open."""
+        key = plan.begun[attempt].key if attempt in plan.begun else self._open.get(attempt)
+        if key is None or attempt in plan.ended:
+            raise LedgerError(f"Attempt {attempt} is not open: it was never begun, or its outcome is already recorded.")
+        return key
+
+    def _end(self, plan: _Plan, attempt: int, *how: object) -> None:
+        self._key(plan, attempt)
+        plan.ended[attempt] = (attempt, *how)
+
+    def _keep(self, plan: _Plan) -> None:
+        self._last += len(plan.begun)
+        self._open |= {number: begin.key for number, begin in plan.begun.items()}
+        for attempt in plan.ended:
+            del self._open[attempt]
+        if self._known is not None:
+            self._known.update(map(hash, plan.bought))
+
+
+def _write(db: sqlite3.Connection, plan: _Plan) -> None:
+    _execute(db, _BEGIN, [_begin_row(number, begin) for number, begin in plan.begun.items()])
+    _execute(db, _ANSWER, map(_answer_row, plan.bought.values()))
+    _execute(db, _END, plan.ended.values())
+    for touch in plan.touched:
+        db.execute(_TOUCH, (touch.seen, touch.session))
+
+
+def _begin_row(number: int, begin: BeginAttempt) -> SqlRow:
+    return number, begin.key, begin.role.value, begin.purpose, *begin.place, begin.begun, begin.reserved
+
+
+def _answer_row(settle: RecordAnswer) -> SqlRow:
+    values = settle.answer.__dict__ | {"role": settle.answer.role.value}
+    return *(values[name] for name in Answer.model_fields), *settle.place
+
+
+def _execute(db: sqlite3.Connection, sql: str, rows: Iterable[SqlRow]) -> None:
+    """One statement for many rows, by powers of two so that few statements have to be prepared."""
+    left = list(rows)
+    while left:
+        count = min(_MOST_ROWS, 1 << (len(left).bit_length() - 1))
+        here, left = left[:count], left[count:]
+        marks = f"({', '.join('?' * len(here[0]))})"
+        db.execute(sql.format(", ".join([marks] * count)), [value for row in here for value in row])

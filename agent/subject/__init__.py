@@ -1,0 +1,1 @@
+"""The subject: the base model under study, run in this process."""

@@ -1,0 +1,239 @@
+"""How a token is chosen from logits: the best one, or a sample by noise that any machine computes alike.
+
+Needs no torch but the tensors.
+"""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from agent.schema import Completion, Sampling, digest
+from agent.subject.tokenizer import TokenizedPrompt, Tokens
+from agent.subject.weights import NoMemoryError, SubjectError
+
+
+def sample_tokens(logits: Any, noise_keys: Sequence[int], temperature: float) -> tuple[list[int], list[float]]:
+    """The best token of each row and its lead over the second in logits; with Gumbel noise where keys are given.
+
+    The best of logits / temperature + Gumbel noise is a sample at that temperature.
+    """
+    if noise_keys:
+        logits = logits + temperature * _gumbel(noise_keys, logits)
+    top = logits.topk(2)
+    return top.indices[:, 0].tolist(), (top.values[:, 0] - top.values[:, 1]).tolist()
+
+
+def _gumbel(keys: Sequence[int], like: Any) -> Any:
+    """Standard Gumbel noise of the shape of `like`: row i holds the SplitMix64 stream seeded by keys[i].
+
+    A hash of integers costs little on any device and is the same on all, but for the logarithm's last digit.
+    """
+    ones = like.new_ones(like.shape[1]).long()
+    bits = ones.new_tensor(keys).unsqueeze(-1) + ones.cumsum(0) * -0x61C8864680B583EB
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1)):
+        bits = (bits ^ _shifted(bits, shift)) * factor
+    uniform = (_shifted(bits, 12).double() + 0.5) * 2.0**-52  # within (0, 1), and exact
+    return -(-uniform.log()).log().float()
+
+
+def _shifted(bits: Any, places: int) -> Any:
+    """A logical shift to the right: the sign bit of the 64 moves like any other."""
+    return (bits >> places) & ((1 << (64 - places)) - 1)
+
+
+@dataclass(frozen=True)
+class FirstTokenDistribution:
+    """What is recorded of a prompt's first next-token distribution: entropy in bits, and the likeliest (id, share)."""
+
+    entropy: float
+    next_tokens: tuple[tuple[int, float], ...]
+
+
+SLOW_SECONDS = 20.0  # a batch that took longer halves the next ones, so that a stop drains within half a minute
+
+
+class GenerationRow(NamedTuple):
+    """One completion to generate: of which prompt (an index), and which draw (None = greedy)."""
+
+    item: int
+    sample: int | None
+
+
+Batch = tuple[GenerationRow, ...]
+
+# (prompts, batch, sampling) -> the completions of the batch, and the rows that must be generated again by themselves.
+# Raises NoMemoryError when the batch does not fit.
+Generate = Callable[
+    [Sequence[TokenizedPrompt], Batch, Sampling], tuple[dict[GenerationRow, Completion], list[GenerationRow]]
+]
+
+
+class Generation:
+    """The rows of one batch and the ids each has so far.
+
+    `stops` end a row and are dropped. Where the best two tokens of a row come closer than `margin` logits, a batch of
+    several rows could decide otherwise than the row by itself: the row is closed and given back.
+    """
+
+    def __init__(
+        self, prompts: Sequence[TokenizedPrompt], batch: Batch, sampling: Sampling, stops: frozenset[int], margin: float
+    ) -> None:
+        self.items = list(dict.fromkeys(row.item for row in batch))
+        self.open = set(range(len(batch)))
+        self._prompts = prompts
+        self._batch = batch
+        self._sampling = sampling
+        self._stops = stops
+        self._margin = margin if len(batch) > 1 else 0.0
+        self._new: list[list[int]] = [[] for _ in batch]
+        self._close: set[int] = set()
+        self._step = 0
+
+    @property
+    def places(self) -> list[int]:
+        """For each row, where its prompt stands in `items`."""
+        return [self.items.index(row.item) for row in self._batch]
+
+    def noise_keys(self) -> list[int]:
+        """A seed per row for the noise of this step; none for greedy rows."""
+        return [
+            noise_key(self._prompts[row.item].key, row.sample, self._step, self._sampling.seed)
+            for row in self._batch
+            if row.sample is not None
+        ]
+
+    def take(self, chosen: Sequence[int], gaps: Sequence[float]) -> None:
+        """Append the token chosen for each open row; `gaps`, in logits, is how far behind the second best was."""
+        self._step += 1
+        for index in sorted(self.open):
+            if math.isnan(gaps[index]):
+                raise SubjectError("The subject's logits are not numbers: set subject.dtype to float32 or bfloat16.")
+            if gaps[index] < self._margin:
+                self._close.add(index)
+            elif chosen[index] not in self._stops:
+                self._new[index].append(chosen[index])
+                if self._step < self._sampling.max_new_tokens:
+                    continue
+            self.open.remove(index)
+
+    def result(
+        self, firsts: Sequence[FirstTokenDistribution], tokens: Tokens
+    ) -> tuple[dict[GenerationRow, Completion], list[GenerationRow]]:
+        """The completions, and the rows given back. `firsts` stand in the order of `items`."""
+        made = {
+            row: self._completion(row, self._new[index], firsts[self.items.index(row.item)], tokens)
+            for index, row in enumerate(self._batch)
+            if index not in self._close
+        }
+        return made, [self._batch[index] for index in sorted(self._close)]
+
+    def _completion(
+        self, row: GenerationRow, new: list[int], first: FirstTokenDistribution, tokens: Tokens
+    ) -> Completion:
+        prompt = self._prompts[row.item]
+        text = tokens.after(prompt, new)
+        return Completion(
+            text=text,
+            token_ids=tuple(new),
+            opening=tokens.after(prompt, new[: self._sampling.first_k]),
+            sample=row.sample,
+            entropy=first.entropy,
+            next_tokens=first.next_tokens,
+            exact_boundary=tokens.exact_boundary(prompt, text),
+            ends=tokens.ends(prompt, new) if row.sample is None else (),
+        )
+
+
+def draws(prompt: TokenizedPrompt, sampling: Sampling) -> tuple[int | None, ...]:
+    """The completions wanted of a prompt: one greedy one, or the indices of its samples."""
+    samples = sampling.samples if prompt.samples is None else prompt.samples
+    return tuple(range(samples)) if samples else (None,)
+
+
+def plan(prompts: Sequence[TokenizedPrompt], sampling: Sampling, budget: int) -> list[Batch]:
+    """Rows in batches of like length, longest first, each at most `budget` tokens (prompt and new, padding included).
+
+    A row that alone exceeds the budget gets a batch to itself. Longest first, so that a lack of memory shows at once.
+    Prompts that share a part follow one another, so that it is read once.
+    """
+    batches: list[Batch] = []
+    batch: list[GenerationRow] = []
+    longest = 0
+    for row in (GenerationRow(item, sample) for item in _ordered(prompts) for sample in draws(prompts[item], sampling)):
+        longest = max(longest, len(prompts[row.item].ids))
+        if batch and (len(batch) + 1) * (longest + sampling.max_new_tokens) > budget:
+            batches.append(tuple(batch))
+            batch, longest = [], len(prompts[row.item].ids)
+        batch.append(row)
+    return [*batches, tuple(batch)] if batch else batches
+
+
+def _ordered(prompts: Sequence[TokenizedPrompt]) -> list[int]:
+    """The items, longest first; those with a part in common stand together, where the longest of them belongs."""
+    families: dict[tuple[int, ...] | int, list[int]] = {}
+    for item in sorted(range(len(prompts)), key=lambda item: (-len(prompts[item].ids), item)):
+        families.setdefault(prompts[item].part or item, []).append(item)
+    return [item for family in families.values() for item in family]
+
+
+def split(batch: Batch, most: int) -> list[Batch]:
+    """The same rows in the same order, at most `most` at a time."""
+    return [batch[start : start + most] for start in range(0, len(batch), most)]
+
+
+def noise_key(prompt_key: str, sample: int, step: int, seed: int) -> int:
+    """A signed 64-bit seed for the noise of one row at one step; nothing else enters it."""
+    raw = digest("noise", prompt_key, str(sample), str(step), str(seed))
+    return int.from_bytes(bytes.fromhex(raw[:16]), "little", signed=True)
+
+
+class Batches:
+    """Generates rows in batches of at most `budget` tokens, one batch at a time even when several threads ask.
+
+    Batches are halved for good when one does not fit into memory or takes longer than SLOW_SECONDS.
+    """
+
+    def __init__(self, generate: Generate, budget: int, clock: Callable[[], float]) -> None:
+        self._generate = generate
+        self._budget = budget
+        self._clock = clock
+        self._most_rows = max(1, budget)
+        self._lock = threading.Lock()
+
+    def run(
+        self, prompts: Sequence[TokenizedPrompt], sampling: Sampling
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """(index of a prompt, its completions in the order of the draws), as soon as they are complete."""
+        waiting = deque(plan(prompts, sampling, self._budget))
+        done: dict[GenerationRow, Completion] = {}
+        while waiting:
+            batch = waiting.popleft()
+            with self._lock:
+                made, again = self._attempt(batch, prompts, sampling)
+            done.update(made)
+            waiting.extendleft(reversed(again))
+            for item in dict.fromkeys(row.item for row in made):
+                rows = [GenerationRow(item, sample) for sample in draws(prompts[item], sampling)]
+                if all(row in done for row in rows):
+                    yield item, tuple(done.pop(row) for row in rows)
+
+    def _attempt(
+        self, batch: Batch, prompts: Sequence[TokenizedPrompt], sampling: Sampling
+    ) -> tuple[dict[GenerationRow, Completion], list[Batch]]:
+        """The completions of a batch, and the smaller batches in which its other rows are still to be generated."""
+        if len(batch) > self._most_rows:
+            return {}, split(batch, self._most_rows)
+        started = self._clock()
+        try:
+            made, again = self._generate(prompts, batch, sampling)
+        except NoMemoryError:
+            if len(batch) == 1:
+                raise
+            self._most_rows = len(batch) // 2
+            return {}, split(batch, self._most_rows)
+        if self._clock() - started > SLOW_SECONDS:
+            self._most_rows = max(1, len(batch) // 2)
+        return made, [(row,) for row in again]

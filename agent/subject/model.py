@@ -1,0 +1,279 @@
+"""The subject: a Hugging Face causal LM in process. Same text in, same completion out, whatever the batch around it.
+
+A text's first next-token distribution is computed with the text alone: on one machine it is the same to the last bit
+each time. A text with an opener is read in these two parts, the opener on a copy of what was read of the text, whether
+other openers share that or not. The rest is generated in batches, whose arithmetic differs from that of a lone row in
+the last digits. Therefore a row in which two tokens ever came closer than MARGIN is generated again by itself, and that
+result counts.
+
+This holds in float32, the default. In bfloat16 and float16 the differences are as large as many real gaps between
+tokens, so rows are taken as they come: a text may be continued otherwise in another batch. Store completions when made.
+"""
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agent.schema import Completion, Opener, Sampling
+from agent.subject.generation import Batch, Batches, FirstTokenDistribution, Generation, GenerationRow, sample_tokens
+from agent.subject.kv_cache import KVState, PrefixCache, stack_rows
+from agent.subject.tokenizer import TokenizedPrompt, Tokens
+from agent.subject.weights import NoMemoryError, SubjectError, Weights, bytes_needed, free_memory, locate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+METHOD = "1"  # of composing, sampling and deciding near-ties; a change makes another subject of the same weights
+MARGIN = {"float32": 1e-3, "bfloat16": 0.0, "float16": 0.0}  # in logits
+TOP = 32  # how many tokens of the first distribution are recorded
+
+PromptText = tuple[str, str | None]  # (text, system prompt)
+
+
+def load_subject(
+    model: str, dtype: str = "float32", device: str = "cpu", batch_tokens: int = 4096
+) -> "HuggingFaceSubject":
+    """Load "toyworld", a folder or a Hugging Face id; safetensors only, and never code from the model's repository.
+
+    `dtype` is float32, bfloat16 or float16; `device` cpu, cuda or auto. Raises SubjectError with the remedy.
+    """
+    if dtype not in MARGIN:
+        raise SubjectError(f"subject.dtype is {dtype!r}: set it to one of {', '.join(MARGIN)}.")
+    place = _device(device)
+    weights = locate(model)
+    _check_memory(weights, dtype, place)
+    tokenizer, model_itself = _load(weights, dtype, place)
+    tokens = Tokens(tokenizer, getattr(model_itself.config, "max_position_embeddings", None))
+    # The device is not part of the signature: the noise is computed from integers alone, and where a GPU rounds
+    # otherwise than a CPU it does so as two batches do. A ledger moved to a faster machine keeps its completions.
+    signature = f"{weights.identity}/{dtype}/{METHOD}"
+    return HuggingFaceSubject(_TorchModel(model_itself, tokens, dtype, weights.name), signature, batch_tokens)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device not in ("cpu", "cuda", "auto"):
+        raise SubjectError(f"subject.device is {device!r}: set it to cpu, cuda or auto.")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise SubjectError('torch sees no CUDA device: set subject.device to "cpu", or install a CUDA build of torch.')
+    return "cuda" if available and device != "cpu" else "cpu"
+
+
+def _check_memory(weights: Weights, dtype: str, place: str) -> None:
+    import torch
+
+    free = torch.cuda.mem_get_info()[0] if place == "cuda" else free_memory()
+    needed = bytes_needed(weights.folder, dtype)
+    if free is not None and needed > free:
+        why = f"its weights take {needed / 1e9:.1f} GB in {dtype}, {free / 1e9:.1f} GB is free"
+        raise NoMemoryError(weights.name, why)
+
+
+def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        with _memory_errors(weights.name, "loading it failed"), _no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(weights.folder, **safe)
+            model = AutoModelForCausalLM.from_pretrained(
+                weights.folder, dtype=getattr(torch, dtype), use_safetensors=True, **safe
+            )
+            return tokenizer, model.to(place).eval()
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise SubjectError(
+            f"{weights.name} in {weights.folder} could not be loaded ({error}): check that it is a causal language "
+            "model which the installed transformers knows without remote code, with its tokenizer beside it."
+        ) from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Silence the library's bars while loading: a run has one live view of its own."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _memory_errors(name: str, why: str) -> Iterator[None]:
+    """Turn a lack of memory into NoMemoryError: CUDA has a class for it, the CPU allocator only a sentence."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise NoMemoryError(name, why) from error
+        raise
+
+
+class HuggingFaceSubject:
+    """A causal LM that continues texts. Threads may share it: one batch runs at a time.
+
+    `signature` identifies weights, tokenizer, dtype and method; `name` is for people.
+    """
+
+    def __init__(
+        self, network: "_TorchModel", signature: str, batch_tokens: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = network.name
+        self.signature = signature
+        self._tokens = network.tokens
+        self._batches = Batches(network.generate, batch_tokens, clock)
+
+    def complete(
+        self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
+        """Continue each (text, system prompt); one tuple per text, in order: the greedy completion, or all samples.
+
+        With `openers`, one per text, what is continued is the text and the opener, by the opener's number of samples.
+        The first of 8 samples are the same as of 4. Raises SubjectError for a text that cannot be continued.
+        """
+        done = dict(self.stream(texts, sampling, openers))
+        return [done[index] for index in range(len(texts))]
+
+    def stream(
+        self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """As `complete`, but yields (index into `texts`, completions) as batches end, so that a run can store and stop.
+
+        A text that occurs twice is continued once, and read once for all its openers.
+        """
+        if (sampling.samples or openers) and sampling.temperature <= 0:
+            raise SubjectError(f"Samples need a temperature above 0, not {sampling.temperature}.")
+        places: dict[tuple[PromptText, Opener | None], list[int]] = {}
+        of_each: Sequence[Opener | None] = openers or [None] * len(texts)
+        for index, asked in enumerate(zip(texts, of_each, strict=True)):
+            places.setdefault(asked, []).append(index)
+        prompts = [self._tokens.prompt(*text, sampling.max_new_tokens, opener) for text, opener in places]
+        indices = list(places.values())
+        for item, completions in self._batches.run(prompts, sampling):
+            yield from ((index, completions) for index in indices[item])
+
+
+class _TorchModel:
+    """The model behind `generate`: left padding, explicit positions and its stop tokens."""
+
+    def __init__(self, model: Any, tokens: Tokens, dtype: str, name: str) -> None:
+        self.name = name
+        self.tokens = tokens
+        self._margin = MARGIN[dtype]
+        self._model = model
+        self._accepted = set(inspect.signature(model.forward).parameters)
+        self._stops = _stops(model, tokens)
+        self._parts = PrefixCache(lambda ids: self._read([ids]))
+
+    def generate(
+        self, prompts: Sequence[TokenizedPrompt], batch: Batch, sampling: Sampling
+    ) -> tuple[dict[GenerationRow, Completion], list[GenerationRow]]:
+        """As batches.Generate says."""
+        import torch
+
+        rows = Generation(prompts, batch, sampling, self._stops, self._margin)
+        own = [prompts[item] for item in rows.items]
+        lacking = _memory_errors(self.name, f"{len(batch)} texts at once do not fit")
+        with torch.inference_mode(), lacking, self._parts.held(own):
+            state, firsts = self._start(own, rows.places)
+            while True:
+                chosen, gaps = sample_tokens(state.logits, rows.noise_keys(), sampling.temperature)
+                rows.take(chosen, gaps)
+                if not rows.open:
+                    return rows.result(firsts, self.tokens)
+                self._read_on([(token,) for token in chosen], state)
+
+    def _start(
+        self, prompts: Sequence[TokenizedPrompt], places: Sequence[int]
+    ) -> tuple[KVState, list[FirstTokenDistribution]]:
+        """What to go on from, a row for each of `places` in `prompts`, and the prompts' first distributions."""
+        import torch
+
+        state = stack_rows([self._alone(prompt) for prompt in prompts]) if self._parts else self._together(prompts)
+        firsts = [_first(of_one) for of_one in state.logits]
+        state.select(torch.tensor(places, device=state.mask.device))
+        return state, firsts
+
+    def _together(self, prompts: Sequence[TokenizedPrompt]) -> KVState:
+        """Read each prompt by itself for its first logits, then all together to go on from."""
+        import torch
+
+        logits = []
+        for prompt in prompts:
+            state = self._read([prompt.ids])
+            logits.append(state.logits)
+        if len(prompts) > 1:
+            state = self._read([prompt.ids for prompt in prompts])
+        state.logits = torch.cat(logits)
+        return state
+
+    def _alone(self, prompt: TokenizedPrompt) -> KVState:
+        """Read a prompt by itself, behind a copy of the part that it shares with others."""
+        state = self._parts.copy(prompt)
+        if state is None:
+            return self._read([prompt.ids])
+        self._read_on([prompt.ids[prompt.shared :]], state)
+        return state
+
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> KVState:
+        """Read prompts of ids from the start, the shorter ones padded on the left."""
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts])
+        mask = torch.tensor([(0,) * (width - len(prompt)) + (1,) * len(prompt) for prompt in prompts])
+        state = KVState(None, mask.to(self._model.device), torch.empty(0))
+        self._forward(ids, (state.mask.cumsum(-1) - 1).clamp(min=0), state)
+        return state
+
+    def _read_on(self, rows: Sequence[tuple[int, ...]], state: KVState) -> None:
+        """Read more ids, as many of each row."""
+        import torch
+
+        ids = torch.tensor(rows)
+        state.mask = torch.cat([state.mask, state.mask.new_ones(ids.shape)], dim=-1)
+        self._forward(ids, state.mask.cumsum(-1)[:, -ids.shape[1] :] - 1, state)
+
+    def _forward(self, ids: "Tensor", positions: "Tensor", state: KVState) -> None:
+        # Models differ in what they take: one with relative positions has no use for position ids.
+        optional = {"position_ids": positions, "logits_to_keep": 1}
+        out = self._model(
+            input_ids=ids.to(self._model.device),
+            attention_mask=state.mask,
+            past_key_values=state.cache,
+            use_cache=True,
+            **{name: value for name, value in optional.items() if name in self._accepted},
+        )
+        state.cache, state.logits = out.past_key_values, out.logits[:, -1].float()
+
+
+def _stops(model: Any, tokens: Tokens) -> frozenset[int]:
+    """Every id that ends a sequence: the tokenizer's and the model's own, which may be several."""
+    named = model.generation_config.eos_token_id
+    several = named if isinstance(named, list) else [named]
+    return frozenset(int(stop) for stop in (*several, tokens.eos) if stop is not None)
+
+
+def _first(logits: "Tensor") -> FirstTokenDistribution:
+    """The record of one distribution, at temperature 1 and before any noise. `logits` has shape (vocabulary,)."""
+    import torch
+
+    shares = logits.double().softmax(-1)
+    top = shares.topk(min(TOP, len(shares)))
+    likeliest = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    entropy = float(torch.special.entr(shares).sum()) / math.log(2)
+    return FirstTokenDistribution(
+        round(entropy, 6), tuple((token, float(f"{share:.6g}")) for token, share in likeliest)
+    )

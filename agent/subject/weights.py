@@ -1,0 +1,169 @@
+"""Where a subject's files are and what they are: a folder, its identity by content, its size. No torch here."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from agent.errors import UserError
+from agent.schema import digest
+
+TOYWORLD = Path(__file__).resolve().parents[1] / "toyworld" / "weights"
+ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+# All that decides what the model says. The same list is fetched from the hub and enters the identity of a local folder.
+FILES = (
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+BLOCK = 64 * 1024
+BLOCKS = 512
+LONGEST_HEADER = 100_000_000  # the limit of the safetensors format, in bytes
+
+
+class SubjectError(UserError):
+    """The subject cannot be loaded or cannot continue a text. The message says why and what to do."""
+
+
+class NoMemoryError(SubjectError):
+    """The weights, or a batch of texts, do not fit into the device's memory."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"There is not enough memory for {name} ({why}): choose a smaller model, set subject.dtype to bfloat16, or "
+            "run it on a device with more memory."
+        )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model found: how people call it, the folder with its files, and what identifies it wherever it lies."""
+
+    name: str
+    folder: Path
+    identity: str
+
+
+def locate(model: str) -> Weights:
+    """Find "toyworld", a local folder, or a Hugging Face id (`org/name` or `org/name@revision`, downloaded if need be).
+
+    Raises SubjectError when there is no such model, it is gated, or it has no safetensors weights.
+    """
+    if model == "toyworld":
+        return _checked("toyworld", model, TOYWORLD)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return _checked(path.resolve().name, "local", path)
+    if model.startswith(("/", "./", "../", "~")):
+        raise SubjectError(f"There is no folder {path}: correct subject.model in refine.toml.")
+    return _checked(model, model.partition("@")[0], _download(model))
+
+
+def _checked(name: str, label: str, folder: Path) -> Weights:
+    missing = next((file for file in ("config.json", "model*.safetensors") if not any(folder.glob(file))), None)
+    if missing == "config.json":
+        raise SubjectError(
+            f"{folder} holds no config.json, so it is not a model: correct subject.model in refine.toml."
+        )
+    if missing:
+        raise SubjectError(
+            f"{name} has no safetensors weights ({missing} in {folder}), and other formats can run code when loaded: "
+            "convert it with save_pretrained, or choose another model."
+        )
+    # A downloaded snapshot lies in a folder named by its commit, which the hub computes from every file's content.
+    commit = folder.name if folder.parent.name == "snapshots" else None
+    return Weights(name, folder, f"{label}@{commit or _content(folder)}")
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = model.partition("@")
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(FILES)))
+    except (OSError, ValueError) as error:
+        raise SubjectError(_refusal(model, error)) from error
+
+
+def _refusal(model: str, error: Exception) -> str:
+    """What a failed download means for the user, most particular class first."""
+    from huggingface_hub import errors
+
+    repository = model.partition("@")[0]
+    sentences = {
+        errors.GatedRepoError: f"{repository} is gated: accept its terms at https://huggingface.co/{repository}, "
+        "then log in with `hf auth login` or set HF_TOKEN.",
+        errors.RevisionNotFoundError: f"{repository} has no revision {model.partition('@')[2]!r}: correct the "
+        "part after @ in subject.model.",
+        errors.RepositoryNotFoundError: f"Hugging Face has no model {repository}, or hides it from this account: "
+        "correct subject.model in refine.toml, or log in with `hf auth login` or set HF_TOKEN if it is private.",
+        errors.HFValidationError: f"{model!r} is neither a folder nor a Hugging Face id: correct subject.model.",
+        errors.LocalEntryNotFoundError: f"{model} is not in the local cache and Hugging Face cannot be reached: "
+        "connect once to download it, or name a local folder in subject.model.",
+    }
+    reason = next((sentence for kind, sentence in sentences.items() if isinstance(error, kind)), None)
+    return (
+        reason or f"{model} could not be downloaded ({error}): check the network and the free disk space, then retry."
+    )
+
+
+def _content(folder: Path) -> str:
+    files = sorted({file for pattern in FILES for file in folder.glob(pattern)})
+    return digest(*(f"{file.name} {_fingerprint(file)}" for file in files))[:16]
+
+
+def _fingerprint(file: Path) -> str:
+    """SHA-256 of a file's size and blocks: the whole file up to 32 MiB; of larger ones, evenly spaced samples.
+
+    Training changes every tensor, so samples tell two sets of weights apart without reading many gigabytes.
+    """
+    size = file.stat().st_size
+    sha = hashlib.sha256(str(size).encode())
+    with file.open("rb") as stream:
+        for start in _block_starts(size):
+            stream.seek(start)
+            sha.update(stream.read(BLOCK))
+    return sha.hexdigest()
+
+
+def _block_starts(size: int) -> Iterator[int]:
+    """Where to read: every block of a small file, else BLOCKS of them from the first (the header) to the last."""
+    if size <= BLOCK * BLOCKS:
+        yield from range(0, size, BLOCK)
+    else:
+        yield from ((size - BLOCK) * index // (BLOCKS - 1) for index in range(BLOCKS))
+
+
+def bytes_needed(folder: Path, dtype: str) -> int:
+    """How many bytes the weights take in memory in this dtype, read from the files' headers alone."""
+    return sum(_parameters(file) for file in folder.glob("model*.safetensors")) * ITEM_BYTES[dtype]
+
+
+def _parameters(file: Path) -> int:
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= min(LONGEST_HEADER, file.stat().st_size):
+            raise SubjectError(
+                f"{file} is not a complete safetensors file: fetch it again (a clone needs `git lfs pull`)."
+            )
+        header = json.loads(stream.read(length))
+    return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def free_memory() -> int | None:
+    """Bytes of main memory that can still be taken, where the system says so (Linux); None elsewhere."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

@@ -1,0 +1,1 @@
+"""What an unattended process needs: progress, heartbeat, watchdog, stop control, detaching."""

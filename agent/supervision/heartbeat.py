@@ -1,0 +1,275 @@
+"""A run's pulse: what it does, on disk every five seconds, and how another process can tell that it lives.
+
+One file per process, since one process runs several traits in turn or side by side: two processes never write the
+same file, `--detach` knows the name from the pid alone, and a lock beside it is held exactly as long as its process
+lives, so that no pid is ever mistaken for another's.
+"""
+
+import fcntl
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from pydantic import ValidationError
+
+from agent.config.settings import Settings
+from agent.errors import UserError
+from agent.llm.errors import redact
+from agent.schema import FrozenModel
+from agent.storage.durable import write_atomically
+from agent.storage.experiment import ExperimentFolder, heartbeat_files, variants
+from agent.supervision.progress import ProgressSnapshot
+from agent.text import experiment_options
+
+EVERY = 5.0
+FRESH = 30.0  # seconds after which a heartbeat says nothing about this moment any more
+_SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+class HeartbeatRecord(FrozenModel):
+    """One heartbeat. Times are in seconds since 1970; `checked` is when the pre-flight was passed, if it was."""
+
+    version: Literal[1] = 1
+    pid: int
+    host: str
+    command: tuple[str, ...]
+    variant: str | None = None
+    started: float
+    written: float
+    checked: float | None = None
+    limits: tuple[str, ...] = ()
+    now: ProgressSnapshot
+    ended: str | None = None
+
+
+class Heartbeat:
+    """While open, a thread replaces the file every few seconds; the last one says how it ended.
+
+    `limits` gives the limiters' lines; `trouble` is told a sentence whenever a heartbeat could not be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[[], ProgressSnapshot],
+        *,
+        variant: str | None = None,
+        limits: Callable[[], Sequence[str]] = tuple,
+        trouble: Callable[[str], None] = lambda sentence: None,
+        command: Sequence[str] | None = None,
+        time_of_day: Callable[[], float] = time.time,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        self._path, self._read, self._limits, self._trouble = path, read, limits, trouble
+        self._time, self._wait = time_of_day, wait
+        self._closed, self._writing = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
+        self._lock: IO[bytes] | None = None
+        self._beat = HeartbeatRecord(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            command=without_secrets(("cliffhanger", *sys.argv[1:]) if command is None else command, os.environ),
+            variant=variant,
+            started=time_of_day(),
+            written=0.0,
+            now=read(),
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock = _lock_file(self._path).open("wb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            _clear_dead(self._path.parent, self._beat)
+            self._write()
+        except OSError as error:
+            raise UserError(f"{self._path} cannot be written: {error}. Check the folder's permissions.") from error
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._thread.join()
+        if self._beat.ended is None:
+            self.ended("done" if error is None else _in_words(error))
+        self._write_or_tell()
+        _lock_file(self._path).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    def checked(self) -> None:
+        """The pre-flight is passed; whoever waits for that learns it at once."""
+        self._update(checked=self._time())
+        self._write_or_tell()
+
+    def ended(self, how: str) -> None:
+        """How the run ended, for the last heartbeat."""
+        self._update(ended=without_secrets([" ".join(how.split())], os.environ)[0])
+
+    def _update(self, **known: object) -> None:
+        with self._writing:
+            self._beat = self._beat.model_copy(update=known)
+
+    def _go_on(self) -> None:
+        while not self._wait(self._closed, EVERY):
+            self._write_or_tell()
+
+    def _write_or_tell(self) -> None:
+        """A full disk must not end the run by way of its heartbeat: the next one may succeed."""
+        try:
+            self._write()
+        except OSError as error:
+            self._trouble(f"The heartbeat {self._path} could not be written: {error}")
+
+    def _write(self) -> None:
+        limits = without_secrets(self._limits(), os.environ)
+        now = self._read()
+        now = now.model_copy(update={"errors": without_secrets(now.errors, os.environ)})
+        with self._writing:
+            self._beat = self._beat.model_copy(update={"written": self._time(), "limits": limits, "now": now})
+            write_atomically(self._path, self._beat.model_dump_json(indent=1).encode() + b"\n")
+
+
+def _in_words(error: BaseException) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def without_secrets(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The texts without the values of variables named like secrets, and without what looks like a key."""
+    secrets = [value for name, value in environment.items() if _SECRET_NAME.search(name) and len(value) >= 8]
+    return tuple(_IN_URL.sub("[key]@", redact(text, *secrets)) for text in texts)
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A heartbeat found on disk, and whether its process lives."""
+
+    path: Path
+    beat: HeartbeatRecord
+    alive: bool
+
+    def works_on(self, trait: str) -> bool:
+        """Whether the process lives and has not done with this trait."""
+        return self.alive and trait in self.beat.now.traits and not self.has_done_with(trait)
+
+    def has_done_with(self, trait: str) -> bool:
+        """Whether the process, or its part about this trait, ended in an orderly way."""
+        return self.beat.ended is not None or self.beat.now.traits[trait].ended is not None
+
+
+def process_records(experiment: Path, now: float) -> tuple[list[ProcessRecord], list[str]]:
+    """All heartbeats of an experiment, and a sentence for each that cannot be read."""
+    found, problems = [], []
+    for path in heartbeat_files(experiment):
+        try:
+            beat = HeartbeatRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            continue  # cleared away by a new run just now
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            problems.append(f"{path} cannot be read by this version of the program ({problem}): remove it.")
+            continue
+        found.append(ProcessRecord(path, beat, is_alive(path, beat, now)))
+    return found, problems
+
+
+def process_record_of(found: Sequence[ProcessRecord], trait: str, variant: str | None) -> ProcessRecord | None:
+    """The process that tells most of a trait: one that works on it before others, then the latest."""
+    about = [one for one in found if trait in one.beat.now.traits and one.beat.variant == variant]
+    rank = [((one.works_on(trait), one.beat.checked is not None, one.beat.started), one) for one in about]
+    return max(rank, key=lambda ranked: ranked[0])[1] if rank else None
+
+
+@dataclass(frozen=True)
+class TraitProcess:
+    """One trait's folder, the process that tells of it, and whether any process writes its ledger."""
+
+    folder: ExperimentFolder
+    process: ProcessRecord | None
+    locked: bool
+
+    @property
+    def running(self) -> bool:
+        return self.locked or (self.process is not None and self.process.works_on(self.folder.trait))
+
+    @property
+    def asked(self) -> list[Path]:
+        """The files that tell a run to wait or to stop, this one or the next."""
+        return [file for file in (self.folder.pause_file, self.folder.stop_file) if file.exists()]
+
+    @property
+    def name(self) -> str:
+        """The trait, with the variant where there is one."""
+        return self.folder.trait + (f" (variant {self.folder.variant})" if self.folder.variant else "")
+
+    @property
+    def options(self) -> str:
+        """The options that name this place to a command."""
+        return experiment_options(self.folder.root, self.folder.trait, self.folder.variant)
+
+
+def trait_process(settings: Settings, now: float) -> tuple[list[TraitProcess], list[str]]:
+    """Who works on each trait of an experiment, and a sentence for each heartbeat that cannot be read."""
+    found, problems = process_records(settings.experiment, now)
+    folders = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]
+    return [_whereabouts(folder, found) for folder in folders], problems
+
+
+def other_variants(settings: Settings, now: float) -> list[TraitProcess]:
+    """The traits' folders under other variants than the settings', where something runs or word was left for a run."""
+    root = settings.experiment
+    found, _ = process_records(root, now)
+    beginning = {one.beat.variant for one in found if one.alive}  # a run makes its folders after its pre-flight
+    places = [
+        _whereabouts(ExperimentFolder(root, trait, variant), found)
+        for trait in settings.traits
+        for variant in sorted({None, *beginning, *variants(root, trait)} - {settings.variant}, key=str)
+    ]
+    return [place for place in places if place.running or place.asked]
+
+
+def _whereabouts(folder: ExperimentFolder, found: Sequence[ProcessRecord]) -> TraitProcess:
+    process = process_record_of(found, folder.trait, folder.variant)
+    return TraitProcess(folder, process, is_locked(Path(f"{folder.ledger_path}.lock")))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a file's lock. Nothing is written; the kernel frees a lock when its holder dies."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def is_alive(path: Path, beat: HeartbeatRecord, now: float) -> bool:
+    """By its lock; a lock held on another machine is not seen here, so there only a fresh heartbeat counts."""
+    if beat.host != socket.gethostname():
+        return beat.ended is None and now - beat.written <= FRESH
+    return is_locked(_lock_file(path))
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.lock")
+
+
+def _clear_dead(experiment: Path, mine: HeartbeatRecord) -> None:
+    """Remove what ended or dead processes on this machine left of the same traits: this run takes their place."""
+    for one in process_records(experiment, mine.started)[0]:
+        same = one.beat.variant == mine.variant and one.beat.now.traits.keys() <= mine.now.traits.keys()
+        if same and not one.alive and one.beat.host == mine.host:
+            one.path.unlink(missing_ok=True)
+            _lock_file(one.path).unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""Text for people: made safe to show, plural forms, commands as typed, quotations found in a text."""
+
+import re
+import shlex
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+_PICTURES = {**{i: chr(0x2400 + i) for i in range(32)}, 127: "\u2421"}
+_HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# Letters and marks by category, yet nothing is seen of them.
+_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+
+
+def safe_text(text: str) -> str:
+    """The text with every character made visible that a terminal would obey or hide: controls, bidi, zero width."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(char) for char in text)
+
+
+def is_text(text: str) -> bool:
+    """Whether all of it is characters: half of a surrogate pair is none, and nothing in UTF-8 can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _visible(char: str) -> str:
+    code = ord(char)
+    if code in _PICTURES:
+        return _PICTURES[code]
+    if char not in _HIDDEN and unicodedata.category(char) not in _HIDDEN_CATEGORIES:
+        return char
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def pluralize(count: int, what: str, many: str = "") -> str:
+    """1 pair, 2 pairs, 1,000 pairs; `many` is a plural that takes more than an s."""
+    return f"{count:,} {what if count == 1 else many or f'{what}s'}"
+
+
+def verb_for(count: int, one: str, many: str) -> str:
+    """The verb that goes with so many: 1 pair waits, 2 pairs wait."""
+    return one if count == 1 else many
+
+
+def with_period(sentence: str) -> str:
+    """With a full stop, unless it ends otherwise already."""
+    return sentence if not sentence or sentence.rstrip()[-1:] in ".!?…:" else f"{sentence.rstrip()}."
+
+
+_FOLDED = {
+    **dict.fromkeys("“”„‟«»″", '"'),
+    **dict.fromkeys("‘’‚‛′`´", "'"),  # noqa: RUF001 - look-alikes are the point
+    **dict.fromkeys("‐‑‒–—―−", "-"),  # noqa: RUF001 - look-alikes are the point
+}
+
+
+def find_quotation(quoted: str, text: str) -> str | None:
+    """The stretch of `text` that `quoted` means, exactly as it stands there; None where it does not occur."""
+    needle = _fold(quoted)[0].strip(" .,;:\"'")
+    folded, places = _fold(text)
+    start = last_place(needle, folded) if needle else -1
+    if start < 0:
+        return None
+    return text[places[start][0] : places[start + len(needle) - 1][1]]
+
+
+def last_place(words: str, text: str) -> int:
+    """Where `words` stand last in `text`, as whole words if they do so anywhere ("no" is not in "know"); else -1."""
+    whole = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)]
+    return whole[-1] if whole else text.rfind(words)
+
+
+def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Folded text, and for each of its characters the stretch of `text` that it came from."""
+    out: list[str] = []
+    places: list[tuple[int, int]] = []
+    for i, cluster in _clusters(text):
+        for piece in unicodedata.normalize("NFKC", cluster).casefold():
+            folded = " " if piece.isspace() else _FOLDED.get(piece, piece)
+            if folded == " " and out and out[-1] == " ":
+                continue
+            out.append(folded)
+            places.append((i, i + len(cluster)))
+    return "".join(out), places
+
+
+def _clusters(text: str) -> Iterator[tuple[int, str]]:
+    """(index, character with the combining marks that follow it)."""
+    start = 0
+    for i in range(1, len(text) + 1):
+        if i == len(text) or not unicodedata.combining(text[i]):
+            yield start, text[start:i]
+            start = i
+
+
+_NAME = "cliffhanger"
+
+
+def program_name() -> str:
+    """How this program is called here: by its name where the shell finds it, else by the path that was given."""
+    given = sys.argv[0]
+    return shlex.quote(given) if Path(given).name == _NAME and shutil.which(_NAME) is None else _NAME
+
+
+def experiment_options(experiment: Path, traits: str | None = None, variant: str | None = None) -> str:
+    """The options that name an experiment, or some of its traits."""
+    named = [*(["--traits", traits] if traits else []), *(["--model-variant", variant] if variant else [])]
+    return shlex.join(["--experiment", str(relative_path(experiment)), *named])
+
+
+def relative_path(path: Path) -> Path:
+    """The path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

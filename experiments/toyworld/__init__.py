@@ -1,0 +1,1 @@
+"""How the bundled toy subject is made."""
