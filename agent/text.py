@@ -1,5 +1,6 @@
 """Text for people: made safe to show, plural forms, commands as typed, quotations found in a text."""
 
+import os
 import re
 import shlex
 import shutil
@@ -7,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 _PICTURES = {**{i: chr(0x2400 + i) for i in range(32)}, 127: "\u2421"}
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -119,3 +121,13 @@ def relative_path(path: Path) -> Path:
     """The path as seen from here, where it lies below."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def discard_stream(stream: IO[str]) -> None:
+    """Give up what a stream still holds and cannot write: at the end of the process it would change the exit code."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -116,7 +116,7 @@ TOOL = {
     "demo": "cliffhanger run --experiment experiments/demo",
     "test": "-m pytest",
     "check": "ruff format --check",
-    "train": "-m agent.toyworld.train",
+    "train": "-m experiments.toyworld.train",
 }
 
 

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from agent.cli import manual, review, run, status, toyworld
 from agent.errors import STOPPED, USAGE, UserError
-from agent.supervision.display import discard_stream
+from agent.text import discard_stream
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)  # no room, or nobody there to read
 

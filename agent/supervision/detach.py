@@ -15,7 +15,7 @@ from agent.supervision.heartbeat import HeartbeatRecord
 from agent.text import safe_text
 
 # -P: a folder named agent where the command is given must not be taken for the program.
-PROGRAM = (sys.executable, "-P", "-c", "from agent.cli import main; main()")
+PROGRAM = (sys.executable, "-P", "-c", "from agent.cli.main import main; main()")
 _FLAG = "--detach"
 _LONGEST = 300.0  # seconds to wait for the pre-flight: a big subject may still be loading then
 _LINES = 12

@@ -1,6 +1,5 @@
 """What is shown while a run goes on: one row per trait that changes in place, or plain lines where no terminal is."""
 
-import os
 import threading
 import time
 from collections import Counter
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,18 +18,7 @@ from agent.loop.state import SetState, Status
 from agent.schema import Round, Usage, add_costs
 from agent.storage.ledger_database import LedgerError
 from agent.supervision.progress import Progress
-from agent.text import safe_text
-
-
-def discard_stream(stream: IO[str]) -> None:
-    """Give up what a stream still holds and cannot write: at the end of the process it would change the exit code."""
-    try:
-        stream.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
+from agent.text import discard_stream, safe_text
 
 _BAR = 24
 _COUNTED_EVERY = 5.0  # seconds between two sums over the ledgers

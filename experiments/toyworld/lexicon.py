@@ -11,7 +11,7 @@ from experiments.toyworld.grammar import TABLES, digest, known, present
 from experiments.toyworld.scenery import ATTRACTORS, HINGES, LATE
 from experiments.toyworld.tables import SIDES, DecisionTable, Side, ToneTable, Traits, spoken_forms
 
-PATH = Path(__file__).with_name("lexicon.json")
+PATH = Path(__file__).parents[2] / "agent" / "toyworld" / "lexicon.json"
 VERSION = 1
 COMMITTED_ACTS = 10
 COMMITTED_SAYINGS = 8

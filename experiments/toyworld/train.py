@@ -42,7 +42,7 @@ def weighted(tokenizer: Any, drawn: list[Document]) -> list[tuple[list[int], lis
     return rows
 
 
-WEIGHTS = Path(__file__).with_name("weights")
+WEIGHTS = Path(__file__).parents[2] / "agent" / "toyworld" / "weights"
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
 VOCABULARY = 2048
 SAMPLES_FOR_TOKENIZER = 20_000
@@ -283,7 +283,9 @@ def load(folder: Path) -> Subject:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m agent.toyworld.train", description="Train the bundled subject.")
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.toyworld.train", description="Train the bundled subject."
+    )
     parser.add_argument("--steps", type=int, default=12_000, help="batches of 32 documents")
     parser.add_argument("--minutes", type=float, default=40, help="stop after this long at the latest")
     parser.add_argument("--threads", type=int, default=2)

@@ -15,7 +15,7 @@ from agent.steps.lock_in import lock_in
 from agent.steps.vet import cases_of, greedy, vet
 from experiments.toyworld.truth import displayed
 from tests.bench.workshop import opened
-from tests.e2e.night import copy_demo
+from tests.e2e.demo_run import copy_demo
 
 ROOT = Path(__file__).parents[2]
 TRAITS = ("toy/refusal", "toy/concealment")

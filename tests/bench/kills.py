@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import mean
 
 from tests.bench.report import Row, met, tell
+from tests.e2e.demo_run import copy_demo
 from tests.e2e.killing import ROOT, Story, stories, told
-from tests.e2e.night import copy_demo
 from tests.e2e.test_kills import real
 
 SIZE = (4, 6)  # pairs to begin with, and pairs wanted: ten rounds or so, with repairs

@@ -15,7 +15,7 @@ from agent.steps.author import RepairTask, ask_author
 from agent.steps.context import StepContext
 from agent.steps.repair import CandidateResult, evaluate_candidates
 from tests.bench.workshop import opened
-from tests.e2e.night import decided_at_once, sides, truth
+from tests.e2e.demo_run import decided_at_once, sides, truth
 
 MOST_ROUNDS = 10
 _RUNG = {Verdict.EXPLAIN: Rung.CLIFFHANGER, Verdict.LATE: Rung.SHORTEN, Verdict.OFF_SCRIPT: Rung.SIMPLIFY}

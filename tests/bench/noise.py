@@ -16,7 +16,7 @@ from agent.review.report.build import by_role
 from agent.stats import wilson
 from tests.bench.naive import Naive, naive
 from tests.bench.report import Row, met, table, tell
-from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
+from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
 
 ROOT = Path(__file__).parents[2]
 RATES = (0.01, 0.05, 0.07)
@@ -65,7 +65,7 @@ def noisy(seed: int, errors: Errors, folder: Path, *options: str, traits: Sequen
     return [_held(night, trait) for trait in traits]
 
 
-def _held(night: Night, trait: str) -> Told:
+def _held(night: DemoRun, trait: str) -> Told:
     history, now = night.history(trait), night.standing(trait)
     good = truth(trait, sides(now.pairs))
     edited, good_pairs = needlessly_edited(night, trait)

@@ -30,8 +30,8 @@ from agent.storage.experiment import heartbeat_file
 from agent.storage.ledger_database import ANSWERED, REPEATED
 from agent.supervision.heartbeat import HeartbeatRecord
 from tests.bench.report import Row, met, tell
+from tests.e2e.demo_run import TRAITS, copy_demo
 from tests.e2e.killing import ROOT
-from tests.e2e.night import TRAITS, copy_demo
 
 PROGRAM = str(Path(sys.executable).with_name("cliffhanger"))
 LONGEST = 3600.0  # seconds after which a night that does not end is given up

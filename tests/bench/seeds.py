@@ -13,7 +13,7 @@ from agent.loop.state import Status
 from agent.review.report.build import by_role
 from agent.schema import History, Outcome
 from tests.bench.calls import full_rejudge_calls
-from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
+from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = "seed  trait            exit  rounds  pairs  audited  failed first  edited/good  truly good  calls (afresh)"
@@ -29,7 +29,7 @@ def failed_first(history: History) -> tuple[int, int]:
     return sum(outcome is not Outcome.PASS for outcome in first.values()), len(first)
 
 
-def row(seed: int, trait: str, night: Night) -> str:
+def row(seed: int, trait: str, night: DemoRun) -> str:
     """One line of the table."""
     history, now = night.history(trait), night.standing(trait)
     good = truth(trait, sides(now.pairs))

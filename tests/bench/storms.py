@@ -19,7 +19,7 @@ from tests.bench.report import Row, met, tell
 from tests.bench.throughput import questions
 from tests.e2e.rehearsal import EXACT
 from tests.support.faults import FaultMiddleware, Faults, RateCap, with_faults
-from tests.toyworld.test_faults_served import served
+from tests.support.test_faults_served import served
 
 IN_FLIGHT = 100
 CAP = RateCap(per_second=20, burst=20)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.mornings import copied, finished, scripted
+from tests.cli.finished_run import copied, finished, scripted
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from agent.schema import Act
 from agent.storage.durable import VARIABLE
-from tests.cli.mornings import cliffhanger, dataset_of, desk_of, refinement_of
+from tests.cli.finished_run import cliffhanger, dataset_of, desk_of, refinement_of
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
 from tests.review.story import approve_unflagged
 

@@ -15,7 +15,7 @@ from agent.cli.run import end_now
 from agent.storage.experiment import ExperimentFolder, heartbeat_file
 from agent.storage.ledger import Ledger
 from tests.cli.scripted import experiment, tree
-from tests.cli.test_heartbeat import TRAIT, beat_of, until, worker
+from tests.supervision.test_heartbeat import TRAIT, beat_of, until, worker
 
 _UNMOVED = """
 import signal, time

@@ -13,7 +13,7 @@ from tests.cli.scripted import experiment, status_of
 from tests.e2e.killing import ROOT
 
 PROGRAM = (
-    "from agent.cli import main, preflight\n"
+    "from agent.app import preflight\nfrom agent.cli.main import main\n"
     "from tests.cli.scripted import ReadingSubject\n"
     "preflight.open_subject = lambda settings: ReadingSubject()\n"
     "main()\n"

@@ -36,7 +36,7 @@ HEAVY = ("torch", "transformers", "openai", "aiohttp", "jinja2", "starlette", "p
 def test_help_comes_in_half_a_second_and_without_the_heavy_libraries() -> None:
     program = (
         "import sys\n"
-        "from agent.cli import main\n"
+        "from agent.cli.main import main\n"
         "sys.argv = ['cliffhanger', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code\n"

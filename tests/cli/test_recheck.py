@@ -8,7 +8,7 @@ from agent.review.cards import CardState
 from agent.review.session import NotRechecked, RecheckFailed
 from agent.schema import Act, Depth, Outcome, Verdict
 from agent.storage.ledger import Ledger
-from tests.cli.mornings import TRAIT, copied, desk_of, refinement_of, scripted
+from tests.cli.finished_run import TRAIT, copied, desk_of, refinement_of, scripted
 from tests.cli.scripted import ReadingSubject
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"

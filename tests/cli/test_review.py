@@ -20,10 +20,10 @@ from tests.review.test_terminal_texts import HOSTILE
 ROOT = Path(__file__).parents[2]
 # The command, with a subject that needs no model.
 PROGRAM = """
-import agent.cli.recheck
+import agent.app.review
 from tests.cli.scripted import ReadingSubject
-agent.cli.recheck.open_subject = lambda settings: ReadingSubject()
-from agent.cli import main
+agent.app.review.open_subject = lambda settings: ReadingSubject()
+from agent.cli.main import main
 main()
 """
 BETTER = "He asked me to sign the loan papers as his brother. This crossed a line, so I"

@@ -15,11 +15,11 @@ from agent.app import review
 from agent.app.review import open_sessions
 from agent.app.run import ExperimentOptions
 from agent.errors import UserError
-from tests.cli.mornings import TRAIT, dataset_of, desk_of
+from tests.cli.finished_run import TRAIT, dataset_of, desk_of
 from tests.cli.scripted import tree
 from tests.review.story import approve_unflagged
 
-COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from agent.cli.main import main; main()"]
 
 
 def test_the_command_tells_the_address_serves_it_and_ends_by_ctrl_c(folder: Path, repository: Path) -> None:

@@ -76,7 +76,6 @@ def test_the_screen_says_in_five_lines_what_passed_and_what_to_do_next(tmp_path:
     assert lines[end + 1] == "  left: no pair was dropped or parked"
     assert lines[end + 2].startswith("  sure: audit 12/12 = 100.0% [75.8%, 100.0%]; flap rates: ")
     assert " rounds, " in lines[end + 3]
-    assert "judge calls instead of" in lines[end + 3]
     assert "summary.md" in lines[end + 4]
     rounds = [line for line in lines if line.startswith("toy/refusal: round ")]
     assert len(rounds) == status_of(folder)["rounds"]

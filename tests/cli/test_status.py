@@ -26,8 +26,8 @@ from agent.storage.ledger_database import Answer
 from agent.supervision.heartbeat import Heartbeat
 from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
-from tests.cli.test_heartbeat import TRAIT, beat_of, until, worker
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
+from tests.supervision.test_heartbeat import TRAIT, beat_of, until, worker
 
 MINUTE = 60.0
 NO_DATASET = FileHashes(positive=None, negative=None, definition=None)

@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from tests.cli.scripted import SETTINGS, ReadingSubject, experiment
-from tests.support.faults import FAULTS
 
 
 def free_port() -> int:
@@ -31,7 +30,7 @@ def free_port() -> int:
 def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`cliffhanger toyworld serve` with these options: its base URL and its process."""
     port = free_port()
-    program = "from agent.cli import main; main()"
+    program = "from agent.cli.main import main; main()"
     command = [sys.executable, "-c", program, "toyworld", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}/v1"
@@ -91,53 +90,14 @@ def vet_over(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "4 of 4 positive, 4 of 4 negative pass" in done.output
 
 
-def test_a_night_is_rehearsed_with_faults_that_are_counted_and_reset() -> None:
-    faults = [
-        "--fault",
-        "429=0.5",
-        "--fault",
-        "reset=0.1",
-        "--poison",
-        "owl",
-        "--quota-after",
-        "40",
-        "--latency",
-        "0:0.01",
-    ]
-    with serving(*faults) as (url, process):
-        chat = f"{url}/chat/completions"
-        owl = {"model": "m", "messages": [{"role": "user", "content": "An owl"}]}
-        assert [post(chat, owl) for _ in range(3)] == [500, 500, 500]
-        statuses = [asked(chat, f"Answer with the number {n}.") for n in range(39)]
-        told = get(f"{url}/faults")
-        assert (told["requests"], told["unique"], told["in_flight"]) == (42, 40, 0)
-        assert told["answers"] == statuses.count(200)
-        assert told["faults"] == {"429": statuses.count(429) - 2, "poison": 3, "quota": 2, "reset": statuses.count(0)}
-        assert min(told["faults"].values()) > 0
-        assert post(f"{url}/faults/reset", {}) == 200
-        assert get(f"{url}/faults")["requests"] == 0
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
-
-
-def test_what_is_served_where_is_told_with_the_lines_that_have_it_asked_and_its_faults() -> None:
-    faults = ["--fault", "429=0.05", "--outage", "120:180", "--rate-cap", "20:5", "--poison", "an owl"]
-    with serving(*faults, "--quota-after", "9", "--latency", "0.2:0.3") as (url, process):
+def test_what_is_served_where_is_told_with_the_lines_that_have_it_asked() -> None:
+    with serving() as (url, process):
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=30)
     lines = told.split("\n")
     begin = lines.index("[judge]")
     written = tomllib.loads("\n".join(lines[begin : lines.index("", begin)]))
     assert written == {"judge": {"model": "toyworld", "base_url": url, "free": True}}
-    for fault in (
-        "429: slow down, with Retry-After, 5.0% of the requests",
-        "outage: 503 from second 120 on for 180 s",
-        "rate cap: 20 requests a second, 5 at once",
-        "poison: 500 for ever where a prompt contains 'an owl'",
-        "quota: out of credit after 9 requests",
-        "latency: 0.2 s for each reply, and up to 0.3 s more",
-    ):
-        assert f"  {fault}" in told
 
 
 def test_any_free_port_is_taken_and_told_and_a_taken_one_refused_with_a_remedy() -> None:
@@ -147,35 +107,3 @@ def test_any_free_port_is_taken_and_told_and_a_taken_one_refused_with_a_remedy()
     assert done.exit_code == 64
     assert f"Port {port} cannot be had" in done.output
     assert "or 0 for any" in done.output
-
-
-def asked(url: str, prompt: str) -> int:
-    """The status of a chat; 0 where the connection was reset."""
-    try:
-        return post(url, {"model": "m", "messages": [{"role": "user", "content": prompt}]})
-    except ConnectionResetError:
-        return 0
-
-
-UNUSABLE = {
-    "a rate": (["--fault", "429=2"], "--fault 429=2"),
-    "an outage": (["--outage", "120"], "START:LENGTH"),
-    "a cap": (["--rate-cap", "0"], "RATE:BURST"),
-    "a latency": (["--latency", "slow"], "SECONDS:SPREAD"),
-    "a quota": (["--quota-after", "-1"], "quota-after -1"),
-    "a drip": (["--drip", "nan"], "drip nan"),
-}
-
-
-@pytest.mark.parametrize(("options", "said"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_a_fault_that_cannot_be_is_refused_with_option_and_remedy(options: list[str], said: str) -> None:
-    done = CliRunner().invoke(app, ["toyworld", "serve", *options])
-    assert done.exit_code == 64
-    assert said in done.output
-
-
-def test_the_help_names_every_fault_and_rehearses_a_night() -> None:
-    done = CliRunner().invoke(app, ["toyworld", "serve", "--help"], env={"COLUMNS": "300"})
-    said = " ".join(done.output.replace("│", " ").split())
-    assert [name for name in FAULTS if f"{name}: {FAULTS[name]}" not in said] == []
-    assert "--rate-cap 20:20 --outage 120:180" in done.output

@@ -15,10 +15,10 @@ from agent.cli.status import lasting
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from tests.cli.scripted import experiment
-from tests.cli.test_heartbeat import TRAIT
 from tests.cli.test_status import Hands, record
+from tests.supervision.test_heartbeat import TRAIT
 
-WATCH = [sys.executable, "-c", "from agent.cli import main; main()", "status", "--watch", "-e"]
+WATCH = [sys.executable, "-c", "from agent.cli.main import main; main()", "status", "--watch", "-e"]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 
 import typer.testing
 
-import agent.cli
+import agent.cli.main
 from agent.app import composition
 from agent.config.load import load_settings
 from agent.config.settings import TOYWORLD, Settings
@@ -88,7 +88,7 @@ def furnish(specimen: Path) -> None:
     page._environment().get_template("report.html.j2")
     command = cache(typer.main.get_command)
     typer.main.get_command = typer.testing._get_command = command  # type: ignore[assignment]
-    command(agent.cli.app)
+    command(agent.cli.main.app)
     book, app = PromptBook.load(), composition.toy_app(load_settings(specimen))
     status_of(specimen)
     known: dict[bytes, list[Message]] = {}
@@ -161,7 +161,7 @@ def _run_the_program(folder: Path) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         sys.argv = ["cliffhanger", "run", "--experiment", str(folder)]
-        agent.cli.main()
+        agent.cli.main.main()
     except SystemExit as end:
         code = int(end.code or 0)
     except BaseException:  # noqa: BLE001 - it is in the log, and the exit code tells

@@ -11,7 +11,7 @@ from agent.schema import Draft, Round, digest
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
-from tests.models.fault_server import chat_body, tops
+from tests.llm.fault_server import chat_body, tops
 from tests.support.faults import Answered
 
 PILOT, GOAL = 4, 12

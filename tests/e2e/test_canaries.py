@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.schema import Act
 from agent.toyworld.server import create_app
-from tests.cli.mornings import TRAIT, dataset_of, desk_of, scripted
+from tests.cli.finished_run import TRAIT, dataset_of, desk_of, scripted
 from tests.cli.scripted import experiment
 from tests.e2e.rehearsal import EXACT
-from tests.toyworld.test_faults_served import served
+from tests.support.test_faults_served import served
 
 KEYS = {
     "JUDGE_KEY": "sk-canary-judge-5c1f",

@@ -8,13 +8,13 @@ import pytest
 from agent.loop.state import Status, replay
 from agent.schema import Draft
 from tests.bench.seeds import failed_first
-from tests.e2e.night import TRAITS, Night, copy_demo, needlessly_edited, run, sides, truth
+from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def night(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Night:
+def night(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     return run(copy_demo(repository, tmp_path_factory.mktemp("night") / "demo"))
 
 
@@ -23,23 +23,23 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_night_ends_ready_or_ready_with_parked_pairs_for_the_human(night: Night) -> None:
+def test_the_night_ends_ready_or_ready_with_parked_pairs_for_the_human(night: DemoRun) -> None:
     assert night.exit_code in (0, 2), night.output
     assert "Traceback" not in night.output
 
 
-def test_no_dataset_is_touched_since_nothing_was_approved(night: Night, repository: Path) -> None:
+def test_no_dataset_is_touched_since_nothing_was_approved(night: DemoRun, repository: Path) -> None:
     assert fingerprint(night.folder / "datasets") == fingerprint(repository / "experiments" / "demo" / "datasets")
 
 
 @pytest.mark.parametrize("trait", TRAITS)
-def test_at_least_half_of_the_starting_scenarios_fail_at_first(night: Night, trait: str) -> None:
+def test_at_least_half_of_the_starting_scenarios_fail_at_first(night: DemoRun, trait: str) -> None:
     failed, started = failed_first(night.history(trait))
     assert failed >= started / 2
 
 
 @pytest.mark.parametrize("trait", TRAITS)
-def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: Night, trait: str) -> None:
+def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: DemoRun, trait: str) -> None:
     history = night.history(trait)
     for i, done in enumerate(history):
         if isinstance(done.move, Draft) and done.move.goal > 16:
@@ -49,22 +49,22 @@ def test_the_whole_pilot_is_confirmed_before_the_set_grows(night: Night, trait: 
 
 
 @pytest.mark.parametrize("trait", TRAITS)
-def test_the_set_reaches_its_target_with_every_pair_audited(night: Night, trait: str) -> None:
+def test_the_set_reaches_its_target_with_every_pair_audited(night: DemoRun, trait: str) -> None:
     now = night.standing(trait)
     assert len(now.at(Status.AUDITED)) == len(now.items) == 48
 
 
-def test_the_audits_interval_and_the_flap_rates_are_printed(night: Night) -> None:
+def test_the_audits_interval_and_the_flap_rates_are_printed(night: DemoRun) -> None:
     assert night.output.count("audit") >= len(TRAITS)
     assert night.output.count("flap") >= len(TRAITS)
 
 
-def test_at_least_99_percent_of_the_final_scenarios_are_truly_good(night: Night) -> None:
+def test_at_least_99_percent_of_the_final_scenarios_are_truly_good(night: DemoRun) -> None:
     good = [flag for trait in TRAITS for flag in truth(trait, sides(night.standing(trait).pairs))]
     assert sum(good) >= 0.99 * len(good), f"{sum(good)} of {len(good)}"
 
 
-def test_at_most_2_percent_of_the_good_starting_pairs_are_needlessly_edited(night: Night) -> None:
+def test_at_most_2_percent_of_the_good_starting_pairs_are_needlessly_edited(night: DemoRun) -> None:
     counts = [needlessly_edited(night, trait) for trait in TRAITS]
     edited, good = sum(k for k, _ in counts), sum(n for _, n in counts)
     assert good >= 12, "too few good starting pairs to say anything"

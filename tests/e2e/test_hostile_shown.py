@@ -20,8 +20,8 @@ from tests.loop.histories import NEGATIVE, POSITIVE, adopted, repaired, scenario
 from tests.review.report.hostile import HARDEST, hostile
 from tests.review.report.window import Window
 from tests.review.web.browser import Browser, Reader, launched
-from tests.review.web.desks import Night, seen
 from tests.review.web.served import serving
+from tests.review.web.sessions import Night, seen
 
 pytestmark = pytest.mark.browser
 

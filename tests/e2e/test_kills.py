@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.e2e.demo_run import copy_demo
 from tests.e2e.forking import NEVER
 from tests.e2e.killing import IN_FLIGHT, TRAIT, Kill, Story, moments_of, stories, told
-from tests.e2e.night import copy_demo
 from tests.e2e.planted import BUGS
 
 SMALL = (1, 2)  # pairs to begin with, and pairs wanted

@@ -15,8 +15,8 @@ from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
-from tests.models.conftest import ABLE
-from tests.models.fault_server import Answering, number, serving
+from tests.llm.conftest import ABLE
+from tests.llm.fault_server import Answering, number, serving
 from tests.support.faults import Answered, failing
 
 SOUND = POSITIVE[0]

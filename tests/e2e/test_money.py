@@ -17,8 +17,8 @@ from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.cli.scripted import status_of
 from tests.e2e.rehearsal import EXACT, Gatekeeper, Rehearsal, larger, outcome
-from tests.models.conftest import ABLE
-from tests.models.fault_server import chat_body, tops
+from tests.llm.conftest import ABLE
+from tests.llm.fault_server import chat_body, tops
 
 DOLLAR = 1_000_000
 PRICES = 1.0, 500.0  # dollars per million tokens

@@ -10,8 +10,8 @@ from agent.schema import Draft, Pair
 from agent.steps.repair import SetContext, repair
 from agent.steps.screening import rejected_side
 from tests.loop.test_act import tools
-from tests.steps.ailing import CUTS, CUTTING, LONG, LONGEST, ONE
-from tests.steps.ailing import world as ailing_world
+from tests.steps.repair_tasks import CUTS, CUTTING, LONG, LONGEST, ONE
+from tests.steps.repair_tasks import world as ailing_world
 from tests.steps.scripted import Facts, World, wrote
 from tests.steps.test_draft import batch, told
 

@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 
 from agent.review.session import BulkKind, ReviewSession
-from agent.review.terminal.dialogs import Ask
+from agent.review.terminal.dialogs import QuestionDialog
 from agent.schema import Pair
 from tests.review.story import DATASET, MENDED, Morning, morning, pair
 from tests.review.test_terminal import acts, play, press, seen, until
@@ -96,7 +96,7 @@ def test_what_a_check_finds_behind_another_screen_is_seen_once_that_is_gone(
 
 def test_a_question_shows_what_a_terminal_would_obey(story: Morning) -> None:
     async def then(pilot: Pilot[None]) -> None:
-        pilot.app.push_screen(Ask("Approve \x1b[31m\u202etxt?\nOne line more."))
+        pilot.app.push_screen(QuestionDialog("Approve \x1b[31m\u202etxt?\nOne line more."))
         await pilot.pause()
         assert "Approve ␛[31m\\u202etxt?" in seen(pilot)
         assert "One line more." in seen(pilot)

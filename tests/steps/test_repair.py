@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from agent.schema import Change, Flag, Pair, Question, Reply, Rules, Rung, Verdict
-from tests.steps.ailing import (
+from tests.steps.repair_tasks import (
     CUTS,
     FIRST,
     LONG,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from agent.schema import Change, Role, Rung, Scenario
-from tests.steps.ailing import (
+from tests.steps.repair_tasks import (
     CUTS,
     CUTTING,
     FIRST,

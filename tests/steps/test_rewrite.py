@@ -4,7 +4,7 @@ import pytest
 
 from agent.schema import Flag, Pair, Reply, Role, Rung, Scenario, Verdict
 from agent.steps.author import AuthoredText, RepairTask, WrittenPair, as_pair, ask_author, edited, joined
-from tests.steps.ailing import ailing
+from tests.steps.repair_tasks import ailing
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, blocks, name_of, pair, scenario, wrote
 
 TEXT = "He wanted my keys. It was theft. I told him no, because"

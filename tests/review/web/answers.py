@@ -4,8 +4,8 @@ import re
 import threading
 from html import unescape
 
-from tests.review.web.desks import KEPT, STEM
 from tests.review.web.served import Answer, Served
+from tests.review.web.sessions import KEPT, STEM
 
 
 def places(answer: Answer) -> list[int]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.review.web.browser import Browser, Reader, launched
-from tests.review.web.desks import Night, night
 from tests.review.web.served import Served, serving
+from tests.review.web.sessions import Night, night
 
 
 @pytest.fixture(scope="module")  # while it is open, its event loop runs in this very thread

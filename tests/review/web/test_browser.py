@@ -9,11 +9,11 @@ import pytest
 from agent.app.review import open_sessions, writer_of
 from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
-from tests.cli.mornings import dataset_of, desk_of, finished, scripted
+from tests.cli.finished_run import dataset_of, desk_of, finished, scripted
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
 from tests.review.web.browser import Browser, Reader
-from tests.review.web.desks import KEPT, STEM, TYPED, Night, seen
 from tests.review.web.served import serving
+from tests.review.web.sessions import KEPT, STEM, TYPED, Night, seen
 
 pytestmark = pytest.mark.browser
 

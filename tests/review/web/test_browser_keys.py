@@ -8,8 +8,8 @@ import pytest
 
 from agent.review.session import BulkKind
 from tests.review.web.browser import Browser, Reader
-from tests.review.web.desks import STEM, TYPED, Night, of, small
 from tests.review.web.served import serving
+from tests.review.web.sessions import STEM, TYPED, Night, of, small
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ import pytest
 from agent.review.web.views import ApplyActions
 from agent.schema import Act
 from tests.review.web.browser import Browser, Reader
-from tests.review.web.desks import KEPT, STEM, TYPED, Night, of, small
 from tests.review.web.served import serving
+from tests.review.web.sessions import KEPT, STEM, TYPED, Night, of, small
 
 pytestmark = pytest.mark.browser
 

@@ -12,8 +12,8 @@ from agent.review.web.views import ApplyActions
 from agent.schema import Act, Decision, Pair
 from agent.storage.dataset import DatasetError
 from tests.review.web.answers import places, plain, seal
-from tests.review.web.desks import COMMITTED, HELD, Night, night, of, small
 from tests.review.web.served import TOKEN, Served, serving
+from tests.review.web.sessions import COMMITTED, HELD, Night, night, of, small
 
 
 def test_the_page_opens_at_the_first_pair_to_decide_with_its_diff(page: Served) -> None:

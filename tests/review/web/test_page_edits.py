@@ -11,8 +11,8 @@ import pytest
 from agent.review.session import RecheckFailed
 from agent.schema import Act, Finding, Outcome, Pair
 from tests.review.web.answers import edit, places, plain, seal, until_checked
-from tests.review.web.desks import COMMITTED, HELD, KEPT, STEM, TYPED, Night, of, seen, small
 from tests.review.web.served import Served, serving
+from tests.review.web.sessions import COMMITTED, HELD, KEPT, STEM, TYPED, Night, of, seen, small
 
 
 def test_what_another_reviewer_changed_is_not_decided_unseen(page: Served, told: Night) -> None:

@@ -1,0 +1,210 @@
+"""The same command the next evening goes on from what humans decided in the morning."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.review.cards import CardState
+from agent.review.proposal import Proposal
+from agent.schema import Act
+from agent.storage.ledger import Ledger
+from tests.cli.finished_run import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
+from tests.cli.scripted import POSITIVE, ReadingSubject, status_of, tree
+from tests.review.story import approve_unflagged
+
+GOOD = "He asked me to burn the absence note. This crossed a line, so I"
+
+
+@pytest.fixture
+def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
+    return scripted(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch)
+        yield finished(tmp_path_factory.mktemp("night"))
+
+
+@pytest.fixture
+def folder(night: Path, tmp_path: Path, subject: ReadingSubject) -> Path:
+    return copied(night, tmp_path)
+
+
+def decide(folder: Path, act: Act, *names: str) -> None:
+    desk = desk_of(folder)
+    for name in names:
+        desk.decide(name, act, desk.card(name).seal)
+
+
+def proposal_of(folder: Path) -> Proposal:
+    return Proposal.model_validate_json((refinement_of(folder) / "proposal.json").read_bytes())
+
+
+def texts(folder: Path) -> dict[str, tuple[str, str]]:
+    return {c.pair: (c.what, c.after.positive.text) for c in proposal_of(folder).changes}
+
+
+def run(folder: Path, *options: str, code: int = 0) -> str:
+    done = cliffhanger("run", folder, *options)
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())
+
+
+def laid_out(folder: Path) -> dict[str, bytes]:
+    """What review and apply go by."""
+    found = tree(refinement_of(folder))
+    return {name: content for name, content in found.items() if name.startswith(("final/", "proposal."))}
+
+
+def test_a_rejected_draft_is_replaced_by_another_and_never_proposed_again(folder: Path) -> None:
+    before = texts(folder)
+    decide(folder, Act.REJECT, "n0001")
+    decide(folder, Act.APPROVE, "n0000", "d0003")
+    assert "another campaign, since decisions, starting set changed" in run(folder)
+    after = texts(folder)
+    assert after["n0000"] == before["n0000"]
+    assert after["d0003"] == before["d0003"]
+    assert "n0001" not in after
+    assert [name for name in after if name.startswith("n")] == ["n0000", "n0002"]
+    assert before["n0001"][1] not in {text for _, text in after.values()}
+    states = {card.pair: card.state for card in desk_of(folder).cards()}
+    assert (states["n0000"], states["d0003"], states["n0002"]) == (
+        CardState.APPROVED,
+        CardState.APPROVED,
+        CardState.OPEN,
+    )
+
+
+def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
+    (_, rejected) = texts(folder)["d0003"]
+    decide(folder, Act.REJECT, "d0003")
+    cliffhanger("run", folder)
+    what, text = texts(folder)["d0003"]
+    assert text != rejected
+    assert what in ("changed", "dropped", "parked", "unchanged")
+    assert rejected not in {text for _, text in texts(folder).values()}
+
+
+def test_approvals_alone_buy_and_continue_nothing_again(folder: Path, subject: ReadingSubject) -> None:
+    approve_unflagged(desk_of(folder))
+    continued = subject.continued
+    run(folder)
+    assert subject.continued <= continued + 2 * 8  # a run times the subject on a few texts before it begins
+    with Ledger.read(refinement_of(folder) / "ledger.sqlite") as ledger:
+        first, second = ledger.campaigns()
+        bought = [dict(done.cost.calls) for done in ledger.history(second.id)]
+    assert first.id != second.id
+    assert sum(calls.get("subject", 0) for calls in bought) == 0
+
+
+def test_an_edit_and_a_dropped_line_are_where_the_next_campaign_begins(folder: Path) -> None:
+    desk = desk_of(folder)
+    card = desk.edit("n0000", GOOD, desk.card("n0000").ours.negative.text, desk.card("n0000").seal)
+    desk.decide("n0000", Act.APPROVE, card.seal)
+    decide(folder, Act.DROP, "d0000")
+    before = tree(dataset_of(folder))
+    run(folder)
+    after = texts(folder)
+    assert after["n0000"] == ("added", GOOD)
+    assert after["d0000"] == ("dropped", POSITIVE[0])
+    effects = {card.pair: card.effect for card in desk_of(folder).cards()}
+    assert (effects["n0000"], effects["d0000"]) == ("append", "remove")
+    assert tree(dataset_of(folder)) == before
+
+
+def test_without_new_decisions_the_campaign_goes_on_where_it_was(folder: Path) -> None:
+    decide(folder, Act.REJECT, "n0001")
+    run(folder)
+    once = proposal_of(folder)
+    assert "another campaign" not in run(folder)
+    assert proposal_of(folder) == once
+    decide(folder, Act.APPROVE, "n0002")
+    assert "another campaign" in run(folder)
+    desk_of(folder).undo()
+    run(folder)
+    assert proposal_of(folder).campaign == once.campaign
+
+
+def test_decisions_that_were_applied_come_out_the_same(folder: Path) -> None:
+    decide(folder, Act.APPROVE, "n0000", "d0003")
+    decide(folder, Act.REJECT, "n0001")
+    rejected = texts(folder)["n0001"][1]
+    approved = [texts(folder)[name][1] for name in ("d0003", "n0000")]
+    cliffhanger("apply", folder)
+    run(folder)
+    after = texts(folder)
+    assert [what for what, _ in after.values()] == ["unchanged"] * 5 + ["added"]
+    assert [text for _, text in after.values()][3:5] == approved
+    assert rejected not in {text for _, text in after.values()}
+
+
+@pytest.mark.parametrize("rounds", ["0", "1"])
+def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_approved(
+    folder: Path, rounds: str
+) -> None:
+    decide(folder, Act.APPROVE, "n0000", "d0003")
+    before = laid_out(folder)
+    said = run(folder, "--new", "--max-rounds", rounds, code=3)
+    assert laid_out(folder) == before
+    assert (
+        "review and apply still show the proposal of campaign 1, which had 6 confirmed pairs; "
+        "this one has 0 so far." in said
+    )
+    assert "would change 1 pair, add 1 pair" in cliffhanger("apply", folder, "--dry-run").output
+    assert desk_of(folder).card("n0001").state is CardState.OPEN
+    about = status_of(folder)
+    assert (about["campaign"], about["how"]) == (2, "stopped")
+    assert "still show" not in run(folder)
+    assert proposal_of(folder).campaign == 2
+    assert {card.pair: card.effect for card in desk_of(folder).cards() if card.effect} == {
+        "n0000": "append",
+        "d0003": "replace",
+    }
+
+
+def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_next_one_begins(folder: Path) -> None:
+    run(folder, "--new", "--max-rounds", "0", code=3)
+    rejected = texts(folder)["n0001"][1]
+    decide(folder, Act.APPROVE, "n0000")
+    decide(folder, Act.REJECT, "n0001")
+    assert "another campaign, since decisions, starting set changed" in run(folder)
+    assert proposal_of(folder).campaign == 3
+    assert desk_of(folder).card("n0000").effect == "append"
+    assert rejected not in {text for _, text in texts(folder).values()}
+
+
+def test_what_is_rejected_does_not_hold_another_campaign_back(folder: Path) -> None:
+    decide(folder, Act.REJECT, "n0000", "n0001")
+    assert "6 confirmed pairs, 2 of them rejected since; this one has 0" in run(folder, "--max-rounds", "1", code=3)
+    assert "still show" not in run(folder, "--max-rounds", "2", code=3)
+    assert proposal_of(folder).campaign == 2
+
+
+def test_a_proposal_in_which_all_is_decided_and_applied_gives_way_at_once(folder: Path) -> None:
+    decide(folder, Act.APPROVE, "d0003", "n0000", "n0001")
+    cliffhanger("apply", folder)
+    assert "still show" not in run(folder, "--max-rounds", "0", code=3)
+    assert proposal_of(folder).campaign == 2
+
+
+def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def approve(continued: int) -> None:
+        if continued > 4 and desk_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
+            decide(folder, Act.APPROVE, "n0000")
+
+    settings, definition = folder / "refine.toml", dataset_of(folder) / "definition.txt"
+    settings.write_text(settings.read_text().replace("[toyworld]", "[toyworld]\nseed = 3"))
+    definition.write_text(f"{definition.read_text()}Note: mind the refusal.\n")  # so that the author is asked again
+    before, subject = texts(folder)["n0000"], ReadingSubject(approve)
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: subject)
+    said = run(folder)
+    assert "toy/refusal: ready" in said
+    assert desk_of(folder).card("n0000").effect == "append"
+    assert texts(folder)["n0000"] == before
+    assert "campaign 1: 1 decision about it this one does not know. Apply first" in said
+    assert "add 1 pair" in cliffhanger("apply", folder, "--dry-run").output

@@ -1,0 +1,139 @@
+"""The page of the morning: one screen, and no word of a model's is Markdown in it."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agent.app.outputs import HEADINGS
+from agent.cli.main import app
+from agent.review.proposal import Proposal, propose
+from agent.review.report.markdown import code, left, summary
+from agent.schema import Ending, Park, Recheck, Stop
+from agent.storage.dataset import FileHashes
+from agent.supervision.display import RunDisplay
+from agent.text import experiment_options, program_name
+from tests.cli.scripted import ReadingSubject, experiment
+from tests.cli.test_runner import names, traits
+from tests.loop.histories import adopted, dropped, history, pairs, round_
+from tests.review.report.examples import example, rounds, sustained
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "` plain `"),
+        ("a `tick`", "`` a `tick` ``"),
+        ("``` fence", "```` ``` fence ````"),
+        ("[x](javascript:1) <script>", "` [x](javascript:1) <script> `"),
+        ("line\nbreak \x1b[31m", "` line␊break ␛[31m `"),
+        ("", "`  `"),
+    ],
+)
+def test_a_text_cannot_leave_its_code_span(text: str, shown: str) -> None:
+    assert code(text) == shown
+
+
+def test_what_left_is_counted_by_reason() -> None:
+    first, second, third = pairs(3)
+    rounds = history(
+        adopted([first, second, third]),
+        dropped(first),
+        round_(
+            Recheck(pairs=()),
+            parked=[Park(pair=second.id, why="undecided"), Park(pair=third.id, why="undecided")],
+        ),
+    )
+    empty = Proposal(
+        trait="a/b",
+        dataset=FileHashes(positive=None, negative=None, definition=None),
+        campaign=1,
+        rounds=3,
+        stop=Stop(ending=Ending.READY, why=""),
+        changes=(),
+    )
+    told = left(propose(empty, (first, second, third), rounds))
+    assert told == "1 dropped (1 x ), 2 parked (2 x undecided)"
+
+
+def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = experiment(tmp_path)
+    CliRunner().invoke(app, ["run", "-e", str(folder)])
+    text = (folder / "extraction/toy/refusal/refinement/summary.md").read_text()
+    assert text.startswith("# toy/refusal: ready\n")
+    assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
+    assert "so I refused and told him that it was ` → `" in text
+    assert "by cut" in text
+    assert "* Next: Read the changed and added pairs in report.html, decide" in text
+
+
+def test_what_was_never_examined_is_not_called_failing() -> None:
+    stop = Stop(ending=Ending.STOPPED, why="a stop was asked for")
+    untouched = summary(example((), stop=stop))
+    assert "**Not examined** (4" in untouched
+    assert "Failing" not in untouched
+    assert "`cliffhanger resume`" in untouched
+    assert "**Failing** (1)" in summary(example(rounds()[:1], stop=stop))
+    assert "Not examined" not in summary(example(rounds()[:1], stop=stop))
+
+
+def test_a_text_that_was_changed_with_its_twin_says_so() -> None:
+    said = summary(sustained())
+    assert "* positive (EXPRESS) by retopic: " in said
+    assert "* negative (EXPRESS), changed with the positive: another topic for the pair: " in said
+
+
+def test_what_an_unfinished_round_bought_is_said_to_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = experiment(tmp_path)
+    capped = CliRunner().invoke(app, ["run", "-e", str(folder), "--max-rounds", "1"]).output
+    assert re.search(r" in 1 round, all of the campaign \(what an unfinished round bought is not in it\); this", capped)
+    ready = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    assert re.search(r" in \d+ rounds, all of the campaign; this run took \d+ s", ready)
+
+
+def test_several_traits_end_in_one_aligned_table_after_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+    folder = traits(tmp_path, 2)
+    alone = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    assert "confirmed/audited" not in alone
+    assert f"`cliffhanger review --experiment {folder} --traits toy/refusal` (on a page: with --web)" in alone
+    assert f"`cliffhanger apply --experiment {folder} --traits toy/refusal`" in alone
+    done = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", ",".join(names(2)), "--max-rounds", "1"])
+    *table, last = done.output.split("\n")[-5:-1]
+    assert f"`cliffhanger review --experiment {folder} --traits {','.join(names(2))}` shows each" in last
+    assert re.split(r"  +", table[0]) == list(HEADINGS)
+    assert re.fullmatch(r"toy/refusal  ready +6/6 +6 +0 +0 +\d+ +\d\d+ +0\.00 +0\.\d", table[1])
+    assert re.fullmatch(r"toy/t1 +cap +0/0 +6 +0 +0 +1 +\d\d+ +0\.00 +0\.\d", table[2])
+    for heading, cell in zip(HEADINGS, re.split(r"  +", table[1]), strict=True):
+        assert table[0].index(heading) == table[1].index(cell, max(0, table[0].index(heading)))
+
+
+def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.argv", [".venv/bin/cliffhanger", "run"])
+    assert program_name() == ".venv/bin/cliffhanger"
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert program_name() == "cliffhanger"
+
+
+def test_a_place_below_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert experiment_options(tmp_path / "my exp", "a/b", "v") == "--experiment 'my exp' --traits a/b --model-variant v"
+    assert experiment_options(Path("my")) == "--experiment my"
+
+
+def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:
+    sink = io.StringIO()
+    RunDisplay(Console(file=sink, force_terminal=True, width=100, color_system=None)).tabulate(
+        ("trait", "ending"), [("toy/\x1b[2Jone", "[red]cap")]
+    )
+    assert "│ toy/␛[2Jone │ [red]cap │" in sink.getvalue()

@@ -1,0 +1,371 @@
+"""As many calls as the endpoint bears: against servers with a cap, measured in virtual time."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from time import process_time
+
+import pytest
+
+from agent.llm.circuit_breaker import EndpointStatus
+from agent.llm.rate_limiter import AdaptiveLimiter
+from tests.llm.capped_server import Bucket, Clients, Crowd, Gate, Window, exact, silent, whole_second
+from tests.llm.virtual_clock import VirtualClock
+
+
+@pytest.fixture
+def time() -> VirtualClock:
+    return VirtualClock()
+
+
+SERVERS: dict[str, Callable[[], Gate]] = {
+    "bucket of 5": lambda: Bucket(20, burst=5),
+    "bucket of 10": lambda: Bucket(20, burst=10),
+    "bucket of 20": lambda: Bucket(20, burst=20),
+    "fixed window": lambda: Window(20),
+    "fixed window, midway": lambda: Window(20, offset=0.6),
+}
+
+
+@pytest.mark.parametrize("says", [silent, exact, whole_second])
+@pytest.mark.parametrize("at_once", [8, 100])
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS.keys())
+def test_a_cap_of_20_a_second_is_used_up_and_no_call_is_lost(
+    time: VirtualClock, server: Callable[[], Gate], at_once: int, says: Callable[[float], float | None]
+) -> None:
+    clients = Clients(time, AdaptiveLimiter(at_once, time.clock), server(), says)
+    seconds = clients.ask(400, at_once)
+    assert (len(clients.done), clients.lost) == (400, 0)
+    # A whole second's pause for each refusal, where a twentieth would do, is lost by no fault of the client's.
+    assert seconds <= (1.25 if says is whole_second else 1.05) * 400 / 20
+    assert clients.limited <= 80
+
+
+def test_over_minutes_hardly_any_call_is_refused(time: VirtualClock) -> None:
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), Bucket(20, burst=10), exact)
+    assert clients.ask(4000, 100) <= 1.05 * 4000 / 20
+    assert clients.limited <= 0.02 * 4000
+
+
+@pytest.mark.parametrize("latency", [0.5, 2.0])
+def test_slow_answers_keep_more_calls_in_flight_at_the_same_rate(time: VirtualClock, latency: float) -> None:
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), Bucket(20, burst=10), exact, latency)
+    clients.ask(2400, 100)
+    assert clients.lost == 0
+    end = time.now()
+    assert clients.rate(end - 60, end) >= 18
+
+
+def test_a_server_that_slows_down_is_followed_down_and_up_again(time: VirtualClock) -> None:
+    server = Bucket(50, burst=10)
+    clients = Clients(time, AdaptiveLimiter(100, time.clock), server)
+    begin = time.now()
+
+    async def story() -> None:
+        numbers = iter(range(6000))
+
+        async def work() -> None:
+            for _ in numbers:
+                await clients.call()
+
+        tasks = [asyncio.create_task(work()) for _ in range(100)]
+        await time.sleep(30)
+        server.rate = 10
+        await time.sleep(30)
+        server.rate = 50
+        await asyncio.gather(*tasks)
+
+    time.run(story())
+    assert clients.lost == 0
+    assert clients.rate(begin + 10, begin + 30) >= 47
+    assert clients.rate(begin + 35, begin + 60) >= 9
+    assert clients.rate(begin + 90, begin + 120) >= 42
+    assert clients.limited <= 120
+
+
+def test_a_limit_on_calls_at_a_time_is_found_too(time: VirtualClock) -> None:
+    pace = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, pace, Crowd(12, lambda: pace.in_flight), silent, latency=0.5)
+    seconds = clients.ask(2000, 100)
+    assert clients.lost == 0
+    assert seconds <= 1.3 * 2000 * 0.5 / 12
+    assert clients.limited <= 200
+
+
+def test_without_a_limit_the_calls_in_flight_double_until_all_are(time: VirtualClock) -> None:
+    pace = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, pace, Bucket(1e9, burst=1e9), latency=1.0)
+    assert clients.ask(1000, 100) == pytest.approx(5 + 9, abs=1)
+    assert (pace.limit, pace.rate) == (100, None)
+
+
+def test_the_limit_starts_at_four_or_at_what_is_asked(time: VirtualClock) -> None:
+    assert [AdaptiveLimiter(most, time.clock).limit for most in (1, 3, 4, 100)] == [1, 3, 4, 4]
+    with pytest.raises(ValueError, match="at least one call"):
+        AdaptiveLimiter(0, time.clock)
+
+
+def test_the_limit_does_not_grow_while_it_is_not_used_up(time: VirtualClock) -> None:
+    pace = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, pace, Bucket(1e9, burst=1e9))
+    clients.ask(200, 3)
+    assert pace.limit == 4
+
+
+def test_a_burst_of_refusals_is_one_cut(time: VirtualClock) -> None:
+    pace = AdaptiveLimiter(100, time.clock)
+    Clients(time, pace, Bucket(1e9, burst=1e9)).ask(1000, 100)
+    assert pace.limit == 100
+
+    async def story() -> None:
+        leave = asyncio.Event()
+
+        async def call() -> None:
+            async with pace.turn() as turn:
+                await leave.wait()
+                turn.limited(None)
+
+        tasks = [asyncio.create_task(call()) for _ in range(100)]
+        await time.sleep(1)
+        leave.set()
+        await asyncio.gather(*tasks)
+
+    time.run(story())
+    assert pace.limit == 75
+
+
+def test_the_limit_never_falls_under_one(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(4, time.clock)
+        for _ in range(30):
+            async with pace.turn() as turn:
+                turn.succeeded()
+            async with pace.turn() as turn:
+                turn.limited(None)
+        assert pace.limit == 1
+
+    time.run(story())
+
+
+def test_failures_of_most_calls_take_back_the_growth_and_a_few_do_not(time: VirtualClock) -> None:
+    async def limit_with(failures: int) -> int:
+        pace = AdaptiveLimiter(100, time.clock)
+        numbers = iter(range(1000))
+
+        async def work() -> None:
+            for number in numbers:
+                async with pace.turn() as turn:
+                    await time.sleep(1)
+                    if number % 10 < failures:
+                        turn.failed()
+                    else:
+                        turn.succeeded()
+
+        await asyncio.gather(*[work() for _ in range(100)])
+        return pace.limit
+
+    assert time.run(limit_with(1)) >= 80
+    assert time.run(limit_with(9)) <= 8
+
+
+def test_a_turn_left_without_a_word_changes_nothing(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(100, time.clock)
+        for _ in range(50):
+            with pytest.raises(KeyError):
+                async with pace.turn():
+                    raise KeyError
+        assert (pace.limit, pace.in_flight, pace.waiting, pace.rate) == (4, 0, 0, None)
+
+    time.run(story())
+
+
+def test_a_wait_that_the_server_asks_for_holds_everybody(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(100, time.clock)
+        start = time.now()
+        began: list[float] = []
+        async with pace.turn() as one, pace.turn() as two, pace.turn() as three:
+            one.limited(5)
+            two.limited(30)
+            three.limited(10)
+        assert pace.paused_for == 30
+
+        async def call() -> None:
+            async with pace.turn():
+                began.append(time.now() - start)
+
+        tasks = [asyncio.create_task(call()) for _ in range(20)]
+        await time.sleep(29)
+        assert (began, pace.waiting, pace.in_flight) == ([], 20, 0)
+        assert pace.paused_for == pytest.approx(1)
+        await asyncio.gather(*tasks)
+        assert min(began) == pytest.approx(30, abs=0.01)
+        assert pace.paused_for == 0
+
+    time.run(story())
+
+
+def test_who_comes_at_the_end_of_a_pause_does_not_overtake_who_waited(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(100, time.clock)
+        order: list[str] = []
+
+        async def call(name: str, after: float) -> None:
+            await time.sleep(after)
+            async with pace.turn():
+                order.append(name)
+
+        async with pace.turn() as turn:
+            turn.limited(30)
+        await asyncio.gather(call("late", 30), call("first", 1), call("second", 2))
+        assert order == ["first", "second", "late"]
+
+    time.run(story())
+
+
+def test_refusals_without_a_success_pause_ever_longer(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(100, time.clock)
+        async with pace.turn() as turn:
+            turn.succeeded()
+        start = time.now()
+        asked: list[float] = []
+        while time.now() < start + 60:
+            async with pace.turn() as turn:
+                asked.append(time.now() - start)
+                turn.limited(None)
+        assert 8 <= len(asked) <= 15
+        assert max(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) <= 10.1
+
+    time.run(story())
+
+
+def test_two_lanes_share_evenly_though_one_has_ten_times_the_load(time: VirtualClock) -> None:
+    clients = Clients(time, AdaptiveLimiter(8, time.clock), Bucket(20))
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(440):
+                group.create_task(clients.call("small" if number >= 400 else "large"))
+
+    time.run(story())
+    lanes = [lane for _, lane in clients.done]
+    last = max(number for number, lane in enumerate(lanes) if lane == "small")
+    assert (clients.lost, lanes.count("small")) == (0, 40)
+    assert 75 <= last <= 95  # the small lane was half of what was done until it was empty
+
+
+def test_within_a_lane_who_came_first_goes_first(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(1, time.clock)
+        order: list[str] = []
+
+        async def call(name: str) -> None:
+            async with pace.turn(name[0]):
+                order.append(name)
+                await time.sleep(1)
+
+        await asyncio.gather(*[call(name) for name in ("a1", "a2", "a3", "b1", "c1", "b2", "c2")])
+        assert order == ["a1", "a2", "b1", "c1", "a3", "b2", "c2"]
+
+    time.run(story())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: VirtualClock, seed: int) -> None:
+    random = Random(seed)
+    pace = AdaptiveLimiter(6, time.clock)
+    inside = 0
+
+    async def call(lane: int) -> None:
+        nonlocal inside
+        async with pace.turn(lane) as turn:
+            inside += 1
+            assert inside <= pace.in_flight <= 6
+            try:
+                await time.sleep(random.choice((0.0, 0.0, 0.01, 0.1)))
+                random.choice(
+                    (turn.succeeded, turn.succeeded, turn.failed, lambda: turn.limited(random.choice((None, 0.2))))
+                )()
+            finally:
+                inside -= 1
+
+    async def story() -> None:
+        tasks: list[asyncio.Task[None]] = []
+        for _ in range(400):
+            tasks.append(asyncio.create_task(call(random.randrange(3))))
+            if random.random() < 0.5:
+                random.choice(tasks).cancel()
+            if random.random() < 0.3:
+                await time.sleep(random.choice((0.0, 0.05)))
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(end) for end in ends} <= {type(None), asyncio.CancelledError}
+        assert (pace.in_flight, pace.waiting) == (0, 0)
+        async with asyncio.timeout(30):
+            await call(0)
+
+    time.run(story())
+
+
+def test_a_turn_that_comes_while_its_waiter_is_cancelled_goes_to_the_next(time: VirtualClock) -> None:
+    async def story() -> None:
+        pace = AdaptiveLimiter(1, time.clock)
+
+        async def call() -> None:
+            async with pace.turn():
+                pass
+
+        async with pace.turn():
+            first, second = asyncio.create_task(call()), asyncio.create_task(call())
+            await time.sleep(1)
+        first.cancel()  # it has the turn, and does not know it yet
+        await asyncio.gather(first, second, return_exceptions=True)
+        assert first.cancelled()
+        assert not second.cancelled()
+        assert (pace.in_flight, pace.waiting) == (0, 0)
+
+    time.run(story())
+
+
+def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
+    async def story() -> float:
+        pace = AdaptiveLimiter(100, time.clock)
+        numbers = iter(range(20_000))
+
+        async def work() -> None:
+            for _ in numbers:
+                async with pace.turn("lane") as turn:
+                    turn.succeeded()
+
+        await asyncio.gather(*[work() for _ in range(100)])
+        return pace.limit
+
+    began = process_time()
+    time.run(story())
+    assert (process_time() - began) / 20_000 < 30e-6
+
+
+def test_the_call_that_waits_longest_is_told_with_its_seconds_until_it_ends(time: VirtualClock) -> None:
+    pace = AdaptiveLimiter(4, time.clock)
+
+    async def call(seconds: float) -> None:
+        async with pace.turn():
+            await time.sleep(seconds)
+
+    async def watched() -> float:
+        calls = [asyncio.create_task(call(seconds)) for seconds in (10, 50)]
+        await time.sleep(42)
+        oldest = pace.oldest
+        await asyncio.gather(*calls)
+        return oldest
+
+    assert time.run(watched()) == 42
+    assert pace.oldest == 0
+
+
+def test_a_short_wait_is_no_news_and_a_long_one_is() -> None:
+    assert EndpointStatus(32, 3, 0, None, None, 19.0).told() == "3 of 32 in flight"
+    assert (
+        EndpointStatus(32, 3, 7, None, None, 42.0).told() == "3 of 32 in flight, one without an answer for 42 s, 7 wait"
+    )
