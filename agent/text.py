@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+RESUME = "Progress is saved; rerun the command to resume."
+
 _PICTURES = {**{i: chr(0x2400 + i) for i in range(32)}, 127: "\u2421"}
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Letters and marks by category, yet nothing is seen of them.
