@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,30 +17,13 @@ from agent.review.report.model import Report
 from agent.schema import Controls, FrozenModel, JudgeNoise, Stop
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
-from agent.storage.ledger_database import (
-    ANSWERED,
-    REPEATED,
-    WITHDRAWN,
-    Attempt,
-    CampaignRecord,
-    Database,
-    LedgerError,
-    LedgerMissing,
-    Spent,
-    int_of,
-)
+from agent.storage.ledger_database import Attempt, CampaignRecord, LedgerError, LedgerMissing, Spent
 from agent.supervision.heartbeat import FRESH, HeartbeatRecord, TraitProcess, trait_process
 
 ProcessState = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
 
 _RECENT = 300.0  # seconds over which the pace is measured
 _ERRORS_SHOWN = 5
-_LAST_FAILURES = """
-    SELECT role, purpose, outcome, detail, ended FROM attempts
-    WHERE outcome IS NOT NULL AND outcome NOT IN (?, ?, ?) ORDER BY id DESC LIMIT ?
-"""
-_ANSWERED_SINCE = "SELECT count(*) FROM attempts WHERE outcome IN (?, ?) AND ended > ?"
-_RECORDED = "SELECT recorded FROM rounds WHERE campaign = ? ORDER BY number"
 
 
 class PossiblyPaid(FrozenModel):
@@ -161,6 +143,7 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
         ledger = Ledger.read(path)
     except LedgerMissing:
         return state
+    began = place.process.beat.started if place.process is not None and place.running else None
     with ledger:
         campaigns, spent = ledger.campaigns(), ledger.spend()
         found: dict[str, object] = {
@@ -170,28 +153,28 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
             "micro_usd": spent.micro_usd,
             "attempts": ledger.attempts(),
             "possibly_paid": tuple(_possibly(attempt) for attempt in ledger.pending()),
+            "failures": tuple(_failure(attempt) for attempt in ledger.last_failures(_ERRORS_SHOWN)),
+            "pace": None if began is None else _pace(ledger, began, now),
         }
-    began = place.process.beat.started if place.process is not None and place.running else None
-    found |= _queried(path, began, now)
     if campaigns:
         found |= _set(path, campaigns[-1], state.goal, began, now)
     return state.model_copy(update=found)
 
 
-def _queried(path: Path, began: float | None, now: float) -> dict[str, object]:
-    """What is asked of the tables themselves: the last failures, and the pace."""
-    with closing(Database.read(path)) as db:
-        failed = db.rows(_LAST_FAILURES, ANSWERED, REPEATED, WITHDRAWN, _ERRORS_SHOWN)
-        found: dict[str, object] = {"failures": tuple(_failure(row) for row in failed)}
-        if began is not None:
-            since = max(began, now - _RECENT)
-            count = int_of(db.rows(_ANSWERED_SINCE, ANSWERED, REPEATED, since)[0][0])
-            found["pace"] = round(60 * count / max(1.0, now - since), 1)
-        return found
+def _pace(ledger: Ledger, began: float, now: float) -> float:
+    """Answers per minute since the process began, over the last `_RECENT` seconds at most."""
+    since = max(began, now - _RECENT)
+    return round(60 * ledger.answered_since(since) / max(1.0, now - since), 1)
 
 
-def _failure(row: Sequence[object]) -> Failure:
-    return Failure.model_validate(dict(zip(Failure.model_fields, row, strict=True)))
+def _failure(attempt: Attempt) -> Failure:
+    return Failure(
+        role=attempt.role.value,
+        purpose=attempt.purpose,
+        error=attempt.outcome or "",
+        sentence=attempt.detail,
+        when=attempt.ended or 0.0,
+    )
 
 
 def _possibly(attempt: Attempt) -> PossiblyPaid:
@@ -213,8 +196,7 @@ def _folded(path: Path, campaign: CampaignRecord) -> _Folded:
     """Rounds are never rewritten: a campaign of so many rounds is read once, however often it is looked at."""
     with Ledger.read(path) as ledger:
         history = ledger.history(campaign.id)[: campaign.rounds]
-    with closing(Database.read(path)) as db:
-        recorded = tuple(float(str(row[0])) for row in db.rows(_RECORDED, campaign.id))[: campaign.rounds]
+        recorded = ledger.recorded(campaign.id)[: campaign.rounds]
     now, reached = SetState(), []
     for done in history:
         now = apply_round(now, done)

@@ -39,10 +39,12 @@ from agent.storage.ledger_writer import (
 
 _SUBJECT = "subject"
 
-_SELECT_PENDING = """
-    SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged, reserved
-    FROM attempts WHERE outcome IS NULL ORDER BY id
-"""
+_ATTEMPT = (
+    "SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged, reserved FROM attempts"
+)
+_SELECT_PENDING = f"{_ATTEMPT} WHERE outcome IS NULL ORDER BY id"
+_SELECT_FAILURES = f"{_ATTEMPT} WHERE outcome IS NOT NULL AND outcome NOT IN (?, ?, ?) ORDER BY id DESC LIMIT ?"
+_COUNT_ANSWERED = "SELECT count(*) FROM attempts WHERE outcome IN (?, ?) AND ended > ?"
 _COUNT_ATTEMPTS = """
     SELECT coalesce(outcome, ?1), count(*) FROM attempts WHERE ?2 IS NULL OR campaign = ?2 GROUP BY 1 ORDER BY 1
 """
@@ -167,6 +169,15 @@ class Ledger:
         rows = self._db.rows(_COUNT_ATTEMPTS, PENDING, campaign)
         return {str(outcome): int_of(count) for outcome, count in rows}
 
+    def last_failures(self, count: int) -> tuple[Attempt, ...]:
+        """The last `count` attempts that ended in an error, latest first; withdrawn ones are not errors."""
+        rows = self._db.rows(_SELECT_FAILURES, ANSWERED, REPEATED, WITHDRAWN, count)
+        return tuple(model_from_row(Attempt, row) for row in rows)
+
+    def answered_since(self, when: float) -> int:
+        """How many attempts brought an answer after a moment (seconds since 1970)."""
+        return int_of(self._db.rows(_COUNT_ANSWERED, ANSWERED, REPEATED, when)[0][0])
+
     # Completions
 
     def completion(self, key: str) -> Completion | None:
@@ -218,6 +229,11 @@ class Ledger:
         rows = self._db.rows("SELECT number, body FROM rounds WHERE campaign = ? ORDER BY number", campaign)
         what = f"of campaign {campaign} in {self.path}"
         return tuple(parsed(Round, body, f"Round {number} {what}") for number, body in rows)
+
+    def recorded(self, campaign: int) -> tuple[float, ...]:
+        """When each round of a campaign was recorded (seconds since 1970), first to last."""
+        rows = self._db.rows("SELECT recorded FROM rounds WHERE campaign = ? ORDER BY number", campaign)
+        return tuple(float(str(recorded)) for (recorded,) in rows)
 
     def append(self, campaign: int, done: Round) -> None:
         """Add a finished round. Raises LedgerError unless it is the next one."""

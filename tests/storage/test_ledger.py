@@ -108,6 +108,29 @@ def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
         assert ledger.spend() == Usage(micro_usd=12)
 
 
+def test_the_last_failures_come_latest_first_without_answers_and_withdrawn_calls(path: Path) -> None:
+    with Ledger(path) as ledger:
+        buy(ledger, answer("k0"))
+        buy(ledger, answer("k0"))
+        ledger.intend("in flight", Role.JUDGE, "forecast")
+        for kind in ("transient", "withdrawn", "timeout", "refused"):
+            ledger.fail(ledger.intend("k1", Role.JUDGE, "forecast"), kind, f"it was {kind}")
+        found = ledger.last_failures(2)
+    assert [(one.outcome, one.detail) for one in found] == [
+        ("refused", "it was refused"),
+        ("timeout", "it was timeout"),
+    ]
+
+
+def test_answers_are_counted_from_a_moment_on(path: Path) -> None:
+    times = iter(range(100, 200))
+    with Ledger(path, clock=lambda: float(next(times))) as ledger:
+        buy(ledger, answer("k0"))  # begun at 100, ended at 101
+        buy(ledger, answer("k0"))  # repeated, ended at 103
+        ledger.fail(ledger.intend("k1", Role.JUDGE, "forecast"), "timeout", "late")
+        assert [ledger.answered_since(when) for when in (100.0, 101.0, 103.0)] == [2, 1, 0]
+
+
 def test_an_attempt_is_pending_on_disk_before_anything_is_sent(path: Path) -> None:
     with Ledger(path) as ledger:
         attempt = ledger.intend("k1", Role.AUTHOR, "draft of n0003")
@@ -166,6 +189,8 @@ def test_history_is_read_back_as_it_was_appended(path: Path) -> None:
             ledger.append(campaign, done)
     with Ledger.read(path) as ledger:
         assert ledger.history(campaign) == rounds
+        first, second = ledger.recorded(campaign)
+        assert first <= second
         assert [(c.id, c.rounds, c.about) for c in ledger.campaigns()] == [(campaign, 2, '{"trait": "chirp/refusal"}')]
 
 
