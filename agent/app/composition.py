@@ -22,6 +22,7 @@ from agent.review.apply import StartingSet
 from agent.schema import (
     Completion,
     Ending,
+    ErrorKind,
     Mode,
     NegativeTest,
     Opener,
@@ -34,6 +35,7 @@ from agent.schema import (
     Signals,
     Trait,
     digest,
+    kind_of,
 )
 from agent.steps.context import Ask, Complete, StepContext
 from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition
@@ -128,12 +130,11 @@ Watch = Callable[[str], None]
 
 # What no text is to blame for, and how the work ends with it. The first that occurs counts.
 _ENDINGS = {
-    "budget": Ending.CAP,
-    "quota": Ending.ENDPOINT,
-    "auth": Ending.ENDPOINT,
-    "outage": Ending.ENDPOINT,
+    ErrorKind.BUDGET: Ending.CAP,
+    ErrorKind.QUOTA: Ending.ENDPOINT,
+    ErrorKind.AUTH: Ending.ENDPOINT,
+    ErrorKind.OUTAGE: Ending.ENDPOINT,
 }
-_STOPPED = "stopped"
 
 
 class Control(Protocol):
@@ -174,7 +175,7 @@ def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> As
             watch(f"asks {pluralize(len(requests), 'question')}")
             replies = llm.ask_all(requests, ledger, guard.halted, heard)
             require_supply(replies)
-            if all(_kind(reply) != _STOPPED for reply in replies):
+            if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
                 return replies
 
     return ask
@@ -182,14 +183,10 @@ def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> As
 
 def require_supply(replies: Sequence[Reply]) -> None:
     """Raise Interrupted when nothing can be bought any more, so that an outage never counts against a text."""
-    errors = {_kind(reply): str(reply.error) for reply in reversed(replies)}
+    errors = {kind_of(reply.error): str(reply.error) for reply in reversed(replies)}
     for kind, ending in _ENDINGS.items():
         if kind in errors:
             raise Interrupted(ending, errors[kind])
-
-
-def _kind(reply: Reply) -> str:
-    return reply.error.partition(":")[0] if reply.error else ""
 
 
 def make_complete(subject: Subject, ledger: Ledger, watch: Watch, guard: Control) -> Complete:

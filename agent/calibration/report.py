@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent.calibration.metrics import BOTH, Calibration, HitRate, RowResult, Slice, Wording
-from agent.schema import digest
+from agent.schema import ErrorKind, digest, kind_of
 from agent.storage.durable import write_atomically
 from agent.text import safe_text
 
-_UNANSWERED = "unanswered"
 _SHOWN = 12
 _METHODS = (
     "Intervals are 95 %: rates by Wilson (1927), balanced accuracy and Cohen's kappa (1960) by joining the labels' "
@@ -48,7 +47,7 @@ def _gist(way: Wording) -> Iterator[str]:
         shown = [f"{miss.id} ({miss.label}, taken for {miss.predicted})" for miss in way.missed[:_SHOWN]]
         yield f"{len(way.missed)} wrong: " + ", ".join(shown) + (" …" if len(way.missed) > _SHOWN else "")
     if way.unjudged:
-        open_ones = sum(str(miss.unjudged).startswith(_UNANSWERED) for miss in way.unjudged)
+        open_ones = sum(kind_of(miss.unjudged) is ErrorKind.UNANSWERED for miss in way.unjudged)
         yield f"{len(way.unjudged)} unjudged, {open_ones} of them because nobody has answered yet"
 
 

@@ -15,7 +15,7 @@ from agent.llm.endpoint import Capability, Endpoint
 from agent.llm.errors import LLMError, Malformed, Unscored, classify, error_body, error_text, truncate
 from agent.llm.response import ChatCompletion, clean, read_reply
 from agent.llm.scoring import number_in, option_in, sampled_choice, sampled_score
-from agent.schema import FrozenModel, Reply, Request, Role, Shape
+from agent.schema import ErrorKind, FrozenModel, Reply, Request, Role, Shape
 from agent.storage.durable import write_atomically
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
@@ -123,7 +123,7 @@ _BY_HAND = "by hand"
 class Unanswered(LLMError):
     """Nobody has answered this request yet."""
 
-    kind = "unanswered"
+    kind = ErrorKind.UNANSWERED
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from agent.llm.calls import Call
 from agent.llm.endpoint import Endpoint
 from agent.llm.errors import AttemptTimeout, Broken, LLMError, Malformed, TokenUsage
-from agent.schema import BudgetConfig, Role, UsageLimits
+from agent.schema import BudgetConfig, ErrorKind, Role, UsageLimits
 
 _MILLION = 1_000_000
 
@@ -54,7 +54,7 @@ _KINDS = ("usd", "calls", "tokens_in", "tokens_out")
 class BudgetExhausted(LLMError):
     """A cap leaves no room for this call. The message names the cap."""
 
-    kind = "budget"
+    kind = ErrorKind.BUDGET
 
 
 class Amount(NamedTuple):

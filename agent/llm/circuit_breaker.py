@@ -12,6 +12,7 @@ from agent.llm.concurrency import Clock
 from agent.llm.errors import AttemptTimeout, Auth, LLMError, Quota, RateLimited, Transient
 from agent.llm.rate_limiter import AdaptiveLimiter, Permit
 from agent.llm.retry import RetryPolicy
+from agent.schema import ErrorKind
 
 _UNKNOWN = 60.0  # seconds, until enough has been measured
 _ENOUGH = 20  # answers
@@ -53,7 +54,7 @@ FIRST_PROBE, LONGEST_PROBE = 30.0, 600.0  # seconds between the small questions:
 class EndpointUnavailable(LLMError):
     """The endpoint was out, or too busy, for longer than the run may wait."""
 
-    kind = "outage"
+    kind = ErrorKind.OUTAGE
 
 
 class CircuitBreaker:

@@ -92,7 +92,7 @@ def answer_of(call: Call, endpoint: Endpoint, said: ChatCompletion, content: str
 
 
 POLL_SECONDS = 0.2  # seconds between looks for a stop
-UNASKED = Reply(error="stopped: It was not sent: a stop was asked for.")
+UNASKED = Reply(error=Cancelled("It was not sent: a stop was asked for.").named)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
+from agent.schema import ErrorKind
+
 TokenUsage = tuple[int, int]
 
 
@@ -17,7 +19,7 @@ class LLMError(Exception):
     was billed with; `content` what the model had written.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[ErrorKind]
 
     def __init__(
         self, sentence: str, *, wait: float | None = None, usage: TokenUsage | None = None, content: str = ""
@@ -30,14 +32,14 @@ class LLMError(Exception):
 
     @property
     def named(self) -> str:
-        """The error of a reply: "class: sentence"."""
+        """The error of a reply: "kind: sentence"."""
         return f"{self.kind}: {self.sentence}"
 
 
 class Transient(LLMError):
     """The server or the way to it is troubled; the same request may succeed later."""
 
-    kind = "transient"
+    kind = ErrorKind.TRANSIENT
 
 
 class Unreachable(Transient):
@@ -51,67 +53,67 @@ class Broken(Transient):
 class RateLimited(LLMError):
     """The server asks for a slower pace."""
 
-    kind = "rate"
+    kind = ErrorKind.RATE
 
 
 class AttemptTimeout(LLMError):
     """No complete reply within the attempt's time limit."""
 
-    kind = "timeout"
+    kind = ErrorKind.TIMEOUT
 
 
 class Malformed(LLMError):
     """A reply arrived that is not one: HTML, cut JSON, no choices, missing log-probabilities."""
 
-    kind = "malformed"
+    kind = ErrorKind.MALFORMED
 
 
 class InvalidJSON(LLMError):
     """A complete reply whose text is not the JSON asked for. The same request again would hardly help; a repair may."""
 
-    kind = "malformed"
+    kind = ErrorKind.MALFORMED
 
 
 class Quota(LLMError):
     """The account is out of credit; only a human helps."""
 
-    kind = "quota"
+    kind = ErrorKind.QUOTA
 
 
 class Auth(LLMError):
     """The key is refused or lacks a permission; only a human helps."""
 
-    kind = "auth"
+    kind = ErrorKind.AUTH
 
 
 class PermanentError(LLMError):
     """The request itself is refused and always will be."""
 
-    kind = "deterministic"
+    kind = ErrorKind.DETERMINISTIC
 
 
 class Truncated(LLMError):
     """The reply was cut by its token limit before it was usable."""
 
-    kind = "truncated"
+    kind = ErrorKind.TRUNCATED
 
 
 class Refused(LLMError):
     """The model or its provider declined to answer."""
 
-    kind = "refusal"
+    kind = ErrorKind.REFUSAL
 
 
 class Cancelled(LLMError):
     """The call was not sent, or not again: a stop was asked for while it waited."""
 
-    kind = "stopped"
+    kind = ErrorKind.STOPPED
 
 
 class Unscored(LLMError):
     """A complete reply that does not say enough to be read as a score or a choice."""
 
-    kind = "unscored"
+    kind = ErrorKind.UNSCORED
 
 
 RETRYABLE = (Transient, RateLimited, AttemptTimeout, Malformed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent.llm.concurrency import Clock
 from agent.llm.errors import LLMError, Malformed, RateLimited
+from agent.schema import ErrorKind
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RetryState:
         self._paced = paced
         self._spread = spread
         self._paused = paused
-        self._kind = ""
+        self._kind: ErrorKind | None = None
         self._began = manners.clock.now() - paused()
         self._streak = 0
         self._failures = 0
@@ -66,14 +67,14 @@ class RetryState:
         self._failures += 1
         self._streak = self._streak + 1 if error.kind == self._kind else 1
         self._kind = error.kind
-        self.timeouts += error.kind == "timeout"
+        self.timeouts += error.kind is ErrorKind.TIMEOUT
         limit = self._manners.unreadable if isinstance(error, Malformed) else self._manners.identical
         asks_too_much = asked > self._manners.max_pause
         return late or asks_too_much or self._streak >= limit or self._failures >= self._manners.attempts
 
     def begin_again(self) -> None:
         """What has failed so far was not this request's fault."""
-        self._kind, self._streak, self._failures, self.timeouts = "", 0, 0, 0
+        self._kind, self._streak, self._failures, self.timeouts = None, 0, 0, 0
         self._began = self._manners.clock.now() - self._paused()
 
     def pause(self, error: LLMError, failures: int) -> float:

@@ -12,6 +12,7 @@ from agent.schema import (
     Confirm,
     Depth,
     Draft,
+    ErrorKind,
     Finding,
     Flag,
     History,
@@ -29,8 +30,9 @@ from agent.schema import (
     Signals,
     Stop,
     Verdict,
+    kind_of,
 )
-from agent.steps.author import REFUSAL, RepairTask
+from agent.steps.author import RepairTask
 from agent.steps.context import StepContext
 from agent.steps.draft import DraftRequest, draft
 from agent.steps.examine import examine
@@ -165,7 +167,7 @@ def struck_topics(history: History) -> tuple[str, ...]:
     pairs: dict[str, Pair] = {}
     for done in history:
         for change in done.changes:
-            if change.before is not None and any(why.startswith(REFUSAL) for why in change.why.split("; ")):
+            if change.before is not None and ErrorKind.REFUSAL in map(kind_of, change.why.split("; ")):
                 found[change.before.positive.text] = None
             if change.after is not None:
                 pairs[change.pair] = change.after

@@ -9,6 +9,7 @@ from agent.schema import (
     Controls,
     Depth,
     Draft,
+    ErrorKind,
     Finding,
     History,
     JudgeNoise,
@@ -21,6 +22,7 @@ from agent.schema import (
     Round,
     Rung,
     Verdict,
+    kind_of,
 )
 
 
@@ -34,8 +36,13 @@ class Status(IntEnum):
     AUDITED = 4
 
 
-AUTHOR_NOTE = "author: "
-_ENDPOINT_ERRORS = ("transient", "rate", "timeout", "quota", "auth")
+_ENDPOINT_ERRORS = {
+    ErrorKind.TRANSIENT,
+    ErrorKind.RATE,
+    ErrorKind.TIMEOUT,
+    ErrorKind.QUOTA,
+    ErrorKind.AUTH,
+}
 _REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.AUDIT: Status.AUDITED}
 
 
@@ -120,7 +127,7 @@ def apply_round(now: SetState, done: Round) -> SetState:
     authored = sum(c.what == "draft" for c in done.changes)
     adopted = sum(c.what == "adopt" for c in done.changes)
     barren = isinstance(done.move, Draft) and not authored + adopted
-    if barren and any(endpoint_failed(note.removeprefix(AUTHOR_NOTE)) for note in done.notes):
+    if barren and any(map(endpoint_failed, done.notes)):
         barren_drafts = now.barren_drafts
     else:
         barren_drafts = now.barren_drafts + 1 if barren else 0 if isinstance(done.move, Draft) else now.barren_drafts
@@ -144,7 +151,7 @@ def apply_round(now: SetState, done: Round) -> SetState:
 
 def endpoint_failed(why: str) -> bool:
     """Whether a reason is an endpoint's trouble, which says nothing about a text or its author."""
-    return why.startswith(_ENDPOINT_ERRORS)
+    return kind_of(why) in _ENDPOINT_ERRORS
 
 
 def _apply_changes(items: dict[str, PairState], changes: Iterable[Change]) -> list[PairState]:

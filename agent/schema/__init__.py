@@ -51,5 +51,5 @@ from agent.schema.pairs import (
     digest,
     split_ending,
 )
-from agent.schema.requests import Reply, Request, Role, Score, Shape
+from agent.schema.requests import AUTHOR_NOTE, ErrorKind, Reply, Request, Role, Score, Shape, kind_of
 from agent.schema.rules import BudgetConfig, Caps, Count, Plan, Rules, Signals, UsageLimits

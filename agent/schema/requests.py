@@ -19,6 +19,35 @@ class Shape(StrEnum):
     TEXT = "text"
 
 
+class ErrorKind(StrEnum):
+    """The kinds of error a reply can have. Errors are stored as "kind: sentence"; see `kind_of`."""
+
+    TRANSIENT = "transient"
+    RATE = "rate"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    QUOTA = "quota"
+    AUTH = "auth"
+    DETERMINISTIC = "deterministic"
+    TRUNCATED = "truncated"
+    REFUSAL = "refusal"
+    STOPPED = "stopped"
+    UNSCORED = "unscored"
+    OUTAGE = "outage"
+    BUDGET = "budget"
+    UNANSWERED = "unanswered"
+
+
+AUTHOR_NOTE = "author: "  # stands before an error of the author's in a round's notes
+_KINDS = {kind.value: kind for kind in ErrorKind}
+
+
+def kind_of(text: str | None) -> ErrorKind | None:
+    """The kind of a stored error "kind: sentence", also after `AUTHOR_NOTE`; None for any other text."""
+    name, colon, _ = (text or "").removeprefix(AUTHOR_NOTE).partition(":")
+    return _KINDS.get(name) if colon else None
+
+
 class Request(FrozenModel):
     """One question to an LLM role. `thresholds` matter only where a score must be sampled until it is clear of them."""
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.prompts import Prompt
 from agent.schema import (
+    ErrorKind,
     Finding,
     Flag,
     Pair,
@@ -20,12 +21,11 @@ from agent.schema import (
     Scenario,
     Shape,
     Verdict,
+    kind_of,
     split_ending,
 )
 from agent.steps.context import StepContext
 from agent.steps.cut import frozen_part
-
-REFUSAL = "refusal"
 
 
 class AuthorReply(BaseModel):
@@ -81,7 +81,7 @@ def read(reply: Reply, shape: type[ReplyT]) -> tuple[ReplyT | None, str | None]:
     try:
         return shape.model_validate_json(reply.data), None
     except ValidationError as error:
-        return None, f"malformed: {error.error_count()} fields of the author's JSON do not fit"
+        return None, f"{ErrorKind.MALFORMED}: {error.error_count()} fields of the author's JSON do not fit"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class AuthoredText:
 def ask_author(bench: StepContext, ailments: Sequence[RepairTask]) -> list[AuthoredText]:
     """One result per ailment, in order. A refusal is retried once with a milder topic."""
     replies = bench.ask([_request(bench, ailment, milder=False) for ailment in ailments])
-    refused = [i for i, reply in enumerate(replies) if (reply.error or "").startswith(REFUSAL)]
+    refused = [i for i, reply in enumerate(replies) if kind_of(reply.error) is ErrorKind.REFUSAL]
     again = bench.ask([_request(bench, ailments[i], milder=True) for i in refused])
     for i, reply in zip(refused, again, strict=True):
         replies[i] = reply

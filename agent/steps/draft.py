@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.schema import Change, Mode, Pair, Request
+from agent.schema import AUTHOR_NOTE, Change, Mode, Pair, Request
 from agent.steps.author import WrittenPairs, as_pair, author_request, read
 from agent.steps.context import StepContext
 from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
@@ -69,7 +69,7 @@ def draft(bench: StepContext, order: DraftRequest) -> Drafted:
         asked = _requests(bench, order, (*order.pairs, *accepted), diversity, missing, wave)
         for (kind, _), reply in zip(asked, bench.ask([request for _, request in asked]), strict=True):
             written, why = read(reply, WrittenPairs)
-            notes += [f"author: {why}"] if why else []
+            notes += [f"{AUTHOR_NOTE}{why}"] if why else []
             for one in written.pairs if written else ():
                 pair = as_pair(f"n{order.first_id + len(accepted):04d}", one, kind=kind)
                 why = (

@@ -8,6 +8,7 @@ from agent.schema import (
     Change,
     Completion,
     Depth,
+    ErrorKind,
     Finding,
     Mode,
     Pair,
@@ -18,8 +19,9 @@ from agent.schema import (
     Tally,
     Verdict,
     VoteOutcome,
+    kind_of,
 )
-from agent.steps.author import REFUSAL, RepairTask, ask_author, edited
+from agent.steps.author import RepairTask, ask_author, edited
 from agent.steps.context import StepContext
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.questions import JudgeQuestion
@@ -283,7 +285,9 @@ def _change(treatments: Sequence[RepairAttempt]) -> Change:
         after=after,
         rungs=tuple((t.ailment.finding.polarity, rung) for t in treatments for rung in t.rungs),
         candidates=tuple(c for t in treatments for c in t.candidates),
-        why="; ".join(sorted({t.why: None for t in treatments if t.why}, key=lambda why: not why.startswith(REFUSAL))),
+        why="; ".join(
+            sorted({t.why: None for t in treatments if t.why}, key=lambda why: kind_of(why) is not ErrorKind.REFUSAL)
+        ),
     )
 
 

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.schema import Depth, Question, Tally, Vote, VoteOutcome
+from agent.schema import Depth, ErrorKind, Question, Tally, Vote, VoteOutcome, kind_of
 from agent.steps.context import StepContext
 from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion, read_vote, request
 
 OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
 NEEDED_LEAD = 2
 ALONE = 3
-ABSTAINED = "unscored"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def _wanted(
 
 def _ruling(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
     """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
-    if any(v.favourable is None and not (v.error or "").startswith(ABSTAINED) for v in cast):
+    if any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
         return VoteOutcome.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
     decided = ruled(sides, len(ballot.opening), ballot.against)
