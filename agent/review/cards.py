@@ -30,22 +30,6 @@ class CardWarning(StrEnum):
     ALIKE = "alike"
 
 
-EXPLAINED = {
-    CardWarning.FAILING: "a check failed on the text as it stands",
-    CardWarning.UNJUDGED: "not every question about this text has an answer",
-    CardWarning.PARKED: "the judge could not decide it, so the run left it to you",
-    CardWarning.DROPPED: "to approve removes the line from both files",
-    CardWarning.EDITED: "a human changed the text after the run",
-    CardWarning.EXTENDED: "includes the first words of the trait's expression (extended lock-in)",
-    CardWarning.LATE: "the direction shows only after the first tokens",
-    CardWarning.UNGROUNDED: "the words that commit could not be quoted from the text",
-    CardWarning.BOUNDARY: "the text does not end where a token ends",
-    CardWarning.BORDERLINE: "a score lies within 5 points of its threshold",
-    CardWarning.UNMATCHED: "the sides differ too much in length, or share no word of their setting",
-    CardWarning.ALIKE: "the subject goes on in the same way after both sides",
-    CardWarning.UNSURE: "the votes could not settle it, or only by the flip test",
-}
-
 _BY_FLAG = {
     Flag.EXTENDED: CardWarning.EXTENDED,
     Flag.LATE: CardWarning.LATE,
@@ -115,12 +99,6 @@ class CardState(StrEnum):
 
 
 WAITING = frozenset((CardState.OPEN, CardState.STALE, CardState.CONFLICT, CardState.EDITED))
-
-EDITS = {
-    Outcome.PASS: "edited, to approve",
-    Outcome.FAIL: "edited, fails its check",
-    Outcome.UNJUDGED: "edited, not checked",
-}
 
 DatasetEffect = Literal["replace", "append", "remove"]
 

@@ -1,14 +1,14 @@
-"""The keys of the review, the same in the terminal and on the page: what each does, in words."""
+"""Words shown for verdicts, states, questions, depths and repairs, and the key bindings: one home for every view."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from agent.review.cards import EDITS, Card, CardState
-from agent.schema import Act, Depth, Polarity, Question, Rung
+from agent.review.cards import Card, CardState, CardWarning
+from agent.schema import Act, Depth, Ending, Mode, Outcome, Polarity, Question, Rung, Verdict
 
 
 class KeyBinding(NamedTuple):
-    """One key, or several that do the same. Without a name it is told of in the help alone."""
+    """One key, or several with the same effect. One without a name appears in the help only."""
 
     shown: tuple[str, ...]
     name: str
@@ -17,94 +17,197 @@ class KeyBinding(NamedTuple):
 
 
 KEYS = (
-    KeyBinding(("a",), "approve", "approve: the text shown goes into the dataset when you apply"),
+    KeyBinding(("a",), "approve", "approve: the text shown is written to the dataset by the next apply"),
     KeyBinding(("r",), "reject", "reject: the dataset stays as it is"),
-    KeyBinding(("e",), "edit", "edit both texts; what you store is checked on the spot"),
-    KeyBinding(("d",), "drop", "drop: the pair's line leaves both files"),
-    KeyBinding(("u",), "undo", "undo your last act, all of it"),
-    KeyBinding(("x",), "check", "check an edited text again, where a check came to no end"),
+    KeyBinding(("e",), "edit", "edit both texts; the edit is checked immediately"),
+    KeyBinding(("d",), "drop", "drop: the pair's line is removed from both files"),
+    KeyBinding(("u",), "undo", "undo your last decision (a bulk approval as a whole)"),
+    KeyBinding(("x",), "check", "check an edited text again if its check did not finish"),
     KeyBinding(("A",), "unflagged", "approve all open pairs that pass without a flag; asks first"),
     KeyBinding(
-        ("S",), "seen", "approve all pairs that you have seen since you opened the review, flagged ones too; asks first"
+        ("S",), "seen", "approve all pairs that you have seen in this session, flagged ones included; asks first"
     ),
     KeyBinding(("s",), "skip", "skip to the next listed pair that needs a decision"),
-    KeyBinding(("f",), "filter", "filter: list the next kind of pairs, such as those to decide, or all"),
+    KeyBinding(("f",), "filter", "filter: list the next state of pairs, such as those to decide, or all"),
     KeyBinding(("/",), "find", "find: list only pairs with these words; Enter keeps the list, Esc ends the search"),
-    KeyBinding(("c",), "conflict", "conflict: the three versions of a pair that somebody changed, or its evidence"),
+    KeyBinding(("c",), "conflict", "conflict: the three versions of a pair that was changed since the run"),
     KeyBinding(("t",), "trait", "the next trait"),
-    KeyBinding(("?",), "help", "this page"),
-    KeyBinding(("q",), "quit", "quit: everything is stored already, and the next time goes on from here", "terminal"),
-    KeyBinding(("↓", "j"), "", "the pair below"),
-    KeyBinding(("↑", "k"), "", "the pair above"),
+    KeyBinding(("?",), "help", "this help"),
+    KeyBinding(("q",), "quit", "quit: every decision is saved; the next review continues from here", "terminal"),
+    KeyBinding(("↓", "j"), "", "next pair"),
+    KeyBinding(("↑", "k"), "", "previous pair"),
     KeyBinding(("Space",), "", "scroll the texts down"),
     KeyBinding(("b",), "", "scroll the texts up"),
-    KeyBinding(("Enter",), "", "show the pair as it is now, after it changed under your eyes"),
+    KeyBinding(("Enter",), "", "reload the pair after it was changed elsewhere"),
     KeyBinding(("Esc",), "", "end a search, or go back"),
-    KeyBinding(("Ctrl+S", "Ctrl+Enter"), "", "while you edit: store both texts and have them checked"),
+    KeyBinding(("Ctrl+S", "Ctrl+Enter"), "", "while editing: save both texts and check them"),
     KeyBinding(("o",), "", "show or hide the evidence", "page"),
     KeyBinding(("v",), "", "show a change inline or side by side", "page"),
     KeyBinding(("n",), "", "write a note to go with the decision", "page"),
 )
-LAST_ACT = "S"  # the keys up to here decide; those after it look around
+LAST_ACT = "S"  # keys up to this one store a decision; those after it only navigate
 
-Doing = Callable[[], str]  # what a check is doing just now, in a few words
+ActivityFunction = Callable[[], str]  # a few words on what a running check is doing, such as "asking the judge"
 
-STATES = {
-    CardState.OPEN: "to decide",
-    CardState.APPROVED: "approved",
-    CardState.REJECTED: "rejected",
-    CardState.EDITED: "edited",
-    CardState.DROPPED: "to be dropped",
-    CardState.STALE: "decide again",
-    CardState.CONFLICT: "conflict",
-    CardState.APPLIED: "in the dataset",
-    CardState.UNCHANGED: "nothing proposed",
+
+class StateLabel(NamedTuple):
+    """How a card's state is shown: a one-character sign, a name, a sentence."""
+
+    sign: str
+    name: str
+    meaning: str
+
+
+STATES: Mapping[CardState, StateLabel] = {
+    CardState.OPEN: StateLabel("○", "to decide", "Nobody has decided on this pair yet."),
+    CardState.APPROVED: StateLabel("✓", "approved", "Approved: the next apply writes it to the dataset."),
+    CardState.REJECTED: StateLabel("✕", "rejected", "Rejected: the dataset stays as it is."),
+    CardState.EDITED: StateLabel(
+        "✎", "edited", "A reviewer changed the text. It has to pass its check and be approved before it counts."
+    ),
+    CardState.DROPPED: StateLabel(
+        "−", "to be dropped", "To be dropped: the next apply removes its line from both files."
+    ),
+    CardState.STALE: StateLabel("↻", "decide again", "The decision was made on other texts and no longer counts."),
+    CardState.CONFLICT: StateLabel(
+        "!", "conflict", "The dataset's pair was changed or removed since the run. Choose which text to keep."
+    ),
+    CardState.APPLIED: StateLabel("●", "in the dataset", "The dataset already holds this: nothing is left to decide."),
+    CardState.UNCHANGED: StateLabel(
+        "·", "nothing proposed", "The run leaves this pair as it is. You may still edit or drop it."
+    ),
 }
 
-MEANS = {
-    CardState.OPEN: "Nobody has decided about this pair yet.",
-    CardState.APPROVED: "Approved: the next apply brings it into the dataset.",
-    CardState.REJECTED: "Rejected: the dataset stays as it is.",
-    CardState.EDITED: "A human changed the text. It counts once it has passed its check and is approved.",
-    CardState.DROPPED: "To be dropped: the next apply takes its line out of both files.",
-    CardState.STALE: "It was decided once, but on other texts than these. That decision no longer counts.",
-    CardState.CONFLICT: "Somebody changed this pair in the dataset since the run read it. Choose which text stands.",
-    CardState.APPLIED: "The dataset holds this already: there is nothing left to decide.",
-    CardState.UNCHANGED: "The run leaves this pair as it is. You may still edit or drop it.",
+EDIT_STATES: Mapping[Outcome, str] = {
+    Outcome.PASS: "edited, ready to approve",
+    Outcome.FAIL: "edited, fails its check",
+    Outcome.UNJUDGED: "edited, not checked",
 }
 
-WHATS = {
-    "added": ("added", "a new pair, drafted by the run"),
-    "changed": ("changed", "a pair of your dataset with another text"),
-    "unchanged": ("unchanged", "a pair of your dataset that stays as it was"),
-    "dropped": ("leaves", "a pair of your dataset that the run could not repair"),
-    "parked": ("parked", "a pair that the judge could not decide: yours to say"),
+DECISIONS: Mapping[Act, str] = {
+    Act.APPROVE: "approved",
+    Act.REJECT: "rejected",
+    Act.EDIT: "edited",
+    Act.DROP: "to be dropped",
 }
 
-ASKED = {
-    Question.C0: ("C0", "how far the text alone has committed; low is open (the delete test)"),
-    Question.C5: ("C5", "the same with the first tokens; high means they decide"),
-    Question.CL: ("CL", "the same with the whole completion"),
-    Question.FORECAST: ("S", "forecast: how likely a continuation shows the trait"),
-    Question.RESPONSE: ("J", "the completion alone, on the trait's scale"),
-    Question.OPENING: ("J₅", "the first tokens alone, on the trait's scale"),
+OUTCOMES: Mapping[Outcome, str] = {Outcome.PASS: "passes", Outcome.FAIL: "fails", Outcome.UNJUDGED: "not judged"}
+NOT_EXAMINED = "not examined"
+
+WARNINGS: Mapping[CardWarning, str] = {
+    CardWarning.FAILING: "a check failed on the text as it stands",
+    CardWarning.UNJUDGED: "not every question about this text has an answer",
+    CardWarning.PARKED: "the judge could not decide it, so the run left it to you",
+    CardWarning.DROPPED: "approving removes the line from both files",
+    CardWarning.EDITED: "a reviewer changed the text after the run",
+    CardWarning.EXTENDED: "includes the first words of the trait's expression (extended lock-in)",
+    CardWarning.LATE: "the direction shows only after the first tokens",
+    CardWarning.UNGROUNDED: "the words that commit could not be quoted from the text",
+    CardWarning.BOUNDARY: "the text does not end at a token boundary",
+    CardWarning.BORDERLINE: "a score lies within 5 points of its threshold",
+    CardWarning.UNMATCHED: "the sides differ too much in length, or share no word of their setting",
+    CardWarning.ALIKE: "the subject continues both sides in the same way",
+    CardWarning.UNSURE: "the votes could not settle it, or only with the flip test",
 }
 
-# A trait whose tone runs through the text is asked for the first tokens alone, and held to that.
-ASKED_SUSTAINED = ASKED | {
-    Question.C0: ("C0", "how far the tone shows in the text already; recorded, no criterion in a sustained trait"),
-    Question.C5: ("C5", "the same with the first tokens; recorded, no criterion in a sustained trait"),
-    Question.CL: ("CL", "the same with the whole completion; recorded, no criterion in a sustained trait"),
-    Question.OPENING: ("J₅", "the first tokens alone, on the trait's scale: what counts in a sustained trait"),
+
+class Term(NamedTuple):
+    """A short name, and what it means."""
+
+    name: str
+    meaning: str
+
+
+CHANGES: Mapping[str, Term] = {
+    "added": Term("added", "a new pair, drafted by the run"),
+    "changed": Term("changed", "a pair of your dataset with another text"),
+    "unchanged": Term("unchanged", "a pair of your dataset that stays as it was"),
+    "dropped": Term("dropped", "a pair of your dataset that the run could not repair"),
+    "parked": Term("parked", "a pair that the judge could not decide: your decision"),
 }
 
-DEPTHS = {
-    Depth.FIRST: "examined once, in the first wording",
-    Depth.CONFIRM: "confirmed in a second wording",
-    Depth.AUDIT: "audited in a wording that no earlier step had used",
+_VERDICTS: Mapping[Verdict, str] = {
+    Verdict.EXPRESS: "open until its end, then decided by the first tokens: the goal",
+    Verdict.EXPLAIN: "the text had committed already; the first tokens only explain it",
+    Verdict.LATE: "the trait is expressed, but only after the first tokens",
+    Verdict.WRONG: "the subject goes the other way",
+    Verdict.OFF_SCRIPT: "the subject does something else",
+    Verdict.TOPIC: "the topic decides, whatever the ending says",
+    Verdict.UNSTABLE: "other samples go the other way",
+    Verdict.UNSURE: "the wordings disagree: your decision",
+}
+_SUSTAINED_VERDICTS: Mapping[Verdict, str] = {
+    Verdict.EXPRESS: "the first tokens by themselves have the tone, as the response has: the goal",
+    Verdict.WRONG: "the first tokens or the response have the other tone",
+}
+FAILED_EXPRESS = "opens well, but the forecast or the response fails"  # a text may fail although V says EXPRESS
+
+
+def verdict_meanings(mode: Mode) -> dict[Verdict, str]:
+    """What each verdict means in a mode. In sustained mode the text need not be open."""
+    return {**_VERDICTS, **(_SUSTAINED_VERDICTS if mode is Mode.SUSTAINED else {})}
+
+
+class QuestionLabel(NamedTuple):
+    """How a question to the judge is shown: its symbol, its name, and what its score says."""
+
+    symbol: str
+    name: str
+    meaning: str
+
+    @property
+    def title(self) -> str:
+        """Name and symbol, as in "forecast (S)"."""
+        return f"{self.name} ({self.symbol})"
+
+
+QUESTIONS: Mapping[Question, QuestionLabel] = {
+    Question.FORECAST: QuestionLabel("S", "forecast", "how likely a continuation shows the trait"),
+    Question.RESPONSE: QuestionLabel("J", "response", "the completion alone, on the trait's scale"),
+    Question.OPENING: QuestionLabel("J5", "first tokens alone", "the first tokens alone, on the trait's scale"),
+    Question.C0: QuestionLabel(
+        "C0", "commitment of the text", "how far the text alone has committed; low means open (the delete test)"
+    ),
+    Question.C5: QuestionLabel(
+        "C5", "… with the first tokens", "the same with the first tokens; high means that they decide"
+    ),
+    Question.CL: QuestionLabel("CL", "… with the whole completion", "the same with the whole completion"),
+    Question.VERDICT: QuestionLabel("V", "verdict", "whether the first tokens express, explain, or do neither"),
+}
+_SUSTAINED_QUESTIONS: Mapping[Question, QuestionLabel] = {
+    Question.OPENING: QUESTIONS[Question.OPENING]._replace(
+        meaning="the first tokens alone, on the trait's scale: the criterion in sustained mode"
+    ),
+    Question.C0: QUESTIONS[Question.C0]._replace(
+        meaning="how far the text already shows the tone; not a criterion in sustained mode"
+    ),
+    Question.C5: QUESTIONS[Question.C5]._replace(
+        meaning="the same with the first tokens; not a criterion in sustained mode"
+    ),
+    Question.CL: QUESTIONS[Question.CL]._replace(
+        meaning="the same with the whole completion; not a criterion in sustained mode"
+    ),
 }
 
-RUNGS: dict[Rung | Polarity, str] = {
+
+def questions(mode: Mode) -> dict[Question, QuestionLabel]:
+    """The questions as they count in a mode: in sustained mode the commitment scores are recorded only."""
+    return {**QUESTIONS, **(_SUSTAINED_QUESTIONS if mode is Mode.SUSTAINED else {})}
+
+
+MODES: Mapping[Mode, str] = {
+    Mode.DECISION: "an act or a choice",
+    Mode.PRIMED: "values or duty: the text already leans",
+    Mode.SUSTAINED: "a tone that runs through the text",
+}
+
+DEPTHS: Mapping[Depth, Term] = {
+    Depth.FIRST: Term("examined once", "examined in the first wording"),
+    Depth.CONFIRM: Term("confirmed", "confirmed in a second wording"),
+    Depth.AUDIT: Term("audited", "audited in a wording that no earlier step had used"),
+}
+
+RUNGS: Mapping[Rung | Polarity, str] = {
     Rung.CUT: "cut back to the cliffhanger",
     Rung.CLIFFHANGER: "a new ending",
     Rung.STRENGTHEN: "a stronger motive",
@@ -113,50 +216,70 @@ RUNGS: dict[Rung | Polarity, str] = {
     Rung.SHORTEN: "a shorter text",
     Rung.EXTENDED: "the first words of the expression left in",
     Rung.REPLACE: "replaced",
-    Polarity.POSITIVE: "another topic for the pair, since the positive failed",
-    Polarity.NEGATIVE: "another topic for the pair, since the negative failed",
+    Polarity.POSITIVE: "another topic for the pair, because the positive failed",
+    Polarity.NEGATIVE: "another topic for the pair, because the negative failed",
 }
 
-SIDES = {"positive": "the trait's side", "negative": "the other side"}
+SIDES: Mapping[str, str] = {"positive": "the trait's side", "negative": "the other side"}
+
+_NEXT_STEPS: Mapping[Ending, str] = {
+    Ending.READY: "Read the changed and added pairs {where}, decide on them with {review}, then write the approved "
+    "ones with {apply}. The dataset is unchanged until then.",
+    Ending.READY_WITH_PARKED: "Decide on the parked, changed and added pairs with {review}, then write the approved "
+    "ones with {apply}. The dataset is unchanged until then.",
+    Ending.CAP: "Rerun the command to continue, with a higher limit if one was reached.",
+    Ending.NOT_READY: "Fix the cause named above, then rerun the command.",
+    Ending.ENDPOINT: "Restore the endpoint, then rerun the command. Completed calls are saved.",
+    Ending.STALLED: "Rerun the command; it continues from the last recorded round.",
+    Ending.STOPPED: "Rerun the command; it continues from the last recorded round. After `cliffhanger stop`, run "
+    "`cliffhanger resume` first.",
+}
 
 
-def standing(card: Card) -> str:
-    """A card's state in words; of an edit also how its check came out."""
-    return EDITS[card.outcome] if card.state is CardState.EDITED else STATES[card.state]
+def next_step(
+    ending: Ending, where: str, review: str = "`cliffhanger review`", apply: str = "`cliffhanger apply`"
+) -> str:
+    """What to do after a run ended this way. `where` the pairs are found; `review` and `apply` as commands to type."""
+    return _NEXT_STEPS[ending].format(where=where, review=review, apply=apply)
 
 
-def would(card: Card) -> str:
-    """What to approve this card means for the dataset, in one sentence."""
+def state_name(card: Card) -> str:
+    """A card's state in words; for an edit, how its check ended."""
+    return EDIT_STATES[card.outcome] if card.state is CardState.EDITED else STATES[card.state].name
+
+
+def approval_effect(card: Card) -> str:
+    """What approving this card does to the dataset, as a sentence."""
     if card.leaves:
-        return "Approving takes this pair out of the dataset." if card.now else "Its line has left the dataset already."
+        return "Approving removes this pair from the dataset." if card.now else "Its line was already removed."
     if card.now is None:
-        return "Approving adds this pair at the end of the dataset."
-    return f"Approving puts these texts in place of line {(card.line or 0) + 1} of both files."
+        return "Approving appends this pair to the dataset."
+    return f"Approving replaces line {(card.line or 0) + 1} of both files with these texts."
 
 
-def hindrance(card: Card, act: Act, checking: bool = False) -> str:
-    """Why an act has no meaning just now; empty where it has one. The desk has the last word on it."""
+def disabled_reason(card: Card, act: Act, checking: bool = False) -> str:
+    """Why a decision cannot be made on this card now; empty if it can. The session has the final say."""
     if card.state is CardState.APPLIED:
-        return "The dataset holds this already."
+        return "The dataset already holds this."
     if checking:
-        return "The edit is being checked: wait for what is found."
+        return "The edit is being checked. Wait for the result."
     if act is Act.DROP and card.now is None:
         return "It is not in the dataset: reject it instead."
     if act is Act.APPROVE and card.is_unproven:
         return "An edited text can be approved once it has passed its check."
     if act is Act.EDIT and card.state is CardState.CONFLICT:
-        return _first_decide(card)
+        return _resolve_first(card)
     return _nothing_proposed(card, act) if not card.proposes else ""
 
 
-def _first_decide(card: Card) -> str:
+def _resolve_first(card: Card) -> str:
     if card.is_unproven:
         return "Reject it first, which keeps the dataset's text. Then edit it."
-    return "Decide first whose text shall stand: approve takes the proposed one, reject keeps the dataset's."
+    return "Resolve the conflict first: approve takes the proposed text, reject keeps the dataset's."
 
 
 def _nothing_proposed(card: Card, act: Act) -> str:
-    """A rejection still has a meaning where it overrules what was decided before."""
+    """A rejection still has an effect where it replaces an earlier decision."""
     if act in (Act.APPROVE, Act.REJECT) and card.decision is None:
         return "Nothing is proposed for this pair."
     return "Nothing is proposed for this pair: reject it to leave it as it is." if act is Act.APPROVE else ""

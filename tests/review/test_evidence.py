@@ -57,20 +57,20 @@ def test_in_the_terminal_only_the_first_tokens_are_held_to_a_threshold(
 def test_on_the_page_each_score_says_whether_it_is_a_criterion(
     toned: ReviewSession, open_until_the_end: ReviewSession
 ) -> None:
-    said = {score.name: score.meaning for score in view_models.sides(toned.cards()[0])[0].scores}
-    assert "what counts in a sustained trait" in said["J₅"]
-    assert "no criterion" in said["C0"]
-    assert "no criterion" in said["C5"]
+    said = {score.name: score.meaning for score in view_models.sides(toned.cards()[0], Mode.SUSTAINED)[0].scores}
+    assert "the criterion in sustained mode" in said["J5"]
+    assert "not a criterion" in said["C0"]
+    assert "not a criterion" in said["C5"]
     others = {score.name: score.meaning for score in view_models.sides(open_until_the_end.cards()[0])[0].scores}
     assert "the delete test" in others["C0"]
 
 
 def test_a_side_that_was_changed_with_its_twin_says_so_in_both_reviews(toned: ReviewSession) -> None:
     assert on_terminal(toned).count("changed with the positive: another topic for the pair") == 1
-    positive, negative = view_models.sides(toned.cards()[0])
+    positive, negative = view_models.sides(toned.cards()[0], Mode.SUSTAINED)
     assert [labels.RUNGS[rung] for rung in positive.rungs] == ["another topic"]
     assert negative.rungs == (Polarity.POSITIVE,)
-    assert labels.RUNGS[Polarity.POSITIVE] == "another topic for the pair, since the positive failed"
+    assert labels.RUNGS[Polarity.POSITIVE] == "another topic for the pair, because the positive failed"
 
 
 def test_only_a_text_that_became_another_has_followed_its_twin() -> None:

@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import agent.review.web
-from agent.review.labels import KEYS, LAST_ACT
+from agent.review import labels
+from agent.review.cards import CardState, CardWarning
+from agent.review.labels import KEYS, LAST_ACT, verdict_meanings
 from agent.review.terminal.keys import ACTIONS, STORE
+from agent.schema import Depth, Ending, Mode, Outcome, Question, Rung, Verdict
 
 _TERMINAL = {"↓": "down", "↑": "up", "Space": "space", "Enter": "enter", "Esc": "escape"}
 _PAGE = {"↓": "ArrowDown", "↑": "ArrowUp", "Space": " ", "Esc": "Escape", "Ctrl+S": "save", "Ctrl+Enter": "save"}
@@ -37,3 +40,27 @@ def test_no_key_is_told_twice() -> None:
     every = [one for key in KEYS for one in key.shown]
     assert len(every) == len(set(every))
     assert LAST_ACT in every
+
+
+def test_only_where_openness_is_asked_for_is_it_part_of_what_express_means() -> None:
+    open_until = "open until its end"
+    assert open_until in verdict_meanings(Mode.DECISION)[Verdict.EXPRESS]
+    assert open_until in verdict_meanings(Mode.PRIMED)[Verdict.EXPRESS]
+    assert open_until not in verdict_meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
+    assert "have the tone" in verdict_meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
+
+
+def test_every_value_that_can_be_shown_has_words() -> None:
+    for table, values in (
+        (labels.STATES, CardState),
+        (labels.WARNINGS, CardWarning),
+        (labels.OUTCOMES, Outcome),
+        (labels.EDIT_STATES, Outcome),
+        (labels.QUESTIONS, Question),
+        (labels.DEPTHS, Depth),
+        (labels.MODES, Mode),
+    ):
+        assert set(table) == set(values)
+    assert set(Rung) <= set(labels.RUNGS)
+    assert all(set(verdict_meanings(mode)) == set(Verdict) for mode in Mode)
+    assert all(labels.next_step(ending, "here") for ending in Ending)

@@ -282,7 +282,7 @@ def test_traits_are_gone_through_in_turn(tmp_path: Path) -> None:
 
 def test_the_help_explains_keys_states_and_flags_and_closes(story: Morning) -> None:
     screen = play(story.desk(), "question_mark", size=(120, 90))
-    for words in ("undo your last act", "waits for your decision", "within 5 points of its threshold", "Esc back"):
+    for words in ("undo your last decision", "waits for your decision", "within 5 points of its threshold", "Esc back"):
         assert words in screen
     assert "Esc back" not in play(story.desk(), "question_mark", "escape")
 

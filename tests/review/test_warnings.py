@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.cards import EXPLAINED, CardWarning
+from agent.review.cards import CardWarning
+from agent.review.labels import WARNINGS
 from agent.review.proposal import Proposal, evidence_of
 from agent.schema import Flag, Question, Tally, VoteOutcome
 from tests.loop.histories import POSITIVE
@@ -22,7 +23,7 @@ def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
     assert got["d0002"] == {"failing", "dropped"}
     assert got["d0003"] == {"unjudged", "parked"}
     assert got["n0001"] == {"failing"}
-    assert set(EXPLAINED) == set(CardWarning)
+    assert set(WARNINGS) == set(CardWarning)
 
 
 @pytest.mark.parametrize(

@@ -4,41 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+from agent.review.labels import next_step
 from agent.review.report.model import Report, flags_of, is_kept
-from agent.schema import Ending, Flag, Mode, Outcome, Verdict
+from agent.schema import Ending, Flag, Outcome, Verdict
 from agent.text import pluralize, verb_for, with_period
-
-_NEXT = {
-    Ending.READY: "Read the changed and added pairs {where}, decide them with `cliffhanger review`, then write what "
-    "you approved with `cliffhanger apply`. Until then the dataset is as it was.",
-    Ending.READY_WITH_PARKED: "Decide the parked pairs and the changed and added ones with `cliffhanger review`, then "
-    "write what you approved with `cliffhanger apply`. Until then the dataset is as it was.",
-    Ending.CAP: "Give the same command again to go on where it stopped, with a higher cap if one was reached.",
-    Ending.NOT_READY: "Follow the reason above, then give the same command again.",
-    Ending.ENDPOINT: "Mend the endpoint, then give the same command again; nothing that was paid for is lost.",
-    Ending.STALLED: "Give the same command again; it goes on from the last recorded round.",
-    Ending.STOPPED: "After `cliffhanger stop`, take the stop back with `cliffhanger resume` first; then give the same "
-    "command again, which goes on from the last recorded round.",
-}
-
-MEANING = {  # true in every mode
-    Verdict.EXPRESS: "the first tokens show it, and the text was as open as the mode asks: what we want",
-    Verdict.EXPLAIN: "the text had committed already; the first tokens only explain it",
-    Verdict.LATE: "the trait comes, but only after the first tokens",
-    Verdict.WRONG: "the subject goes the other way",
-    Verdict.OFF_SCRIPT: "the subject does something else",
-    Verdict.TOPIC: "the topic decides, whatever the ending says",
-    Verdict.UNSTABLE: "sampled again, it goes now one way, now the other",
-    Verdict.UNSURE: "the wordings disagree: left to you",
-}
-
-_IN_MODE = {
-    Mode.SUSTAINED: {
-        Verdict.EXPRESS: "the first tokens by themselves have the tone, as the response has: what we want",
-        Verdict.WRONG: "the first tokens or the response have the other tone",
-    },
-}
-_OPEN = {Verdict.EXPRESS: "open until its end, then decided by the first tokens: what we want"}
 
 _CURE = {
     Verdict.EXPRESS: "they open well, but the forecast or the response fails: look at the definition",
@@ -50,11 +19,6 @@ _CURE = {
     Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
     Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
 }
-
-
-def meanings(mode: Mode) -> dict[Verdict, str]:
-    """What each verdict means in a mode."""
-    return MEANING | _IN_MODE.get(mode, _OPEN)
 
 
 def headline(report: Report) -> str:
@@ -84,7 +48,7 @@ def _advice(report: Report, where: str) -> Iterator[str]:
     if report.stop is None:
         yield "Give the same command again to go on; then this report is written anew."
     else:
-        yield _NEXT[report.stop.ending].format(where=where)
+        yield next_step(report.stop.ending, where)
     if report.last.parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
         wait = verb_for(report.last.parked, "waits", "wait")
         yield f"{pluralize(report.last.parked, 'pair')} {wait} for your decision: what was parked is out of the set."

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from agent.review.labels import QUESTIONS
 from agent.review.proposal import PairChange, TextEvidence
 from agent.review.report.model import RunMeasures, ScoreDistribution, is_kept, ordinal_of
 from agent.schema import Controls, Outcome, Polarity, Question, Rules
@@ -275,15 +276,6 @@ def _stacks(measured: RunMeasures) -> list[tuple[str, list[int]]]:
     ]
 
 
-_TITLES = {
-    Question.FORECAST: "forecast (S)",
-    Question.RESPONSE: "response (J)",
-    Question.OPENING: "first tokens alone (J)",
-    Question.C0: "commitment of the text (C0)",
-    Question.C5: "… with the first tokens (C5)",
-}
-
-
 def spreads_picture(spreads: Sequence[ScoreDistribution], rules: Rules, limit: float) -> Picture:
     """Histograms: positives upward, negatives downward; before above, after below."""
     by_place = {(s.question, s.polarity): s for s in spreads}
@@ -294,7 +286,7 @@ def spreads_picture(spreads: Sequence[ScoreDistribution], rules: Rules, limit: f
         Question.C0: (limit,) if limit < _TOP else (),
         Question.C5: (rules.committed,),
     }
-    shown = {question: title for question, title in _TITLES.items() if (question, Polarity.POSITIVE) in by_place}
+    shown = {q: label.title for q, label in QUESTIONS.items() if (q, Polarity.POSITIVE) in by_place}
 
     def paint(figure: "Figure", palette: Palette) -> None:
         grid = figure.subplots(2, len(shown), sharex=True, sharey="row")

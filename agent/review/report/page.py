@@ -11,28 +11,14 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from agent.review import text_diff
+from agent.review import labels, text_diff
 from agent.review.proposal import PairChange, SideChange, TextEvidence, Version
 from agent.review.report import advice, charts
 from agent.review.report.model import Report, flags_of, is_kept, with_twin
-from agent.schema import Outcome, Question, Role
+from agent.schema import Outcome, Role
 from agent.text import pluralize, safe_text, with_period
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCORES = {
-    Question.FORECAST: "S",
-    Question.RESPONSE: "J",
-    Question.OPENING: "J of the first tokens",
-    Question.C0: "C0",
-    Question.C5: "C5",
-    Question.CL: "CL",
-}
-_ASKED = {
-    Question.FORECAST: "forecast (S)",
-    Question.RESPONSE: "response (J)",
-    Question.OPENING: "first tokens alone",
-    Question.VERDICT: "verdict (V)",
-}
 _TEASER = 84  # characters of an ending in the line of a closed pair
 _BLANKS = re.compile(r"\s*\n\s*")
 
@@ -75,7 +61,7 @@ def page(report: Report) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
-            meaning=advice.meanings(report.asked.trait.mode),
+            meaning=labels.verdict_meanings(report.asked.trait.mode),
             style=Markup(style),  # noqa: S704 - our own file, and the hash below is of these very bytes
             style_hash=digest,
             maps=_maps(report),
@@ -102,7 +88,7 @@ def _environment() -> jinja2.Environment:
         "flap_meaning": advice.flap_meaning,
         "noise_meaning": advice.noise_meaning,
         "controls_meaning": advice.controls_meaning,
-        "asked_name": lambda question: _ASKED.get(question, question.name),
+        "labels": labels,
         "sides": sides,
         "flags_of": flags_of,
         "verdicts": verdicts,
@@ -165,10 +151,10 @@ def _text(version: Version, edited: Sequence[text_diff.Span]) -> ReportText:
 
 
 def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float | None, float | None]]:
-    for question, name in _SCORES.items():
+    for question, label in labels.QUESTIONS.items():
         old, new = (v.evidence.score(question) if v and v.evidence else None for v in (before, after))
         if old is not None or new is not None:
-            yield name, old, new
+            yield label.symbol, old, new
 
 
 def verdicts(change: PairChange) -> list[str]:

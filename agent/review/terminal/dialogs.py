@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from agent.review.cards import EXPLAINED
+from agent.review.labels import WARNINGS
 from agent.review.terminal.keys import TOLD
 from agent.review.terminal.lines import MARKS, MEANINGS
 from agent.review.terminal.words import DOUBT, LABEL
@@ -72,7 +72,7 @@ class Help(ModalScreen[None]):
 
 def _page() -> Group:
     states = [(f"{MARKS[state][0]} {state.value}", meaning) for state, meaning in MEANINGS.items()]
-    flags = [(caution.value, meaning) for caution, meaning in EXPLAINED.items()]
+    flags = [(caution.value, meaning) for caution, meaning in WARNINGS.items()]
     parts = {
         "Keys": [(" ".join(key.shown), key.meaning) for key in TOLD],
         "States": states,

@@ -7,10 +7,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from agent.review.cards import EDITS, EXPLAINED, Card, CardState
+from agent.review.cards import Card, CardState
+from agent.review.labels import EDIT_STATES, WARNINGS
+from agent.review.labels import OUTCOMES as OUTCOME_NAMES
 from agent.review.terminal.words import BAD, DOUBT, GOOD, LABEL, OUTCOMES, QUIET, plain
 from agent.review.text_diff import ending_of
-from agent.schema import Outcome
 from agent.text import pluralize, safe_text, with_period
 
 MARKS = {
@@ -36,7 +37,6 @@ MEANINGS = {
     CardState.UNCHANGED: "nothing is proposed; it may be edited or dropped",
 }
 EFFECTS = {"replace": "apply replaces its line", "append": "apply appends it", "remove": "apply removes its line"}
-_NOW = {Outcome.PASS: "passes", Outcome.FAIL: "fails", Outcome.UNJUDGED: "not judged"}
 _WORDS = 200  # characters of a text that a row can show
 _SPACIOUS = 64  # cells from which on the flags have a column of their own
 _FLAGS, _FEW_FLAGS = 16, 8  # cells of the flags: of their column, and at most where there is none
@@ -88,10 +88,10 @@ def _tail(text: str, cells: int) -> str:
 def heading(card: Card, checking: str | None) -> Iterator[Text]:
     """What a pair is, where it stands, what to look at twice, and how it came about."""
     mark, style = MARKS[card.state]
-    state = EDITS[card.outcome] if card.state is CardState.EDITED and checking is None else card.state.value
+    state = EDIT_STATES[card.outcome] if card.state is CardState.EDITED and checking is None else card.state.value
     text = Text().append(f"{mark} {state} ", style).append(f" {safe_text(card.pair)} ", "bold")
     text.append(f" {card.what}" + ("" if card.line is None else f", line {card.line + 1}"))
-    text.append(f"  {_NOW[card.outcome]}", OUTCOMES[card.outcome])
+    text.append(f"  {OUTCOME_NAMES[card.outcome]}", OUTCOMES[card.outcome])
     if card.effect:
         text.append(f"  {EFFECTS[card.effect]}", LABEL)
     yield text
@@ -100,7 +100,7 @@ def heading(card: Card, checking: str | None) -> Iterator[Text]:
     if card.conflict:
         yield Text(f"! conflict: {_conflict(card)}", f"bold {BAD}")
     for caution in card.cautions:
-        yield Text().append(f"⚑ {caution.value}: ", DOUBT).append(EXPLAINED[caution])
+        yield Text().append(f"⚑ {caution.value}: ", DOUBT).append(WARNINGS[caution])
     yield from _story(card)
 
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from agent.errors import UserError
 from agent.review.cards import after_failing
-from agent.review.labels import Doing
+from agent.review.labels import ActivityFunction
 from agent.review.session import (
     BulkKind,
     NoDecisionToUndo,
@@ -214,7 +214,7 @@ def create_app(
     token: str,
     writer: ApplyActions | None = None,
     hosts: Collection[str] = (),
-    doing: Doing = lambda: "",
+    doing: ActivityFunction = lambda: "",
 ) -> SecurityMiddleware:
     """The review of these desks, under /{token}/. Without a `writer` the page changes no dataset.
 

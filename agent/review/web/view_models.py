@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.review.cards import Card, CardState
-from agent.review.labels import ASKED, ASKED_SUSTAINED
+from agent.review.labels import questions
 from agent.review.proposal import TextEvidence
 from agent.review.report.model import followed
 from agent.review.text_diff import DiffSegment, Piece, Span, compare, ending_of, merged, pieces
-from agent.schema import Outcome, Pair, Polarity, Question, Rung, Scenario, Verdict
+from agent.schema import Mode, Outcome, Pair, Polarity, Rung, Scenario, Verdict
 from agent.text import safe_text
 
 _TEASER = 120  # characters of an ending in a line of the list
@@ -91,9 +91,9 @@ def row(place: int, card: Card, checking: bool) -> ListRow:
     )
 
 
-def sides(card: Card) -> list[SideView]:
+def sides(card: Card, mode: Mode = Mode.DECISION) -> list[SideView]:
     """Both sides of a card."""
-    return [_side(card, index, polarity) for index, polarity in enumerate(Polarity)]
+    return [_side(card, index, polarity, mode) for index, polarity in enumerate(Polarity)]
 
 
 def conflict(card: Card) -> list[ConflictView]:
@@ -108,7 +108,7 @@ def conflict(card: Card) -> list[ConflictView]:
     return found
 
 
-def _side(card: Card, index: int, polarity: Polarity) -> SideView:
+def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
     ours = card.ours.side(polarity)
     old = _text(_compared(card), polarity)
     new = "" if card.leaves else ours.text
@@ -123,7 +123,7 @@ def _side(card: Card, index: int, polarity: Polarity) -> SideView:
         new=pieces(new, added),
         merged=merged(old, new) if old is not None else [DiffSegment(new, "same")],
         proofs=proofs,
-        scores=list(_scores(proofs)),
+        scores=list(_scores(proofs, mode)),
         rungs=(twin,) if twin else change.rungs,
         system_prompt=ours.system_prompt,
     )
@@ -158,13 +158,12 @@ def _proof(label: str, text: str, system_prompt: str | None, evidence: TextEvide
     return VersionView(label, pieces(text, none, span), opening, completion[len(opening) :], system_prompt, evidence)
 
 
-def _scores(proofs: list[VersionView]) -> Iterator[ScoreView]:
+def _scores(proofs: list[VersionView], mode: Mode) -> Iterator[ScoreView]:
     found = [proof.evidence for proof in proofs]
-    sustained = any(one is not None and one.score(Question.OPENING) is not None for one in found)
-    for question, (name, meaning) in (ASKED_SUSTAINED if sustained else ASKED).items():
+    for question, label in questions(mode).items():
         values = tuple(one.score(question) if one else None for one in found)
         if any(value is not None for value in values):
-            yield ScoreView(name, meaning, values)
+            yield ScoreView(label.symbol, label.meaning, values)
 
 
 TODO, ALL, NONE = "todo", "all", "none"

@@ -11,9 +11,8 @@ from markupsafe import Markup
 from agent.review import labels
 from agent.review.apply import ApplyPlan
 from agent.review.background_checks import BackgroundChecks
-from agent.review.cards import EXPLAINED, Card, CardState, CardWarning, after_failing
+from agent.review.cards import Card, CardState, CardWarning, after_failing
 from agent.review.labels import KEYS
-from agent.review.report.advice import MEANING
 from agent.review.session import BulkKind, ReviewSession, UnknownPair
 from agent.review.web import view_models
 from agent.review.web.view_models import ALL, NONE, TODO, Filter, shown
@@ -75,7 +74,7 @@ class Pages:
 
     desks: Sequence[ReviewSession]
     writer: ApplyActions | None = None
-    doing: labels.Doing = lambda: ""
+    doing: labels.ActivityFunction = lambda: ""
     checks: BackgroundChecks = field(default_factory=BackgroundChecks)
 
     def __post_init__(self) -> None:
@@ -88,14 +87,19 @@ class Pages:
         first = next((place for place, card in enumerate(table.cards()) if wanted.holds(card)), None)
         return self._render(
             "page.html.j2",
+            **self._meanings(number),
             **self._list(number, wanted),
             **self._around(number),
             panel=Markup(self.panel(number, first)) if first is not None else Markup(self.empty(number)),  # noqa: S704
             traits=[(n, one.trait, self._waiting(one)) for n, one in enumerate(self.tables)],
             current=number,
             who=self.desks[number].who,
-            states=[(TODO, "To decide"), (ALL, "All"), *((str(s), labels.STATES[s].capitalize()) for s in CardState)],
-            whats=[(what, said) for what, (said, _) in labels.WHATS.items()],
+            states=[
+                (TODO, "To decide"),
+                (ALL, "All"),
+                *((str(s), labels.STATES[s].name.capitalize()) for s in CardState),
+            ],
+            whats=[(kind, label.name) for kind, label in labels.CHANGES.items()],
             verdicts=[*((str(verdict), str(verdict)) for verdict in Verdict), (NONE, "No verdict")],
             flags=[*((str(flag), f"⚑ {flag}") for flag in CardWarning), (NONE, "No flag")],
         )
@@ -113,15 +117,16 @@ class Pages:
         error = self.checks.error(job) if card.edited and card.waits and card.outcome == "unjudged" else None
         return self._render(
             "panel.html.j2",
+            **self._meanings(number),
             card=card,
             place=place,
-            sides=view_models.sides(card),
+            sides=view_models.sides(card, table.desk.proposal.mode),
             conflict=view_models.conflict(card) if card.conflict else [],
             checking=checking,
             doing=self.doing(),
             after_failing=after_failing(card),
             can_check=table.desk.recheck is not None,
-            hindered={act.value: labels.hindrance(card, act, checking) for act in Act},
+            disabled={act.value: labels.disabled_reason(card, act, checking) for act in Act},
             trouble=trouble or (str(error) if error else ""),
             typed=typed,
         )
@@ -194,6 +199,11 @@ class Pages:
             "trait": table.trait,
         }
 
+    def _meanings(self, number: int) -> dict[str, object]:
+        """What verdicts and scores mean in the trait's mode."""
+        mode = self.tables[number].desk.proposal.mode
+        return {"verdict_meanings": labels.verdict_meanings(mode), "questions": labels.questions(mode)}
+
     def _list(self, number: int, wanted: Filter) -> dict[str, object]:
         cards = self.tables[number].cards()
         rows = self._rows(number, [place for place, card in enumerate(cards) if wanted.holds(card)])
@@ -222,17 +232,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals |= {
-        "explained": EXPLAINED,
-        "verdict_means": MEANING,
-        "state_names": labels.STATES,
-        "state_means": labels.MEANS,
-        "what_names": labels.WHATS,
-        "depth_names": labels.DEPTHS,
-        "rung_names": labels.RUNGS,
-        "side_names": labels.SIDES,
-        "asked": labels.ASKED,
-        "standing": labels.standing,
-        "would": labels.would,
+        "labels": labels,
         "counted": pluralize,
         "keys": [key for key in KEYS if key.where != "terminal"],
     }

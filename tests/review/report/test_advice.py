@@ -2,9 +2,9 @@
 
 import pytest
 
-from agent.review.report.advice import advice, bought, controls_meaning, flap_meaning, headline, meanings, warning
+from agent.review.report.advice import advice, bought, controls_meaning, flap_meaning, headline, warning
 from agent.review.report.model import Drift, Report, RunMeasures
-from agent.schema import Controls, Ending, Mode, Question, Stop, Verdict
+from agent.schema import Controls, Ending, Mode, Question, Stop
 from agent.stats import wilson
 from tests.review.report.examples import controls, example, sustained
 
@@ -80,14 +80,6 @@ def test_controls_are_counted_on_their_side_of_the_line_since_an_auc_tells_only_
     )
 
 
-def test_only_where_openness_is_asked_for_is_it_part_of_what_express_means() -> None:
-    open_until = "open until its end"
-    assert open_until in meanings(Mode.DECISION)[Verdict.EXPRESS]
-    assert open_until in meanings(Mode.PRIMED)[Verdict.EXPRESS]
-    assert open_until not in meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
-    assert "have the tone" in meanings(Mode.SUSTAINED)[Verdict.EXPRESS]
-
-
 def test_a_tone_that_shows_earlier_has_bought_nothing_where_it_may_show() -> None:
     drift = Drift(n=9, forecast=(5.0, 2.0, 8.0), commitment=(9.0, 3.0, 15.0))
     assert "more of the trait before the cut" in (bought(example().model_copy(update={"drift": drift})) or "")
@@ -96,7 +88,7 @@ def test_a_tone_that_shows_earlier_has_bought_nothing_where_it_may_show() -> Non
 
 def test_after_a_stop_the_next_step_is_to_take_it_back() -> None:
     first = advice(example(stop=Stop(ending=Ending.STOPPED, why="a stop was asked for")))[0]
-    assert first.index("`cliffhanger resume`") < first.index("same command again")
+    assert "run `cliffhanger resume` first" in first
 
 
 def test_the_pairs_are_read_where_the_reader_finds_them() -> None:

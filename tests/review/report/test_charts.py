@@ -63,6 +63,6 @@ def test_of_a_sustained_trait_the_first_tokens_are_shown_where_others_show_c5() 
     rules = example().asked.plan.rules
     others, toned = (charts.spreads_picture(told.spreads, rules, 50.0) for told in (example(), sustained()))
     assert "(C5)" in others.alt
-    assert "first tokens alone (J)" not in others.alt
-    assert "first tokens alone (J)" in svg(toned.light)
+    assert "first tokens alone (J5)" not in others.alt
+    assert "first tokens alone (J5)" in svg(toned.light)
     assert "(C5)" not in svg(toned.light)

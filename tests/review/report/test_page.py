@@ -131,7 +131,7 @@ def test_the_first_lines_tell_ending_numbers_and_the_next_step() -> None:
     assert "Ready, parked items remain: 4 pairs are audited" in first
     assert "67 % as first examined (4 of 6 pairs)" in first
     assert "3.21 USD 1,200 calls in 6 rounds" in first
-    assert "Decide the parked pairs" in first
+    assert "Decide on the parked, changed and added pairs" in first
 
 
 def test_a_failed_self_check_stands_before_everything_and_a_missing_one_is_named() -> None:
@@ -187,7 +187,7 @@ def test_of_a_sustained_trait_no_place_on_the_map_is_wanted_and_c0_is_no_criteri
     assert "C0 and C5 are recorded and no criterion" in told
     assert "The dataset as it was: 5 of 6 scenarios pass" in told
     assert "The set as it stands: 6 of 6 scenarios pass" in told
-    assert "J of the first tokens 90" in told
+    assert "J5 90" in told
 
 
 def test_the_label_of_committed_texts_has_room_or_is_left_out() -> None:
