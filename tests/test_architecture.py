@@ -141,6 +141,12 @@ def calls(tree: ast.Module) -> set[str]:
     return {f.id if isinstance(f, ast.Name) else f.attr for f in functions if isinstance(f, ast.Name | ast.Attribute)}
 
 
+def prints(tree: ast.Module) -> bool:
+    """Whether the built-in print is called; a method of that name is something else."""
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(isinstance(function, ast.Name) and function.id == "print" for function in functions)
+
+
 def forbidden_arrows(graph: Mapping[str, set[str]]) -> Iterator[str]:
     for module, targets in graph.items():
         row = row_of(module)
@@ -213,7 +219,7 @@ def is_type_variable(value: ast.expr) -> bool:
 
 def habits(modules: Mapping[str, ast.Module]) -> Iterator[str]:
     for module, tree in modules.items():
-        if "print" in calls(tree) and not is_below(module, PRINTERS):
+        if prints(tree) and not is_below(module, PRINTERS):
             yield f"{module} prints: only {' and '.join(PRINTERS)} do"
         if calls(tree) & {"import_module", "__import__"}:
             yield f"{module} imports by a computed name: no table can hold that"
@@ -267,7 +273,7 @@ SOUND = {
     "loop/state.py": "from agent.schema import Round",
     "loop/refine.py": "import time\nfrom agent.loop.policy import next_move\nfrom agent.steps import vet",
     "review/proposal.py": "import agent.storage.ledger\nT = TypeVar('T')\nCard = dict[str, str]",
-    "app/run.py": "from agent.loop import refine\nfrom agent.toyworld import server",
+    "app/run.py": "from agent.loop import refine\nfrom agent.toyworld import server\ndisplay.print('a line')",
     "cli/__init__.py": "",
     "cli/main.py": "from agent.app import run\nprint('hello')",
     "toyworld/__init__.py": "",

@@ -70,12 +70,14 @@ def _place(order: ExperimentOptions, settings: Settings, trait: str) -> TraitFil
 
 def _guarded(screen: RunDisplay, place: TraitFiles, work: Callable[[TraitFiles], list[str]]) -> int:
     try:
-        screen.say(*(f"{place.trait}: {line}" for line in work(place)))
+        screen.print(*(f"{place.trait}: {line}" for line in work(place)))
     except UserError as error:
-        screen.say(*(f"{place.trait}: {line}" for line in str(error).split("\n")))
+        screen.print(*(f"{place.trait}: {line}" for line in str(error).split("\n")))
         return USAGE
     except OSError as error:
-        screen.say(f"{place.trait}: {error}. Mend that, then give the same command again: it completes what it began.")
+        screen.print(
+            f"{place.trait}: {error}. Mend that, then give the same command again: it completes what it began."
+        )
         return USAGE
     return 0
 
@@ -132,10 +134,10 @@ def _patched(screen: RunDisplay, found: list[TraitFiles], how: ApplyOptions, set
 
     code = worst([_guarded(screen, place, planned) for place in found])
     if how.patch is None or code:
-        screen.say("No patch was written.")
+        screen.print("No patch was written.")
         return code
     write_atomically(how.patch, b"".join(parts))
-    screen.say(f"No dataset was changed. In {root}: git apply {how.patch.resolve()}")
+    screen.print(f"No dataset was changed. In {root}: git apply {how.patch.resolve()}")
     return code
 
 
@@ -175,17 +177,17 @@ def export_to(order: ExperimentOptions, path: Path, form: str) -> int:
     recorded = place.log.read()
     if form == "jsonl":
         write_atomically(path, b"".join(line_of(decision) for decision in recorded.decisions))
-        screen.say(f"{place.trait}: {_exchanged(recorded.decisions)} in {path}")
+        screen.print(f"{place.trait}: {_exchanged(recorded.decisions)} in {path}")
         return 0
     proposal = place.proposal()
     cards = build_cards(proposal, place.bound.pairs(), recorded.decisions)
     rows = label_studio(proposal, cards) if form == "label-studio" else argilla(proposal, cards)
     write_atomically(path, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
-    screen.say(f"{place.trait}: {len(rows)} pairs in {path}")
+    screen.print(f"{place.trait}: {len(rows)} pairs in {path}")
     if form == "label-studio":
         view = path.with_suffix(".xml")
         write_atomically(view, LABELING.encode())
-        screen.say(f"The labeling interface to paste into the project's settings is in {view}")
+        screen.print(f"The labeling interface to paste into the project's settings is in {view}")
     return 0
 
 
@@ -212,11 +214,11 @@ def import_from(order: ExperimentOptions, path: Path) -> int:
     intake = merge_decisions(place.trait, cards, log, offered)
     place.log.append(*intake.taken)
     with RunDisplay() as screen:
-        screen.say(
+        screen.print(
             f"{place.trait}: {len(intake.taken)} taken in, {intake.known} known already, {len(intake.left)} left out"
         )
         for sentence in intake.left:
-            screen.say(f"  left out: {sentence}")
+            screen.print(f"  left out: {sentence}")
         for sentence in disagreements(place.log.read().decisions):
-            screen.say(f"  disagreement: {sentence}")
+            screen.print(f"  disagreement: {sentence}")
     return _LEFT_SOME if intake.left else 0

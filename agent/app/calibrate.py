@@ -83,11 +83,11 @@ class CalibrationJob:
         rows, ways = self._rows(settings), self._ways()
         folder = settings.experiment / FOLDER
         with RunDisplay() as screen, Ledger(folder / "ledger.sqlite") as ledger:
-            screen.say(f"{len(rows)} endings of {len({row.trait for row in rows})} traits from {self.gold.name}")
+            screen.print(f"{len(rows)} endings of {len({row.trait for row in rows})} traits from {self.gold.name}")
             try:
                 judge, found = self._judged(settings, rows, ways, ledger, screen)
             except Interrupted as error:
-                screen.say(f"{error} What was bought is stored; the same command goes on.")
+                screen.print(f"{error} What was bought is stored; the same command goes on.")
                 return EXIT_CODES[error.ending]
             if self.files.only_written:
                 return 0
@@ -95,7 +95,7 @@ class CalibrationJob:
             done = summary(heading, found, settings.rules)
             page = write_report(folder, done)
             worth = () if self.files.plain else toy_judge(settings)
-            screen.say(*gist(done), *worth, f"In full: {page}")
+            screen.print(*gist(done), *worth, f"In full: {page}")
             return _UNJUDGED if any(way.unjudged for way in done.wordings) else 0
 
     def _rows(self, settings: Settings) -> tuple[LabelledEnding, ...]:
@@ -156,7 +156,7 @@ class CalibrationJob:
                 desk = BatchJudge({role: _address(settings, role) for role in roles}, known, ledger)
                 return judge, self._by_file(desk, lambda: ask_all(desk.ask, known), screen)
             llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
-            screen.say(f"asking {judge}; what the ledger holds is not asked again")
+            screen.print(f"asking {judge}; what the ledger holds is not asked again")
             return judge, ask_all(make_ask(llm, ledger, lambda what: None, NoControl()), known)
 
     def _by_file(
@@ -170,7 +170,7 @@ class CalibrationJob:
         for path, write in ((self.files.batch, write_batch), (self.files.prompts, write_prompts)):
             if path:
                 write(path, bodies)
-                screen.say(f"{len(bodies)} unanswered requests written to {path}")
+                screen.print(f"{len(bodies)} unanswered requests written to {path}")
         return found
 
 
@@ -191,7 +191,7 @@ def _receive(
     while len(rest := desk.receive(left, into)) < len(left):
         left = rest
         ask_all()
-    screen.say(f"{into.stored} answers stored, {into.repeated} lines repeat one that was already there")
+    screen.print(f"{into.stored} answers stored, {into.repeated} lines repeat one that was already there")
     unknown = [f"{row.where}: {row.custom_id[:80]}" for row in rest]
     for what, lines in (
         ("lines that cannot be read", broken),
@@ -201,7 +201,7 @@ def _receive(
     ):
         if lines:
             more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            screen.say(f"{len(lines)} {what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more)
+            screen.print(f"{len(lines)} {what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more)
     return ask_all()
 
 
@@ -237,7 +237,7 @@ def _reached(
         found = llm.probe()
         for role, known in found.items():
             about = settings_of(settings, role)
-            screen.say(f"{role}: {about.model} at {about.base_url}, scores by {known.method}. {known.note}".rstrip())
+            screen.print(f"{role}: {about.model} at {about.base_url}, scores by {known.method}. {known.note}".rstrip())
         yield llm, found
 
 

@@ -140,7 +140,7 @@ _ENDINGS = {
 class Control(Protocol):
     """What may hold the work up: see Guard."""
 
-    def halted(self) -> bool: ...
+    def should_stop(self) -> bool: ...
 
     def check(self) -> None: ...
 
@@ -150,7 +150,7 @@ class Control(Protocol):
 class NoControl:
     """Nothing holds the work up; what a single command by hand uses."""
 
-    def halted(self) -> bool:
+    def should_stop(self) -> bool:
         return False
 
     def check(self) -> None:
@@ -173,7 +173,7 @@ def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> As
         while True:
             guard.check()
             watch(f"asks {pluralize(len(requests), 'question')}")
-            replies = llm.ask_all(requests, ledger, guard.halted, heard)
+            replies = llm.ask_all(requests, ledger, guard.should_stop, heard)
             require_supply(replies)
             if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
                 return replies
@@ -236,7 +236,7 @@ class RunContext:
         ledger = guard.ledger
 
         def signals() -> Signals:
-            why = guard.stops.requested(job.folder.stop_file)
+            why = guard.stops.stop_reason(job.folder.stop_file)
             return Signals(now=time.time(), stop_requested=why, cap_reached=guard.cap_reached())
 
         return Tools(

@@ -122,15 +122,15 @@ def describe(trait: str, said: TraitOverrides, experiment: Path, dry_run: bool) 
         found = found if known is None else found.model_copy(update={"definition": known})
         _show(screen, trait, found, said)
         for line in toyworld_warning(settings, described(settings, trait, found.definition)):
-            screen.say(line)
+            screen.print(line)
         if dry_run:
-            screen.say("No file was written.")
+            screen.print("No file was written.")
             return 0
         write_atomically(experiment / FILE, with_trait(written, trait, said.over(found)).encode())
         if known is None:
             write_atomically(definition, (found.definition.strip() + "\n").encode())
         files = "" if known else f"{definition}, and "
-        screen.say(
+        screen.print(
             f"Written: {files}[trait.{_quoted(trait)}] in {experiment / FILE}. Read it; then:",
             f"  {program_name()} run {experiment_options(experiment, trait)} --dry-run",
             f"Its dataset's folder is {definition.parent}: positive.txt and negative.txt go there, if there are any. "
@@ -228,11 +228,11 @@ def _quoted(text: str) -> str:
 
 
 def _show(screen: RunDisplay, trait: str, found: Description, said: TraitOverrides) -> None:
-    screen.say(f"{trait}: mode {found.mode.value}, negatives shown by {found.negative_test.value}")
+    screen.print(f"{trait}: mode {found.mode.value}, negatives shown by {found.negative_test.value}")
     if said.over(found) != found:
         decided = said.over(found)
-        screen.say(f"  as you said instead: mode {decided.mode.value}, negatives {decided.negative_test.value}")
+        screen.print(f"  as you said instead: mode {decided.mode.value}, negatives {decided.negative_test.value}")
     for line in found.definition.strip().split("\n"):
-        screen.say(f"  {line}")
-    screen.say(f"  opposite: {found.opposite}")
-    screen.say(f"  why: {found.reason}")
+        screen.print(f"  {line}")
+    screen.print(f"  opposite: {found.opposite}")
+    screen.print(f"  why: {found.reason}")

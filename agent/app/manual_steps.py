@@ -48,11 +48,11 @@ def vet_by_hand(order: ExperimentOptions, stages: frozenset[int]) -> int:
     work = order.jobs(settings)
     with RunDisplay() as screen, prepared(settings, work, screen) as workshop:
         for job in work:
-            screen.expect(job.trait.id, len(job.dataset.pairs))
+            screen.add_trait(job.trait.id, len(job.dataset.pairs))
         try:
             return worst([_vet(workshop, job, stages, screen) for job in work])
         except Interrupted as error:
-            screen.say(f"{error} What was bought is stored; the same command goes on.")
+            screen.print(f"{error} What was bought is stored; the same command goes on.")
             return EXIT_CODES[error.ending]
 
 
@@ -66,7 +66,7 @@ def _vet(workshop: RunContext, job: TraitJob, stages: frozenset[int], screen: Ru
             completions = greedy(bench, scenarios)
             made = {s.key: c for s, c in zip(scenarios, completions, strict=True)}
             write_completions(workshop, job, job.dataset.pairs, made)
-            screen.say(f"{trait}: {len(scenarios)} responses in {job.folder.responses}")
+            screen.print(f"{trait}: {len(scenarios)} responses in {job.folder.responses}")
         for stage, which in ((0, Question.FORECAST), (2, Question.RESPONSE)):
             if stage in stages:
                 findings = _judged(bench, which, scenarios, completions)
@@ -112,7 +112,7 @@ def _written(
     passed = {p: outcomes.count((p, Outcome.PASS)) for p in Polarity}
     total = len(job.dataset.pairs)
     told = ", ".join(f"{n} of {total} {polarity}" for polarity, n in passed.items())
-    screen.say(f"{job.trait.id}: {which} check: {told} pass, {unjudged} could not be judged; {path}")
+    screen.print(f"{job.trait.id}: {which} check: {told} pass, {unjudged} could not be judged; {path}")
     return unjudged
 
 
@@ -145,11 +145,11 @@ def _each(order: ExperimentOptions, told: Callable[[ExperimentFolder], Iterator[
         except LayoutError as error:
             missing.append(str(error))
             continue
-        screen.say(*([f"{place.trait}:"] if len(places) > 1 else []), *lines)
+        screen.print(*([f"{place.trait}:"] if len(places) > 1 else []), *lines)
     if len(missing) == len(places):
         raise LayoutError("\n".join(missing))
     if missing:
-        screen.say(*missing)
+        screen.print(*missing)
     return 0
 
 

@@ -28,7 +28,7 @@ from agent.storage.experiment import ExperimentFolder, GenerationInfo, LayoutErr
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import CampaignRecord
 from agent.storage.vetting_files import SetFindings, write_first_token, write_scores
-from agent.supervision.display import calls_of, usd
+from agent.supervision.display import call_count, usd
 from agent.text import experiment_options, pluralize, program_name, relative_path
 
 
@@ -256,7 +256,7 @@ def table_row(result: Result, spent: Usage) -> tuple[str, ...]:
     """A trait's row under HEADINGS. Calls and money are all that its ledger has bought, earlier campaigns included."""
     now, counts = result.now, [len(result.proposal.those(what)) for what in ("parked", "dropped")]
     sure = f"{len(now.at(Status.CONFIRMED, Status.AUDITED))}/{len(now.at(Status.AUDITED))}"
-    numbers = (result.tools.plan.goal, *counts, len(result.history), calls_of(spent))
+    numbers = (result.tools.plan.goal, *counts, len(result.history), call_count(spent))
     minutes = f"{result.seconds / 60:.1f}"
     return (result.job.trait.id, result.stop.ending.value, sure, *map(str, numbers), usd(spent), minutes)
 

@@ -46,12 +46,12 @@ class StartupControl:
 
     def is_over(self, jobs: Sequence[TraitJob]) -> bool:
         """Whether every trait is to stop."""
-        return all(self.stops.requested(job.folder.stop_file) is not None for job in jobs)
+        return all(self.stops.stop_reason(job.folder.stop_file) is not None for job in jobs)
 
     def require_go(self, jobs: Sequence[TraitJob]) -> None:
         """Raise Interrupted where every trait is to stop before anything is loaded or asked."""
         if self.is_over(jobs):
-            whys = dict.fromkeys(str(self.stops.requested(job.folder.stop_file)) for job in jobs)
+            whys = dict.fromkeys(str(self.stops.stop_reason(job.folder.stop_file)) for job in jobs)
             raise Interrupted(Ending.STOPPED, f"nothing was begun: a stop was asked for ({'; '.join(whys)}).")
 
 

@@ -206,12 +206,12 @@ def serve_review(
     with closing(_bound(host, port)) as listening:
         address = f"http://{_named(host)}:{listening.getsockname()[1]}/{token}/"
         app = create_app(desks, token, writer_of(desks, order), hosts=_names(host), doing=doing)
-        screen.say("The review is at", address, "Whoever has this address can decide: keep it to yourself.")
+        screen.print("The review is at", address, "Whoever has this address can decide: keep it to yourself.")
         if not is_loopback(host):
-            screen.say("Other machines can reach it, and what they send is not encrypted.")
-        screen.say("Decisions are stored at once. Ctrl-C ends the review.")
+            screen.print("Other machines can reach it, and what they send is not encrypted.")
+        screen.print("Decisions are stored at once. Ctrl-C ends the review.")
         if show and not webbrowser.open(address):
-            screen.say("No browser could be started: open the address yourself.")
+            screen.print("No browser could be started: open the address yourself.")
         server = uvicorn.Server(
             # The access log would hold the token; what a proxy claims about a request is not to be believed here.
             uvicorn.Config(
@@ -227,7 +227,7 @@ def serve_review(
         try:
             server.run(sockets=[listening])
         except KeyboardInterrupt:
-            screen.say("The review has ended. What you decided is stored.")
+            screen.print("The review has ended. What you decided is stored.")
     return 0
 
 

@@ -176,9 +176,9 @@ def dry_run(order: ExperimentOptions) -> int:
         deadline(order.until, time.time())  # what is wrong with it is said here and now
     with RunDisplay() as screen:
         for line in (*_models(settings), *(line for job in work for line in _planned(settings, job))):
-            screen.say(line)
+            screen.print(line)
         problems = list(preflight.free_problems(settings, work))
-        screen.say(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
+        screen.print(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
     return USAGE if problems else 0
 
 
@@ -194,7 +194,7 @@ def refine(order: ExperimentOptions, new: bool) -> int:
     def play(evening: Runner, work: list[TraitJob]) -> int:
         code = replace(evening, new=new).run(work)
         if len(work) > 1 and code in _DECIDABLE:
-            evening.screen.say(next_steps(order.experiment, order.traits, order.variant))
+            evening.screen.print(next_steps(order.experiment, order.traits, order.variant))
         return code
 
     return run_supervised(order, play)
@@ -224,31 +224,31 @@ def run_supervised(order: ExperimentOptions, play: Callable[[Runner, list[TraitJ
     with (
         RunDisplay(progress=progress, limiter=limits.told) as screen,
         StopSignals(until) as stops,
-        Heartbeat(beat, progress.now, variant=settings.variant, limits=limits.told, trouble=progress.error) as heart,
-        Watchdog(progress, folders, limits.give_up, waits=limits.waits),
+        Heartbeat(beat, progress, variant=settings.variant, limits=limits.told) as heart,
+        Watchdog(progress, folders, limits.give_up, limits.waits),
     ):
         night = preflight.StartupControl(progress, stops)
         night.stage(work, LOADING)
         for job in work:
-            screen.expect(job.trait.id, len(job.dataset.pairs))
+            screen.add_trait(job.trait.id, len(job.dataset.pairs))
         try:
             night.require_go(work)
             with prepared(settings, work, screen, night) as workshop:
                 night.stage(work, "waiting")
-                heart.checked()
+                heart.preflight_passed()
                 limits.llm = workshop.llm
                 code = play(Runner(workshop, screen, stops, progress=progress), work)
         except Interrupted as error:
             code = _not_begun(error, work, screen, progress)
-        heart.ended(f"exit code {code}")
+        heart.set_ending(f"exit code {code}")
     return code
 
 
 def _not_begun(error: Interrupted, work: Sequence[TraitJob], screen: RunDisplay, progress: Progress) -> int:
     """No trait was begun: its endpoint was waited for too long, or a stop was asked for."""
-    screen.say(f"{error} What was bought is stored; the same command goes on.")
+    screen.print(f"{error} What was bought is stored; the same command goes on.")
     for job in work:
-        progress.ended(job.trait.id, error.ending.value)
+        progress.finish(job.trait.id, error.ending.value)
     return EXIT_CODES[error.ending]
 
 
@@ -279,8 +279,8 @@ def prepared(
     """The models to work on some traits: loaded, proven and told, with what loading the traits found."""
     for job in work:
         for line in _issues(job):
-            screen.say(f"{job.trait.id}: {line}")
-    with preflight.checked(settings, work, screen.say, night) as workshop:
+            screen.print(f"{job.trait.id}: {line}")
+    with preflight.checked(settings, work, screen.print, night) as workshop:
         yield workshop
 
 

@@ -115,7 +115,7 @@ class Runner:
         """Every trait, some at a time; the exit code of the worst ending. No trait's trouble ends another."""
         parts = self._side_by_side(jobs, TraitRun.refine, self.workshop.settings.caps.target)
         if len(parts) > 1:
-            self.screen.tabulate(HEADINGS, [part.cells for part in parts])
+            self.screen.print_table(HEADINGS, [part.cells for part in parts])
         return worst(part.code for part in parts)
 
     def diagnose(self, jobs: Sequence[TraitJob]) -> int:
@@ -126,9 +126,9 @@ class Runner:
         self, jobs: Sequence[TraitJob], play: Callable[["TraitRun"], TraitResult], goal: int
     ) -> list[TraitResult]:
         progress = self.progress or Progress(tuple(job.trait.id for job in jobs))
-        self.screen.follow(progress)
+        self.screen.attach(progress)
         for job in jobs:
-            self.screen.expect(job.trait.id, max(goal, len(job.dataset.pairs)))
+            self.screen.add_trait(job.trait.id, max(goal, len(job.dataset.pairs)))
         evenings = [TraitRun(self.workshop, self.screen, self.stops, progress, job, self.new) for job in jobs]
         with ThreadPoolExecutor(_ABREAST, "trait") as pool:
             playing = [pool.submit(evening.guarded, play) for evening in evenings]
@@ -163,9 +163,9 @@ class TraitRun:
 
     def _failed(self, code: int, ending: str, *sentences: str) -> TraitResult:
         trait = self.job.trait.id
-        self.screen.say(*(f"{trait}: {sentence}" for sentence in sentences))
+        self.screen.print(*(f"{trait}: {sentence}" for sentence in sentences))
         self.progress.error(f"{trait}: {sentences[0]}")
-        self.progress.ended(trait, ending)
+        self.progress.finish(trait, ending)
         return TraitResult(code, (trait, ending, *["-"] * (len(HEADINGS) - 2)))
 
     def _recorded(self, error: Exception) -> str:
@@ -189,7 +189,7 @@ class TraitRun:
     def refine(self) -> TraitResult:
         """All rounds, then the proposal and its summary."""
         began = time.monotonic()
-        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.counting(self.job.trait.id, ledger.spend):
+        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(self.job.trait.id, ledger.spend):
             start = start_of(self.job, ledger)
             tools = self._tools(ledger, self._campaign(ledger, start), start)
             result = self._play(tools, began)
@@ -199,8 +199,8 @@ class TraitRun:
                 outputs.write_proposal(result)
             outputs.write_report_of(result)
             cells = table_row(result, ledger.spend())
-        self.screen.say(*trait_summary(result), *([f"{self.job.trait.id}: {earlier_stays}"] if earlier_stays else []))
-        self.progress.ended(self.job.trait.id, result.stop.ending.value)
+        self.screen.print(*trait_summary(result), *([f"{self.job.trait.id}: {earlier_stays}"] if earlier_stays else []))
+        self.progress.finish(self.job.trait.id, result.stop.ending.value)
         return TraitResult(EXIT_CODES[result.stop.ending], cells)
 
     def _tools(self, ledger: Ledger, campaign: int, start: StartingSet) -> Tools:
@@ -213,7 +213,7 @@ class TraitRun:
         changed = changes(ledger, self.workshop.about(self.job, start))
         if changed:
             why = f"since {', '.join(changed)} changed. Answers already bought are kept."
-            self.screen.say(f"{self.job.trait.id}: another campaign, {why}")
+            self.screen.print(f"{self.job.trait.id}: another campaign, {why}")
         return self.workshop.campaign(self.job, ledger, self.new, start)
 
     def _play(self, tools: Tools, began: float) -> outputs.Result:
@@ -221,7 +221,7 @@ class TraitRun:
         trait = self.job.trait.id
         history = tools.ledger.history(tools.campaign)
         now = replay(history)
-        self.screen.known(trait, history, now)
+        self.screen.add_history(trait, history, now)
         if history:  # a run that was killed may have left the files of the round before
             outputs.write_guides_files(self.workshop, self.job, now)
 
@@ -229,7 +229,7 @@ class TraitRun:
             nonlocal history, now
             history, now = (*history, done), apply_round(now, done)
             outputs.write_guides_files(self.workshop, self.job, now)
-            self.screen.round(trait, done, now)
+            self.screen.add_round(trait, done, now)
             self.progress.step(trait, "rounds")
 
         stop = _follow(tools, seen)
@@ -238,21 +238,21 @@ class TraitRun:
     def diagnose(self) -> TraitResult:
         """The dataset as it is, examined once."""
         trait, size = self.job.trait.id, len(self.job.dataset.pairs)
-        if self.stops.requested(self.job.folder.stop_file) is not None:
+        if self.stops.stop_reason(self.job.folder.stop_file) is not None:
             return self._failed(STOPPED, "stopped", "not examined, since a stop was asked for.")
-        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.counting(trait, ledger.spend):
+        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(trait, ledger.spend):
             tools = self._tools(ledger, _NO_CAMPAIGN, StartingSet(pairs=self.job.dataset.pairs))
             done = examine_changed(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
         outputs.write_guides_files(self.workshop, self.job, replay((done,)))
         outcomes = Counter(finding.outcome for finding in done.findings)
         verdicts = Counter(str(finding.verdict) for finding in done.findings if finding.verdict is not None)
-        self.screen.say(
+        self.screen.print(
             f"{trait}: {outcomes[Outcome.PASS]} of {len(done.findings)} scenarios pass, "
             f"{outcomes[Outcome.UNJUDGED]} could not be judged; "
             f"verdicts: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common()) or 'none'}; "
             f"see {self.job.folder.vetting}"
         )
-        self.progress.ended(trait, "examined")
+        self.progress.finish(trait, "examined")
         return TraitResult(2 if outcomes[Outcome.UNJUDGED] else 0, ())
 
 

@@ -18,7 +18,7 @@ from agent.schema import Controls, FrozenModel, JudgeNoise, Stop
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Attempt, CampaignRecord, LedgerError, LedgerMissing, Spent
-from agent.supervision.heartbeat import FRESH, HeartbeatRecord, TraitProcess, trait_process
+from agent.supervision.heartbeat import FRESH, HeartbeatRecord, TraitProcess, trait_processes
 
 ProcessState = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
 
@@ -85,7 +85,7 @@ class TraitState(FrozenModel):
 def read_states(settings: Settings, time_of_day: Callable[[], float] = time.time) -> list[TraitState]:
     """The state of every trait of an experiment. What cannot be read is its state's `trouble`."""
     now = time_of_day()
-    places, problems = trait_process(settings, now)
+    places, problems = trait_processes(settings, now)
     return [_read(place, settings.caps.target, problems, now) for place in places]
 
 

@@ -80,7 +80,7 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     from agent.review.terminal.app import Review
 
     Review(desks, doing, f"{_apply(order)} writes what was approved.").run()
-    RunDisplay().say(*_parting(desks, order))
+    RunDisplay().print(*_parting(desks, order))
     return 0
 
 
@@ -157,12 +157,12 @@ def report(
         try:
             path = _written(settings, state)
         except UserError as error:
-            screen.say(*(f"{state.trait}: {sentence}" for sentence in str(error).split("\n")))
+            screen.print(*(f"{state.trait}: {sentence}" for sentence in str(error).split("\n")))
             code = 64
             continue
-        screen.say(f"{state.trait}: {path}")
+        screen.print(f"{state.trait}: {path}")
         if show and typer.launch(path.as_uri()):
-            screen.say(f"No browser could be started: open {safe_text(str(path))} yourself.")
+            screen.print(f"No browser could be started: open {safe_text(str(path))} yourself.")
     return code
 
 

@@ -220,10 +220,10 @@ def _resumed(place: "TraitProcess", taken: list[str]) -> str:
 def _places(experiment: Experiment, traits: str | None, variant: str | None) -> "list[TraitProcess]":
     """The traits' folders; where no variant is named, those of every variant that there is word for as well."""
     from agent.app.run import ExperimentOptions
-    from agent.supervision.heartbeat import other_variants, trait_process
+    from agent.supervision.heartbeat import other_variants, trait_processes
 
     settings, now = ExperimentOptions(experiment, traits, variant).settings(), time.time()
-    found, problems = trait_process(settings, now)
+    found, problems = trait_processes(settings, now)
     for problem in problems:
         _say(problem)
     return found if variant is not None else [*found, *other_variants(settings, now)]

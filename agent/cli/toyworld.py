@@ -64,7 +64,7 @@ def _serve(settings: "ToySettings", port: int) -> None:
 
     taken = _taken(port)
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
-    RunDisplay().say(*served(f"http://{_HOST}:{taken.getsockname()[1]}/v1"))
+    RunDisplay().print(*served(f"http://{_HOST}:{taken.getsockname()[1]}/v1"))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([taken])
 

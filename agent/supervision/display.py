@@ -43,17 +43,17 @@ class TraitRow:
     began: float | None = None
     before: int = 0
 
-    def take(self, done: Round, now: SetState) -> None:
-        self.rounds = now.rounds
-        self.size = len(now.items)
-        self.passed = len(now.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
-        self.confirmed = len(now.at(Status.CONFIRMED, Status.AUDITED))
-        self.parked = len(now.parked)
+    def update(self, done: Round, state: SetState) -> None:
+        self.rounds = state.rounds
+        self.size = len(state.items)
+        self.passed = len(state.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
+        self.confirmed = len(state.at(Status.CONFIRMED, Status.AUDITED))
+        self.parked = len(state.parked)
         self.calls.update(dict(done.cost.calls))
         if self.spent is None:
             self.bought = add_costs(self.bought, done.cost)
 
-    def count(self) -> None:
+    def refresh_cost(self) -> None:
         """Ask the ledger what the trait has cost so far; it tells more than the rounds, which come seldom."""
         if self.spent is not None:
             try:
@@ -76,7 +76,7 @@ class TraitRow:
         minutes = round(missing * (now - self.began) / gained / 60)
         return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
-    def told(self, done: Round) -> str:
+    def round_summary(self, done: Round) -> str:
         """One round as a line."""
         made = _counted(Counter(change.what for change in done.changes))
         parts = [
@@ -92,7 +92,7 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-def calls_of(cost: Usage) -> int:
+def call_count(cost: Usage) -> int:
     """How many answers were bought. A completion of the subject is none."""
     return sum(n for role, n in cost.calls if role != "subject")
 
@@ -165,22 +165,22 @@ class RunDisplay:
             else:
                 self._is_mute = False
 
-    def follow(self, progress: Progress, limiter: Callable[[], Sequence[str]] | None = None) -> None:
+    def attach(self, progress: Progress, limiter: Callable[[], Sequence[str]] | None = None) -> None:
         """From now on show these, which may not have been known when the screen was made."""
         self._progress = progress
         self._limiter = limiter or self._limiter
 
-    def say(self, *lines: str) -> None:
+    def print(self, *lines: str) -> None:
         """Lines that stay together, above the live view where there is one."""
         with self._printed():
             self._console.print(Text("\n".join(map(safe_text, lines))), soft_wrap=True)
 
-    def tabulate(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def print_table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table: drawn on a terminal, aligned plain lines elsewhere. All but the first column are short."""
         safe = [[safe_text(cell) for cell in row] for row in (headings, *rows)]
         if not self._console.is_terminal:
             widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-            self.say(*("  ".join(map(str.ljust, row, widths)).rstrip() for row in safe))
+            self.print(*("  ".join(map(str.ljust, row, widths)).rstrip() for row in safe))
             return
         table = Table()
         for heading in safe[0]:
@@ -190,7 +190,7 @@ class RunDisplay:
         with self._printed():
             self._console.print(table)
 
-    def expect(self, trait: str, goal: int) -> None:
+    def add_trait(self, trait: str, goal: int) -> None:
         """A trait that this run will work on."""
         with self._knowing:
             self._rows[trait] = TraitRow(goal)
@@ -201,35 +201,35 @@ class RunDisplay:
             self._rows[trait].stage = what
 
     @contextmanager
-    def counting(self, trait: str, spent: Callable[[], Usage]) -> Iterator[None]:
+    def track_cost(self, trait: str, spent: Callable[[], Usage]) -> Iterator[None]:
         """While a trait is worked on, show what its ledger says it has cost, and how long it may still take."""
         row = self._rows[trait]
         with self._knowing:
             row.spent, row.began = spent, self._clock()
-            row.count()
+            row.refresh_cost()
         try:
             yield
         finally:
             with self._knowing:
-                row.count()
+                row.refresh_cost()
                 row.spent = row.began = None
 
-    def known(self, trait: str, history: tuple[Round, ...], now: SetState) -> None:
+    def add_history(self, trait: str, history: tuple[Round, ...], now: SetState) -> None:
         """Rounds that an earlier run has recorded."""
         with self._knowing:
             for done in history:
-                self._rows[trait].take(done, now)
+                self._rows[trait].update(done, now)
             self._rows[trait].before = self._rows[trait].confirmed
 
-    def round(self, trait: str, done: Round, now: SetState) -> None:
+    def add_round(self, trait: str, done: Round, now: SetState) -> None:
         """A round that has just been recorded."""
         with self._knowing:
-            self._rows[trait].take(done, now)
-            told = self._rows[trait].told(done)
+            self._rows[trait].update(done, now)
+            told = self._rows[trait].round_summary(done)
         if not self._live.is_started:
-            self.say(f"{trait}: {told}")
+            self.print(f"{trait}: {told}")
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Bring what is shown up to date; once a minute where no terminal is, say it."""
         now = self._clock()
         due = now - self._said_at >= _SAID_EVERY and not self._live.is_started
@@ -237,17 +237,17 @@ class RunDisplay:
             self._counted_at = now
             with self._knowing:
                 for row in self._rows.values():
-                    row.count()
+                    row.refresh_cost()
         if self._live.is_started:
             with self._printed():
                 self._live.refresh()
         elif due and self._rows:
             self._said_at = now
-            self.say(self._status(now))
+            self.print(self._status(now))
 
     def _keep_fresh(self) -> None:
         while not self._over.wait(self._poll):
-            self.look()
+            self.refresh()
 
     def _stages(self) -> dict[str, str]:
         known = self._progress.stages() if self._progress else {}
@@ -256,7 +256,7 @@ class RunDisplay:
 
     def _trouble(self) -> tuple[str, str]:
         """Why nothing moves, and the last error; empty where there is none."""
-        now = self._progress.now() if self._progress else None
+        now = self._progress.snapshot() if self._progress else None
         return (now.paused or "", now.errors[-1] if now.errors else "") if now else ("", "")
 
     def _status(self, now: float) -> str:
@@ -265,7 +265,7 @@ class RunDisplay:
         with self._knowing:
             parts = [
                 f"{trait}: {stages[trait]}, {row.confirmed} of {row.goal} confirmed, "
-                f"{calls_of(row.bought)} calls, {usd(row.bought)} USD"
+                f"{call_count(row.bought)} calls, {usd(row.bought)} USD"
                 for trait, row in self._rows.items()
             ]
         fresh, self._last_error = error != self._last_error, error
@@ -290,6 +290,6 @@ class RunDisplay:
         with self._knowing:
             for trait, row in self._rows.items():
                 counts = (f"{row.confirmed}/{row.goal}", str(row.rounds), stages.get(trait, row.stage))
-                costs = (str(calls_of(row.bought)), usd(row.bought), row.eta(now))
+                costs = (str(call_count(row.bought)), usd(row.bought), row.eta(now))
                 table.add_row(*(Text(safe_text(cell)) for cell in (trait, row.bar, *counts, *costs)))
         return table

@@ -26,7 +26,7 @@ from agent.llm.errors import redact
 from agent.schema import FrozenModel
 from agent.storage.durable import write_atomically
 from agent.storage.experiment import ExperimentFolder, heartbeat_files, variants
-from agent.supervision.progress import ProgressSnapshot
+from agent.supervision.progress import Progress, ProgressSnapshot
 from agent.text import experiment_options
 
 EVERY = 5.0
@@ -51,44 +51,50 @@ class HeartbeatRecord(FrozenModel):
     ended: str | None = None
 
 
-class Heartbeat:
-    """While open, a thread replaces the file every few seconds; the last one says how it ended.
+@dataclass(frozen=True)
+class HeartbeatTiming:
+    """The clock of a heartbeat (seconds since 1970), and the wait between two writes, which is true when it is over."""
 
-    `limits` gives the limiters' lines; `trouble` is told a sentence whenever a heartbeat could not be written.
+    time_of_day: Callable[[], float] = time.time
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+
+
+class Heartbeat:
+    """Writes the heartbeat file of a run: a thread replaces it every EVERY seconds, and once more at the end.
+
+    `limits` gives one line per endpoint. A heartbeat that cannot be written is an error in `progress`.
     """
 
     def __init__(
         self,
         path: Path,
-        read: Callable[[], ProgressSnapshot],
+        progress: Progress,
         *,
         variant: str | None = None,
         limits: Callable[[], Sequence[str]] = tuple,
-        trouble: Callable[[str], None] = lambda sentence: None,
         command: Sequence[str] | None = None,
-        time_of_day: Callable[[], float] = time.time,
-        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+        timing: HeartbeatTiming = HeartbeatTiming(),
     ) -> None:
-        self._path, self._read, self._limits, self._trouble = path, read, limits, trouble
-        self._time, self._wait = time_of_day, wait
+        self._path, self._progress, self._limits = path, progress, limits
+        self._time, self._wait = timing.time_of_day, timing.wait
         self._closed, self._writing = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
         self._lock: IO[bytes] | None = None
-        self._beat = HeartbeatRecord(
+        self._record = HeartbeatRecord(
             pid=os.getpid(),
             host=socket.gethostname(),
             command=without_secrets(("cliffhanger", *sys.argv[1:]) if command is None else command, os.environ),
             variant=variant,
-            started=time_of_day(),
+            started=timing.time_of_day(),
             written=0.0,
-            now=read(),
+            now=progress.snapshot(),
         )
 
     def __enter__(self) -> Self:
         try:
             self._lock = _lock_file(self._path).open("wb")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            _clear_dead(self._path.parent, self._beat)
+            _clear_dead(self._path.parent, self._record)
             self._write()
         except OSError as error:
             raise UserError(f"{self._path} cannot be written: {error}. Check the folder's permissions.") from error
@@ -100,44 +106,44 @@ class Heartbeat:
     ) -> None:
         self._closed.set()
         self._thread.join()
-        if self._beat.ended is None:
-            self.ended("done" if error is None else _in_words(error))
-        self._write_or_tell()
+        if self._record.ended is None:
+            self.set_ending("done" if error is None else _in_words(error))
+        self._try_write()
         _lock_file(self._path).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
 
-    def checked(self) -> None:
-        """The pre-flight is passed; whoever waits for that learns it at once."""
+    def preflight_passed(self) -> None:
+        """Record that the pre-flight has passed, and write it at once: `--detach` waits for it."""
         self._update(checked=self._time())
-        self._write_or_tell()
+        self._try_write()
 
-    def ended(self, how: str) -> None:
+    def set_ending(self, how: str) -> None:
         """How the run ended, for the last heartbeat."""
         self._update(ended=without_secrets([" ".join(how.split())], os.environ)[0])
 
     def _update(self, **known: object) -> None:
         with self._writing:
-            self._beat = self._beat.model_copy(update=known)
+            self._record = self._record.model_copy(update=known)
 
     def _go_on(self) -> None:
         while not self._wait(self._closed, EVERY):
-            self._write_or_tell()
+            self._try_write()
 
-    def _write_or_tell(self) -> None:
+    def _try_write(self) -> None:
         """A full disk must not end the run by way of its heartbeat: the next one may succeed."""
         try:
             self._write()
         except OSError as error:
-            self._trouble(f"The heartbeat {self._path} could not be written: {error}")
+            self._progress.error(f"The heartbeat {self._path} could not be written: {error}")
 
     def _write(self) -> None:
         limits = without_secrets(self._limits(), os.environ)
-        now = self._read()
+        now = self._progress.snapshot()
         now = now.model_copy(update={"errors": without_secrets(now.errors, os.environ)})
         with self._writing:
-            self._beat = self._beat.model_copy(update={"written": self._time(), "limits": limits, "now": now})
-            write_atomically(self._path, self._beat.model_dump_json(indent=1).encode() + b"\n")
+            self._record = self._record.model_copy(update={"written": self._time(), "limits": limits, "now": now})
+            write_atomically(self._path, self._record.model_dump_json(indent=1).encode() + b"\n")
 
 
 def _in_words(error: BaseException) -> str:
@@ -218,7 +224,7 @@ class TraitProcess:
         return experiment_options(self.folder.root, self.folder.trait, self.folder.variant)
 
 
-def trait_process(settings: Settings, now: float) -> tuple[list[TraitProcess], list[str]]:
+def trait_processes(settings: Settings, now: float) -> tuple[list[TraitProcess], list[str]]:
     """Who works on each trait of an experiment, and a sentence for each heartbeat that cannot be read."""
     found, problems = process_records(settings.experiment, now)
     folders = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]

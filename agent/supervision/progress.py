@@ -84,7 +84,7 @@ class Progress:
             else:
                 self._paused[who] = why
 
-    def ended(self, trait: str, ending: str) -> None:
+    def finish(self, trait: str, ending: str) -> None:
         """How a trait's part of the run ended."""
         with self._lock:
             self._traits[trait] = self._traits[trait].model_copy(update={"ended": ending, "stage": ending})
@@ -105,7 +105,7 @@ class Progress:
         """Whether a trait waits on purpose, by itself or with all the others."""
         return any(who == trait or who not in self._traits for who in self._paused)
 
-    def now(self) -> ProgressSnapshot:
+    def snapshot(self) -> ProgressSnapshot:
         """All of it, as it stands."""
         with self._lock:
             traits = {

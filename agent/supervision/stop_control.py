@@ -59,7 +59,7 @@ class StopSignals:
         self.asked = signal.Signals(number).name
         _say(_ONCE)
 
-    def requested(self, stop_file: Path) -> str | None:
+    def stop_reason(self, stop_file: Path) -> str | None:
         """Who asked for a stop, or None."""
         if self.asked is not None:
             return self.asked
@@ -75,7 +75,7 @@ class StopSignals:
             return
         progress.pause(trait, f"the file {pause_file}; `cliffhanger resume` goes on")
         try:
-            while pause_file.exists() and self.requested(stop_file) is None:
+            while pause_file.exists() and self.stop_reason(stop_file) is None:
                 # A sleep rather than an event: a signal's handler must not wait for a lock to wake anybody.
                 self._sleep(1.0)
         finally:
@@ -146,13 +146,13 @@ class TraitControl:
         self._session = self.ledger.begin_session()
         self._began = self._touched = self.clock()
 
-    def halted(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether nothing new is to be sent just now."""
-        return self.stop() is not None or self.folder.pause_file.exists()
+        return self.interruption() is not None or self.folder.pause_file.exists()
 
-    def stop(self) -> Interrupted | None:
+    def interruption(self) -> Interrupted | None:
         """Why the work is to end here, if it is."""
-        why = self.stops.requested(self.folder.stop_file)
+        why = self.stops.stop_reason(self.folder.stop_file)
         if why is not None:
             return Interrupted(Ending.STOPPED, f"a stop was asked for ({why}).")
         cap = self.cap_reached()
@@ -168,7 +168,7 @@ class TraitControl:
         """Wait while the run is paused. Raises Interrupted where it is to end."""
         self._touch()
         self.stops.wait_while_paused(self.trait, self.folder.pause_file, self.folder.stop_file, self.progress)
-        stop = self.stop()
+        stop = self.interruption()
         if stop is not None:
             raise stop
 

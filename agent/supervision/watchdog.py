@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,15 @@ _WRITING = 10.0  # seconds in which a healthy disk takes the dump
 _SHOW_CURSOR = "\x1b[?25h"
 
 
+@dataclass(frozen=True)
+class WatchdogTiming:
+    """After how many seconds without a step a run is stalled, by which clock, and how often that is checked."""
+
+    limit: float = LIMIT
+    clock: Callable[[], float] = time.monotonic
+    poll: float = 1.0
+
+
 class Watchdog:
     """Armed as soon as it is entered; `limit` seconds without a step, and without a pause, are a stall.
 
@@ -39,17 +49,16 @@ class Watchdog:
         progress: Progress,
         folders: Sequence[Path],
         retry: Callable[[], None],
-        limit: float = LIMIT,
-        clock: Callable[[], float] = time.monotonic,
-        leave: Callable[[int], object] = os._exit,
-        poll: float = 1.0,
-        waits: Callable[[], bool] = lambda: False,
+        is_waiting: Callable[[], bool] = lambda: False,
+        exit_process: Callable[[int], object] = os._exit,
+        timing: WatchdogTiming = WatchdogTiming(),
     ) -> None:
-        self._progress, self._folders, self._retry, self._waits = progress, tuple(folders), retry, waits
-        self._limit, self._clock, self._leave, self._poll = limit, clock, leave, poll
+        self._progress, self._folders, self._retry = progress, tuple(folders), retry
+        self._is_waiting, self._exit_process = is_waiting, exit_process
+        self._limit, self._clock, self._poll = timing.limit, timing.clock, timing.poll
         self._over = threading.Event()
-        self._moved = progress.now().moved
-        self._quiet_since = clock()
+        self._moved = progress.snapshot().moved
+        self._quiet_since = self._clock()
         self._retried = False
 
     def __enter__(self) -> Self:
@@ -63,20 +72,20 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._over.wait(self._poll):
-            self.look()
+            self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """One look at the run. It compares what it sees from look to look, so that a clock set anew is no stall."""
-        now, time_of_look = self._progress.now(), self._clock()
+        now, checked_at = self._progress.snapshot(), self._clock()
         if now.moved != self._moved:
-            self._moved, self._quiet_since, self._retried = now.moved, time_of_look, False
-        elif now.held or self._waits():
-            self._quiet_since = time_of_look
-        elif time_of_look - self._quiet_since >= self._limit:
-            self._quiet_since = time_of_look
-            self._bark(now)
+            self._moved, self._quiet_since, self._retried = now.moved, checked_at, False
+        elif now.held or self._is_waiting():
+            self._quiet_since = checked_at
+        elif checked_at - self._quiet_since >= self._limit:
+            self._quiet_since = checked_at
+            self._on_stall(now)
 
-    def _bark(self, now: ProgressSnapshot) -> None:
+    def _on_stall(self, now: ProgressSnapshot) -> None:
         what = f"Stalled: no step for {self._limit:g} seconds ({_stages(now)})."
         where = self._dumped(f"{what}\n")
         if not self._retried:
@@ -87,7 +96,7 @@ class Watchdog:
         told = f"{what} It had been asked again in vain. {where} Bought answers are stored; the same command goes on."
         within(_ANSWER, lambda: os.write(2, f"\n{_cursor()}{safe_text(told)}\n".encode()))
         self._over.set()
-        self._leave(EXIT_CODES[Ending.STALLED])
+        self._exit_process(EXIT_CODES[Ending.STALLED])
 
     def _asked_again(self) -> None:
         try:

@@ -46,11 +46,11 @@ def shown(terminal: bool) -> str:
     """What a screen writes over two rounds."""
     sink, rounds = io.StringIO(), three_rounds()[:2]
     with RunDisplay(plain(sink, terminal)) as screen:
-        screen.expect(TRAIT, 6)
+        screen.add_trait(TRAIT, 6)
         screen.stage(TRAIT, "asks 12 questions")
         for i, done in enumerate(rounds):
-            screen.round(TRAIT, done, replay(rounds[: i + 1]))
-        screen.say("the end [/b]")
+            screen.add_round(TRAIT, done, replay(rounds[: i + 1]))
+        screen.print("the end [/b]")
     return sink.getvalue()
 
 
@@ -90,17 +90,17 @@ def followed(sink: io.StringIO, terminal: bool, clock: Clock, limiter: Callable[
     progress.pause("judge", "judge: out since 12:00")
     screen = RunDisplay(plain(sink, terminal), progress, limiter, clock, poll=3600.0)
     with screen:
-        screen.expect(TRAIT, 6)
-        screen.expect("toy/two", 48)
-        with screen.counting(TRAIT, lambda: Usage(calls=(("judge", 30), ("subject", 9)), micro_usd=1_250_000)):
-            screen.known(TRAIT, rounds[:2], replay(rounds[:2]))
+        screen.add_trait(TRAIT, 6)
+        screen.add_trait("toy/two", 48)
+        with screen.track_cost(TRAIT, lambda: Usage(calls=(("judge", 30), ("subject", 9)), micro_usd=1_250_000)):
+            screen.add_history(TRAIT, rounds[:2], replay(rounds[:2]))
             clock.time += 1800
-            screen.round(TRAIT, rounds[2], replay(rounds))
-            screen.look()
+            screen.add_round(TRAIT, rounds[2], replay(rounds))
+            screen.refresh()
             clock.time += 59
-            screen.look()
+            screen.refresh()
             clock.time += 1
-            screen.look()
+            screen.refresh()
     return progress
 
 
@@ -137,21 +137,21 @@ def test_a_stage_that_brings_nothing_says_for_how_long() -> None:
     progress = Progress((TRAIT, "toy/two"), clock)
     progress.stage(TRAIT, "asks 12 questions")
     with RunDisplay(plain(sink), progress, clock=clock, poll=3600.0) as screen:
-        screen.expect(TRAIT, 6)
-        screen.expect("toy/two", 6)
+        screen.add_trait(TRAIT, 6)
+        screen.add_trait("toy/two", 6)
         clock.time += 19
         progress.step(TRAIT, "answers")
         clock.time += 42
-        screen.look()
+        screen.refresh()
         progress.step(TRAIT, "answers")
         clock.time += 60
         progress.step(TRAIT, "answers")
-        screen.look()
+        screen.refresh()
         clock.time += 600
-        screen.look()
-        progress.ended(TRAIT, "ready")
+        screen.refresh()
+        progress.finish(TRAIT, "ready")
         clock.time += 60
-        screen.look()
+        screen.refresh()
     said = [line.partition("; ")[2].partition(" of")[0] for line in sink.getvalue().split("\n") if line]
     assert said == [
         "toy/␛refusal: asks 12 questions, nothing new for 42 s, 0",
@@ -198,7 +198,7 @@ def test_who_waits_or_has_waited_on_purpose_is_not_called_quiet_and_the_others_a
 def test_the_minute_is_kept_by_the_screens_own_thread() -> None:
     sink, clock = io.StringIO(), Clock()
     with RunDisplay(plain(sink), clock=clock, poll=0.001) as screen:
-        screen.expect(TRAIT, 6)
+        screen.add_trait(TRAIT, 6)
         clock.time += 61
         until(lambda: "after 1 min; toy/␛refusal: waiting" in sink.getvalue())
 
@@ -213,10 +213,10 @@ def test_a_ledger_that_cannot_be_read_leaves_the_last_figure() -> None:
 
     sink, clock = io.StringIO(), Clock()
     with RunDisplay(plain(sink), clock=clock, poll=3600.0) as screen:
-        screen.expect(TRAIT, 6)
-        with screen.counting(TRAIT, spent):
+        screen.add_trait(TRAIT, 6)
+        with screen.track_cost(TRAIT, spent):
             clock.time += 60
-            screen.look()
+            screen.refresh()
     assert "5 calls" in sink.getvalue()
 
 
@@ -226,16 +226,16 @@ def test_traits_may_report_all_at_once_and_lines_stay_together(terminal: bool) -
     traits = [f"toy/t{number}" for number in range(8)]
 
     def report(screen: RunDisplay, trait: str) -> None:
-        with screen.counting(trait, lambda: COST):
-            screen.known(trait, (), replay(()))
+        with screen.track_cost(trait, lambda: COST):
+            screen.add_history(trait, (), replay(()))
             for i, done in enumerate(rounds):
-                screen.round(trait, done, replay(rounds[: i + 1]))
+                screen.add_round(trait, done, replay(rounds[: i + 1]))
             for number in range(20):
-                screen.say(f"{trait} first {number}", f"{trait} second {number}")
+                screen.print(f"{trait} first {number}", f"{trait} second {number}")
 
     with RunDisplay(plain(sink, terminal), poll=0.001) as screen:
         for trait in traits:
-            screen.expect(trait, 6)
+            screen.add_trait(trait, 6)
         threads = [threading.Thread(target=report, args=(screen, trait)) for trait in traits]
         for thread in threads:
             thread.start()

@@ -133,7 +133,7 @@ def test_a_place_below_is_named_from_here(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:
     sink = io.StringIO()
-    RunDisplay(Console(file=sink, force_terminal=True, width=100, color_system=None)).tabulate(
+    RunDisplay(Console(file=sink, force_terminal=True, width=100, color_system=None)).print_table(
         ("trait", "ending"), [("toy/\x1b[2Jone", "[red]cap")]
     )
     assert "│ toy/␛[2Jone │ [red]cap │" in sink.getvalue()

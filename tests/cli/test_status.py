@@ -23,7 +23,7 @@ from agent.storage.durable import write_atomically
 from agent.storage.experiment import ExperimentFolder, heartbeat_file
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
-from agent.supervision.heartbeat import Heartbeat
+from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
@@ -161,7 +161,7 @@ def test_a_run_that_died_after_an_earlier_one_had_stopped_is_dead_and_not_stoppe
 
 
 def test_a_run_that_ended_before_its_first_round_says_why(folder: Path, settings: Settings) -> None:
-    pulse = Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,)).now)
+    pulse = Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,)))
     with pytest.raises(ValueError, match="no"), pulse:
         raise ValueError("no key")
     assert "its last run ended: ValueError: no key; the same command goes on" in told(folder)
@@ -173,12 +173,12 @@ def test_one_trait_that_waits_does_not_make_another_wait(folder: Path) -> None:
     (folder / "refine.toml").write_text(text.replace('["toy/refusal"]', '["toy/refusal", "toy/gloom"]'))
     progress = Progress((TRAIT, "toy/gloom"))
     progress.pause(TRAIT, "the file PAUSE")
-    with Heartbeat(heartbeat_file(folder, 1), progress.now):
+    with Heartbeat(heartbeat_file(folder, 1), progress):
         assert [one.how for one in read_states(load_settings(folder))] == ["paused", "running"]
         assert "process" in told(folder)
     progress.pause(TRAIT, None)
     progress.pause("judge", "the endpoint is out")
-    with Heartbeat(heartbeat_file(folder, 1), progress.now):
+    with Heartbeat(heartbeat_file(folder, 1), progress):
         assert [one.how for one in read_states(load_settings(folder))] == ["paused", "paused"]
 
 
@@ -249,7 +249,7 @@ def test_pace_and_time_to_go_are_measured_over_this_run_alone(
         clock.now = began + 7 * MINUTE
         buy(ledger, *"0123456789")
         hands = Hands(began)
-        with Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,), hands).now, time_of_day=hands):
+        with Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,), hands), timing=HeartbeatTiming(hands)):
             found = state(settings, began + 10 * MINUTE)
     assert found.pace == 2.0  # ten answers in the last five minutes
     # Six audited pairs are 24 steps; round 1 made 1 + 2 + 2 of them in an earlier run, round 2 one more in ten minutes.

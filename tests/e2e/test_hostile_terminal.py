@@ -117,14 +117,14 @@ def test_the_screen_of_a_run_obeys_nothing(is_terminal: bool) -> None:
     sink, progress = io.StringIO(), Progress((TRAIT,))
     console = Console(file=sink, force_terminal=is_terminal, width=100, height=40)
     with RunDisplay(console, progress, lambda: [TEXTS[0]], poll=60.0) as screen:
-        screen.expect(TRAIT, 4)
+        screen.add_trait(TRAIT, 4)
         for text in (*TEXTS, *HALVES):
             progress.error(text)
             progress.pause("who", text)
             progress.stage(TRAIT, text)
-            screen.look()
-        screen.say(*TEXTS, *HALVES)
-        screen.tabulate(("a", "b"), [("x", text[:300]) for text in (*TEXTS, *HALVES)])
+            screen.refresh()
+        screen.print(*TEXTS, *HALVES)
+        screen.print_table(("a", "b"), [("x", text[:300]) for text in (*TEXTS, *HALVES)])
     shown = sink.getvalue()
     assert stray_controls(shown.encode()) == ""
     assert AWAY in shown

@@ -22,13 +22,13 @@ from tests.supervision.test_heartbeat import beat_of, until
 _CHILD = """
 import os, sys, time
 from pathlib import Path
-from agent.supervision.heartbeat import Heartbeat
+from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
 from agent.storage.experiment import heartbeat_file
 print("given", sys.argv[1:], repr(sys.stdin.read()), flush=True)
 progress = Progress(())
 time_of_day = (lambda: time.time() - 3600) if "set back" in sys.argv else time.time
-with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress.now, time_of_day=time_of_day) as heart:
+with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress, timing=HeartbeatTiming(time_of_day)) as heart:
     if "stuck" in sys.argv:
         time.sleep(60)
     if "killed" in sys.argv:
@@ -36,7 +36,7 @@ with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress.now, tim
     if "waits" in sys.argv:
         progress.pause("judge", "it is out")
         time.sleep(60)
-    heart.checked()
+    heart.preflight_passed()
     time.sleep(0 if "brief" in sys.argv else 60)
 """
 CHILD = (sys.executable, "-c", _CHILD)
@@ -188,8 +188,8 @@ def test_ctrl_c_before_the_line_ends_the_run_too(folder: Path) -> None:
 def test_what_an_old_run_left_under_the_same_pid_is_no_sign(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Heartbeat(tmp_path / "old.json", Progress(()).now) as heart:
-        heart.checked()
+    with Heartbeat(tmp_path / "old.json", Progress(())) as heart:
+        heart.preflight_passed()
     old = (tmp_path / "old.json").read_bytes()
     with subprocess.Popen([sys.executable, "-c", ""]) as probe:
         last = probe.pid

@@ -16,7 +16,14 @@ import pytest
 
 from agent.errors import UserError
 from agent.storage.experiment import heartbeat_file
-from agent.supervision.heartbeat import Heartbeat, HeartbeatRecord, process_record_of, process_records, without_secrets
+from agent.supervision.heartbeat import (
+    Heartbeat,
+    HeartbeatRecord,
+    HeartbeatTiming,
+    process_record_of,
+    process_records,
+    without_secrets,
+)
 from agent.supervision.progress import Progress
 
 TRAIT = "toy/refusal"
@@ -25,7 +32,7 @@ TRAIT = "toy/refusal"
 _WORKER = """
 import os, sys, time
 from pathlib import Path
-from agent.supervision.heartbeat import Heartbeat
+from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
 from agent.supervision.stop_control import StopSignals
 from agent.storage.experiment import ExperimentFolder, heartbeat_file
@@ -35,16 +42,16 @@ variant = sys.argv[4] if "--model-variant" in sys.argv else None
 place, progress = ExperimentFolder(root, trait, variant), Progress((trait,))
 often = lambda closed, seconds: closed.wait(0.05)
 beats = heartbeat_file(root, os.getpid())
-with StopSignals() as stops, Heartbeat(beats, progress.now, variant=variant, wait=often) as heart:
-    heart.checked()
+with StopSignals() as stops, Heartbeat(beats, progress, variant=variant, timing=HeartbeatTiming(wait=often)) as heart:
+    heart.preflight_passed()
     with Ledger(place.ledger_path):
         print("ready", flush=True)
-        while deaf or stops.requested(place.stop_file) is None:
+        while deaf or stops.stop_reason(place.stop_file) is None:
             progress.stage(trait, f"step {time.monotonic_ns()}")
             time.sleep(0.02)
             stops.wait_while_paused(trait, place.pause_file, place.stop_file, progress)
-    progress.ended(trait, "stopped")
-    heart.ended("stopped")
+    progress.finish(trait, "stopped")
+    heart.set_ending("stopped")
 sys.exit(6)
 """
 
@@ -99,7 +106,9 @@ class Clock:
 def test_a_heartbeat_is_there_at_once_every_five_seconds_and_at_the_end(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "heartbeat-1.json"
     progress = Progress((TRAIT,), clock.time_of_day)
-    pulse = Heartbeat(path, progress.now, time_of_day=clock.time_of_day, wait=clock.wait, limits=lambda: ["32 at once"])
+    pulse = Heartbeat(
+        path, progress, timing=HeartbeatTiming(clock.time_of_day, clock.wait), limits=lambda: ["32 at once"]
+    )
     with pulse:
         first = beat_of(path)
         assert (first.written, first.ended, first.checked) == (1000.0, None, None)
@@ -109,9 +118,9 @@ def test_a_heartbeat_is_there_at_once_every_five_seconds_and_at_the_end(tmp_path
         second = beat_of(path)
         assert second.written == 1005.0
         assert second.now.traits[TRAIT].stage == "asks 12 questions"
-        pulse.checked()
+        pulse.preflight_passed()
         assert beat_of(path).checked == 1005.0
-        pulse.ended("ready")
+        pulse.set_ending("ready")
         clock.go.put(True)
     last = beat_of(path)
     assert (last.started, last.ended) == (1000.0, "ready")
@@ -127,7 +136,7 @@ def test_a_heartbeat_is_there_at_once_every_five_seconds_and_at_the_end(tmp_path
 )
 def test_an_error_that_ends_the_run_is_in_its_last_heartbeat(tmp_path: Path, error: Exception, told: str) -> None:
     path = heartbeat_file(tmp_path, os.getpid())
-    with pytest.raises(type(error)), Heartbeat(path, Progress((TRAIT,)).now):
+    with pytest.raises(type(error)), Heartbeat(path, Progress((TRAIT,))):
         raise error
     assert beat_of(path).ended == told
 
@@ -135,7 +144,7 @@ def test_an_error_that_ends_the_run_is_in_its_last_heartbeat(tmp_path: Path, err
 def test_a_reader_sees_a_whole_heartbeat_at_every_moment(tmp_path: Path) -> None:
     path = tmp_path / "heartbeat-1.json"
     progress = Progress((TRAIT,))
-    with Heartbeat(path, progress.now, wait=lambda closed, seconds: closed.wait(0.0)):
+    with Heartbeat(path, progress, timing=HeartbeatTiming(wait=lambda closed, seconds: closed.wait(0.0))):
         for number in range(300):
             progress.stage(TRAIT, "long " * number)
             assert beat_of(path).pid == os.getpid()
@@ -147,7 +156,7 @@ def test_no_key_reaches_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     progress = Progress((TRAIT,))
     progress.error("transient: the server repeats correct-horse-battery")
     command = ("run", "--key=sk-abcdefgh123", "https://me:hunter22@example.org/v1", "correct-horse-battery")
-    with Heartbeat(path, progress.now, command=command, limits=lambda: ["pace of sk-abcdefgh123"]):
+    with Heartbeat(path, progress, command=command, limits=lambda: ["pace of sk-abcdefgh123"]):
         written = path.read_text()
     for secret in ("correct-horse-battery", "sk-abcdefgh123", "hunter22"):
         assert secret not in written
@@ -160,16 +169,16 @@ def test_words_that_only_resemble_secrets_stay() -> None:
 
 
 def test_a_heartbeat_that_cannot_be_written_is_told_and_the_next_one_is_tried(tmp_path: Path) -> None:
-    clock, folder, told = Clock(), tmp_path / "folder", []
+    clock, folder = Clock(), tmp_path / "folder"
     folder.mkdir()
     path = folder / "heartbeat-1.json"
     progress = Progress((TRAIT,), clock.time_of_day)
-    with Heartbeat(path, progress.now, time_of_day=clock.time_of_day, wait=clock.wait, trouble=told.append):
+    with Heartbeat(path, progress, timing=HeartbeatTiming(clock.time_of_day, clock.wait)):
         folder.rename(tmp_path / "away")
         folder.write_text("a file where the folder was")
         clock.tick()
-        assert len(told) == 1
-        assert str(path) in told[0]
+        (error,) = progress.snapshot().errors
+        assert str(path) in error
         folder.unlink()
         (tmp_path / "away").rename(folder)
         clock.tick()
@@ -178,7 +187,7 @@ def test_a_heartbeat_that_cannot_be_written_is_told_and_the_next_one_is_tried(tm
 
 
 def test_a_folder_that_cannot_be_written_in_is_a_sentence_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be written"), Heartbeat(tmp_path / "none" / "h.json", Progress(()).now):
+    with pytest.raises(UserError, match="cannot be written"), Heartbeat(tmp_path / "none" / "h.json", Progress(())):
         pass
 
 
@@ -199,18 +208,18 @@ def test_a_process_is_alive_until_it_dies_whatever_becomes_of_its_pid(tmp_path: 
 
 def test_a_new_run_takes_the_place_of_the_dead_ones_of_its_traits_and_of_no_others(tmp_path: Path) -> None:
     for pid, traits in ((1, (TRAIT,)), (2, ("toy/gloom",)), (3, (TRAIT, "toy/gloom"))):
-        with Heartbeat(heartbeat_file(tmp_path, pid), Progress(traits).now, variant="v" if pid == 3 else None):
+        with Heartbeat(heartbeat_file(tmp_path, pid), Progress(traits), variant="v" if pid == 3 else None):
             pass
     with worker(tmp_path, "toy/concealment") as alive:
         both = Progress((TRAIT, "toy/concealment"))
-        with Heartbeat(heartbeat_file(tmp_path, 4), both.now):
+        with Heartbeat(heartbeat_file(tmp_path, 4), both):
             left = {path.name for path in tmp_path.glob("heartbeat-*.json")}
     assert left == {f"heartbeat-{pid}.json" for pid in (2, 3, 4, alive.pid)}
 
 
 def test_of_several_processes_the_one_at_work_tells_of_a_trait(tmp_path: Path) -> None:
     with worker(tmp_path) as process:
-        late = Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,)).now)
+        late = Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,)))
         with late:
             found, _ = process_records(tmp_path, time.time())
             chosen = process_record_of(found, TRAIT, None)
@@ -225,14 +234,14 @@ def test_of_several_processes_the_one_at_work_tells_of_a_trait(tmp_path: Path) -
 
 def test_the_heartbeat_of_another_machine_counts_while_it_is_fresh(tmp_path: Path) -> None:
     path = heartbeat_file(tmp_path, 1)
-    with Heartbeat(path, Progress((TRAIT,)).now):
+    with Heartbeat(path, Progress((TRAIT,))):
         beat = beat_of(path).model_copy(update={"host": "elsewhere", "written": 500.0})
     path.write_text(beat.model_dump_json())
     assert [process_records(tmp_path, now)[0][0].alive for now in (510.0, 540.0)] == [True, False]
 
 
 def test_a_torn_heartbeat_is_a_sentence_and_the_others_are_read(tmp_path: Path) -> None:
-    with Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,)).now):
+    with Heartbeat(heartbeat_file(tmp_path, 1), Progress((TRAIT,))):
         pass
     heartbeat_file(tmp_path, 2).write_text('{"version": 1, "pid"')
     found, problems = process_records(tmp_path, time.time())

@@ -34,7 +34,7 @@ from pathlib import Path
 from agent.supervision.stop_control import StopSignals
 with StopSignals() as stops:
     def trait():
-        while stops.requested(Path("no such file")) is None:
+        while stops.stop_reason(Path("no such file")) is None:
             time.sleep(0.01)
         print("one drains:", stops.asked, flush=True)
         time.sleep(60)
@@ -51,9 +51,9 @@ def test_the_first_signal_is_a_request_and_its_handler_goes_with_the_run(
 ) -> None:
     before = signal.getsignal(number)
     with StopSignals() as stops:
-        assert stops.requested(tmp_path / "STOP") is None
+        assert stops.stop_reason(tmp_path / "STOP") is None
         os.kill(os.getpid(), number)
-        assert stops.requested(tmp_path / "STOP") == number.name
+        assert stops.stop_reason(tmp_path / "STOP") == number.name
     assert signal.getsignal(number) == before
 
 
@@ -68,22 +68,22 @@ def test_the_second_signal_ends_the_process_at_once_with_its_code() -> None:
 def test_a_stop_file_is_seen_when_it_appears_and_named(tmp_path: Path) -> None:
     with StopSignals() as stops:
         file = tmp_path / "STOP"
-        assert stops.requested(file) is None
+        assert stops.stop_reason(file) is None
         file.touch()
-        assert str(file) in str(stops.requested(file))
+        assert str(file) in str(stops.stop_reason(file))
 
 
 def test_a_signal_comes_before_a_file_and_a_file_before_the_deadline(tmp_path: Path) -> None:
     file = tmp_path / "STOP"
     clock = [999.0]
     with StopSignals(until=1000.0, time_of_day=lambda: clock[0]) as stops:
-        assert stops.requested(file) is None
+        assert stops.stop_reason(file) is None
         clock[0] = 1000.0
-        assert "(--until)" in str(stops.requested(file))
+        assert "(--until)" in str(stops.stop_reason(file))
         file.touch()
-        assert str(file) in str(stops.requested(file))
+        assert str(file) in str(stops.stop_reason(file))
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stops.requested(file) == "SIGTERM"
+        assert stops.stop_reason(file) == "SIGTERM"
 
 
 def test_traits_in_threads_learn_of_a_signal_and_a_second_one_ends_them_all() -> None:
@@ -141,9 +141,9 @@ def test_a_deadline_that_is_over_is_refused(local_time: None) -> None:
 
 def test_a_stop_at_the_deadline_names_it_as_it_was_given(tmp_path: Path) -> None:
     now = time.time()
-    assert StopSignals(until=deadline("07:00", now)).requested(tmp_path / "STOP") is None
+    assert StopSignals(until=deadline("07:00", now)).stop_reason(tmp_path / "STOP") is None
     late = StopSignals(until=deadline("07:00", now), time_of_day=lambda: now + 86_400)
-    assert late.requested(tmp_path / "STOP") == "the deadline 07:00 (--until)"
+    assert late.stop_reason(tmp_path / "STOP") == "the deadline 07:00 (--until)"
 
 
 class Wait:
@@ -164,7 +164,7 @@ def test_a_pause_holds_the_trait_and_is_told_until_its_file_is_gone(tmp_path: Pa
     told: list[ProgressSnapshot] = []
 
     def resume() -> None:
-        told.append(progress.now())
+        told.append(progress.snapshot())
         file.unlink()
 
     file.touch()
@@ -174,8 +174,8 @@ def test_a_pause_holds_the_trait_and_is_told_until_its_file_is_gone(tmp_path: Pa
     (during,) = told
     assert during.paused == f"the file {file}; `cliffhanger resume` goes on"
     assert (during.traits["toy/a"].paused, during.traits["toy/b"].paused) == (during.paused, None)
-    assert progress.now().paused is None
-    assert progress.now().moved > during.moved  # a pause is no stall
+    assert progress.snapshot().paused is None
+    assert progress.snapshot().moved > during.moved  # a pause is no stall
 
 
 def test_a_stop_ends_a_pause_although_its_file_stays(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_stop_ends_a_pause_although_its_file_stays(tmp_path: Path) -> None:
     StopSignals(sleep=wait).wait_while_paused("toy/a", file, stop_file, progress)
     assert wait.slept == 3.0
     assert file.exists()
-    assert progress.now().paused is None
+    assert progress.snapshot().paused is None
 
 
 def test_without_its_file_nobody_waits(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.llm import concurrency
 from agent.supervision.progress import LOADING, Progress
-from agent.supervision.watchdog import Watchdog, stacks, tasks_in_flight
+from agent.supervision.watchdog import Watchdog, WatchdogTiming, stacks, tasks_in_flight
 from tests.cli.test_live import Clock, until
 
 TRAITS = ("toy/one", "toy/two")
@@ -28,10 +28,9 @@ class Night:
             self.progress,
             self.folders,
             self._again,
-            clock=self.clock,
-            leave=self.left.append,
-            poll=0.002,
-            waits=lambda: self.asked_to_wait,
+            lambda: self.asked_to_wait,
+            self.left.append,
+            WatchdogTiming(clock=self.clock, poll=0.002),
         )
 
     def _again(self) -> None:
@@ -42,7 +41,7 @@ class Night:
         """Let time pass; the watchdog looks every so often."""
         for _ in range(looks):
             self.clock.time += minutes * 60 / looks
-            self.watchdog.look()
+            self.watchdog.check()
 
     @property
     def dumps(self) -> list[str]:
@@ -61,7 +60,7 @@ def test_ten_minutes_without_a_step_are_written_down_and_asked_again_once(tmp_pa
     assert "tasks of the event loop" in night.dumps[0]
     assert "test_watchdog.py" in night.dumps[0]
     assert "MainThread" in night.dumps[0]
-    assert "stall.txt and 1 more. What is in flight is asked again." in night.progress.now().errors[-1]
+    assert "stall.txt and 1 more. What is in flight is asked again." in night.progress.snapshot().errors[-1]
     assert night.left == []
 
 
@@ -113,7 +112,7 @@ def test_a_trait_that_is_held_up_keeps_no_watch_from_the_others(tmp_path: Path) 
     night.progress.pause("toy/two", "a PAUSE file")
     night.pass_time(60)
     night.progress.pause("toy/two", None)
-    night.progress.ended("toy/two", "ready")
+    night.progress.finish("toy/two", "ready")
     night.pass_time(60)
     assert (night.retried, night.left) == (1, [])
 
@@ -162,10 +161,16 @@ def test_loading_counts_when_it_begins_and_when_it_is_done_and_not_while_it_last
 
 def test_a_time_of_day_that_jumps_is_no_stall(tmp_path: Path) -> None:
     time_of_day, left = Clock(), list[int]()
-    watchdog = Watchdog(Progress(TRAITS, time_of_day), [tmp_path], lambda: None, limit=5.0, leave=left.append)
+    watchdog = Watchdog(
+        Progress(TRAITS, time_of_day),
+        [tmp_path],
+        lambda: None,
+        timing=WatchdogTiming(limit=5.0),
+        exit_process=left.append,
+    )
     for _ in range(3):
         time_of_day.time += 3600
-        watchdog.look()
+        watchdog.check()
     assert (left, list(tmp_path.iterdir())) == ([], [])
 
 
@@ -175,7 +180,7 @@ def test_a_retry_that_fails_is_told_and_one_that_hangs_delays_nothing(tmp_path: 
 
     failing, hanging = Night(tmp_path, fail), Night(tmp_path, threading.Event().wait)  # type: ignore[arg-type]
     failing.pass_time(10)
-    until(lambda: "nothing to cancel" in failing.progress.now().errors[-1])
+    until(lambda: "nothing to cancel" in failing.progress.snapshot().errors[-1])
     hanging.pass_time(20)
     assert hanging.left == [5]
 
@@ -185,7 +190,7 @@ def test_a_folder_that_cannot_be_written_in_keeps_nobody_alive(tmp_path: Path) -
     night = Night(tmp_path)
     night.pass_time(20)
     assert night.left == [5]
-    assert "could not be written down" in night.progress.now().errors[0]
+    assert "could not be written down" in night.progress.snapshot().errors[0]
 
 
 def test_the_dump_names_what_each_task_awaits_and_each_thread() -> None:
@@ -218,7 +223,7 @@ _BLOCKED = """
 import sys, threading, time
 from pathlib import Path
 from agent.supervision.progress import Progress
-from agent.supervision.watchdog import Watchdog
+from agent.supervision.watchdog import Watchdog, WatchdogTiming
 from agent.llm import concurrency
 
 async def hang() -> None:
@@ -230,7 +235,7 @@ def again() -> None:
 
 progress = Progress(("toy/one",))
 progress.stage("toy/one", "asks 12 questions")
-with Watchdog(progress, [Path(sys.argv[1])], again, limit=0.5, poll=0.02):
+with Watchdog(progress, [Path(sys.argv[1])], again, timing=WatchdogTiming(limit=0.5, poll=0.02)):
     concurrency.run(hang())
 """
 
