@@ -34,6 +34,11 @@ def wilson(k: int, n: int) -> Rate:
     return Rate(k=k, n=n, low=max(0.0, round(centre - half, 6)), high=min(1.0, round(centre + half, 6)))
 
 
+def error_rate(disagreement: float) -> float:
+    """How often one answer is wrong, if two that err independently differ this often: e in 2e(1 - e), at most 0.5."""
+    return (1 - math.sqrt(1 - 2 * min(disagreement, 0.5))) / 2
+
+
 Recalls = tuple[float, ...]
 
 
@@ -69,9 +74,6 @@ class Confusion(FrozenModel):
         """How many of this label are predicted so."""
         row = self.row(label)
         return wilson(row[self.predictions.index(label)], sum(row))
-
-    def accuracy(self) -> Rate:
-        return wilson(sum(self.recall(label).k for label in self.labels), self.n)
 
 
 def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str], others: Sequence[str] = ()) -> Confusion:

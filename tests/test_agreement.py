@@ -102,4 +102,3 @@ def test_the_intervals_hold_the_truth_about_nineteen_times_in_twenty(recalls: tu
 def test_the_rates_of_a_table_are_wilsons() -> None:
     found = table((8, 9), (1, 1), (1, 0))
     assert found.recall("EXPRESS") == wilson(8, 10)
-    assert found.accuracy() == wilson(17, 20)

@@ -142,8 +142,8 @@ class CalibrationJob:
         """(who the judge is, what it says in each wording). Raises Interrupted."""
 
         def ask_all(ask: Ask, known: Mapping[Role, Capability]) -> EndingsByWording:
-            bench_of = _benches(settings, ask, known)
-            return {way: answered(bench_of, rows, way, self.spans and way == ways[0]) for way in ways}
+            context_of = _contexts(settings, ask, known)
+            return {way: answered(context_of, rows, way, self.spans and way == ways[0]) for way in ways}
 
         if self.files.plain:
             desk = BatchJudge.by_hand(self.files.plain, ledger)
@@ -254,14 +254,14 @@ def _prompts_of(ledger: Ledger, found: EndingsByWording) -> tuple[str, ...]:
     return tuple(sorted({answer.prompt_id for answer in stored if answer}))
 
 
-def _benches(settings: Settings, ask: Ask, known: Mapping[Role, Capability]) -> OpenContext:
+def _contexts(settings: Settings, ask: Ask, known: Mapping[Role, Capability]) -> OpenContext:
     prompts = PromptBook.load()
     scales = {role: capability.scale for role, capability in known.items()}
 
-    def bench(trait: Trait) -> StepContext:
+    def context(trait: Trait) -> StepContext:
         return StepContext(trait, settings.rules, prompts, ask, _nothing_to_continue, scales)
 
-    return bench
+    return context
 
 
 def _nothing_to_continue(

@@ -218,8 +218,8 @@ class RunContext:
     llm: LLMClient
     subject: Subject
 
-    def bench(self, job: TraitJob, ledger: Ledger, watch: Watch, guard: Control | None = None) -> StepContext:
-        """The bench of one trait: its questions and completions go through its ledger."""
+    def context(self, job: TraitJob, ledger: Ledger, watch: Watch, guard: Control | None = None) -> StepContext:
+        """The context of one trait: its questions and completions go through its ledger."""
         self.llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
         return StepContext(
             trait=job.trait,
@@ -237,10 +237,10 @@ class RunContext:
 
         def signals() -> Signals:
             why = guard.stops.stop_reason(job.folder.stop_file)
-            return Signals(now=time.time(), stop_requested=why, cap_reached=guard.cap_reached())
+            return Signals(stop_requested=why, cap_reached=guard.cap_reached())
 
         return Tools(
-            bench=self.bench(job, ledger, watch, guard),
+            context=self.context(job, ledger, watch, guard),
             ledger=ledger,
             campaign=campaign,
             plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(start.pairs)),

@@ -61,25 +61,25 @@ def _vet(workshop: RunContext, job: TraitJob, stages: frozenset[int], screen: Ru
     scenarios = [side for pair in job.dataset.pairs for side in pair.sides]
     completions = [_NOTHING] * len(scenarios)
     with Ledger(job.folder.ledger_path) as ledger:
-        bench = workshop.bench(job, ledger, lambda what: screen.stage(trait, what))
+        context = workshop.context(job, ledger, lambda what: screen.stage(trait, what))
         if stages & {1, 2}:
-            completions = greedy(bench, scenarios)
+            completions = greedy(context, scenarios)
             made = {s.key: c for s, c in zip(scenarios, completions, strict=True)}
             write_completions(workshop, job, job.dataset.pairs, made)
             screen.print(f"{trait}: {len(scenarios)} responses in {job.folder.responses}")
         for stage, which in ((0, Question.FORECAST), (2, Question.RESPONSE)):
             if stage in stages:
-                findings = _judged(bench, which, scenarios, completions)
+                findings = _judged(context, which, scenarios, completions)
                 unjudged += _written(workshop, job, which, findings, screen)
     return _UNJUDGED if unjudged else 0
 
 
 def _judged(
-    bench: StepContext, question: Question, scenarios: Sequence[Scenario], completions: Sequence[Completion]
+    context: StepContext, question: Question, scenarios: Sequence[Scenario], completions: Sequence[Completion]
 ) -> list[Finding]:
     """One question about every scenario, each adverse answer asked again in another wording."""
     asked = [JudgeQuestion(question, s, c) for s, c in zip(scenarios, completions, strict=True)]
-    tallies = collect_votes(bench, [Ballot.at(Depth.FIRST, one) for one in asked])
+    tallies = collect_votes(context, [Ballot.at(Depth.FIRST, one) for one in asked])
     return [_finding(one, tally) for one, tally in zip(asked, tallies, strict=True)]
 
 

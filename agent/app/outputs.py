@@ -53,7 +53,7 @@ class Result:
             rounds=len(self.history),
             stop=self.stop,
             mode=self.job.trait.mode,
-            rules=self.tools.bench.rules,
+            rules=self.tools.context.rules,
             changes=(),
         )
         begun = {pair.id for pair in self.tools.dataset}

@@ -180,8 +180,8 @@ class Rechecks:
         with Ledger(job.folder.ledger_path) as ledger, closing(open_llm(self.settings)) as llm:
             subject = self._loaded()
             llm.probe()
-            bench = RunContext(self.settings, PromptBook.load(), llm, subject).bench(job, ledger, self.said)
-            return examine(bench, cases_of([pair], {}), Depth.CONFIRM)
+            context = RunContext(self.settings, PromptBook.load(), llm, subject).context(job, ledger, self.said)
+            return examine(context, cases_of([pair], {}), Depth.CONFIRM)
 
     def _loaded(self) -> "Subject":
         if self._subject is None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.calibration.labels import LabelledEnding
-from agent.schema import NegativeTest, Polarity, Question, Rules, Tally, Trait, Vote, VoteOutcome
+from agent.schema import Question, Rules, Tally, Trait, Vote, VoteOutcome
 from agent.steps.context import StepContext
 from agent.steps.examine import quoted_span, span_request
 from agent.steps.questions import EXPLAIN, EXPRESS, WORDINGS, JudgeQuestion
+from agent.steps.verdict import contradict
 from agent.steps.vet import Case
 from agent.steps.voting import NEEDED_LEAD, Ballot, collect_votes
 from agent.text import find_quotation
@@ -33,27 +34,29 @@ class JudgedEnding:
         return (*self.c0.votes, *(self.v.votes if self.v else ()))
 
 
-def answered(bench_of: ContextOf, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
+def answered(context_of: ContextOf, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
     """Both questions about every row, in order. `wording` "votes" puts them to the vote as the instrument does."""
     found: dict[str, JudgedEnding] = {}
     for trait in dict.fromkeys(row.about() for row in rows):
         own = [row for row in rows if row.about() == trait]
-        bench = bench_of(trait)
-        found |= {one.gold.id: one for one in _of_one_trait(bench, own, wording, spans)}
+        context = context_of(trait)
+        found |= {one.gold.id: one for one in _of_one_trait(context, own, wording, spans)}
     return [found[row.id] for row in rows]
 
 
-def _of_one_trait(bench: StepContext, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
+def _of_one_trait(
+    context: StepContext, rows: Sequence[LabelledEnding], wording: str, spans: bool
+) -> list[JudgedEnding]:
     wanted = [(row, q) for row in rows for q in _questions(row)]
     opening, appeal = ((WORDINGS[0],), True) if wording == VOTES else ((wording,), False)
-    tallies = _polled(bench, wanted, opening, appeal)
+    tallies = _polled(context, wanted, opening, appeal)
     if appeal:
         doubtful = [
-            row for row in rows if _contradict(tallies.get((row.id, Question.VERDICT)), tallies[row.id, Question.C0])
+            row for row in rows if contradict(tallies.get((row.id, Question.VERDICT)), tallies[row.id, Question.C0])
         ]
         again = [(row, q) for row in doubtful for q in _questions(row) if len(tallies[row.id, q].votes) < NEEDED_LEAD]
-        tallies |= _polled(bench, again, WORDINGS[:2], appeal)
-    quoted = _quoted(bench, [row for row in rows if spans and row.span and row.opener is not None])
+        tallies |= _polled(context, again, WORDINGS[:2], appeal)
+    quoted = _quoted(context, [row for row in rows if spans and row.span and row.opener is not None])
     return [
         JudgedEnding(row, tallies[row.id, Question.C0], tallies.get((row.id, Question.VERDICT)), quoted.get(row.id))
         for row in rows
@@ -65,25 +68,17 @@ def _questions(row: LabelledEnding) -> tuple[Question, ...]:
 
 
 def _polled(
-    bench: StepContext, wanted: Iterable[tuple[LabelledEnding, Question]], opening: tuple[str, ...], appeal: bool
+    context: StepContext, wanted: Iterable[tuple[LabelledEnding, Question]], opening: tuple[str, ...], appeal: bool
 ) -> dict[tuple[str, Question], Tally]:
     pairs = list(wanted)
     ballots = [Ballot(JudgeQuestion(q, row.scenario(), row.completion()), opening, appeal) for row, q in pairs]
-    return {(row.id, q): tally for (row, q), tally in zip(pairs, collect_votes(bench, ballots), strict=True)}
+    return {(row.id, q): tally for (row, q), tally in zip(pairs, collect_votes(context, ballots), strict=True)}
 
 
-def _contradict(v: Tally | None, c0: Tally) -> bool:
-    """V and C0 speak against each other, as when a set is vetted."""
-    return v is not None and (
-        (v.choice == EXPRESS and c0.ruling is VoteOutcome.ADVERSE)
-        or (v.choice == EXPLAIN and c0.ruling is VoteOutcome.FAVOURABLE)
-    )
-
-
-def _quoted(bench: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, str]:
+def _quoted(context: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, str]:
     """By id, the words that the judge quotes as the committed span; "" where they do not stand in the prefix."""
-    requests = [span_request(bench, Case(row.id, row.scenario()), row.completion(), 0) for row in rows]
-    replies = zip(rows, bench.ask(requests), strict=True)
+    requests = [span_request(context, Case(row.id, row.scenario()), row.completion(), 0) for row in rows]
+    replies = zip(rows, context.ask(requests), strict=True)
     return {
         row.id: find_quotation(quoted_span(reply.data), row.prefix) or ""
         for row, reply in replies
@@ -111,7 +106,7 @@ def by_both(one: JudgedEnding, rules: Rules) -> str | None:
     """What the verdict table says, by those of its rows that need no more than V, C0 and L."""
     limit = limit_of(one.gold, rules)
     c0_alone = by_commitment(one, limit)
-    if one.v is None or (one.gold.polarity is Polarity.NEGATIVE and one.gold.negative_test is NegativeTest.ABSENCE):
+    if one.v is None or one.gold.negative_test.is_met_by_absence(one.gold.polarity):
         return c0_alone
     v = by_verdict(one)
     if v is None or c0_alone is None or one.c0.score is None:

@@ -63,7 +63,7 @@ class Tools:
     `rejected` are texts that a human refused; drafts are numbered from `first_draft` on.
     """
 
-    bench: StepContext
+    context: StepContext
     ledger: Ledger
     campaign: int
     plan: Plan
@@ -83,7 +83,7 @@ def act(move: Move, history: History, tools: Tools) -> Round:
     if isinstance(move, Draft):
         adopted = _adopt(move, now, tools)
         wanted = move.count - len(adopted)
-        drafted = draft(tools.bench, _order(wanted, adopted, now, history, tools))
+        drafted = draft(tools.context, _order(wanted, adopted, now, history, tools))
         return Round(number=number, move=move, changes=(*adopted, *drafted.changes), notes=drafted.notes)
     if isinstance(move, Repair):
         return Round(number=number, move=move, changes=_repair(move, now, history, tools))
@@ -111,7 +111,7 @@ def _order(count: int, adopted: tuple[Change, ...], now: SetState, history: Hist
 
 def _repair(move: Repair, now: SetState, history: History, tools: Tools) -> tuple[Change, ...]:
     ailments: list[RepairTask] = []
-    share = 0.0 if tools.bench.sustained else tools.bench.rules.max_extended_share
+    share = 0.0 if tools.context.sustained else tools.context.rules.max_extended_share
     room = share * tools.plan.goal - _extended(now)
     for key in move.pairs:
         for finding in (found for p in Polarity if (found := now.items[key].finding(p)) is not None):
@@ -121,7 +121,7 @@ def _repair(move: Repair, now: SetState, history: History, tools: Tools) -> tupl
     retopiced = {a.pair.id for a in ailments if a.rung is Rung.RETOPIC}
     once = {a.pair.id: a for a in ailments if a.rung is Rung.RETOPIC}  # one new topic serves both members
     ailments = [a for a in ailments if a.pair.id not in retopiced or a is once[a.pair.id]]
-    changes = repair(tools.bench, ailments, SetContext(now.pairs, tools.plan.goal, tools.rejected))
+    changes = repair(tools.context, ailments, SetContext(now.pairs, tools.plan.goal, tools.rejected))
     dropped = [
         Change(pair=key, what="drop", before=now.items[key].pair, after=None, why=_spent(now.items[key]))
         for key in move.replace
@@ -186,7 +186,7 @@ def examine_changed(done: Round, history: History, tools: Tools) -> Round:
     findings: list[Finding] = []
     for depth, items in wanted.items():
         past = {(i.pair.id, p): _past(i, p) for i in items for p in Polarity}
-        findings += examine(tools.bench, cases_of([item.pair for item in items], past), depth)
+        findings += examine(tools.context, cases_of([item.pair for item in items], past), depth)
     return done.model_copy(update={"findings": tuple(findings)})
 
 

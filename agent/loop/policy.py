@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from agent.loop.state import PairState, SetState, Status, replay
 from agent.schema import (
+    ADVICE,
     Audit,
     Confirm,
     Draft,
@@ -31,15 +32,6 @@ REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT = 3
 RECHECKS = 2
 AUDITS = 2
 BARREN_DRAFTS = 2
-
-_ADVICE = {
-    Verdict.WRONG: "the subject goes the other way: sharpen the definition's HIGH and LOW, or choose tamer topics",
-    Verdict.TOPIC: "the topics themselves decide: choose other situations",
-    Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
-    Verdict.EXPLAIN: "the texts keep showing the trait before the cut: look at the author's endings",
-    Verdict.LATE: "the trait comes late: shorten the runway, or extract over more tokens",
-    Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
-}
 
 
 def next_move(history: History, plan: Plan, signals: Signals) -> Move:
@@ -213,8 +205,7 @@ def _dominating(now: SetState) -> str:
     if not verdicts:
         return ""
     verdict, count = verdicts.most_common(1)[0]
-    advice = _ADVICE.get(verdict, "the forecast disagrees with what the subject does: look at the definition")
-    return f"; {verdict} dominates ({count}): {advice}"
+    return f"; {verdict} dominates ({count}): {ADVICE[verdict]}"
 
 
 _TEXTS = 4  # on each side, from which on one score for all of them is no accident

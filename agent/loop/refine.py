@@ -13,12 +13,12 @@ def self_check(done: Round, history: History, tools: Tools) -> Round:
     """The round, when it confirmed something, with the judge's noise so far; with controls, when that was the pilot."""
     if not isinstance(done.move, Confirm):
         return done
-    now, bench = apply_round(replay(history), done), tools.bench
+    now, context = apply_round(replay(history), done), tools.context
     findings = [finding for past in (*history, done) for finding in past.findings]
-    noise = measure_noise(findings, bench.rules.max_votes, bench.sustained)
+    noise = measure_noise(findings, context.rules.max_votes, context.trait.mode)
     # In mode sustained C0 gates nothing, so there is nothing to control.
-    due = now.controls is None and not bench.sustained and _pilot_is_confirmed(now, tools)
-    controls = measure_controls(bench, expressing(now)) if due else None
+    due = now.controls is None and not context.sustained and _pilot_is_confirmed(now, tools)
+    controls = measure_controls(context, expressing(now)) if due else None
     return done.model_copy(update={"noise": noise, "controls": controls})
 
 

@@ -1,5 +1,6 @@
 """The models: every value that moves between layers or lies on disk. Frozen, strict, unknown fields forbidden."""
 
+from agent.schema.advice import ADVICE
 from agent.schema.decisions import Act, Decision, Moment
 from agent.schema.history import (
     EXIT_CODES,
@@ -34,6 +35,8 @@ from agent.schema.judging import (
     Vote,
     VoteOutcome,
     WordingDisagreement,
+    gating_questions,
+    needed_questions,
 )
 from agent.schema.pairs import (
     SCHEMA_VERSION,
@@ -52,4 +55,4 @@ from agent.schema.pairs import (
     split_ending,
 )
 from agent.schema.requests import AUTHOR_NOTE, ErrorKind, Reply, Request, Role, Score, Shape, kind_of
-from agent.schema.rules import BudgetConfig, Caps, Count, Plan, Rules, Signals, UsageLimits
+from agent.schema.rules import BudgetConfig, Caps, Count, Criterion, Plan, Rules, Signals, UsageLimits

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from agent.schema.pairs import Completion, Flag, FrozenModel, Polarity
+from agent.schema.pairs import Completion, Flag, FrozenModel, Mode, NegativeTest, Polarity
 
 
 class Outcome(StrEnum):
@@ -32,6 +32,22 @@ class Question(StrEnum):
     C0 = "c0"  # commitment of the prefix: the delete test
     C5 = "c5"  # commitment of prefix + first k tokens
     CL = "cl"  # commitment of prefix + whole completion
+
+
+def needed_questions(
+    mode: Mode, negative_test: NegativeTest = NegativeTest.OPPOSITE, polarity: Polarity = Polarity.POSITIVE
+) -> tuple[Question, ...]:
+    """The questions without whose answers there is no verdict."""
+    if mode is Mode.SUSTAINED:
+        return (Question.RESPONSE, Question.OPENING)
+    if negative_test.is_met_by_absence(polarity):
+        return (Question.RESPONSE, Question.C0)
+    return (Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5, Question.CL)
+
+
+def gating_questions(mode: Mode) -> tuple[Question, ...]:
+    """The questions that can fail a scenario. CL cannot: it only tells LATE from UNSURE."""
+    return (Question.FORECAST, *(q for q in needed_questions(mode) if q is not Question.CL))
 
 
 class Vote(FrozenModel):

@@ -35,6 +35,10 @@ class NegativeTest(StrEnum):
     OPPOSITE = "opposite"
     ABSENCE = "absence"
 
+    def is_met_by_absence(self, polarity: Polarity) -> bool:
+        """Whether a scenario of this polarity passes by merely not showing the trait."""
+        return polarity is Polarity.NEGATIVE and self is NegativeTest.ABSENCE
+
 
 class Flag(StrEnum):
     """What a human should know of a scenario that passed."""

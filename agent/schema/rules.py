@@ -1,10 +1,11 @@
 """What bounds a run and what a verdict rests on."""
 
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from agent.schema.pairs import FrozenModel, Mode
+from agent.schema.judging import Question
+from agent.schema.pairs import FrozenModel, Mode, Polarity
 
 
 class Caps(FrozenModel):
@@ -47,6 +48,16 @@ class BudgetConfig(FrozenModel):
     max_pause_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
 
 
+class Criterion(NamedTuple):
+    """What a score must satisfy to favour the scenario: at least ("≥") or at most ("≤") `threshold` (0 to 100)."""
+
+    sign: Literal["≥", "≤"]
+    threshold: float
+
+    def met_by(self, score: float) -> bool:
+        return score >= self.threshold if self.sign == "≥" else score <= self.threshold
+
+
 class Rules(FrozenModel):
     """The numbers behind a verdict. Changing one starts another campaign."""
 
@@ -73,6 +84,21 @@ class Rules(FrozenModel):
         """L, the highest C0 at which a prefix still counts as open. Sustained mode has no limit."""
         return {Mode.DECISION: self.commitment_limit, Mode.PRIMED: self.primed_limit, Mode.SUSTAINED: 100.0}[mode]
 
+    def criterion(self, question: Question, mode: Mode, polarity: Polarity) -> Criterion:
+        """What a question's score is held to, whether or not the question gates (see `gating_questions`).
+
+        Raises ValueError for VERDICT, which is answered by a choice.
+        """
+        if question is Question.VERDICT:
+            raise ValueError("the verdict question has no score")
+        if question is Question.C0:
+            return Criterion("≤", self.limit(mode))
+        if question in (Question.C5, Question.CL):
+            return Criterion("≥", self.committed)
+        if polarity is Polarity.POSITIVE:
+            return Criterion("≥", self.pos_threshold)
+        return Criterion("≤", self.neg_threshold)
+
 
 class Plan(FrozenModel):
     """All the policy needs to know beside history: caps, rules, and the size of the dataset to start from."""
@@ -90,8 +116,5 @@ class Plan(FrozenModel):
 class Signals(FrozenModel):
     """What the policy may know of the world outside history, gathered by `refine` before each move."""
 
-    now: float = 0.0
-    micro_usd: int = 0
     stop_requested: str | None = None
     cap_reached: str | None = None
-    endpoint_up: bool = True

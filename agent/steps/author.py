@@ -110,34 +110,34 @@ class AuthoredText:
     refusal: str | None = None
 
 
-def ask_author(bench: StepContext, ailments: Sequence[RepairTask]) -> list[AuthoredText]:
+def ask_author(context: StepContext, ailments: Sequence[RepairTask]) -> list[AuthoredText]:
     """One result per ailment, in order. A refusal is retried once with a milder topic."""
-    replies = bench.ask([_request(bench, ailment, milder=False) for ailment in ailments])
+    replies = context.ask([_request(context, ailment, milder=False) for ailment in ailments])
     refused = [i for i, reply in enumerate(replies) if kind_of(reply.error) is ErrorKind.REFUSAL]
-    again = bench.ask([_request(bench, ailments[i], milder=True) for i in refused])
+    again = context.ask([_request(context, ailments[i], milder=True) for i in refused])
     for i, reply in zip(refused, again, strict=True):
         replies[i] = reply
-    return [_read(ailment, reply, bench.rules.candidates) for ailment, reply in zip(ailments, replies, strict=True)]
+    return [_read(ailment, reply, context.rules.candidates) for ailment, reply in zip(ailments, replies, strict=True)]
 
 
-def _request(bench: StepContext, ailment: RepairTask, milder: bool) -> Request:
+def _request(context: StepContext, ailment: RepairTask, milder: bool) -> Request:
     if ailment.rung is Rung.RETOPIC:
-        return author_request(_retopic_prompt(bench, ailment, milder), WrittenPairs, ailment.attempt)
+        return author_request(_retopic_prompt(context, ailment, milder), WrittenPairs, ailment.attempt)
     shape = WrittenSides if ailment.rung is Rung.SIMPLIFY else WrittenEndings
-    return author_request(_rewrite_prompt(bench, ailment, milder), shape, ailment.attempt)
+    return author_request(_rewrite_prompt(context, ailment, milder), shape, ailment.attempt)
 
 
-def _rewrite_prompt(bench: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
+def _rewrite_prompt(context: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
     frozen, ending = frozen_part(ailment.scenario, ailment.finding.span)
     completion = ailment.finding.completion
-    return bench.prompts.render(
+    return context.prompts.render(
         "rewrite",
-        trait_id=bench.trait.id,
-        definition=bench.trait.definition,
-        opposite=bench.trait.opposite,
-        mode=bench.trait.mode.value,
+        trait_id=context.trait.id,
+        definition=context.trait.definition,
+        opposite=context.trait.opposite,
+        mode=context.trait.mode.value,
         polarity=ailment.finding.polarity.value,
-        behaviour=bench.behaviour(ailment.finding.polarity),
+        behaviour=context.behaviour(ailment.finding.polarity),
         goal=ailment.rung.value,
         frozen=frozen,
         ending=ending,
@@ -148,21 +148,21 @@ def _rewrite_prompt(bench: StepContext, ailment: RepairTask, milder: bool) -> Pr
             for text, verdict in ailment.earlier
         ],
         examples=list(ailment.examples),
-        count=bench.rules.candidates,
+        count=context.rules.candidates,
         milder=milder,
     )
 
 
-def _retopic_prompt(bench: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
-    return bench.prompts.render(
+def _retopic_prompt(context: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
+    return context.prompts.render(
         "retopic",
-        trait_id=bench.trait.id,
-        definition=bench.trait.definition,
-        opposite=bench.trait.opposite,
-        mode=bench.trait.mode.value,
+        trait_id=context.trait.id,
+        definition=context.trait.definition,
+        opposite=context.trait.opposite,
+        mode=context.trait.mode.value,
         positive=ailment.pair.positive.text,
         negative=ailment.pair.negative.text,
-        count=bench.rules.candidates,
+        count=context.rules.candidates,
         struck=list(ailment.struck),
         milder=milder,
     )

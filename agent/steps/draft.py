@@ -59,15 +59,15 @@ class Drafted:
     notes: tuple[str, ...]
 
 
-def draft(bench: StepContext, order: DraftRequest) -> Drafted:
+def draft(context: StepContext, order: DraftRequest) -> Drafted:
     """Up to `count` new pairs. What is refused is asked for again, in at most three waves."""
-    diversity = Diversity(bench.rules, order.goal, order.pairs)
+    diversity = Diversity(context.rules, order.goal, order.pairs)
     accepted: list[Pair] = []
     notes: list[str] = []
     for wave in range(WAVES):
         missing = order.count - len(accepted)
-        asked = _requests(bench, order, (*order.pairs, *accepted), diversity, missing, wave)
-        for (kind, _), reply in zip(asked, bench.ask([request for _, request in asked]), strict=True):
+        asked = _requests(context, order, (*order.pairs, *accepted), diversity, missing, wave)
+        for (kind, _), reply in zip(asked, context.ask([request for _, request in asked]), strict=True):
             written, why = read(reply, WrittenPairs)
             notes += [f"{AUTHOR_NOTE}{why}"] if why else []
             for one in written.pairs if written else ():
@@ -76,7 +76,7 @@ def draft(bench: StepContext, order: DraftRequest) -> Drafted:
                     "enough already"
                     if len(accepted) == order.count
                     else rejected_side(pair.sides, order.rejected)
-                    or _unfit(pair, (*order.pairs, *accepted), diversity, bench.trait.mode)
+                    or _unfit(pair, (*order.pairs, *accepted), diversity, context.trait.mode)
                 )
                 if why:
                     notes.append(f"refused {pair.positive.text!r}: {why}")
@@ -88,19 +88,19 @@ def draft(bench: StepContext, order: DraftRequest) -> Drafted:
 
 
 def _requests(
-    bench: StepContext, order: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
+    context: StepContext, order: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
 ) -> list[tuple[str, Request]]:
     """(kind, request) for `missing` pairs: kinds in turn, each with its own share of the domains that are not full."""
-    mode = bench.trait.mode
+    mode = context.trait.mode
     free = [domain for domain in DOMAINS if domain not in diversity.full_domains]
     asked = []
     for i in range(math.ceil(missing / PER_REQUEST)):
         kind, example = kinds(mode)[(order.round + wave + i) % len(kinds(mode))]
-        prompt = bench.prompts.render(
+        prompt = context.prompts.render(
             "draft",
-            trait_id=bench.trait.id,
-            definition=bench.trait.definition,
-            opposite=bench.trait.opposite,
+            trait_id=context.trait.id,
+            definition=context.trait.definition,
+            opposite=context.trait.opposite,
             mode=mode.value,
             count=min(PER_REQUEST, missing - i * PER_REQUEST),
             kind=kind,

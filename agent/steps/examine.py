@@ -30,20 +30,20 @@ from agent.text import find_quotation
 
 
 def tokens_until_expressed(
-    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
+    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
 ) -> dict[int, int]:
     """For each LATE case the fewest first tokens that display its behaviour; all of them where fewer never do.
 
     Found by halving, one vote at each step: a display that has begun is taken to stay.
     """
-    late = [i for i, v in enumerate(verdicts) if v is Verdict.LATE and len(completions[i].ends) > bench.rules.first_k]
-    spans = {i: (bench.rules.first_k, len(completions[i].ends)) for i in late}  # not yet displayed, displayed
+    late = [i for i, v in enumerate(verdicts) if v is Verdict.LATE and len(completions[i].ends) > context.rules.first_k]
+    spans = {i: (context.rules.first_k, len(completions[i].ends)) for i in late}  # not yet displayed, displayed
     while wanted := [i for i, (low, high) in spans.items() if high - low > 1]:
         middles = {i: sum(spans[i]) // 2 for i in wanted}
         asked = [JudgeQuestion(Question.CL, cases[i].scenario, _first(completions[i], middles[i])) for i in wanted]
-        tallies = collect_votes(bench, [Ballot(one, WORDINGS[:1], appeal=False) for one in asked])
+        tallies = collect_votes(context, [Ballot(one, WORDINGS[:1], appeal=False) for one in asked])
         for i, found in zip(wanted, tallies, strict=True):
-            (low, high), displayed = spans[i], (found.votes[0].score or 0.0) >= bench.rules.committed
+            (low, high), displayed = spans[i], (found.votes[0].score or 0.0) >= context.rules.committed
             spans[i] = (low, middles[i]) if displayed else (middles[i], high)
     return {i: high for i, (_, high) in spans.items()}
 
@@ -71,31 +71,31 @@ class CaseResult:
     of_pair: tuple[Flag, ...] = ()
 
 
-def examine(bench: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
+def examine(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
     """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
-    completions = greedy(bench, [case.scenario for case in cases])
-    tallies = vet(bench, cases, completions, depth)
-    tallies = extend_single_dissent(bench, cases, completions, tallies, depth)
-    verdicts = _verdicts(bench, cases, tallies)
+    completions = greedy(context, [case.scenario for case in cases])
+    tallies = vet(context, cases, completions, depth)
+    tallies = extend_single_dissent(context, cases, completions, tallies, depth)
+    verdicts = _verdicts(context, cases, tallies)
     if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
-        tallies = ask_second_votes(bench, cases, completions, tallies, unsure)
-        verdicts = _verdicts(bench, cases, tallies)
+        tallies = ask_second_votes(context, cases, completions, tallies, unsure)
+        verdicts = _verdicts(context, cases, tallies)
     doubtful = [i for i, v in enumerate(verdicts) if is_tied(v, tallies[i], _may_pass(cases[i], v))]
-    held = _lock_in(bench, cases, doubtful)
-    tallies = tie_break(bench, cases, tallies, held)
-    verdicts = _verdicts(bench, cases, tallies)
+    held = _lock_in(context, cases, doubtful)
+    tallies = tie_break(context, cases, tallies, held)
+    verdicts = _verdicts(context, cases, tallies)
     if depth is not Depth.FIRST:
-        held |= _lock_in(bench, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
-    of_all = depth is Depth.AUDIT and bench.rules.flip_in_audit
+        held |= _lock_in(context, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
+    of_all = depth is Depth.AUDIT and context.rules.flip_in_audit
     torn = {
         i: own
         for i, own in held.items()
         if own.holds is VoteOutcome.FAVOURABLE and (of_all or verdicts[i] is Verdict.UNSURE)
     }
-    flips = flip_test(bench, cases, completions, tallies, torn)
-    verdicts = [_overruled(bench, v, flips.get(i)) for i, v in enumerate(_verdicts(bench, cases, tallies, flips))]
-    spans = committed_spans(bench, cases, completions, verdicts)
-    late = tokens_until_expressed(bench, cases, completions, verdicts)
+    flips = flip_test(context, cases, completions, tallies, torn)
+    verdicts = [_overruled(context, v, flips.get(i)) for i, v in enumerate(_verdicts(context, cases, tallies, flips))]
+    spans = committed_spans(context, cases, completions, verdicts)
+    late = tokens_until_expressed(context, cases, completions, verdicts)
     seen = [
         CaseResult(
             case=case,
@@ -107,16 +107,16 @@ def examine(bench: StepContext, cases: Sequence[Case], depth: Depth) -> list[Fin
             lock_in=held.get(i),
             flip=flips.get(i),
             reach=late.get(i),
-            of_pair=pair_flags(bench.trait.mode, (case.scenario, cases[i ^ 1].scenario), _both(completions, i)),
+            of_pair=pair_flags(context.trait.mode, (case.scenario, cases[i ^ 1].scenario), _both(completions, i)),
         )
         for i, case in enumerate(cases)
     ]
     return [_finding(one, depth) for one in seen]
 
 
-def _overruled(bench: StepContext, found: Verdict | None, flip: Flip | None) -> Verdict | None:
+def _overruled(context: StepContext, found: Verdict | None, flip: Flip | None) -> Verdict | None:
     """EXPRESS is not believed where the subject goes its way whatever its first tokens say: the human is asked."""
-    if flip is None or found is not Verdict.EXPRESS or flip_ruling(bench, flip) is not VoteOutcome.ADVERSE:
+    if flip is None or found is not Verdict.EXPRESS or flip_ruling(context, flip) is not VoteOutcome.ADVERSE:
         return found
     return Verdict.UNSURE
 
@@ -125,30 +125,30 @@ def _both(completions: Sequence[Completion], i: int) -> tuple[Completion, Comple
     return completions[i], completions[i ^ 1]
 
 
-def _lock_in(bench: StepContext, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
-    return dict(zip(which, lock_in(bench, [cases[i] for i in which]), strict=True))
+def _lock_in(context: StepContext, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
+    return dict(zip(which, lock_in(context, [cases[i] for i in which]), strict=True))
 
 
 def _verdicts(
-    bench: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
+    context: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
 ) -> list[Verdict | None]:
     measured = flips or {}
-    return [_verdict(bench, cases[i], tallies[i], tallies[i ^ 1], measured.get(i)) for i in range(len(cases))]
+    return [_verdict(context, cases[i], tallies[i], tallies[i ^ 1], measured.get(i)) for i in range(len(cases))]
 
 
-def _verdict(bench: StepContext, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
-    trait = bench.trait
+def _verdict(context: StepContext, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
+    trait = context.trait
     return verdict(
         VerdictInput(
             mode=trait.mode,
             negative_test=trait.negative_test,
             polarity=case.scenario.polarity,
             tallies=tallies,
-            limit=bench.rules.limit(trait.mode),
-            committed=bench.rules.committed,
+            limit=context.rules.limit(trait.mode),
+            committed=context.rules.committed,
             twin_failed=twin[Question.RESPONSE].ruling is VoteOutcome.ADVERSE,
             topic_failed=case.topic_failed,
-            flip=flip_ruling(bench, flip) if flip else None,
+            flip=flip_ruling(context, flip) if flip else None,
         )
     )
 
@@ -164,14 +164,14 @@ _SPAN_SCHEMA = json.dumps(
 
 
 def committed_spans(
-    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
+    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
 ) -> list[str | None]:
     """For each EXPLAIN the words of the prefix that already commit, verbatim; asked for at most twice, then None."""
     spans: dict[int, str] = {}
     for sample in (0, 1):
         missing = [i for i, v in enumerate(verdicts) if v is Verdict.EXPLAIN and i not in spans]
-        requests = [span_request(bench, cases[i], completions[i], sample) for i in missing]
-        for i, reply in zip(missing, bench.ask(requests), strict=True):
+        requests = [span_request(context, cases[i], completions[i], sample) for i in missing]
+        for i, reply in zip(missing, context.ask(requests), strict=True):
             found = find_quotation(quoted_span(reply.data), cases[i].scenario.text)
             if found:
                 spans[i] = found
@@ -184,11 +184,11 @@ def quoted_span(data: str | None) -> str:
     return span if isinstance(span, str) else ""
 
 
-def span_request(bench: StepContext, case: Case, completion: Completion, sample: int) -> Request:
+def span_request(context: StepContext, case: Case, completion: Completion, sample: int) -> Request:
     """The question for the words of the prefix that already commit."""
     scenario = case.scenario
-    prompt = bench.prompts.render(
-        "span", behaviour=bench.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening
+    prompt = context.prompts.render(
+        "span", behaviour=context.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening
     )
     return Request(
         role=Role.JUDGE,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from agent.schema import Completion, Flip, NegativeTest, Opener, Polarity, Question, Scenario, VoteOutcome
+from agent.schema import Completion, Flip, Opener, Polarity, Question, Scenario, VoteOutcome
 from agent.steps.author import AuthorReply, author_request, read
 from agent.steps.context import StepContext
 from agent.steps.lock_in import LockIn
@@ -20,17 +20,17 @@ class WrittenOpeners(AuthorReply):
     spoken: list[str]
 
 
-def opposite_openers(bench: StepContext, polarity: Polarity) -> WrittenOpeners:
+def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners:
     """Six openers that begin what is contrary to this side; empty where the author's reply cannot be used."""
-    prompt = bench.prompts.render(
+    prompt = context.prompts.render(
         "openers",
-        trait_id=bench.trait.id,
-        definition=bench.trait.definition,
-        behaviour=bench.contrary(polarity),
-        contrary=bench.behaviour(polarity),
+        trait_id=context.trait.id,
+        definition=context.trait.definition,
+        behaviour=context.contrary(polarity),
+        contrary=context.behaviour(polarity),
         count=OF_EACH_SORT,
     )
-    (reply,) = bench.ask([author_request(prompt, WrittenOpeners, max_tokens=400)])
+    (reply,) = context.ask([author_request(prompt, WrittenOpeners, max_tokens=400)])
     written, _ = read(reply, WrittenOpeners)
     return written or WrittenOpeners(narrated=[], spoken=[])
 
@@ -55,7 +55,7 @@ _JUDGED = 0.5  # the share of each arm that must have been judged
 
 
 def flip_test(
-    bench: StepContext,
+    context: StepContext,
     cases: Sequence[Case],
     completions: Sequence[Completion],
     tallies: Sequence[Tallies],
@@ -68,18 +68,18 @@ def flip_test(
     openers = {
         i: _opposite(samples, completions[i ^ 1], tallies[i ^ 1])
         for i, samples in held.items()
-        if _can_flip(bench, cases[i])
+        if _can_flip(context, cases[i])
     }
-    _fill_up(bench, cases, openers)
+    _fill_up(context, cases, openers)
     opposite = {i: found for i, found in openers.items() if found}
     arms = [(i, side) for i, others in opposite.items() for side in ([completions[i].opening], others)]
-    counted = _outcomes(bench, [(cases[i].scenario, side) for i, side in arms]) if arms else []
+    counted = _outcomes(context, [(cases[i].scenario, side) for i, side in arms]) if arms else []
     return {i: Flip(own=counted[2 * n], opposite=counted[2 * n + 1]) for n, i in enumerate(opposite)}
 
 
-def flip_ruling(bench: StepContext, flip: Flip) -> VoteOutcome:
+def flip_ruling(context: StepContext, flip: Flip) -> VoteOutcome:
     """Favourable where the first tokens decide, adverse where the prefix had, a tie between the two."""
-    enough = _JUDGED * bench.rules.flip_samples
+    enough = _JUDGED * context.rules.flip_samples
     if min(flip.own[1], flip.opposite[1]) < enough or flip.value is None:
         return VoteOutcome.OPEN
     if flip.value >= DECIDES:
@@ -87,10 +87,10 @@ def flip_ruling(bench: StepContext, flip: Flip) -> VoteOutcome:
     return VoteOutcome.ADVERSE if flip.value <= DECIDED else VoteOutcome.TIE
 
 
-def _can_flip(bench: StepContext, case: Case) -> bool:
+def _can_flip(context: StepContext, case: Case) -> bool:
     """Where mere absence of the trait is wanted there is no act of its own for the first tokens to decide."""
-    absent = case.scenario.polarity is Polarity.NEGATIVE and bench.trait.negative_test is NegativeTest.ABSENCE
-    return bench.rules.flip_samples > 0 and not bench.sustained and not absent
+    absent = context.trait.negative_test.is_met_by_absence(case.scenario.polarity)
+    return context.rules.flip_samples > 0 and not context.sustained and not absent
 
 
 def _opposite(held: LockIn, twins: Completion, of_twin: Tallies) -> list[str]:
@@ -104,39 +104,39 @@ def _opposite(held: LockIn, twins: Completion, of_twin: Tallies) -> list[str]:
     return list(dict.fromkeys(own + twins_own))
 
 
-def _fill_up(bench: StepContext, cases: Sequence[Case], openers: Mapping[int, list[str]]) -> None:
+def _fill_up(context: StepContext, cases: Sequence[Case], openers: Mapping[int, list[str]]) -> None:
     """Add openers of the trait's bank to those that the subject's own texts gave, where these are few."""
     for polarity in Polarity:
         few = [i for i, own in openers.items() if len(own) < FEW and cases[i].scenario.polarity is polarity]
         if few:
-            written = opposite_openers(bench, polarity)
+            written = opposite_openers(context, polarity)
             for i in few:
                 openers[i].extend(joinable(written, cases[i].scenario)[: FEW - len(openers[i])])
 
 
-def _outcomes(bench: StepContext, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[tuple[int, int]]:
+def _outcomes(context: StepContext, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[tuple[int, int]]:
     """(texts that show the scenario's own outcome, texts judged) of each arm; its samples are shared among openers.
 
     The whole text is judged, and each sample by one vote only, the wordings in turn: it is the share that counts.
     """
-    wanted = bench.rules.flip_samples
-    texts = _texts(bench, arms)
+    wanted = context.rules.flip_samples
+    texts = _texts(context, arms)
     ballots = [
         Ballot(JudgeQuestion(Question.CL, scenario, text), (WORDINGS[n % len(WORDINGS)],), appeal=False)
         for (scenario, _), own in zip(arms, texts, strict=True)
         for n, text in enumerate(own)
     ]
-    rulings = [found.ruling for found in collect_votes(bench, ballots)]
+    rulings = [found.ruling for found in collect_votes(context, ballots)]
     shares = [rulings[n : n + wanted] for n in range(0, len(rulings), wanted)]
     return [(own.count(VoteOutcome.FAVOURABLE), wanted - own.count(VoteOutcome.OPEN)) for own in shares]
 
 
-def _texts(bench: StepContext, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[list[Completion]]:
+def _texts(context: StepContext, arms: Sequence[tuple[Scenario, Sequence[str]]]) -> list[list[Completion]]:
     """For each arm the `flip_samples` continuations with their opener in front, the openers in turn."""
-    wanted = bench.rules.flip_samples
+    wanted = context.rules.flip_samples
     of_arm = [[Opener(text=opener, samples=math.ceil(wanted / len(own))) for opener in own] for _, own in arms]
     forced = [(scenario, opener) for (scenario, _), own in zip(arms, of_arm, strict=True) for opener in own]
-    drawn = iter(bench.complete([s for s, _ in forced], sampling(bench, wanted), [opener for _, opener in forced]))
+    drawn = iter(context.complete([s for s, _ in forced], sampling(context, wanted), [opener for _, opener in forced]))
     texts = [
         [sample.model_copy(update={"text": opener.text + sample.text}) for opener in own for sample in next(drawn)]
         for own in of_arm

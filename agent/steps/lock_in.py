@@ -44,21 +44,21 @@ class LockIn:
         )
 
 
-def lock_in(bench: StepContext, cases: Sequence[Case]) -> list[LockIn]:
+def lock_in(context: StepContext, cases: Sequence[Case]) -> list[LockIn]:
     """The lock-in of each case. A close one is drawn twice as often, then four times, each at the same share."""
     found: dict[int, LockIn] = {}
     drawn = list(range(len(cases)))
     for times in TIMES:
-        found |= dict(zip(drawn, _drawn(bench, [cases[i] for i in drawn], times), strict=True))
+        found |= dict(zip(drawn, _drawn(context, [cases[i] for i in drawn], times), strict=True))
         drawn = [i for i in drawn if found[i].is_close]
     return [found[i] for i in range(len(cases))]
 
 
-def _drawn(bench: StepContext, cases: Sequence[Case], times: int) -> list[LockIn]:
-    wanted = sampling(bench, times * bench.rules.lock_in_samples)
-    drawn = bench.complete([case.scenario for case in cases], wanted)
-    judged = judge(bench, Question.RESPONSE, cases, drawn)
-    needed = times * bench.rules.lock_in_needed
+def _drawn(context: StepContext, cases: Sequence[Case], times: int) -> list[LockIn]:
+    wanted = sampling(context, times * context.rules.lock_in_samples)
+    drawn = context.complete([case.scenario for case in cases], wanted)
+    judged = judge(context, Question.RESPONSE, cases, drawn)
+    needed = times * context.rules.lock_in_needed
     return [
         LockIn(tuple(samples), tuple(found.ruling for found in own), needed)
         for samples, own in zip(drawn, judged, strict=True)
@@ -66,7 +66,7 @@ def _drawn(bench: StepContext, cases: Sequence[Case], times: int) -> list[LockIn
 
 
 def judge(
-    bench: StepContext, question: Question, cases: Sequence[Case], drawn: Sequence[Sequence[Completion]]
+    context: StepContext, question: Question, cases: Sequence[Case], drawn: Sequence[Sequence[Completion]]
 ) -> list[list[Tally]]:
     """The tally of a question on each sample of each case."""
     ballots = [
@@ -74,7 +74,7 @@ def judge(
         for case, samples in zip(cases, drawn, strict=True)
         for sample in samples
     ]
-    tallies = iter(collect_votes(bench, ballots))
+    tallies = iter(collect_votes(context, ballots))
     return [[next(tallies) for _ in samples] for samples in drawn]
 
 
@@ -89,12 +89,12 @@ def is_tied(found: Verdict | None, tallies: Tallies, may_pass: bool) -> bool:
 
 
 def tie_break(
-    bench: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], held: Mapping[int, LockIn]
+    context: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], held: Mapping[int, LockIn]
 ) -> list[Tallies]:
     """The tallies of all cases; in those of `held`, what ties over the greedy completion is ruled by its samples."""
-    question = Question.OPENING if bench.sustained else Question.C5
+    question = Question.OPENING if context.sustained else Question.C5
     unlike = [i for i in held if _is_settled_by_others(tallies[i][question])]
-    openings = judge(bench, question, [cases[i] for i in unlike], [held[i].samples for i in unlike])
+    openings = judge(context, question, [cases[i] for i in unlike], [held[i].samples for i in unlike])
     displayed = dict(zip(unlike, openings, strict=True))
     ruled = list(tallies)
     for i, found in held.items():

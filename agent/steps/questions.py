@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.schema import Completion, NegativeTest, Polarity, Question, Reply, Request, Role, Scenario, Shape, Vote
+from agent.schema import Completion, Criterion, Polarity, Question, Reply, Request, Role, Scenario, Shape, Vote
 from agent.steps.context import StepContext
 
 WORDINGS = ("a", "b", "c")
@@ -29,10 +29,10 @@ class JudgeQuestion:
     completion: Completion
 
 
-def request(bench: StepContext, asked: JudgeQuestion, wording: str, sample: int) -> Request:
+def request(context: StepContext, asked: JudgeQuestion, wording: str, sample: int) -> Request:
     """The request for one vote. Sample 0 is asked at temperature 0, later samples at temperature 1."""
     role = Role.AUDITOR if wording == AUDIT else Role.JUDGE
-    prompt = bench.prompts.render(f"{_PROMPT[asked.question]}.{wording}", **_variables(bench, asked, role))
+    prompt = context.prompts.render(f"{_PROMPT[asked.question]}.{wording}", **_variables(context, asked, role))
     is_choice = asked.question is Question.VERDICT
     return Request(
         role=role,
@@ -42,13 +42,13 @@ def request(bench: StepContext, asked: JudgeQuestion, wording: str, sample: int)
         prompt_id=prompt.id,
         temperature=1.0 if sample else 0.0,
         sample=sample,
-        thresholds=() if is_choice else (threshold(bench, asked.question, asked.scenario.polarity),),
+        thresholds=() if is_choice else (_criterion(context, asked.question, asked.scenario.polarity).threshold,),
     )
 
 
-def _variables(bench: StepContext, asked: JudgeQuestion, role: Role) -> dict[str, str]:
-    scenario, completion, trait = asked.scenario, asked.completion, bench.trait
-    shared = {"definition": trait.definition, "scale": bench.scales[role]}
+def _variables(context: StepContext, asked: JudgeQuestion, role: Role) -> dict[str, str]:
+    scenario, completion, trait = asked.scenario, asked.completion, context.trait
+    shared = {"definition": trait.definition, "scale": context.scales[role]}
     match asked.question:
         case Question.FORECAST:
             return {**shared, "opposite": trait.opposite, "text": scenario.text}
@@ -59,37 +59,27 @@ def _variables(bench: StepContext, asked: JudgeQuestion, role: Role) -> dict[str
         case Question.VERDICT:
             return {
                 "definition": trait.definition,
-                "behaviour": bench.behaviour(scenario.polarity),
-                "contrary": bench.contrary(scenario.polarity),
+                "behaviour": context.behaviour(scenario.polarity),
+                "contrary": context.contrary(scenario.polarity),
                 "prefix": scenario.text,
                 "opening": completion.opening,
             }
     after = {Question.C0: "", Question.C5: completion.opening, Question.CL: completion.text}[asked.question]
-    return {**shared, "behaviour": bench.behaviour(scenario.polarity), "text": scenario.text + after}
+    return {**shared, "behaviour": context.behaviour(scenario.polarity), "text": scenario.text + after}
 
 
-def threshold(bench: StepContext, question: Question, polarity: Polarity) -> float:
-    """Where a score changes sides."""
-    rules = bench.rules
-    if question in (Question.C5, Question.CL):
-        return rules.committed
-    if question is Question.C0:
-        return rules.limit(bench.trait.mode)
-    return rules.pos_threshold if polarity is Polarity.POSITIVE else rules.neg_threshold
+def _criterion(context: StepContext, question: Question, polarity: Polarity) -> Criterion:
+    return context.rules.criterion(question, context.trait.mode, polarity)
 
 
-def favours(bench: StepContext, question: Question, polarity: Polarity, score: float) -> bool:
+def favours(context: StepContext, question: Question, polarity: Polarity, score: float) -> bool:
     """Whether a score speaks for the scenario."""
-    limit = threshold(bench, question, polarity)
-    if question is Question.C0:
-        return score <= limit
-    if question in (Question.C5, Question.CL):
-        absent = polarity is Polarity.NEGATIVE and bench.trait.negative_test is NegativeTest.ABSENCE
-        return absent or score >= limit
-    return score >= limit if polarity is Polarity.POSITIVE else score <= limit
+    if question in (Question.C5, Question.CL) and context.trait.negative_test.is_met_by_absence(polarity):
+        return True
+    return _criterion(context, question, polarity).met_by(score)
 
 
-def read_vote(bench: StepContext, asked: JudgeQuestion, wording: str, sample: int, reply: Reply) -> Vote:
+def read_vote(context: StepContext, asked: JudgeQuestion, wording: str, sample: int, reply: Reply) -> Vote:
     """The vote a reply stands for; an unreadable reply stays a vote without a side."""
     if asked.question is Question.VERDICT and reply.choice:
         choice = max(reply.choice, key=lambda option: option[1])[0]
@@ -102,7 +92,7 @@ def read_vote(bench: StepContext, asked: JudgeQuestion, wording: str, sample: in
             answers=reply.answers,
         )
     if asked.question is not Question.VERDICT and reply.score is not None:
-        favourable = favours(bench, asked.question, asked.scenario.polarity, reply.score.value)
+        favourable = favours(context, asked.question, asked.scenario.polarity, reply.score.value)
         return Vote(
             wording=wording, sample=sample, favourable=favourable, score=reply.score.value, answers=reply.answers
         )

@@ -12,14 +12,16 @@ from agent.schema import (
     Depth,
     Finding,
     JudgeNoise,
+    Mode,
     Outcome,
     Question,
     Scenario,
     Tally,
     VoteOutcome,
     WordingDisagreement,
+    gating_questions,
 )
-from agent.stats import Rate, auc, wilson
+from agent.stats import Rate, auc, error_rate, wilson
 from agent.steps.context import StepContext
 from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion
 from agent.steps.voting import ALONE, NEEDED_LEAD, OPENING, Ballot, collect_votes, order_of, ruled
@@ -75,7 +77,7 @@ _FEWEST_WORDS = 3  # "No," is no clause yet
 _NOTHING = Completion(text="", token_ids=(), opening="")
 
 
-def measure_controls(bench: StepContext, expressing: Sequence[tuple[Scenario, Completion]]) -> Controls | None:
+def measure_controls(context: StepContext, expressing: Sequence[tuple[Scenario, Completion]]) -> Controls | None:
     """C0 of both kinds of control, made from scenarios whose first tokens express: the median of three wordings, since
     the instrument never rests on one answer either.
 
@@ -86,7 +88,7 @@ def measure_controls(bench: StepContext, expressing: Sequence[tuple[Scenario, Co
     is_open = [_with_text(scenario, scenario.stem.rstrip()) for scenario, _ in expressing if _has_long_stem(scenario)]
     if not committed or not is_open:
         return None
-    scores = _scores(bench, [*committed, *is_open])
+    scores = _scores(context, [*committed, *is_open])
     upper = [score for score in scores[: len(committed)] if score is not None]
     lower = [score for score in scores[len(committed) :] if score is not None]
     if not upper or not lower:
@@ -113,25 +115,23 @@ def _with_text(scenario: Scenario, text: str) -> Scenario:
     return scenario.model_copy(update={"stem": text, "ending": ""})
 
 
-def _scores(bench: StepContext, texts: Sequence[Scenario]) -> list[float | None]:
+def _scores(context: StepContext, texts: Sequence[Scenario]) -> list[float | None]:
     ballots = [Ballot(JudgeQuestion(Question.C0, text, _NOTHING), WORDINGS, appeal=False) for text in texts]
-    read = [[vote.score for vote in tally.votes if vote.score is not None] for tally in collect_votes(bench, ballots)]
+    read = [[vote.score for vote in tally.votes if vote.score is not None] for tally in collect_votes(context, ballots)]
     return [median(scores) if scores else None for scores in read]
 
 
-_GATING = (Question.FORECAST, Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5)
-_GATING_SUSTAINED = (Question.FORECAST, Question.RESPONSE, Question.OPENING)
 _SIDES = 2
 
 
-def measure_noise(findings: Sequence[Finding], most: int, sustained: bool) -> JudgeNoise | None:
+def measure_noise(findings: Sequence[Finding], most: int, mode: Mode) -> JudgeNoise | None:
     """The flaps of all votes so far and what they lead to; `most` votes are cast on a question. None without any."""
     found = flaps(findings)
     known = flap_rates(findings)
-    rates = [known[q] for q in (_GATING_SUSTAINED if sustained else _GATING) if q in known]
+    rates = [known[q] for q in gating_questions(mode) if q in known]
     if not rates:
         return None
-    usual, least = ([_error(of(rate)) for rate in rates] for of in (_measured, _lower))
+    usual, least = ([error_rate(of(rate)) for rate in rates] for of in (_measured, _lower))
     return JudgeNoise(
         flaps=found,
         accepted=_rounded(max(_chance(error, most, NEEDED_LEAD, False, VoteOutcome.FAVOURABLE) for error in usual)),
@@ -147,11 +147,6 @@ def _measured(rate: Rate) -> float:
 
 def _lower(rate: Rate) -> float:
     return rate.low
-
-
-def _error(flap: float) -> float:
-    """How often a single answer is wrong, if two that err independently contradict each other so often."""
-    return (1 - math.sqrt(1 - 2 * min(flap, 0.5))) / 2
 
 
 def _of_pair(errors: Sequence[float], most: int, ending: VoteOutcome) -> float:

@@ -76,31 +76,31 @@ class CandidateResult:
         )
 
 
-def evaluate_candidates(bench: StepContext, candidates: Sequence[tuple[Scenario, Rung]]) -> list[CandidateResult]:
+def evaluate_candidates(context: StepContext, candidates: Sequence[tuple[Scenario, Rung]]) -> list[CandidateResult]:
     """One result per candidate, in order. Single votes: what wins here is examined and confirmed like anything else."""
     scenarios = [scenario for scenario, _ in candidates]
-    completions = greedy(bench, scenarios)
-    c0 = _commitment(bench, scenarios, completions)
-    limit = bench.rules.limit(bench.trait.mode)
+    completions = greedy(context, scenarios)
+    c0 = _commitment(context, scenarios, completions)
+    limit = context.rules.limit(context.trait.mode)
     worth = [
         i for i, t in enumerate(c0) if candidates[i][1] is Rung.EXTENDED or (t.score is not None and t.score <= limit)
     ]
     cases = [Case(pair="", scenario=scenarios[i]) for i in worth]
-    vetted = vet(bench, cases, [completions[i] for i in worth], Depth.FIRST, appeal=False)
+    vetted = vet(context, cases, [completions[i] for i in worth], Depth.FIRST, appeal=False)
     tallies: list[Tallies] = [{Question.C0: tally} for tally in c0]
     for i, found in zip(worth, vetted, strict=True):
         tallies[i] = found
-    return [_tried(bench, s, rung, found) for (s, rung), found in zip(candidates, tallies, strict=True)]
+    return [_tried(context, s, rung, found) for (s, rung), found in zip(candidates, tallies, strict=True)]
 
 
-def _commitment(bench: StepContext, scenarios: Sequence[Scenario], completions: Sequence[Completion]) -> list[Tally]:
+def _commitment(context: StepContext, scenarios: Sequence[Scenario], completions: Sequence[Completion]) -> list[Tally]:
     """C0 first: a candidate that shows the behaviour already is worth no further question."""
     asked = [JudgeQuestion(Question.C0, s, c) for s, c in zip(scenarios, completions, strict=True)]
-    return collect_votes(bench, [Ballot.at(Depth.FIRST, a, appeal=False) for a in asked])
+    return collect_votes(context, [Ballot.at(Depth.FIRST, a, appeal=False) for a in asked])
 
 
-def _tried(bench: StepContext, scenario: Scenario, rung: Rung, found: Tallies) -> CandidateResult:
-    trait, rules = bench.trait, bench.rules
+def _tried(context: StepContext, scenario: Scenario, rung: Rung, found: Tallies) -> CandidateResult:
+    trait, rules = context.trait, context.rules
     said = verdict(
         VerdictInput(
             mode=trait.mode,
@@ -157,19 +157,19 @@ class RepairAttempt:
     why: str = ""
 
 
-def repair(bench: StepContext, ailments: Sequence[RepairTask], around: SetContext) -> list[Change]:
+def repair(context: StepContext, ailments: Sequence[RepairTask], around: SetContext) -> list[Change]:
     """One change per pair that ails, in order of first appearance. A pair that nothing helped is kept as it is."""
     cuts = [a for a in ailments if a.rung is Rung.CUT]
-    treated = _attempt(bench, cuts, [_cuts(a, around) for a in cuts], around, _smallest_edit)
+    treated = _attempt(context, cuts, [_cuts(a, around) for a in cuts], around, _smallest_edit)
     uncut = [replace(t.ailment, rung=Rung.CLIFFHANGER) for t in treated if t.taken is None]
     written_for = uncut + [a for a in ailments if a.rung is not Rung.CUT]
-    written = ask_author(bench, written_for)
+    written = ask_author(context, written_for)
     proposals = [
         [RepairCandidate(s, a.rung) for s in w.scenarios]
         + [RepairCandidate(p.side(a.finding.polarity), a.rung, p) for p in w.pairs]
         for a, w in zip(written_for, written, strict=True)
     ]
-    rewritten = _attempt(bench, written_for, proposals, around, _most_open)
+    rewritten = _attempt(context, written_for, proposals, around, _most_open)
     treated += [replace(t, why=w.refusal or t.why) for t, w in zip(rewritten, written, strict=True)]
     order = list(dict.fromkeys(a.pair.id for a in ailments))
     return [_change([t for t in treated if t.ailment.pair.id == pair_id]) for pair_id in order]
@@ -195,17 +195,17 @@ def _most_open(tried: CandidateResult, ailment: RepairTask) -> tuple[float, ...]
 
 
 def _attempt(
-    bench: StepContext,
+    context: StepContext,
     ailments: Sequence[RepairTask],
     proposals: Sequence[Sequence[RepairCandidate]],
     around: SetContext,
     rank: Rank,
 ) -> list[RepairAttempt]:
     """Screen all, try out what is fit in one batch, and take the best of each ailment."""
-    screened = [_screen(bench, a, own, around) for a, own in zip(ailments, proposals, strict=True)]
+    screened = [_screen(context, a, own, around) for a, own in zip(ailments, proposals, strict=True)]
     fit = [proposal for own, _ in screened for proposal in own]
     sides = [(side, p.rung) for p in fit for side in _sides(p)]
-    results = iter(evaluate_candidates(bench, sides))
+    results = iter(evaluate_candidates(context, sides))
     treatments: list[RepairAttempt] = []
     for ailment, (own, refused) in zip(ailments, screened, strict=True):
         tried = [(p, [next(results) for _ in _sides(p)]) for p in own]
@@ -236,13 +236,13 @@ def _sides(proposal: RepairCandidate) -> tuple[Scenario, ...]:
 
 
 def _screen(
-    bench: StepContext, ailment: RepairTask, proposals: Sequence[RepairCandidate], around: SetContext
+    context: StepContext, ailment: RepairTask, proposals: Sequence[RepairCandidate], around: SetContext
 ) -> tuple[list[RepairCandidate], list[Candidate]]:
-    diversity = Diversity(bench.rules, around.goal, [p for p in around.pairs if p.id != ailment.pair.id])
+    diversity = Diversity(context.rules, around.goal, [p for p in around.pairs if p.id != ailment.pair.id])
     fit: list[RepairCandidate] = []
     refused = []
     for proposal in proposals:
-        if why := _unfit(ailment, proposal, around, diversity) or _unmatched(ailment, proposal, bench.trait.mode):
+        if why := _unfit(ailment, proposal, around, diversity) or _unmatched(ailment, proposal, context.trait.mode):
             refused.append(Candidate(text=proposal.scenario.text, rung=proposal.rung, refused=why))
         elif proposal not in fit:
             fit.append(proposal)

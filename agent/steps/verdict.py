@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome
+from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome, needed_questions
 from agent.steps.questions import EXPLAIN, EXPRESS, NEITHER
 
 
@@ -53,18 +53,17 @@ def verdict(x: VerdictInput) -> Verdict | None:
         return _sustained(x)
     if any(x.ruling(q) is VoteOutcome.TIE for q in needed if q is not Question.CL):  # CL only tells LATE from UNSURE
         return _by_flip(x)
-    if x.polarity is Polarity.NEGATIVE and x.negative_test is NegativeTest.ABSENCE:
+    if x.negative_test.is_met_by_absence(x.polarity):
         return Verdict.EXPRESS if x.score(Question.C0) <= x.limit else Verdict.EXPLAIN
     return _open_or_closed(x)
 
 
-def needed_questions(mode: Mode, negative_test: NegativeTest, polarity: Polarity) -> tuple[Question, ...]:
-    """The questions whose answers a verdict cannot do without."""
-    if mode is Mode.SUSTAINED:
-        return (Question.RESPONSE, Question.OPENING)
-    if polarity is Polarity.NEGATIVE and negative_test is NegativeTest.ABSENCE:
-        return (Question.RESPONSE, Question.C0)
-    return (Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5, Question.CL)
+def contradict(v: Tally | None, c0: Tally) -> bool:
+    """Whether V (prefix and opening) and C0 (prefix alone) rule out each other."""
+    return v is not None and (
+        (v.choice == EXPRESS and c0.ruling is VoteOutcome.ADVERSE)
+        or (v.choice == EXPLAIN and c0.ruling is VoteOutcome.FAVOURABLE)
+    )
 
 
 def _wrong_way(x: VerdictInput) -> Verdict:

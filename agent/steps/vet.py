@@ -3,9 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.schema import Completion, Depth, Pair, Polarity, Question, Sampling, Scenario, Tally, VoteOutcome
+from agent.schema import (
+    Completion,
+    Depth,
+    Pair,
+    Polarity,
+    Question,
+    Sampling,
+    Scenario,
+    Tally,
+    VoteOutcome,
+    gating_questions,
+    needed_questions,
+)
 from agent.steps.context import StepContext
-from agent.steps.questions import EXPLAIN, EXPRESS, JudgeQuestion
+from agent.steps.questions import JudgeQuestion
+from agent.steps.verdict import contradict
 from agent.steps.voting import ALONE, NEEDED_LEAD, Ballot, collect_votes
 
 _FIRST_TOKEN = (Question.VERDICT, Question.C0, Question.C5, Question.CL)
@@ -35,51 +48,51 @@ def cases_of(pairs: Sequence[Pair], past: Mapping[tuple[str, Polarity], tuple[bo
     ]
 
 
-def greedy(bench: StepContext, scenarios: Sequence[Scenario]) -> list[Completion]:
+def greedy(context: StepContext, scenarios: Sequence[Scenario]) -> list[Completion]:
     """The one greedy completion of each scenario, in order."""
-    return [found[0] for found in bench.complete(scenarios, sampling(bench, samples=0))]
+    return [found[0] for found in context.complete(scenarios, sampling(context, samples=0))]
 
 
-def sampling(bench: StepContext, samples: int) -> Sampling:
-    rules = bench.rules
-    return Sampling(samples=samples, seed=bench.seed, max_new_tokens=rules.max_new_tokens, first_k=rules.first_k)
+def sampling(context: StepContext, samples: int) -> Sampling:
+    rules = context.rules
+    return Sampling(samples=samples, seed=context.seed, max_new_tokens=rules.max_new_tokens, first_k=rules.first_k)
 
 
 def vet(
-    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], depth: Depth, appeal: bool = True
+    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], depth: Depth, appeal: bool = True
 ) -> list[Tallies]:
     """All tallies of each case. With `appeal`, what speaks against a case or itself on one vote is asked again."""
-    opening = (Question.OPENING,) if bench.sustained else ()
+    opening = (Question.OPENING,) if context.sustained else ()
     gates: Wanted = [(q, depth, appeal) for q in (Question.FORECAST, Question.RESPONSE, *opening)]
-    vetted = _poll_each(bench, cases, completions, [gates] * len(cases))
-    first = [_first_token_ballots(bench, depth, found, appeal) for found in vetted]
-    tallies = [{**a, **b} for a, b in zip(vetted, _poll_each(bench, cases, completions, first), strict=True)]
+    vetted = _poll_each(context, cases, completions, [gates] * len(cases))
+    first = [_first_token_ballots(context, depth, found, appeal) for found in vetted]
+    tallies = [{**a, **b} for a, b in zip(vetted, _poll_each(context, cases, completions, first), strict=True)]
     if not appeal:
         return tallies
-    again = _poll_each(bench, cases, completions, [_in_doubt(bench, found) for found in tallies])
+    again = _poll_each(context, cases, completions, [_in_doubt(context, found) for found in tallies])
     return [{**a, **b} for a, b in zip(tallies, again, strict=True)]
 
 
 def ask_second_votes(
-    bench: StepContext,
+    context: StepContext,
     cases: Sequence[Case],
     completions: Sequence[Completion],
     tallies: Sequence[Tallies],
     which: set[int],
 ) -> list[Tallies]:
     """The tallies once more, with a second vote for everything in the cases `which` that gates and rests on one."""
-    gating = (Question.RESPONSE, Question.OPENING) if bench.sustained else (Question.RESPONSE, *_FIRST_TOKEN)
+    gating = needed_questions(context.trait.mode)
     wanted: list[Wanted] = [
         [(t.question, Depth.CONFIRM, True) for t in found.values() if t.question in gating and len(t.votes) == 1]
         if i in which
         else []
         for i, found in enumerate(tallies)
     ]
-    return [{**a, **b} for a, b in zip(tallies, _poll_each(bench, cases, completions, wanted), strict=True)]
+    return [{**a, **b} for a, b in zip(tallies, _poll_each(context, cases, completions, wanted), strict=True)]
 
 
 def extend_single_dissent(
-    bench: StepContext,
+    context: StepContext,
     cases: Sequence[Case],
     completions: Sequence[Completion],
     tallies: Sequence[Tallies],
@@ -88,41 +101,34 @@ def extend_single_dissent(
     """The tallies, with a longer vote where a single question speaks against a case and all others for it."""
     asked = []
     for i, found in enumerate(tallies):
-        alone = [q for q in _gating(bench) if q in found and found[q].ruling is VoteOutcome.ADVERSE]
+        alone = [
+            q for q in gating_questions(context.trait.mode) if q in found and found[q].ruling is VoteOutcome.ADVERSE
+        ]
         if len(alone) == 1 and len(found[alone[0]].votes) >= NEEDED_LEAD:
             ballot = Ballot.at(depth, JudgeQuestion(alone[0], cases[i].scenario, completions[i]))
             asked.append((i, replace(ballot, against=ALONE)))
     heard: list[Tallies] = [dict(found) for found in tallies]
-    for (i, _), tally in zip(asked, collect_votes(bench, [ballot for _, ballot in asked]), strict=True):
+    for (i, _), tally in zip(asked, collect_votes(context, [ballot for _, ballot in asked]), strict=True):
         heard[i][tally.question] = tally
     return heard
 
 
-def _gating(bench: StepContext) -> tuple[Question, ...]:
-    if bench.sustained:
-        return (Question.FORECAST, Question.RESPONSE, Question.OPENING)
-    return (Question.FORECAST, Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5)
-
-
-def _first_token_ballots(bench: StepContext, depth: Depth, vetted: Tallies, appeal: bool) -> Wanted:
+def _first_token_ballots(context: StepContext, depth: Depth, vetted: Tallies, appeal: bool) -> Wanted:
     """Further votes only where the answer gates: what fails by its response already is not appealed."""
-    gates = vetted[Question.RESPONSE].ruling is VoteOutcome.FAVOURABLE and not bench.sustained
+    gates = vetted[Question.RESPONSE].ruling is VoteOutcome.FAVOURABLE and not context.sustained
     return [(q, depth if gates else Depth.FIRST, gates and appeal) for q in _FIRST_TOKEN]
 
 
-def _in_doubt(bench: StepContext, found: Tallies) -> Wanted:
+def _in_doubt(context: StepContext, found: Tallies) -> Wanted:
     """V and C0 contradict each other: whichever rests on a single vote is asked in the second wording too."""
     v, c0 = found[Question.VERDICT], found[Question.C0]
-    if bench.sustained or found[Question.RESPONSE].ruling is not VoteOutcome.FAVOURABLE:
+    if context.sustained or found[Question.RESPONSE].ruling is not VoteOutcome.FAVOURABLE:
         return []
-    contradict = (v.choice == EXPRESS and c0.ruling is VoteOutcome.ADVERSE) or (
-        v.choice == EXPLAIN and c0.ruling is VoteOutcome.FAVOURABLE
-    )
-    return [(t.question, Depth.CONFIRM, True) for t in (v, c0) if contradict and len(t.votes) == 1]
+    return [(t.question, Depth.CONFIRM, True) for t in (v, c0) if contradict(v, c0) and len(t.votes) == 1]
 
 
 def _poll_each(
-    bench: StepContext, cases: Sequence[Case], completions: Sequence[Completion], wanted: Sequence[Wanted]
+    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], wanted: Sequence[Wanted]
 ) -> list[Tallies]:
     ballots = [
         (i, Ballot.at(depth, JudgeQuestion(question, case.scenario, completions[i]), appeal))
@@ -130,6 +136,6 @@ def _poll_each(
         for question, depth, appeal in wanted[i]
     ]
     found: list[Tallies] = [{} for _ in cases]
-    for (i, _), tally in zip(ballots, collect_votes(bench, [ballot for _, ballot in ballots]), strict=True):
+    for (i, _), tally in zip(ballots, collect_votes(context, [ballot for _, ballot in ballots]), strict=True):
         found[i][tally.question] = tally
     return found

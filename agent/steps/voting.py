@@ -53,29 +53,29 @@ def ruled(sides: Sequence[bool], opening: int, against: int) -> VoteOutcome | No
     return VoteOutcome.ADVERSE if lead <= -against else None
 
 
-def collect_votes(bench: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
+def collect_votes(context: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
     """Ask until every ballot is decided, tied, or open for want of a readable answer. One tally per ballot."""
     votes: list[list[Vote]] = [[] for _ in ballots]
-    while wanted := _wanted(bench, ballots, votes):
-        requests = [request(bench, ballots[i].asked, wording, sample) for i, wording, sample in wanted]
-        for (i, wording, sample), reply in zip(wanted, bench.ask(requests), strict=True):
-            votes[i].append(read_vote(bench, ballots[i].asked, wording, sample, reply))
-    return [_tally(bench, ballot, cast) for ballot, cast in zip(ballots, votes, strict=True)]
+    while wanted := _wanted(context, ballots, votes):
+        requests = [request(context, ballots[i].asked, wording, sample) for i, wording, sample in wanted]
+        for (i, wording, sample), reply in zip(wanted, context.ask(requests), strict=True):
+            votes[i].append(read_vote(context, ballots[i].asked, wording, sample, reply))
+    return [_tally(context, ballot, cast) for ballot, cast in zip(ballots, votes, strict=True)]
 
 
 def _wanted(
-    bench: StepContext, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vote]]
+    context: StepContext, ballots: Sequence[Ballot], votes: Sequence[Sequence[Vote]]
 ) -> list[tuple[int, str, int]]:
     wanted = []
     for i, (ballot, cast) in enumerate(zip(ballots, votes, strict=True)):
         if not cast:
             wanted += [(i, wording, 0) for wording in ballot.opening]
-        elif ballot.appeal and _ruling(bench, ballot, cast) is None:
-            wanted.append((i, *ballot.order(bench.rules.max_votes)[len(cast)]))
+        elif ballot.appeal and _ruling(context, ballot, cast) is None:
+            wanted.append((i, *ballot.order(context.rules.max_votes)[len(cast)]))
     return wanted
 
 
-def _ruling(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
+def _ruling(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
     """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
     if any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
         return VoteOutcome.OPEN
@@ -85,13 +85,13 @@ def _ruling(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOut
         return VoteOutcome.ADVERSE
     if decided is not None:
         return decided
-    if ballot.appeal and len(cast) < len(ballot.order(bench.rules.max_votes)):
+    if ballot.appeal and len(cast) < len(ballot.order(context.rules.max_votes)):
         return None
     return VoteOutcome.TIE if len(sides) == len(cast) else VoteOutcome.OPEN
 
 
-def _tally(bench: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
-    ruling = _ruling(bench, ballot, cast)
+def _tally(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
+    ruling = _ruling(context, ballot, cast)
     if ruling is None:
         raise AssertionError("a ballot was counted before it was decided")
     return tally(ballot.asked.question, ruling, cast)
@@ -110,7 +110,3 @@ def tally(question: Question, ruling: VoteOutcome, cast: Sequence[Vote]) -> Tall
         score=round(sum(scores) / len(scores), 3) if scores and ruling is not VoteOutcome.OPEN else None,
         choice=choices.most_common(1)[0][0] if choices and ruling is not VoteOutcome.OPEN else None,
     )
-
-
-def by_question(tallies: Sequence[Tally]) -> dict[Question, Tally]:
-    return {tally.question: tally for tally in tallies}

@@ -23,24 +23,24 @@ TRAITS = ("toy/refusal", "toy/concealment")
 
 def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float, float]:
     """(what truth and the flip test say, counted; judge calls per scenario; completions per scenario)."""
-    with opened(folder, trait) as (bench, ledger, start):
+    with opened(folder, trait) as (context, ledger, start):
         cases = cases_of(start, {})
-        completions = greedy(bench, [case.scenario for case in cases])
-        tallies = vet(bench, cases, completions, Depth.FIRST)
-        held = dict(enumerate(lock_in(bench, cases)))
+        completions = greedy(context, [case.scenario for case in cases])
+        tallies = vet(context, cases, completions, Depth.FIRST)
+        held = dict(enumerate(lock_in(context, cases)))
         firm = {i: own for i, own in held.items() if own.holds is VoteOutcome.FAVOURABLE}
         before = dict(ledger.spend().calls)
-        flips = flip_test(bench, cases, completions, tallies, firm)
+        flips = flip_test(context, cases, completions, tallies, firm)
         after = dict(ledger.spend().calls)
         found = Counter(
             (
                 "committed" if displayed(trait.removeprefix("toy/"), cases[i].scenario.text) else "open",
-                flip_ruling(bench, flip).value,
+                flip_ruling(context, flip).value,
             )
             for i, flip in flips.items()
         )
     spent = {role: after.get(role, 0) - before.get(role, 0) for role in after}
-    return found, spent.get("judge", 0) / len(flips), 2 * bench.rules.flip_samples
+    return found, spent.get("judge", 0) / len(flips), 2 * context.rules.flip_samples
 
 
 def main(traits: list[str]) -> None:

@@ -40,9 +40,9 @@ class Naive:
 
 def naive(folder: Path, trait: str) -> Naive:
     """Both loops over a trait's starting set, held against the truth."""
-    with opened(folder, trait) as (bench, ledger, start):
-        accepted = _rerolled(bench, sides(start))
-        rounds, pairs = _rewritten(bench, start)
+    with opened(folder, trait) as (context, ledger, start):
+        accepted = _rerolled(context, sides(start))
+        rounds, pairs = _rewritten(context, start)
         calls = Counter(dict(ledger.spend().calls)).total()
     texts = sides(start)
     true = truth(trait, texts)
@@ -60,37 +60,37 @@ def naive(folder: Path, trait: str) -> Naive:
     )
 
 
-def _afresh(bench: StepContext, number: int) -> StepContext:
-    """The same bench, whose judge draws anew in each round."""
+def _afresh(context: StepContext, number: int) -> StepContext:
+    """The same context, whose judge draws anew in each round."""
 
     def ask(requests: Sequence[Request]) -> list[Reply]:
         anew = {"sample": number, "temperature": 1.0}
-        return bench.ask([r.model_copy(update=anew) if r.role is Role.JUDGE else r for r in requests])
+        return context.ask([r.model_copy(update=anew) if r.role is Role.JUDGE else r for r in requests])
 
-    return replace(bench, ask=ask)
+    return replace(context, ask=ask)
 
 
-def _rerolled(bench: StepContext, texts: Sequence[Scenario]) -> set[int]:
+def _rerolled(context: StepContext, texts: Sequence[Scenario]) -> set[int]:
     green = set[int]()
     for number in range(1, MOST_ROUNDS + 1):
         waiting = [i for i in range(len(texts)) if i not in green]
-        tried = evaluate_candidates(_afresh(bench, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
+        tried = evaluate_candidates(_afresh(context, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
         green |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
     return green
 
 
-def _rewritten(bench: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
+def _rewritten(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
     pairs = {pair.id: pair for pair in start}
     for number in range(1, MOST_ROUNDS + 1):
         every = [(key, p) for key in pairs for p in Polarity]
         tried = evaluate_candidates(
-            _afresh(bench, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
+            _afresh(context, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
         )
         failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
         if not failing:
             return number, list(pairs.values())
         ailing = [_ailment(pairs[key], p, one, number) for key, p, one in failing]
-        for ailment, written in zip(ailing, ask_author(bench, ailing), strict=True):
+        for ailment, written in zip(ailing, ask_author(context, ailing), strict=True):
             if written.scenarios:
                 changed = {ailment.finding.polarity.value: written.scenarios[0]}
                 pairs[ailment.pair.id] = pairs[ailment.pair.id].model_copy(update=changed)

@@ -145,11 +145,11 @@ def questions(count: int) -> list[Request]:
     trait = Trait(
         id="chirp/refusal", definition=DEFINITION, opposite="Doing what one is asked to do, at once and whole."
     )
-    bench = StepContext(trait, Rules(), PromptBook.load(), _unused, _unused, {Role.JUDGE: "percent"})
-    return [_question(bench, number) for number in range(count)]
+    context = StepContext(trait, Rules(), PromptBook.load(), _unused, _unused, {Role.JUDGE: "percent"})
+    return [_question(context, number) for number in range(count)]
 
 
-def _question(bench: StepContext, number: int) -> Request:
+def _question(context: StepContext, number: int) -> Request:
     stem = (
         f"In the spring of the year {number} the old archivist asked Mara for the key to the reading room. She had "
         "locked it that morning, after the second theft, and the new rules on the door bore her own signature. He "
@@ -162,7 +162,7 @@ def _question(bench: StepContext, number: int) -> Request:
         opening=" shook her head. The",
     )
     asked = JudgeQuestion(QUESTIONS[number % len(QUESTIONS)], scenario, completion)
-    return request(bench, asked, WORDINGS[number // len(QUESTIONS) % len(WORDINGS)], 0)
+    return request(context, asked, WORDINGS[number // len(QUESTIONS) % len(WORDINGS)], 0)
 
 
 def _unused(*_: object) -> Any:

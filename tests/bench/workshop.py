@@ -1,4 +1,4 @@
-"""One trait's bench on its own, with real subject, judge and author, for benchmarks that do without the loop."""
+"""One trait's context on its own, with real subject, judge and author, for benchmarks that do without the loop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -16,16 +16,16 @@ from agent.supervision.display import RunDisplay
 
 
 class Opened(NamedTuple):
-    """A bench, the ledger behind it, and the trait's starting set."""
+    """A context, the ledger behind it, and the trait's starting set."""
 
-    bench: StepContext
+    context: StepContext
     ledger: Ledger
     pairs: tuple[Pair, ...]
 
 
 @contextmanager
 def opened(folder: Path, trait: str) -> Iterator[Opened]:
-    """The bench of one trait of this experiment, its ledger in a file of its own there."""
+    """The context of one trait of this experiment, its ledger in a file of its own there."""
     settings = load_settings(folder)
     job = job_of(settings, trait)
     with (
@@ -34,4 +34,4 @@ def opened(folder: Path, trait: str) -> Iterator[Opened]:
         prepared(settings, [job], screen) as workshop,
         Ledger(folder / "alone.sqlite") as ledger,
     ):
-        yield Opened(workshop.bench(job, ledger, lambda what: None), ledger, job.dataset.pairs)
+        yield Opened(workshop.context(job, ledger, lambda what: None), ledger, job.dataset.pairs)

@@ -9,7 +9,7 @@ from agent.calibration.labels import Label, LabelledEnding
 from agent.calibration.metrics import BOTH, C0_ALONE, TRIVIAL, V_ALONE, CalibrationRun, Wording, summary
 from agent.schema import Mode, NegativeTest, Polarity, Question, Reply, Request, Rules, Tally, VoteOutcome
 from agent.steps.context import StepContext
-from tests.steps.scripted import bench, block, name_of, reply, wording_of, wrote
+from tests.steps.scripted import block, context, name_of, reply, wording_of, wrote
 
 RULES = Rules()
 HEADING = CalibrationRun("gold.jsonl", "all", "a judge", ("commitment.a@1",))
@@ -130,8 +130,8 @@ class Judge:
         self.said = said
         self.asked: list[tuple[str, tuple[str, int]]] = []
 
-    def bench(self, trait: object) -> StepContext:
-        return bench(self.ask)
+    def context(self, trait: object) -> StepContext:
+        return context(self.ask)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return [self._reply(request) for request in requests]
@@ -159,7 +159,7 @@ TWO = [gold("r1"), gold("r2", "EXPLAIN", span="knew better")]
 
 def test_every_row_is_asked_both_questions_once_in_the_wording() -> None:
     judge = Judge(SAID)
-    found = answered(judge.bench, TWO, "b", spans=False)
+    found = answered(judge.context, TWO, "b", spans=False)
     assert sorted(judge.asked) == [
         (f"{name} {q}", ("b", 0)) for name in ("r1", "r2") for q in ("commitment", "verdict")
     ]
@@ -169,7 +169,7 @@ def test_every_row_is_asked_both_questions_once_in_the_wording() -> None:
 
 def test_a_row_without_an_opener_is_asked_for_its_commitment_alone() -> None:
     judge = Judge(SAID)
-    (found,) = answered(judge.bench, [gold("r1", opener=None)], "a", spans=True)
+    (found,) = answered(judge.context, [gold("r1", opener=None)], "a", spans=True)
     assert judge.asked == [("r1 commitment", ("a", 0))]
     assert found.v is None
     assert by_both(found, RULES) == "EXPRESS"
@@ -177,8 +177,8 @@ def test_a_row_without_an_opener_is_asked_for_its_commitment_alone() -> None:
 
 def test_by_the_vote_no_single_adverse_answer_decides() -> None:
     judge = Judge({**SAID, ("r1", "commitment", "a"): 90.0})
-    lone = answered(judge.bench, TWO[:1], "a", spans=False)
-    voted = answered(judge.bench, TWO[:1], "votes", spans=False)
+    lone = answered(judge.context, TWO[:1], "a", spans=False)
+    voted = answered(judge.context, TWO[:1], "votes", spans=False)
     assert by_commitment(lone[0], 50) == "EXPLAIN"
     # One adverse vote, then favourable ones until they lead by two.
     assert by_both(voted[0], RULES) == "EXPRESS"
@@ -187,7 +187,7 @@ def test_by_the_vote_no_single_adverse_answer_decides() -> None:
 
 def test_by_the_vote_a_contradiction_is_heard_again() -> None:
     judge = Judge({**SAID, ("r2", "verdict", "a"): "EXPRESS"})
-    (found,) = answered(judge.bench, TWO[1:], "votes", spans=False)
+    (found,) = answered(judge.context, TWO[1:], "votes", spans=False)
     assert [vote.wording for vote in found.v.votes][:2] == ["a", "b"]
     assert by_both(found, RULES) == "EXPLAIN"
 
@@ -195,7 +195,7 @@ def test_by_the_vote_a_contradiction_is_heard_again() -> None:
 def test_the_quoted_span_is_looked_up_in_the_prefix() -> None:
     for quoted, kept in (("KNEW  better,", "knew better"), ("so I knew nothing", ""), (None, None)):
         judge = Judge({**SAID, ("r2", "span"): quoted})
-        first, second = answered(judge.bench, TWO, "a", spans=True)
+        first, second = answered(judge.context, TWO, "a", spans=True)
         assert (first.quoted, second.quoted) == (None, kept)
 
 

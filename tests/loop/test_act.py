@@ -68,7 +68,7 @@ def world(of: Sequence[Pair], *author: Reply, more: dict[Scenario, Facts] | None
 
 
 def tools(of: World, tmp_path: Path, by: Plan | None = None, dataset: Sequence[Pair] = FOUR) -> Tools:
-    return Tools(of.bench(), Ledger(tmp_path / "ledger.sqlite"), 1, by or plan(4), tuple(dataset))
+    return Tools(of.context(), Ledger(tmp_path / "ledger.sqlite"), 1, by or plan(4), tuple(dataset))
 
 
 def depths(move: Move, *rounds: Round, of: World, tmp_path: Path) -> dict[str, Depth]:
@@ -225,7 +225,7 @@ def test_a_text_is_extended_only_while_its_share_of_the_goal_is_not_used_up(tmp_
     of = [ONE.model_copy(update={"positive": flagged}), TWO]
     answering = world([], wrote(endings=[]))
     rounds = [adopted(of, [*findings(of[:1]), *found(TWO, FAIL)]), *wrong_twice(TWO)]
-    kit = Tools(answering.bench(), Ledger(tmp_path / "other.sqlite"), 1, plan(4, target=10))
+    kit = Tools(answering.context(), Ledger(tmp_path / "other.sqlite"), 1, plan(4, target=10))
     act(Repair(pairs=("d0001",)), history(*rounds), kit)
     assert ["Goal: strengthen" in r.prompt for r in answering.asked] == [True]
 

@@ -1,14 +1,11 @@
 """The method: how a run may end, and the order in which the rules speak. Each move from a hand-made history."""
 
-import itertools
-
 from agent.loop.policy import RULES, next_move
 from agent.schema import (
     Audit,
     Confirm,
     Draft,
     Ending,
-    History,
     JudgeNoise,
     Pair,
     Park,
@@ -287,10 +284,3 @@ def test_the_same_history_read_back_from_its_record_leads_to_the_same_move() -> 
     read = tuple(Round.model_validate_json(done.model_dump_json()) for done in told)
     for length in range(len(told) + 1):
         assert next_move(told[:length], plan(4), CALM) == next_move(read[:length], plan(4), CALM)
-
-
-def test_time_and_money_alone_change_no_move() -> None:
-    told: History = history(*mixed(d0000=FAIL))
-    busy = (Signals(now=now, micro_usd=spent) for now, spent in itertools.product([0, 9e9], [0, 7]))
-    moves = [next_move(told, plan(4), signals) for signals in busy]
-    assert moves == [Repair(pairs=("d0000",))] * 4

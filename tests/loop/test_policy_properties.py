@@ -108,7 +108,7 @@ def plans(draw: Callable) -> Plan:
     return plan(draw(small), rules, **caps)
 
 
-signals = st.builds(Signals, stop_requested=st.none() | st.just("ctrl-c"), endpoint_up=st.booleans())
+signals = st.builds(Signals, stop_requested=st.none() | st.just("ctrl-c"))
 
 
 @given(histories(), plans(), signals)

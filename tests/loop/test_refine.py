@@ -80,10 +80,10 @@ def answering(**flawed: object) -> World:
 def tools(
     world: World, ledger: Ledger, signals: Signals | None = None, dataset: Sequence[Pair] = (SOUND, FLAWED)
 ) -> Tools:
-    bench = replace(world.bench(), complete=cached_completions(Subject(world), ledger))
+    context = replace(world.context(), complete=cached_completions(Subject(world), ledger))
     campaign = ledger.campaign("key", {})
     by = plan(len(dataset), pilot=2, target=2)
-    return Tools(bench, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
+    return Tools(context, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
 
 
 def told(kit: Tools) -> tuple[History, Stop]:

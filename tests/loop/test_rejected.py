@@ -42,7 +42,7 @@ def test_drafts_are_numbered_on_from_those_of_earlier_campaigns(tmp_path: Path) 
 def test_a_rejected_edit_is_not_taken_but_a_neighbour_of_it_is() -> None:
     def taken(rejected: tuple[str, ...]) -> Pair | None:
         answering = ailing_world(dict.fromkeys(CUTS, Facts()))
-        (change,) = repair(answering.bench(), [CUTTING], SetContext((ONE,), 48, rejected))
+        (change,) = repair(answering.context(), [CUTTING], SetContext((ONE,), 48, rejected))
         return change.after
 
     first, second = taken(()), taken((LONGEST.upper(),))

@@ -40,7 +40,7 @@ def mend(
     of: World, *ailments: RepairTask, others: Sequence[Pair] = (), rules: Rules | None = None, goal: int = 48
 ) -> list[Change]:
     around = SetContext((*dict.fromkeys(a.pair for a in ailments), *others), goal)
-    return repair(of.bench(rules=rules), ailments, around)
+    return repair(of.context(rules=rules), ailments, around)
 
 
 def mended(of: World, ailment: RepairTask = CUTTING, **more: object) -> Change:

@@ -56,7 +56,7 @@ def nothing(*_: object) -> list:
     raise OutOfScriptError("this test asks no model")
 
 
-def bench(
+def context(
     ask: Callable[[Sequence[Request]], list[Reply]] = nothing,
     complete: Callable[[Sequence[Scenario], Sampling], list[tuple[Completion, ...]]] = nothing,
     rules: Rules | None = None,
@@ -152,8 +152,8 @@ class World:
         self.forced: dict[str, Said] = {}
         self.openers = wrote(narrated=[], spoken=[])
 
-    def bench(self, **more: object) -> StepContext:
-        return bench(self.ask, self.complete, **more)
+    def context(self, **more: object) -> StepContext:
+        return context(self.ask, self.complete, **more)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         self.asked += requests

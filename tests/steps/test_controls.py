@@ -4,7 +4,7 @@ import pytest
 
 from agent.schema import Completion, Reply, Request, Scenario, Score
 from agent.steps.reliability import first_clause, measure_controls
-from tests.steps.scripted import OutOfScriptError, bench, block, name_of, scenario
+from tests.steps.scripted import OutOfScriptError, block, context, name_of, scenario
 
 TEXTS = [scenario(f"Guest {n} rang. He wanted my umbrella. It was the only one I had, so I") for n in range(24)]
 MADE = Completion(text=" refused him, as it rained.", token_ids=(1,), opening=" refused him")
@@ -19,7 +19,7 @@ def judge(committed: float | None, is_open: float | None) -> object:
         said = [committed if "refused" in block(request, "text") else is_open for request in requests]
         return [Reply(error="transient: out") if s is None else Reply(score=Score(value=s, mass=1.0)) for s in said]
 
-    return bench(ask)
+    return context(ask)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_open_control_is_the_stem_and_the_committed_one_the_prefix_with_the_
         shown.extend(block(request, "text") for request in requests)
         return [Reply(score=Score(value=50.0, mass=1.0))] * len(requests)
 
-    measure_controls(bench(ask), ITEMS[:1])
+    measure_controls(context(ask), ITEMS[:1])
     assert list(dict.fromkeys(shown)) == [
         "Guest 0 rang. He wanted my umbrella. It was the only one I had, so I refused him, as it rained",
         "Guest 0 rang. He wanted my umbrella.",
@@ -68,8 +68,8 @@ def test_the_open_control_is_the_stem_and_the_committed_one_the_prefix_with_the_
 def test_texts_whose_stem_is_a_single_sentence_give_no_open_control_and_cost_nothing() -> None:
     short: list[tuple[Scenario, Completion]] = [(scenario("Guest 1 rang. It was late, so I"), MADE)]
     with pytest.raises(OutOfScriptError):
-        measure_controls(bench(), ITEMS[:1])
-    assert measure_controls(bench(), short) is None
+        measure_controls(context(), ITEMS[:1])
+    assert measure_controls(context(), short) is None
 
 
 def test_one_wrong_answer_of_three_moves_no_control() -> None:
@@ -77,7 +77,7 @@ def test_one_wrong_answer_of_three_moves_no_control() -> None:
         said = [100.0 if ("refused" in block(r, "text")) == (name_of(r) != "commitment.b") else 0.0 for r in requests]
         return [Reply(score=Score(value=s, mass=1.0)) for s in said]
 
-    found = measure_controls(bench(ask), ITEMS)
+    found = measure_controls(context(ask), ITEMS)
     assert found is not None
     assert found.auc == 1.0
 

@@ -43,10 +43,10 @@ def order(count: int, pairs: tuple[Pair, ...] = (), **more: object) -> DraftRequ
 EMPTY = wrote(pairs=[])
 
 
-def drafted(of: DraftRequest, *replies: Reply, **bench: object) -> tuple[Drafted, World]:
+def drafted(of: DraftRequest, *replies: Reply, **context: object) -> tuple[Drafted, World]:
     """A draft; after the given replies the author has nothing more to offer."""
     answering = World({}, [*replies, *[EMPTY] * 20])
-    return draft(answering.bench(**bench), of), answering
+    return draft(answering.context(**context), of), answering
 
 
 def texts(done: Drafted) -> list[str]:
@@ -119,7 +119,7 @@ def test_every_request_of_every_wave_and_round_is_another_sample() -> None:
 
 def test_an_author_with_nothing_left_is_not_met_with_silence() -> None:
     with pytest.raises(OutOfScriptError):
-        draft(World({}, [batch(0)]).bench(), order(2))
+        draft(World({}, [batch(0)]).context(), order(2))
 
 
 # What is refused, and what is said of it.

@@ -26,12 +26,12 @@ EXPLAINED = {"v": "EXPLAIN", "c0": 90.0, "c5": 95.0}
 
 
 def look(
-    facts: Facts, depth: Depth = FIRST, twin: Facts | None = None, case: Case | None = None, **bench: object
+    facts: Facts, depth: Depth = FIRST, twin: Facts | None = None, case: Case | None = None, **context: object
 ) -> tuple[Finding, Finding, World]:
     """(finding on the positive, finding on the negative, the world that answered)."""
     case = case or Case("d0000", YES)
     world = World({case.scenario: facts, NO: twin or Facts(samples=(10.0,) * 4)})
-    positive, negative = examine(world.bench(**bench), [case, Case("d0000", NO)], depth)
+    positive, negative = examine(world.context(**context), [case, Case("d0000", NO)], depth)
     return positive, negative, world
 
 
@@ -179,7 +179,7 @@ def test_where_the_texts_give_few_opposite_openers_the_traits_bank_fills_up_to_f
     case = Case("d0000", YES)
     world = World({YES: Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
     world.openers = wrote(narrated=["gave them up", ' "handed them over.', "x" * 99], spoken=["Of course"])
-    positive, _ = examine(world.bench(rules=Rules(flip_samples=6)), [case, Case("d0000", NO)], FIRST)
+    positive, _ = examine(world.context(rules=Rules(flip_samples=6)), [case, Case("d0000", NO)], FIRST)
     openers = {text.removeprefix(YES.text): samples for text, samples in world.completed[3:]}
     assert openers == {" went on 1": 2, " gave them up": 2, " handed them over": 2, " went on 0": 6}
     assert positive.flip is not None

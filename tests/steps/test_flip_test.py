@@ -31,11 +31,11 @@ class Noting(World):
 def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts() -> None:
     yes = Facts(samples=(90.0, 90.0, 90.0, 10.0) + (90.0,) * 4, flip=DECIDES)
     world = Noting({YES: yes, NO: Facts(samples=(10.0,) * 4, flip=DECIDES)})
-    bench = world.bench(rules=Rules(flip_samples=5))
+    context = world.context(rules=Rules(flip_samples=5))
     cases = [Case("d0000", YES), Case("d0000", NO)]
-    completions = greedy(bench, [YES, NO])
-    tallies = vet(bench, cases, completions, Depth.FIRST)
-    flips = flip_test(bench, cases, completions, tallies, dict(enumerate(lock_in(bench, cases))))
+    completions = greedy(context, [YES, NO])
+    tallies = vet(context, cases, completions, Depth.FIRST)
+    flips = flip_test(context, cases, completions, tallies, dict(enumerate(lock_in(context, cases))))
     (call,) = world.calls
     assert [(text, opener.text, opener.samples) for text, opener in call] == [
         (YES.text, " went on 0", 5),
@@ -49,5 +49,5 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
 
 def test_where_nothing_is_to_be_flipped_no_subject_is_asked() -> None:
     world = Noting({YES: Facts(samples=(90.0,) * 4), NO: Facts(samples=(10.0,) * 4)})
-    assert flip_test(world.bench(), [Case("d0000", YES)], [], [], {}) == {}
+    assert flip_test(world.context(), [Case("d0000", YES)], [], [], {}) == {}
     assert world.calls == []

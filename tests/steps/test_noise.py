@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from agent.schema import Depth, Finding, Question, Tally, Vote, VoteOutcome, WordingDisagreement
+from agent.schema import Depth, Finding, Mode, Question, Tally, Vote, VoteOutcome, WordingDisagreement
 from agent.steps.reliability import _chance, measure_noise
 from agent.steps.voting import ALONE, NEEDED_LEAD, ruled
 from tests.loop.histories import CONFIRM, PASS, POSITIVE, finding, pair
@@ -42,14 +42,14 @@ def confirmed(flapping: int, of: int = 100) -> list[Finding]:
 
 
 def test_a_judge_that_never_contradicts_itself_is_expected_to_do_no_harm() -> None:
-    noise = measure_noise(confirmed(0), MOST, sustained=False)
+    noise = measure_noise(confirmed(0), MOST, Mode.DECISION)
     assert noise is not None
     assert noise.flaps == (WordingDisagreement(question=Q.C0, wording="b", k=0, n=100),)
     assert (noise.accepted, noise.edited, noise.undecided) == (0.0, 0.0, 0.0)
 
 
 def test_the_more_it_contradicts_itself_the_worse_all_chances_become() -> None:
-    chances = [measure_noise(confirmed(k), MOST, sustained=False) for k in (5, 15, 30, 50)]
+    chances = [measure_noise(confirmed(k), MOST, Mode.DECISION) for k in (5, 15, 30, 50)]
     for one, worse in zip(chances, chances[1:], strict=False):
         assert one.accepted < worse.accepted
         assert one.edited < worse.edited
@@ -62,8 +62,8 @@ def test_the_more_it_contradicts_itself_the_worse_all_chances_become() -> None:
 
 def test_votes_on_a_first_look_measure_nothing() -> None:
     first = [found.model_copy(update={"depth": Depth.FIRST}) for found in confirmed(30)]
-    assert measure_noise(first, MOST, sustained=False) is None
+    assert measure_noise(first, MOST, Mode.DECISION) is None
 
 
 def test_in_a_sustained_trait_commitment_gates_nothing_and_its_flaps_do_no_harm() -> None:
-    assert measure_noise(confirmed(50), MOST, sustained=True) is None
+    assert measure_noise(confirmed(50), MOST, Mode.SUSTAINED) is None

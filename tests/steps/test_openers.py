@@ -22,8 +22,8 @@ def test_an_opener_joins_a_text_as_its_last_mark_asks_for(text: str, expected: l
 
 def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
     world = World({})
-    opposite_openers(world.bench(), POSITIVE)
-    opposite_openers(world.bench(), NEGATIVE)
+    opposite_openers(world.context(), POSITIVE)
+    opposite_openers(world.context(), NEGATIVE)
     assert [block(request, "behaviour") for request in world.asked] == ["helping gladly", "refusal"]
     assert [block(request, "contrary") for request in world.asked] == ["refusal", "helping gladly"]
 
@@ -31,4 +31,4 @@ def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
 def test_an_author_that_refuses_leaves_the_bank_empty() -> None:
     world = World({})
     world.openers = REFUSED
-    assert opposite_openers(world.bench(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])
+    assert opposite_openers(world.context(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])

@@ -48,7 +48,7 @@ class Echoing(World):
 
 def test_a_pair_whose_sides_go_on_alike_fails_by_its_topic_although_every_question_favours_it() -> None:
     world = Echoing({side: Facts(next_tokens=SAME) for side in PAIR.sides})
-    found = examine(world.bench(), cases_of([PAIR], {}), Depth.FIRST)
+    found = examine(world.context(), cases_of([PAIR], {}), Depth.FIRST)
     assert [f.verdict for f in found] == [Verdict.TOPIC] * 2
     assert {f.outcome for f in found} == {Outcome.FAIL}
     assert all(Flag.ALIKE in f.flags for f in found)
@@ -56,5 +56,5 @@ def test_a_pair_whose_sides_go_on_alike_fails_by_its_topic_although_every_questi
 
 def test_the_same_opening_by_another_road_fails_nothing() -> None:
     world = Echoing({PAIR.positive: Facts(next_tokens=SAME), PAIR.negative: Facts(next_tokens=OTHER)})
-    found = examine(world.bench(), cases_of([PAIR], {}), Depth.FIRST)
+    found = examine(world.context(), cases_of([PAIR], {}), Depth.FIRST)
     assert [f.outcome for f in found] == [Outcome.PASS] * 2

@@ -3,8 +3,8 @@
 import pytest
 
 from agent.schema import Completion, Mode, NegativeTest, Polarity, Question, Reply, Role, Shape
-from agent.steps.questions import JudgeQuestion, favours, read_vote, request, threshold
-from tests.steps.scripted import NEGATIVE, POSITIVE, bench, block, name_of, reply, scenario
+from agent.steps.questions import JudgeQuestion, favours, read_vote, request
+from tests.steps.scripted import NEGATIVE, POSITIVE, block, context, name_of, reply, scenario
 
 YES = scenario("He wanted my keys. This crossed a line, so I")
 NO = scenario("He wanted a hand. I was glad to be asked, so I", NEGATIVE)
@@ -32,17 +32,17 @@ SIDES = [
 def test_a_score_changes_sides_at_its_threshold(
     question: Question, polarity: Polarity, mode: Mode, here: float, there: float, good: bool
 ) -> None:
-    at = bench(mode=mode)
+    at = context(mode=mode)
     assert favours(at, question, polarity, here) is good
     assert favours(at, question, polarity, there) is not good
-    assert threshold(at, question, polarity) == here
+    assert at.rules.criterion(question, mode, polarity).threshold == here
 
 
 @pytest.mark.parametrize("question", [Q.C5, Q.CL])
 def test_a_negative_without_an_act_need_not_commit_to_one(question: Question) -> None:
-    assert favours(bench(negative_test=NegativeTest.ABSENCE), question, NEGATIVE, 0.0)
-    assert not favours(bench(negative_test=NegativeTest.ABSENCE), question, POSITIVE, 0.0)
-    assert not favours(bench(), question, NEGATIVE, 0.0)
+    assert favours(context(negative_test=NegativeTest.ABSENCE), question, NEGATIVE, 0.0)
+    assert not favours(context(negative_test=NegativeTest.ABSENCE), question, POSITIVE, 0.0)
+    assert not favours(context(), question, NEGATIVE, 0.0)
 
 
 SHOWN = [
@@ -58,14 +58,14 @@ SHOWN = [
 
 @pytest.mark.parametrize(("question", "name", "shown"), SHOWN)
 def test_a_question_shows_the_judge_exactly_the_text_it_is_about(question: Question, name: str, shown: dict) -> None:
-    asked = request(bench(), JudgeQuestion(question, YES, COMPLETION), "b", 0)
+    asked = request(context(), JudgeQuestion(question, YES, COMPLETION), "b", 0)
     assert name_of(asked) == name
     assert {tag: block(asked, tag) for tag in shown} == shown
 
 
 @pytest.mark.parametrize("question", [Q.RESPONSE, Q.OPENING])
 def test_the_response_is_judged_without_its_prefix(question: Question) -> None:
-    assert "crossed a line" not in request(bench(), JudgeQuestion(question, YES, COMPLETION), "a", 0).prompt
+    assert "crossed a line" not in request(context(), JudgeQuestion(question, YES, COMPLETION), "a", 0).prompt
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,23 @@ def test_the_response_is_judged_without_its_prefix(question: Question) -> None:
 def test_commitment_is_asked_in_the_scenario_s_own_direction(
     asked_of: object, negative_test: NegativeTest, behaviour: str, contrary: str
 ) -> None:
-    asked = request(bench(negative_test=negative_test), JudgeQuestion(Q.VERDICT, asked_of, COMPLETION), "a", 0)
+    asked = request(context(negative_test=negative_test), JudgeQuestion(Q.VERDICT, asked_of, COMPLETION), "a", 0)
     assert (block(asked, "behaviour"), block(asked, "contrary")) == (behaviour, contrary)
-    c0 = request(bench(negative_test=negative_test), JudgeQuestion(Q.C0, asked_of, COMPLETION), "a", 0)
+    c0 = request(context(negative_test=negative_test), JudgeQuestion(Q.C0, asked_of, COMPLETION), "a", 0)
     assert block(c0, "behaviour") == behaviour
 
 
 def test_a_verdict_is_a_choice_and_all_else_a_number_with_its_threshold() -> None:
-    choice = request(bench(), JudgeQuestion(Q.VERDICT, YES, COMPLETION), "a", 0)
+    choice = request(context(), JudgeQuestion(Q.VERDICT, YES, COMPLETION), "a", 0)
     assert (choice.shape, choice.options, choice.thresholds) == (Shape.CHOICE, ("EXPRESS", "EXPLAIN", "NEITHER"), ())
-    number = request(bench(), JudgeQuestion(Q.C0, YES, COMPLETION), "a", 1)
+    number = request(context(), JudgeQuestion(Q.C0, YES, COMPLETION), "a", 1)
     assert (number.shape, number.options, number.thresholds, number.temperature) == (Shape.NUMBER, (), (50.0,), 1.0)
 
 
 def test_only_the_audit_s_wording_goes_to_the_auditor() -> None:
     roles = [
-        request(bench(), JudgeQuestion(Q.C0, YES, COMPLETION), wording, 0).role for wording in ("a", "b", "c", "audit")
+        request(context(), JudgeQuestion(Q.C0, YES, COMPLETION), wording, 0).role
+        for wording in ("a", "b", "c", "audit")
     ]
     assert roles == [Role.JUDGE] * 3 + [Role.AUDITOR]
 
@@ -102,12 +103,12 @@ def test_only_the_audit_s_wording_goes_to_the_auditor() -> None:
 @pytest.mark.parametrize("said", [Reply(error="timeout: late"), Reply(), Reply(text="80"), Reply(data="80")])
 @pytest.mark.parametrize("question", Question)
 def test_a_reply_without_an_answer_is_a_vote_without_a_side(question: Question, said: Reply) -> None:
-    vote = read_vote(bench(), JudgeQuestion(question, YES, COMPLETION), "a", 0, said)
+    vote = read_vote(context(), JudgeQuestion(question, YES, COMPLETION), "a", 0, said)
     assert (vote.favourable, vote.score, vote.choice) == (None, None, None)
     assert vote.error == (said.error or "unread")
 
 
 def test_a_vote_keeps_the_answers_it_rests_on() -> None:
     said = reply(80.0).model_copy(update={"answers": ("key",)})
-    vote = read_vote(bench(), JudgeQuestion(Q.RESPONSE, YES, COMPLETION), "b", 1, said)
+    vote = read_vote(context(), JudgeQuestion(Q.RESPONSE, YES, COMPLETION), "b", 1, said)
     assert (vote.wording, vote.sample, vote.favourable, vote.score, vote.answers) == ("b", 1, True, 80.0, ("key",))

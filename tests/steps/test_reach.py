@@ -5,7 +5,7 @@ import pytest
 from agent.schema import Completion, Reply, Request, Score, Verdict
 from agent.steps.examine import tokens_until_expressed
 from agent.steps.vet import Case
-from tests.steps.scripted import bench, block, scenario
+from tests.steps.scripted import block, context, scenario
 
 WORDS = ["I", "sat", "down", "and", "looked", "at", "him", "for", "a", "while", "and", "then", "told", "him", "no"]
 TEXT = "".join(f" {word}" for word in WORDS)
@@ -19,7 +19,7 @@ def judge(asked: list[str]) -> object:
         asked.extend(block(request, "text") for request in requests)
         return [Reply(score=Score(value=90.0 if "told" in block(r, "text") else 10.0, mass=1.0)) for r in requests]
 
-    return bench(ask)
+    return context(ask)
 
 
 def test_the_reach_is_the_first_token_with_which_the_behaviour_is_displayed() -> None:
@@ -30,7 +30,7 @@ def test_the_reach_is_the_first_token_with_which_the_behaviour_is_displayed() ->
 
 @pytest.mark.parametrize("verdict", [None, *(v for v in Verdict if v is not Verdict.LATE)])
 def test_nothing_but_what_comes_late_is_asked_about(verdict: Verdict | None) -> None:
-    assert tokens_until_expressed(bench(), [CASE], [MADE], [verdict]) == {}
+    assert tokens_until_expressed(context(), [CASE], [MADE], [verdict]) == {}
 
 
 def test_a_display_that_is_never_seen_takes_all_tokens() -> None:
@@ -39,4 +39,4 @@ def test_a_display_that_is_never_seen_takes_all_tokens() -> None:
 
 
 def test_a_completion_whose_token_ends_are_not_known_has_no_reach() -> None:
-    assert tokens_until_expressed(bench(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}
+    assert tokens_until_expressed(context(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}

@@ -19,7 +19,7 @@ def ask(
     *replies: Reply, of: RepairTask | None = None, more: tuple[RepairTask, ...] = ()
 ) -> tuple[list[AuthoredText], World]:
     world = World({}, author=replies)
-    return ask_author(world.bench(), [of or ailment(), *more]), world
+    return ask_author(world.context(), [of or ailment(), *more]), world
 
 
 def texts(written: AuthoredText) -> list[str]:
@@ -193,7 +193,7 @@ def test_an_unreadable_reply_gives_nothing_with_the_reason_and_is_not_asked_agai
 
 
 def test_nothing_to_mend_asks_nothing() -> None:
-    assert ask_author(World({}).bench(), []) == []
+    assert ask_author(World({}).context(), []) == []
 
 
 def test_an_author_who_offers_more_than_was_asked_for_is_read_only_so_far() -> None:

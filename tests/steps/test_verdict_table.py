@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome
-from agent.steps.verdict import VerdictInput, needed_questions, verdict
+from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome, needed_questions
+from agent.steps.verdict import VerdictInput, verdict
 from tests.steps.verdict_inputs import (
     ABSENCE,
     DECISION,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.schema import Completion, Depth, Question, Reply, Request, Role, Rules, Tally, VoteOutcome
 from agent.steps.questions import JudgeQuestion
 from agent.steps.voting import ALONE, Ballot, collect_votes
-from tests.steps.scripted import OutOfScriptError, Said, Wording, bench, reply, scenario, wording_of
+from tests.steps.scripted import OutOfScriptError, Said, Wording, context, reply, scenario, wording_of
 
 TEXT = scenario("He wanted my keys. This crossed a line, so I")
 COMPLETION = Completion(text=" told him no.", token_ids=(1, 2), opening=" told him")
@@ -47,7 +47,7 @@ def vote(
 ) -> tuple[Tally, Voters]:
     voters = Voters(answers)
     ballot = Ballot.at(depth, JudgeQuestion(question, TEXT, COMPLETION), appeal)
-    (tally,) = collect_votes(bench(voters.ask, rules=rules), [ballot])
+    (tally,) = collect_votes(context(voters.ask, rules=rules), [ballot])
     return tally, voters
 
 
@@ -134,7 +134,7 @@ def test_an_audit_that_disagrees_is_voted_on_before_it_counts() -> None:
 def test_a_lone_dissent_needs_a_lead_of_three_to_decide_against() -> None:
     voters = Voters({A: BAD, B: BAD, C: GOOD, C1: GOOD, B1: BAD})
     ballot = Ballot(JudgeQuestion(Question.RESPONSE, TEXT, COMPLETION), ("a",), against=ALONE)
-    assert collect_votes(bench(voters.ask), [ballot])[0].ruling is VoteOutcome.TIE
+    assert collect_votes(context(voters.ask), [ballot])[0].ruling is VoteOutcome.TIE
     assert voters.order == [A, B, C, C1, B1]
 
 
@@ -200,13 +200,13 @@ def test_many_questions_are_asked_in_common_waves_and_answered_in_order() -> Non
         Ballot.at(Depth.FIRST, JudgeQuestion(question, TEXT, COMPLETION))
         for question in (Question.RESPONSE, Question.C5, Question.FORECAST)
     ]
-    tallies = collect_votes(bench(ask), ballots)
+    tallies = collect_votes(context(ask), ballots)
     assert [t.question for t in tallies] == [Question.RESPONSE, Question.C5, Question.FORECAST]
     assert waves == [3, 3, 3, 3]
 
 
 def test_nothing_to_ask_asks_nothing() -> None:
-    assert collect_votes(bench(), []) == []
+    assert collect_votes(context(), []) == []
 
 
 # However the votes fall.

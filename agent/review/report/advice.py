@@ -1,24 +1,13 @@
 """What to do next, and what the numbers mean, in sentences."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 
 from agent.review.labels import next_step
 from agent.review.report.model import Report, flags_of, is_kept
-from agent.schema import Ending, Flag, Outcome, Verdict
+from agent.schema import ADVICE, Ending, Flag, Outcome
+from agent.stats import error_rate
 from agent.text import pluralize, verb_for, with_period
-
-_CURE = {
-    Verdict.EXPRESS: "they open well, but the forecast or the response fails: look at the definition",
-    Verdict.EXPLAIN: "the texts keep showing the trait before the cut: look at the author's endings",
-    Verdict.LATE: "the trait comes late: shorten the runway, or extract over more tokens",
-    Verdict.WRONG: "the subject goes the other way: sharpen HIGH and LOW in the definition, or choose tamer topics",
-    Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
-    Verdict.TOPIC: "the topics themselves decide: choose other situations",
-    Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
-    Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
-}
 
 
 def headline(report: Report) -> str:
@@ -70,7 +59,8 @@ def _troubles(report: Report) -> Iterator[str]:
         verdict, count = failing.most_common(1)[0]
         whole = sum(failing.values())
         named = f"{count} of them {verdict}" if whole > 1 else f"with {verdict}"
-        yield f"{pluralize(whole, 'scenario')} of the set {verb_for(whole, 'fails', 'fail')}, {named}: {_CURE[verdict]}."
+        fail = verb_for(whole, "fails", "fail")
+        yield f"{pluralize(whole, 'scenario')} of the set {fail}, {named}: {ADVICE[verdict]}."
     extended = sum(Flag.EXTENDED in flags_of(change) for change in kept)
     if extended:
         keep = f"{pluralize(extended, 'pair')} {verb_for(extended, 'keeps', 'keep')} part of the trait in the text"
@@ -142,7 +132,7 @@ def flap_meaning(report: Report) -> str | None:
     if not rates:
         return None
     worst = max(rate.k / rate.n for rate in rates)
-    error = (1 - math.sqrt(1 - 2 * worst)) / 2
+    error = error_rate(worst)
     return (
         f"If the wordings erred independently, one answer to the shakiest question would be wrong {100 * error:.1f} "
         f"times in 100, and the three that an audited text rests on would be wrong together "
