@@ -1,6 +1,5 @@
 """Where everything is put together: settings become models, and a trait's folders become the tools of its loop."""
 
-import json
 import os
 import re
 import time
@@ -20,6 +19,7 @@ from agent.loop.act import Subject, Tools
 from agent.prompts import PromptBook, shipped_folder
 from agent.review.apply import StartingSet
 from agent.schema import (
+    CampaignBasis,
     Completion,
     Ending,
     ErrorKind,
@@ -252,20 +252,25 @@ class RunContext:
 
     def campaign(self, job: TraitJob, ledger: Ledger, new: bool, start: StartingSet) -> int:
         """The campaign that rests on just this, or another one."""
-        about = self.about(job, start)
-        return ledger.campaign(digest(*(part for item in sorted(about.items()) for part in item)), about, new)
+        return ledger.campaign(self.basis(job, start), new)
 
-    def about(self, job: TraitJob, start: StartingSet) -> dict[str, str]:
-        """What a campaign rests on, by name: another dataset, decision, definition, prompt or model is another."""
-        return {
-            **{f"dataset {name}": value or "" for name, value in job.dataset.hashes},
-            "trait": job.trait.model_dump_json(),
-            "settings": self.settings.meaning(job.trait.id),
-            "prompts": digest(*(str(hash_of(path)) for path in sorted(shipped_folder().glob("*.md")))),
-            "subject": self.subject.signature,
-            **{role.value: self.llm.signature(role) for role in Role},
-            **start.about,
-        }
+    def basis(self, job: TraitJob, start: StartingSet) -> CampaignBasis:
+        """Everything that starts another campaign when it changes: dataset, decisions, prompts, models."""
+        hashes = job.dataset.hashes
+        return CampaignBasis(
+            dataset_positive=hashes.positive or "",
+            dataset_negative=hashes.negative or "",
+            dataset_definition=hashes.definition or "",
+            trait=job.trait.model_dump_json(),
+            settings=self.settings.meaning(job.trait.id),
+            prompts=digest(*(str(hash_of(path)) for path in sorted(shipped_folder().glob("*.md")))),
+            subject=self.subject.signature,
+            author=self.llm.signature(Role.AUTHOR),
+            judge=self.llm.signature(Role.JUDGE),
+            auditor=self.llm.signature(Role.AUDITOR),
+            decisions=start.decisions or None,
+            starting_set=start.model_dump_json() if start.decisions else None,
+        )
 
 
 def trait_jobs(settings: Settings, pair_by_similarity: bool = False) -> list[TraitJob]:
@@ -311,13 +316,10 @@ def settings_of(settings: Settings, role: Role) -> EndpointSettings:
     return {Role.AUTHOR: settings.author, Role.JUDGE: settings.judge, Role.AUDITOR: settings.auditor}[role]
 
 
-def changes(ledger: Ledger, about: Mapping[str, str]) -> tuple[str, ...]:
-    """What is otherwise than in the latest campaign, by name; nothing where there was none, or one just like this."""
-    campaigns = ledger.campaigns()
-    before = [json.loads(campaign.about) for campaign in campaigns]
-    if not before or dict(about) in before:
-        return ()
-    return tuple(sorted(name for name, value in about.items() if before[-1].get(name) != value))
+def changes(ledger: Ledger, basis: CampaignBasis) -> tuple[str, ...]:
+    """Names of what changed since the latest campaign; none where there is no campaign, or one with this basis."""
+    earlier = [campaign.basis for campaign in ledger.campaigns()]
+    return basis.changed_since(earlier[-1]) if earlier and basis not in earlier else ()
 
 
 def open_llm(

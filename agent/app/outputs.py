@@ -1,6 +1,5 @@
 """What a run leaves beside its ledger: the guide's files of the current set, and the proposal for the morning."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from agent.review.report.build import RunRecord, by_role, measured, report
 from agent.review.report.markdown import confidence, left, summary
 from agent.review.report.model import Report, RunSettings
 from agent.review.report.page import page
-from agent.schema import Completion, Decision, Ending, Finding, History, Pair, Plan, Polarity, Role, Stop, Trait, Usage
-from agent.storage.dataset import write_dataset
+from agent.schema import Completion, Decision, Ending, Finding, History, Pair, Plan, Polarity, Stop, Trait, Usage
+from agent.storage.dataset import FileHashes, write_dataset
 from agent.storage.decision_log import NAME, DecisionLog
 from agent.storage.durable import write_atomically
 from agent.storage.experiment import ExperimentFolder, GenerationInfo, LayoutError, write_responses
@@ -106,10 +105,6 @@ def latest_findings(now: SetState) -> dict[str, Finding]:
     return {finding.key: finding for finding in found if finding is not None}
 
 
-_MODELS = ("subject", *(role.value for role in Role))
-_DATASET = ("dataset positive", "dataset negative")
-
-
 def write_report(folder: ExperimentFolder, told: Report) -> None:
     """summary.md, report.json and report.html, each whole or not at all."""
     write_atomically(folder.refinement / "summary.md", summary(told).encode())
@@ -143,12 +138,8 @@ def report_of(
 ) -> Report:
     """A campaign's report, from its ledger. `dataset`: the pairs it began from, as far as they are still there."""
     history = ledger.history(campaign.id)
-    about = json.loads(campaign.about)
-    asked = RunSettings(
-        trait=Trait.model_validate_json(about["trait"]),
-        plan=plan,
-        models=tuple((name, about[name]) for name in _MODELS if name in about),
-    )
+    basis = campaign.basis
+    asked = RunSettings(trait=Trait.model_validate_json(basis.trait), plan=plan, models=basis.models)
     record = RunRecord(
         campaign=campaign.id,
         dataset=_begun_from(history, dataset),
@@ -161,10 +152,10 @@ def report_of(
     return report(asked, record, measured(history))
 
 
-def rests_on(campaign: CampaignRecord, hashes: Sequence[str | None]) -> bool:
-    """Whether a dataset whose two files have these hashes is the one that the campaign began from."""
-    about = json.loads(campaign.about)
-    return [about.get(name) for name in _DATASET] == [value or "" for value in hashes]
+def began_from(campaign: CampaignRecord, hashes: FileHashes) -> bool:
+    """Whether a campaign began from the dataset with these hashes; its definition does not matter."""
+    basis = campaign.basis
+    return (basis.dataset_positive, basis.dataset_negative) == (hashes.positive or "", hashes.negative or "")
 
 
 def _begun_from(history: History, dataset: Sequence[Pair]) -> tuple[Pair, ...]:

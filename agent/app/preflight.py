@@ -1,6 +1,5 @@
 """What is made sure of before the first paid call: everything free first, each failure a sentence with its remedy."""
 
-import json
 import os
 import shutil
 import time
@@ -186,15 +185,14 @@ def _probed(llm: LLMClient, jobs: Sequence[TraitJob], night: StartupControl | No
 
 def _served(llm: LLMClient, jobs: Sequence[TraitJob]) -> set[Role]:
     """The roles whose model and endpoint have served a campaign of these traits: one that is silent was once right."""
-    signatures = [signature for job in jobs for signature in _signatures(job)]
-    return {role for role in Role if any(signature.startswith(f"{llm.address(role)} by ") for signature in signatures)}
+    served = {address for job in jobs for address in _addresses(job)}
+    return {role for role in Role if llm.address(role) in served}
 
 
-def _signatures(job: TraitJob) -> set[str]:
-    """Models and endpoints that this trait's campaigns rest on."""
+def _addresses(job: TraitJob) -> set[str]:
+    """Models and endpoints that this trait's campaigns used."""
     try:
         with Ledger.read(job.folder.ledger_path) as ledger:
-            abouts = [json.loads(campaign.about) for campaign in ledger.campaigns()]
+            return {address for campaign in ledger.campaigns() for address in campaign.basis.addresses}
     except LedgerError:  # there is none yet, or the trait's own part says later what is wrong with it
         return set()
-    return {about[role.value] for about in abouts for role in Role if role.value in about}

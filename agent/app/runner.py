@@ -1,7 +1,6 @@
 """What a trait's campaign begins from: its dataset, and what humans have decided about it so far."""
 
 import errno
-import json
 import os
 import re
 import time
@@ -19,7 +18,7 @@ from agent.llm.errors import redact, truncate
 from agent.loop.act import Tools, act, examine_changed
 from agent.loop.refine import refine
 from agent.loop.state import apply_round, replay
-from agent.review.apply import DECISIONS, STARTING_SET, VERDICTS, StartingSet, rejected_texts, starting_pairs
+from agent.review.apply import VERDICTS, StartingSet, rejected_texts, starting_pairs
 from agent.review.card_builder import build_cards, edited_pair
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
 from agent.schema import EXIT_CODES, Act, Decision, Draft, Outcome, Pair, Role, Round, Stop, digest
@@ -46,11 +45,12 @@ def start_of(job: TraitJob, ledger: Ledger) -> StartingSet:
 
 
 def _begun_before(job: TraitJob, ledger: Ledger, key: str) -> StartingSet | None:
-    files = {f"dataset {name}": value or "" for name, value in job.dataset.hashes}
-    for campaign in reversed(ledger.campaigns()):
-        about = json.loads(campaign.about)
-        if about.get(DECISIONS) == key and files.items() <= about.items():
-            return StartingSet.model_validate_json(about[STARTING_SET])
+    hashes = job.dataset.hashes
+    files = (hashes.positive or "", hashes.negative or "", hashes.definition or "")
+    for basis in (campaign.basis for campaign in reversed(ledger.campaigns())):
+        same_files = (basis.dataset_positive, basis.dataset_negative, basis.dataset_definition) == files
+        if basis.decisions == key and basis.starting_set is not None and same_files:
+            return StartingSet.model_validate_json(basis.starting_set)
     return None
 
 
@@ -210,7 +210,7 @@ class TraitRun:
 
     def _campaign(self, ledger: Ledger, start: StartingSet) -> int:
         """The campaign to go on with; another one is announced with its reason."""
-        changed = changes(ledger, self.workshop.about(self.job, start))
+        changed = changes(ledger, self.workshop.basis(self.job, start))
         if changed:
             why = f"since {', '.join(changed)} changed. Answers already bought are kept."
             self.screen.print(f"{self.job.trait.id}: another campaign, {why}")

@@ -200,14 +200,14 @@ def _plan(settings: "Settings", folder: "ExperimentFolder", campaign: "CampaignR
 
 def _dataset(settings: "Settings", trait: str, campaign: "CampaignRecord") -> "tuple[Pair, ...]":
     """The dataset's pairs while its files are those that the campaign began from; a changed one says nothing of it."""
-    from agent.app.outputs import rests_on
+    from agent.app.outputs import began_from
     from agent.storage.dataset import DatasetError, load_dataset
 
     try:
         dataset = load_dataset(settings.datasets / trait, trait)
     except DatasetError:
         return ()
-    return dataset.pairs if rests_on(campaign, (dataset.hashes.positive, dataset.hashes.negative)) else ()
+    return dataset.pairs if began_from(campaign, dataset.hashes) else ()
 
 
 def apply(  # noqa: PLR0913 - every option of the command is a parameter

@@ -24,7 +24,6 @@ from agent.storage.dataset import Dataset, dataset_files
 from agent.storage.dataset_reader import Issue
 from agent.storage.durable import failpoint, write_atomically
 
-DECISIONS, STARTING_SET = "decisions", "starting set"
 VERDICTS = (Act.APPROVE, Act.REJECT, Act.DROP)
 
 
@@ -35,14 +34,6 @@ class StartingSet(FrozenModel):
     rejected: tuple[str, ...] = ()
     first_draft: int = 0
     decisions: str = ""
-
-    @property
-    def about(self) -> dict[str, str]:
-        """What it adds to the things that a campaign rests on.
-
-        The set itself goes along: the proposal that it was made from is overwritten when the campaign ends.
-        """
-        return {DECISIONS: self.decisions, STARTING_SET: self.model_dump_json()} if self.decisions else {}
 
 
 def starting_pairs(present: Sequence[Pair], cards: Sequence[Card], known: Mapping[str, Pair]) -> tuple[Pair, ...]:

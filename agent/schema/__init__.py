@@ -1,6 +1,7 @@
 """The models: every value that moves between layers or lies on disk. Frozen, strict, unknown fields forbidden."""
 
 from agent.schema.advice import ADVICE
+from agent.schema.campaign import CampaignBasis
 from agent.schema.decisions import Act, Decision, Moment
 from agent.schema.history import (
     EXIT_CODES,

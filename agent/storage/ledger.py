@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from agent.schema import Completion, History, Role, Round, Usage, add_costs, canonical_lines
+from agent.schema import CampaignBasis, Completion, History, Role, Round, Usage, add_costs, canonical_lines
 from agent.storage.ledger_database import (
     ANSWERED,
     MOUNTS,
@@ -201,18 +201,18 @@ class Ledger:
 
     # Campaigns and rounds
 
-    def campaign(self, key: str, about: Mapping[str, str], new: bool = False) -> int:
-        """The latest campaign with this key, or (if there is none, or `new`) another one. It becomes current."""
-        latest = self._db.rows("SELECT max(id) FROM campaigns WHERE key = ?", key)[0][0]
-        found = self._new_campaign(key, about) if new or latest is None else int_of(latest)
+    def campaign(self, basis: CampaignBasis, new: bool = False) -> int:
+        """The latest campaign on this basis, or (if there is none, or `new`) another one. It becomes current."""
+        latest = self._db.rows("SELECT max(id) FROM campaigns WHERE key = ?", basis.key)[0][0]
+        found = self._new_campaign(basis) if new or latest is None else int_of(latest)
         self._place = (found, None)
         return found
 
-    def _new_campaign(self, key: str, about: Mapping[str, str]) -> int:
-        text = json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
+    def _new_campaign(self, basis: CampaignBasis) -> int:
+        text = json.dumps(basis.items, ensure_ascii=False, sort_keys=True)
         with self._db.durable("campaign") as db:
             made = db.execute(
-                "INSERT INTO campaigns (key, about, created) VALUES (?, ?, ?)", (key, text, self._clock())
+                "INSERT INTO campaigns (key, about, created) VALUES (?, ?, ?)", (basis.key, text, self._clock())
             )
             return int_of(made.lastrowid)
 

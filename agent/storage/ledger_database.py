@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent.errors import UserError
-from agent.schema import SCHEMA_VERSION, FrozenModel, Role
+from agent.schema import SCHEMA_VERSION, CampaignBasis, FrozenModel, Role
 from agent.storage.durable import failpoint
 
 N = TypeVar("N", bound=FrozenModel)
@@ -119,13 +119,18 @@ class Spent(FrozenModel):
 
 
 class CampaignRecord(FrozenModel):
-    """One history of the loop: what it is keyed by, what that key was made of, and how many rounds it has."""
+    """One history of the loop: its key, its basis as stored (JSON), and how many rounds it has."""
 
     id: int
     key: str
     about: str
     created: float
     rounds: int
+
+    @property
+    def basis(self) -> CampaignBasis:
+        """The basis it was started on. Raises LedgerError when another version wrote it."""
+        return parsed(CampaignBasis, self.about, f"The basis of campaign {self.id}")
 
 
 def model_from_row(noun: type[N], row: Sequence[object]) -> N:

@@ -28,6 +28,7 @@ from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
 from tests.supervision.test_heartbeat import TRAIT, beat_of, until, worker
+from tests.support.bases import basis
 
 MINUTE = 60.0
 NO_DATASET = FileHashes(positive=None, negative=None, definition=None)
@@ -92,7 +93,7 @@ def buy(ledger: Ledger, *keys: str, role: Role = Role.JUDGE) -> None:
 
 def record(ledger: Ledger, *when: float, clock: Hands) -> int:
     """A campaign of two rounds: three pairs of which two pass, then one of them confirmed."""
-    campaign = ledger.campaign("key", {"dataset": "1"})
+    campaign = ledger.campaign(basis())
     some = pairs(3)
     rounds = history(adopted(some, findings(some[:2]) + findings(some[2:], FAIL)), confirmed(some[:1]))
     for clock.now, done in zip(when, rounds, strict=False):
@@ -203,7 +204,7 @@ def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: 
     (done,) = history(adopted(pairs(1), findings(pairs(1))))
     with Ledger(place.ledger_path) as ledger:
         measured = done.model_copy(update={"noise": noise, "controls": controls})
-        ledger.append(ledger.campaign("key", {"dataset": "1"}), measured)
+        ledger.append(ledger.campaign(basis()), measured)
     said = told(folder)
     assert "judge: its wordings disagree in 5/100 = 5.0% [2.2%, 11.2%]; expected of the vote: " in said
     assert "false accept 0.40%, false reject 1.25% of good pairs" in said

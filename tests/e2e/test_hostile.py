@@ -19,6 +19,7 @@ from agent.storage.ledger_database import Answer, LedgerError
 from tests.hostile import HALVES, TEXTS
 from tests.loop.histories import adopted, history
 from tests.review.story import pair
+from tests.support.bases import basis
 from tests.test_prompts import CASES
 
 OURS = ("mode", "scale", "goal", "polarity", "kind", "count", "milder", "trait_id", "name", "domain")
@@ -100,14 +101,14 @@ def test_what_a_model_says_is_read_and_comes_back_from_the_ledger_to_the_letter(
     done = history(adopted(pairs).model_copy(update={"notes": tuple(texts)}))
     keys = {digest(text): text for text in texts}
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        campaign = ledger.campaign("key", {"about": "".join(texts)})
+        campaign = ledger.campaign(basis("".join(texts)))
         ledger.append(campaign, done[0])
         ledger.store_completions({k: Completion(text=t, token_ids=(1,), opening=t[:9]) for k, t in keys.items()})
         for key, text in keys.items():
             ledger.settle(ledger.intend(key, Role.JUDGE, text), answer(key, text))
     with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.history(campaign) == done
-        assert json.loads(ledger.campaigns()[0].about) == {"about": "".join(texts)}
+        assert ledger.campaigns()[0].basis == basis("".join(texts))
         assert {key: made.text for key, made in ledger.completions(keys).items()} == keys
         assert [ledger.answer(key) for key in keys] == [answer(key, text) for key, text in keys.items()]
 

@@ -27,6 +27,7 @@ from tests.hostile import AWAY, HALVES, TEXTS, of
 from tests.loop.histories import adopted, history
 from tests.review.story import Morning, change, morning, pair, proposal
 from tests.review.test_terminal import press, seen
+from tests.support.bases import basis
 
 TRAIT = "toy/refusal"
 TYPED = [text for text in TEXTS if len(text) < 1000]  # what a command line can hold
@@ -99,7 +100,7 @@ def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:
     place = ExperimentFolder(folder, TRAIT)
     for group in (TEXTS[i::40] for i in range(40)):
         with Ledger(place.ledger_path) as ledger:
-            campaign = ledger.campaign("key", {"trait": "x"}, new=True)
+            campaign = ledger.campaign(basis(), new=True)
             ledger.append(campaign, history(adopted([]))[0])
             for text in group:
                 ledger.fail(ledger.intend("key", Role.JUDGE, text), f"Malformed {text}", text)

@@ -28,6 +28,7 @@ from agent.schema import (
 from agent.storage.ledger import Ledger
 from tests.loop.histories import plan
 from tests.steps.scripted import POSITIVE, Facts, World, pair, scenario
+from tests.support.bases import basis
 
 GOOD, GOOD_NO = Facts(samples=(90.0,) * 4), Facts(samples=(10.0,) * 4)
 STEM = "He wanted my keys. "
@@ -81,7 +82,7 @@ def tools(
     world: World, ledger: Ledger, signals: Signals | None = None, dataset: Sequence[Pair] = (SOUND, FLAWED)
 ) -> Tools:
     context = replace(world.context(), complete=cached_completions(Subject(world), ledger))
-    campaign = ledger.campaign("key", {})
+    campaign = ledger.campaign(basis())
     by = plan(len(dataset), pilot=2, target=2)
     return Tools(context, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.apply import StartingSet, rejected_texts, starting_pairs
+from agent.review.apply import rejected_texts, starting_pairs
 from agent.schema import Act, Outcome, Pair
 from agent.storage.decision_log import in_force
 from tests.review.story import (
@@ -114,9 +114,3 @@ def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(m
         "d0003": "remove",
         "n0000": "append",
     }
-
-
-def test_without_decisions_a_campaign_rests_on_nothing_more() -> None:
-    assert StartingSet(pairs=DATASET).about == {}
-    about = StartingSet(pairs=DATASET, decisions="abc").about
-    assert StartingSet.model_validate_json(about["starting set"]).pairs == DATASET

@@ -15,6 +15,7 @@ from agent.schema import Completion, Confirm, Role, Round
 from agent.storage.durable import VARIABLE, failpoint
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
+from tests.support.bases import basis
 
 ROUNDS = 2
 CALLS = 4
@@ -68,7 +69,7 @@ Buy = Callable[[Ledger, Path, list[str]], None]
 def campaign(folder: Path, buy: Buy = one_by_one) -> None:
     """A small campaign whose only state is its ledger."""
     with Ledger(folder / "ledger.sqlite") as ledger:
-        number = ledger.campaign("key", {"trait": "chirp/refusal"})
+        number = ledger.campaign(basis())
         for n in range(len(ledger.history(number)) + 1, ROUNDS + 1):
             ledger.start_round(number, n)
             buy(ledger, folder, [key for key in (f"{n}-{i}" for i in range(CALLS)) if ledger.answer(key) is None])

@@ -27,6 +27,7 @@ from agent.schema import (
 )
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import VERSION, Answer, LedgerBusy, LedgerError
+from tests.support.bases import basis
 
 
 def answer(key: str, role: Role = Role.JUDGE, content: str = "72", micro_usd: int = 30) -> Answer:
@@ -183,7 +184,7 @@ def test_completions_come_back_in_the_order_asked_and_stay_as_first_made(path: P
 def test_history_is_read_back_as_it_was_appended(path: Path) -> None:
     rounds = (draft(1), Round(number=2, move=Confirm(pairs=("d0000",)), findings=(finding(),)))
     with Ledger(path) as ledger:
-        campaign = ledger.campaign("key", {"trait": "chirp/refusal"})
+        campaign = ledger.campaign(basis())
         assert ledger.history(campaign) == ()
         for done in rounds:
             ledger.append(campaign, done)
@@ -191,13 +192,13 @@ def test_history_is_read_back_as_it_was_appended(path: Path) -> None:
         assert ledger.history(campaign) == rounds
         first, second = ledger.recorded(campaign)
         assert first <= second
-        assert [(c.id, c.rounds, c.about) for c in ledger.campaigns()] == [(campaign, 2, '{"trait": "chirp/refusal"}')]
+        assert [(c.id, c.rounds, c.basis) for c in ledger.campaigns()] == [(campaign, 2, basis())]
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_a_round_that_is_not_the_next_is_refused(path: Path, number: int) -> None:
     with Ledger(path) as ledger:
-        campaign = ledger.campaign("key", {})
+        campaign = ledger.campaign(basis())
         ledger.append(campaign, draft(1))
         with pytest.raises(LedgerError, match=f"round {number} cannot follow round 1"):
             ledger.append(campaign, draft(number))
@@ -206,12 +207,12 @@ def test_a_round_that_is_not_the_next_is_refused(path: Path, number: int) -> Non
 
 def test_a_campaign_goes_on_under_its_key_until_a_new_one_is_asked_for(path: Path) -> None:
     with Ledger(path) as ledger:
-        first = ledger.campaign("key", {})
-        other = ledger.campaign("another key", {})
-        assert ledger.campaign("key", {}) == first
-        second = ledger.campaign("key", {}, new=True)
+        first = ledger.campaign(basis())
+        other = ledger.campaign(basis("another/trait"))
+        assert ledger.campaign(basis()) == first
+        second = ledger.campaign(basis(), new=True)
         assert len({first, other, second}) == 3
-        assert ledger.campaign("key", {}) == second
+        assert ledger.campaign(basis()) == second
 
 
 def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arrival(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arriva
     costs = set()
     for n, order in enumerate(itertools.permutations(bought)):
         with Ledger(tmp_path / f"{n}.sqlite") as ledger:
-            campaign = ledger.campaign("key", {})
+            campaign = ledger.campaign(basis())
             ledger.start_round(campaign, 1)
             for one in order:
                 buy(ledger, one)
@@ -236,7 +237,7 @@ def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arriva
 def test_what_was_bought_before_any_round_belongs_to_none_but_to_the_spend(path: Path) -> None:
     with Ledger(path) as ledger:
         buy(ledger, answer("probe"))
-        campaign = ledger.campaign("key", {})
+        campaign = ledger.campaign(basis())
         buy(ledger, answer("later"))
         assert ledger.cost(campaign, 1) == Usage()
         assert ledger.spend().calls == (("judge", 2),)
@@ -255,7 +256,7 @@ def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_pa
         with Ledger(tmp_path / f"{n}.sqlite") as ledger:
             for _ in range(n):
                 ledger.fail(ledger.intend("k", Role.JUDGE, "x"), "transient", "503")
-            campaign = ledger.campaign("key", {}, new=True)
+            campaign = ledger.campaign(basis(), new=True)
             for done in rounds:
                 ledger.append(campaign, done)
             forms.append(ledger.canonical(campaign))
@@ -324,7 +325,7 @@ def test_a_file_that_is_no_ledger_is_named(path: Path) -> None:
 
 def test_a_round_of_another_schema_is_an_error_that_names_it(path: Path) -> None:
     with Ledger(path) as ledger:
-        campaign = ledger.campaign("key", {})
+        campaign = ledger.campaign(basis())
         ledger.append(campaign, draft(1))
     with sqlite3.connect(path) as db:
         db.execute("""UPDATE rounds SET body = json_set(body, '$.version', 2)""")
