@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.app import preflight
-from agent.app.composition import NoControl, described, make_ask, open_llm, price_of, settings_of, spent_so_far
+from agent.app.composition import (
+    BACKENDS,
+    Backends,
+    NoControl,
+    described,
+    endpoint_of,
+    make_ask,
+    settings_of,
+    spent_so_far,
+)
 from agent.app.init_trait import toy_judge
 from agent.calibration.judge_rows import VOTES, JudgedEnding, answered
 from agent.calibration.labels import LabelDefaults, LabelError, LabelledEnding, read_gold, read_openers, read_traits
@@ -17,7 +26,7 @@ from agent.config.settings import Settings
 from agent.errors import Interrupted, UserError
 from agent.llm.batch import BatchFileError, BatchJudge, ImportReport, Returned, read_answers, write_batch, write_prompts
 from agent.llm.client import LLMClient
-from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.endpoint import Capability
 from agent.prompts import PromptBook
 from agent.schema import EXIT_CODES, Completion, Opener, Role, Sampling, Scenario, Trait
 from agent.steps.context import Ask, StepContext
@@ -76,6 +85,7 @@ class CalibrationJob:
     spans: bool
     missing: UnusableRows
     files: BatchFiles
+    backends: Backends = BACKENDS
 
     def run(self) -> int:
         """Judge and report; 2 when something is unjudged."""
@@ -150,10 +160,10 @@ class CalibrationJob:
             judge = f"{self.files.plain}, one plain text per question (samples, n = 1)"
             return judge, self._by_file(desk, lambda: ask_all(desk.ask, desk.known), screen)
         roles = (Role.JUDGE, *([Role.AUDITOR] if AUDIT in ways else []))
-        with _reached(settings, roles, screen) as (llm, known):
+        with _reached(settings, roles, screen, self.backends) as (llm, known):
             judge = " and ".join(dict.fromkeys(llm.signature(role) for role in roles))
             if self.files.wanted:
-                desk = BatchJudge({role: _address(settings, role) for role in roles}, known, ledger)
+                desk = BatchJudge({role: endpoint_of(settings_of(settings, role)) for role in roles}, known, ledger)
                 return judge, self._by_file(desk, lambda: ask_all(desk.ask, known), screen)
             llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
             screen.print(f"asking {judge}; what the ledger holds is not asked again")
@@ -227,24 +237,18 @@ def _describes(about: UnusableRows, settings: Settings) -> Callable[[str], Trait
 
 @contextmanager
 def _reached(
-    settings: Settings, roles: Sequence[Role], screen: RunDisplay
+    settings: Settings, roles: Sequence[Role], screen: RunDisplay, backends: Backends
 ) -> Iterator[tuple[LLMClient, Mapping[Role, Capability]]]:
     """The client of the roles, proven to work, and what it can do."""
     problems = [*preflight.missing_keys(settings, roles), *preflight.unpriced(settings, roles)]
     if problems:
         raise UserError("\n".join(problems))
-    with closing(open_llm(settings, roles)) as llm:
+    with closing(backends.open_llm(settings, roles)) as llm:
         found = llm.probe()
         for role, known in found.items():
             about = settings_of(settings, role)
             screen.print(f"{role}: {about.model} at {about.base_url}, scores by {known.method}. {known.note}".rstrip())
         yield llm, found
-
-
-def _address(settings: Settings, role: Role) -> Endpoint:
-    about = settings_of(settings, role)
-    prices = price_of(about) or (0.0, 0.0)
-    return Endpoint(model=about.model, base_url=about.base_url, input_price=prices[0], output_price=prices[1])
 
 
 def _prompts_of(ledger: Ledger, found: EndingsByWording) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
@@ -47,6 +47,13 @@ from agent.text import pluralize
 
 if TYPE_CHECKING:
     from agent.subject.model import HuggingFaceSubject
+
+
+class NamedSubject(Subject, Protocol):
+    """A subject with a name to show."""
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ def _greedy(sampling: Sampling) -> str:
 
 
 Watch = Callable[[str], None]
+OnWait = Callable[[str, str | None], None]
 
 # What no text is to blame for, and how the work ends with it. The first that occurs counts.
 _ENDINGS = {
@@ -322,19 +330,6 @@ def changes(ledger: Ledger, basis: CampaignBasis) -> tuple[str, ...]:
     return basis.changed_since(earlier[-1]) if earlier and basis not in earlier else ()
 
 
-def open_llm(
-    settings: Settings, roles: Sequence[Role] = tuple(Role), told: Callable[[str, str | None], None] = lambda *_: None
-) -> LLMClient:
-    """The client for these roles; nothing is sent yet. `told` hears who waits, and why."""
-    by_settings: dict[EndpointSettings, Endpoint] = {}
-    endpoints = {}
-    for role in roles:
-        about = settings_of(settings, role)
-        endpoints[role] = by_settings.setdefault(about, _endpoint(about, settings))
-    manners = RetryPolicy(max_pause=60 * settings.budget.max_pause_minutes)
-    return LLMClient(endpoints, manners, treasury=BudgetTracker(settings.budget), told=told)
-
-
 def price_of(about: EndpointSettings) -> tuple[float, float] | None:
     """(input, output) in dollars per million tokens: as refine.toml says, else as published; None if nobody knows."""
     if about.input_price is not None and about.output_price is not None:
@@ -348,17 +343,17 @@ def price_of(about: EndpointSettings) -> tuple[float, float] | None:
     )
 
 
-def _endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
-    toy = about.base_url == TOYWORLD
+def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
+    """The endpoint that the settings describe, with its key and prices. `app` answers in process, where given."""
     prices = price_of(about) or (0.0, 0.0)
     return Endpoint(
         model=about.model,
         base_url=about.base_url,
-        key=SecretStr("" if toy else os.environ.get(about.key_variable, "")),
+        key=SecretStr("" if about.base_url == TOYWORLD else os.environ.get(about.key_variable, "")),
         concurrency=about.concurrency,
         input_price=prices[0],
         output_price=prices[1],
-        app=toy_app(settings) if toy else None,
+        app=app,
     )
 
 
@@ -375,3 +370,32 @@ def open_subject(settings: Settings) -> "HuggingFaceSubject":
 
     about = settings.subject
     return load_subject(about.model, about.dtype, about.device, about.batch_tokens)
+
+
+@dataclass(frozen=True)
+class Backends:
+    """How a command opens its subject and its endpoints; tests pass their own.
+
+    `toy_app` makes the toy world's endpoint, `retry` is the policy towards all endpoints, but for `max_pause`, which
+    the settings give.
+    """
+
+    open_subject: Callable[[Settings], NamedSubject] = open_subject
+    toy_app: Callable[[Settings], object] = toy_app
+    retry: RetryPolicy = RetryPolicy()
+
+    def open_llm(
+        self, settings: Settings, roles: Sequence[Role] = tuple(Role), on_wait: OnWait = lambda who, why: None
+    ) -> LLMClient:
+        """The client for these roles; nothing is sent yet. `on_wait` is called with who waits, and why."""
+        by_settings: dict[EndpointSettings, Endpoint] = {}
+        for about in (settings_of(settings, role) for role in roles):
+            if about not in by_settings:
+                app = self.toy_app(settings) if about.base_url == TOYWORLD else None
+                by_settings[about] = endpoint_of(about, app)
+        endpoints = {role: by_settings[settings_of(settings, role)] for role in roles}
+        retry = replace(self.retry, max_pause=60 * settings.budget.max_pause_minutes)
+        return LLMClient(endpoints, retry, treasury=BudgetTracker(settings.budget), told=on_wait)
+
+
+BACKENDS = Backends()

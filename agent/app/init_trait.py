@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.app.composition import described, open_llm, settings_of
+from agent.app.composition import BACKENDS, Backends, described, settings_of
 from agent.app.preflight import missing_keys
 from agent.config.load import FILE, load_settings
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings, is_trait_id
@@ -108,7 +108,7 @@ class TraitOverrides:
         )
 
 
-def describe(trait: str, said: TraitOverrides, experiment: Path, dry_run: bool) -> int:
+def describe(trait: str, said: TraitOverrides, experiment: Path, dry_run: bool, backends: Backends = BACKENDS) -> int:
     """Describe a trait. Raises Refusal before anything is asked when a file is in the way."""
     if not is_trait_id(trait):
         raise UserError(f"{trait!r} is no trait id: write category/name, such as toy/gloom.")
@@ -117,7 +117,7 @@ def describe(trait: str, said: TraitOverrides, experiment: Path, dry_run: bool) 
     written = (experiment / FILE).read_text(encoding="utf-8-sig")
     _require_free_way(trait, definition, written, said, dry_run)
     known = read_definition(definition.parent) if said.description is None else None
-    found = _ask(settings, trait, known or said.description or "")
+    found = _ask(settings, trait, known or said.description or "", backends)
     with RunDisplay() as screen:
         found = found if known is None else found.model_copy(update={"definition": known})
         _show(screen, trait, found, said)
@@ -151,7 +151,7 @@ def _require_free_way(trait: str, definition: Path, written: str, said: TraitOve
         raise UserError(f"{FILE} has a section [trait.{_quoted(trait)}] already: edit it by hand.")
 
 
-def _ask(settings: Settings, trait: str, description: str) -> Description:
+def _ask(settings: Settings, trait: str, description: str, backends: Backends) -> Description:
     """One question to the author. Its answer is shown and written at once, so its ledger is not kept."""
     problems = list(missing_keys(settings, [Role.AUTHOR]))
     if problems:
@@ -166,7 +166,7 @@ def _ask(settings: Settings, trait: str, description: str) -> Description:
         max_tokens=2000,
     )
     with (
-        closing(open_llm(settings, [Role.AUTHOR])) as llm,
+        closing(backends.open_llm(settings, [Role.AUTHOR])) as llm,
         TemporaryDirectory() as folder,
         Ledger(Path(folder) / "ledger.sqlite") as ledger,
     ):

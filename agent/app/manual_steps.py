@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.app.composition import RunContext, TraitJob
+from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob
 from agent.app.outputs import write_completions
 from agent.app.run import ExperimentOptions, prepared
 from agent.errors import Interrupted, UserError, worst
@@ -42,11 +42,11 @@ def stages_of(listed: str, vet_scenarios: bool) -> frozenset[int]:
     return frozenset(map(int, names)) | (frozenset({0}) if vet_scenarios else frozenset())
 
 
-def vet_by_hand(order: ExperimentOptions, stages: frozenset[int]) -> int:
+def vet_by_hand(order: ExperimentOptions, stages: frozenset[int], backends: Backends = BACKENDS) -> int:
     """Run the stages on every trait; 2 when something could not be judged."""
     settings = order.settings()
     work = order.jobs(settings)
-    with RunDisplay() as screen, prepared(settings, work, screen) as workshop:
+    with RunDisplay() as screen, prepared(settings, work, screen, backends=backends) as workshop:
         for job in work:
             screen.add_trait(job.trait.id, len(job.dataset.pairs))
         try:

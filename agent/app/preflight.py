@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.app.composition import RunContext, TraitJob, open_llm, open_subject, price_of, settings_of
+from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob, price_of, settings_of
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings
 from agent.errors import Interrupted, UserError
 from agent.llm.circuit_breaker import EndpointUnavailable
@@ -60,6 +60,7 @@ def checked(
     jobs: Sequence[TraitJob],
     say: Callable[[str], None],
     night: StartupControl | None = None,
+    backends: Backends = BACKENDS,
 ) -> Iterator[RunContext]:
     """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before.
 
@@ -68,9 +69,10 @@ def checked(
     """
     require_free(settings, jobs)
     prompts = PromptBook.load()
-    subject = open_subject(settings)
+    subject = backends.open_subject(settings)
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
-    with closing(open_llm(settings, told=night.progress.pause) if night else open_llm(settings)) as llm:
+    on_wait = night.progress.pause if night else lambda who, why: None
+    with closing(backends.open_llm(settings, on_wait=on_wait)) as llm:
         for role, found in _probed(llm, jobs, night).items():
             about = settings_of(settings, role)
             note = f" {found.note}" if found.note else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from agent.app import preflight
-from agent.app.composition import RunContext, job_of, open_llm, open_subject
+from agent.app.composition import BACKENDS, Backends, RunContext, job_of
 from agent.app.run import ExperimentOptions
 from agent.config.settings import Settings
 from agent.errors import Interrupted, UserError
@@ -111,6 +111,7 @@ def open_sessions(
     who: str | None = None,
     said: Callable[[str], None] = lambda line: None,
     recheck: bool = True,
+    backends: Backends = BACKENDS,
 ) -> list[ReviewSession]:
     """A desk for each trait that has a proposal. Raises Refusal where none has one.
 
@@ -123,7 +124,7 @@ def open_sessions(
             f"Nothing is proposed for {', '.join(settings.traits)} yet. `cliffhanger run -e {order.experiment}` makes "
             "a proposal; then decide about it."
         )
-    rechecks = Rechecks(settings, order.pair_by_similarity, said)
+    rechecks = Rechecks(settings, order.pair_by_similarity, said, backends)
     return [
         ReviewSession(
             proposal=place.proposal(),
@@ -155,6 +156,7 @@ class Rechecks:
     settings: Settings
     pair_by_similarity: bool = False
     said: Callable[[str], None] = lambda line: None
+    backends: Backends = BACKENDS
     _subject: "Subject | None" = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -177,7 +179,7 @@ class Rechecks:
     def _examined(self, trait: str, pair: Pair) -> list[Finding]:
         job = job_of(self.settings, trait, self.pair_by_similarity)
         preflight.require_free(self.settings, [job])
-        with Ledger(job.folder.ledger_path) as ledger, closing(open_llm(self.settings)) as llm:
+        with Ledger(job.folder.ledger_path) as ledger, closing(self.backends.open_llm(self.settings)) as llm:
             subject = self._loaded()
             llm.probe()
             context = RunContext(self.settings, PromptBook.load(), llm, subject).context(job, ledger, self.said)
@@ -186,7 +188,7 @@ class Rechecks:
     def _loaded(self) -> "Subject":
         if self._subject is None:
             self.said("loads the subject")
-            self._subject = open_subject(self.settings)
+            self._subject = self.backends.open_subject(self.settings)
         return self._subject
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.app import preflight
-from agent.app.composition import RunContext, TraitJob, price_of, settings_of, trait_jobs
+from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob, price_of, settings_of, trait_jobs
 from agent.app.init_trait import toyworld_warning
 from agent.app.outputs import next_steps
 from agent.app.runner import Runner
@@ -188,7 +188,7 @@ def _verdict(problems: Sequence[str]) -> Iterator[str]:
     yield "Nothing was asked and no file was written."
 
 
-def refine(order: ExperimentOptions, new: bool) -> int:
+def refine(order: ExperimentOptions, new: bool, backends: Backends = BACKENDS) -> int:
     """The evening itself."""
 
     def play(evening: Runner, work: list[TraitJob]) -> int:
@@ -197,12 +197,12 @@ def refine(order: ExperimentOptions, new: bool) -> int:
             evening.screen.print(next_steps(order.experiment, order.traits, order.variant))
         return code
 
-    return run_supervised(order, play)
+    return run_supervised(order, play, backends)
 
 
-def diagnose(order: ExperimentOptions) -> int:
+def diagnose(order: ExperimentOptions, backends: Backends = BACKENDS) -> int:
     """Judge everything, repair nothing."""
-    return run_supervised(order, Runner.diagnose)
+    return run_supervised(order, Runner.diagnose, backends)
 
 
 def detached(order: ExperimentOptions) -> int:
@@ -211,7 +211,9 @@ def detached(order: ExperimentOptions) -> int:
     return detach(sys.argv[1:], order.experiment)
 
 
-def run_supervised(order: ExperimentOptions, play: Callable[[Runner, list[TraitJob]], int]) -> int:
+def run_supervised(
+    order: ExperimentOptions, play: Callable[[Runner, list[TraitJob]], int], backends: Backends = BACKENDS
+) -> int:
     """A run with all that watches over it: armed before anything is loaded, told when it has ended."""
     settings = order.settings()
     work = order.jobs(settings)
@@ -233,7 +235,7 @@ def run_supervised(order: ExperimentOptions, play: Callable[[Runner, list[TraitJ
             screen.add_trait(job.trait.id, len(job.dataset.pairs))
         try:
             night.require_go(work)
-            with prepared(settings, work, screen, night) as workshop:
+            with prepared(settings, work, screen, night, backends) as workshop:
                 night.stage(work, "waiting")
                 heart.preflight_passed()
                 limits.llm = workshop.llm
@@ -274,13 +276,17 @@ class EndpointMonitor:
 
 @contextmanager
 def prepared(
-    settings: Settings, work: Sequence[TraitJob], screen: RunDisplay, night: preflight.StartupControl | None = None
+    settings: Settings,
+    work: Sequence[TraitJob],
+    screen: RunDisplay,
+    night: preflight.StartupControl | None = None,
+    backends: Backends = BACKENDS,
 ) -> Iterator[RunContext]:
     """The models to work on some traits: loaded, proven and told, with what loading the traits found."""
     for job in work:
         for line in _issues(job):
             screen.print(f"{job.trait.id}: {line}")
-    with preflight.checked(settings, work, screen.print, night) as workshop:
+    with preflight.checked(settings, work, screen.print, night, backends) as workshop:
         yield workshop
 
 

@@ -4,7 +4,7 @@ import errno
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +13,9 @@ from typer.exceptions import TyperException
 from agent.cli import manual, review, run, status, toyworld
 from agent.errors import STOPPED, USAGE, UserError
 from agent.text import discard_stream
+
+if TYPE_CHECKING:
+    from agent.app.composition import Backends
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)  # no room, or nobody there to read
 
@@ -126,10 +129,10 @@ app.command(rich_help_panel="By hand")(manual.calibrate)
 app.add_typer(toyworld.app, name="toyworld", rich_help_panel="Rehearsal")
 
 
-def main() -> None:
-    """The console script."""
+def main(backends: "Backends | None" = None) -> None:
+    """The console script. `backends`: how models are opened; None is as the settings say."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal without UTF-8 shows an escape where it lacks a character; it must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="cliffhanger")
+    app(prog_name="cliffhanger", obj=backends)

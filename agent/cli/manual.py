@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.options import Experiment, Similarity, Traits, Variant
+from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_of
 
 
 def vet(
+    context: typer.Context,
     experiment: Experiment,
     traits: Traits = None,
     only_stage: Annotated[
@@ -41,7 +42,8 @@ def vet(
 
     stages = stages_of(only_stage, vet_scenarios)
     overrides = {"rules.max_new_tokens": max_new_tokens}
-    return vet_by_hand(ExperimentOptions(experiment, traits, model_variant, pair_by_similarity, overrides), stages)
+    options = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity, overrides)
+    return vet_by_hand(options, stages, backends_of(context))
 
 
 def failures(experiment: Experiment, traits: Traits = None, model_variant: Variant = None) -> int:
@@ -83,6 +85,7 @@ def _of(panel: str, help_text: str, *names: str) -> object:
 
 
 def calibrate(
+    context: typer.Context,
     gold: Annotated[Path, typer.Argument(help="Labelled endings, one JSON object per line.", show_default=False)],
     experiment: Experiment,
     part: Annotated[str, typer.Option(help="A (wording is tuned on it), B (reported on) or all.")] = "all",
@@ -146,6 +149,5 @@ def calibrate(
     from agent.app.calibrate import BatchFiles, CalibrationJob, UnusableRows
 
     files = BatchFiles(export_batch, export_prompts, tuple(import_batch or ()), plain)
-    return CalibrationJob(
-        experiment, gold, part, wordings, votes, spans, UnusableRows(traits, definition, opposite, openers), files
-    ).run()
+    missing = UnusableRows(traits, definition, opposite, openers)
+    return CalibrationJob(experiment, gold, part, wordings, votes, spans, missing, files, backends_of(context)).run()

@@ -1,7 +1,12 @@
+"""Options that many commands share, and what a command gets from its caller."""
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from agent.app.composition import Backends
 
 Experiment = Annotated[
     Path, typer.Option("--experiment", "-e", help="The experiment's folder: it holds refine.toml.", show_default=False)
@@ -18,3 +23,10 @@ Variant = Annotated[
 Similarity = Annotated[
     bool, typer.Option("--pair-by-similarity", help="Pair lines by their likeness where the two files' counts differ.")
 ]
+
+
+def backends_of(context: typer.Context) -> "Backends":
+    """How the command opens its models: as the caller of `main` says, else as the settings say."""
+    from agent.app.composition import BACKENDS, Backends
+
+    return context.obj if isinstance(context.obj, Backends) else BACKENDS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.options import Experiment, Similarity, Traits, Variant
+from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_of
 
 if TYPE_CHECKING:
     from agent.app.run import ExperimentOptions
@@ -25,6 +25,7 @@ _WEB = "On a page"
 
 
 def review(  # noqa: PLR0913 - every option of the command is a parameter
+    context: typer.Context,
     experiment: Experiment,
     traits: Traits = None,
     model_variant: Variant = None,
@@ -67,7 +68,7 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     from agent.supervision.display import RunDisplay
 
     order, heard = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), [""]
-    desks = open_sessions(order, name, heard.append, recheck=not no_recheck)
+    desks = open_sessions(order, name, heard.append, recheck=not no_recheck, backends=backends_of(context))
 
     def doing() -> str:
         return heard[-1]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.options import Experiment, Similarity, Traits, Variant
+from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_of
 
 if TYPE_CHECKING:
     from agent.supervision.heartbeat import ProcessRecord, TraitProcess
 
 
 def init(
+    context: typer.Context,
     trait: Annotated[str, typer.Argument(metavar="CATEGORY/NAME", help="The trait's id.", show_default=False)],
     experiment: Annotated[
         Path,
@@ -47,7 +48,7 @@ def init(
     """
     from agent.app.init_trait import TraitOverrides, describe
 
-    return describe(trait, TraitOverrides(description, mode, negative_test), experiment, dry_run)
+    return describe(trait, TraitOverrides(description, mode, negative_test), experiment, dry_run, backends_of(context))
 
 
 _LOOP, _MONEY, _WAYS = "What the loop may do", "What the run may take", "Ways to run"
@@ -62,6 +63,7 @@ def _way(name: str, help_text: str) -> object:
 
 
 def run(  # noqa: PLR0913 - every option of the command is a parameter
+    context: typer.Context,
     experiment: Experiment,
     traits: Traits = None,
     model_variant: Variant = None,
@@ -129,8 +131,8 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
     if dry_run:
         return run.dry_run(order)
     if diagnostic:
-        return run.diagnose(order)
-    return run.detached(order) if detach else run.refine(order, new)
+        return run.diagnose(order, backends_of(context))
+    return run.detached(order) if detach else run.refine(order, new, backends_of(context))
 
 
 _PATIENCE = 10  # signals sent, a second apart, before a process counts as blocked

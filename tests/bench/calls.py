@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import pytest
-
 from agent.loop.state import apply_round, replay
 from agent.review.report.build import by_role
 from agent.schema import Finding, Polarity, Role, Round
@@ -16,7 +14,7 @@ from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.bench import throughput
 from tests.bench.report import Row, met, tell
-from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger
+from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse
 
 DATASET = Path("datasets/traits/toy/refusal")
 SIZE = 48
@@ -60,16 +58,16 @@ def saving(quick: bool) -> Row:
 
     The final set is the same if a judge without any memory passes all of it.
     """
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
-        root, rehearsal = Path(folder), Rehearsal(monkeypatch)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
         size = SIZE // 2 if quick else SIZE
         tell(f"T3: a loop to {size} pairs")
         loop, endpoint = larger(root / "loop", size), Gatekeeper(create_app(EXACT))
-        ended = rehearsal.run(loop, before=endpoint).exit_code
+        ended = rehearse(loop, before=endpoint).exit_code
         with Ledger.read(loop / PLACE / "ledger.sqlite") as ledger:
             history = ledger.history(ledger.campaigns()[-1].id)
         sent = len(endpoint.questions) - by_role(history)[Role.AUTHOR]
-        confirmed = _judged_afresh(rehearsal, loop, root)
+        confirmed = _judged_afresh(loop, root)
     full = full_rejudge_calls(history)
     saved = 1 - sent / full
     same = ended == 0 and f"{2 * size} of {2 * size} scenarios pass" in confirmed
@@ -84,12 +82,12 @@ def saving(quick: bool) -> Row:
     )
 
 
-def _judged_afresh(rehearsal: Rehearsal, loop: Path, root: Path) -> str:
+def _judged_afresh(loop: Path, root: Path) -> str:
     """What the diagnosis of the final set says, by a judge that remembers nothing."""
     anew = larger(root / "anew", SIZE)
     for side in ("positive", "negative"):
         shutil.copyfile(loop / PLACE / "final" / f"{side}.txt", anew / DATASET / f"{side}.txt")
-    return rehearsal.run(anew, "--diagnostic").output
+    return rehearse(anew, "--diagnostic").output
 
 
 Vote = tuple[str, str, str, int, int]

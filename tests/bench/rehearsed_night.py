@@ -23,13 +23,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from typer.testing import CliRunner
-
-from agent.cli.main import app
 from agent.storage.experiment import heartbeat_file
 from agent.storage.ledger_database import ANSWERED, REPEATED
 from agent.supervision.heartbeat import HeartbeatRecord
 from tests.bench.report import Row, met, tell
+from tests.cli.scripted import cliffhanger
 from tests.e2e.demo_run import TRAITS, copy_demo
 from tests.e2e.killing import ROOT
 
@@ -215,7 +213,7 @@ def rows_of(folder: Path, trait: str, sql: str) -> list[tuple[Any, ...]]:
 
 def is_told(folder: Path) -> bool:
     """Whether `status` lists just those attempts as possibly paid that the ledgers hold open."""
-    states = CliRunner().invoke(app, ["status", "--experiment", str(folder), "--json"])
+    states = cliffhanger("status", folder, "--json")
     sql = "SELECT role, purpose, begun FROM attempts WHERE outcome IS NULL ORDER BY id"
     return states.exit_code == 0 and all(
         [(one["role"], one["purpose"], one["begun"]) for one in state["possibly_paid"]]

@@ -1,20 +1,17 @@
-"""A finished run to decide about, made once for each module of tests and copied for each test."""
+"""A finished run to decide about, made once and copied for each test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.finished_run import copied, finished, scripted
+from tests.cli.finished_run import copied, finished
 
 
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture
-def folder(night: Path, tmp_path: Path) -> Path:
-    return copied(night, tmp_path)
+def folder(finished_run: Path, tmp_path: Path) -> Path:
+    return copied(finished_run, tmp_path)

@@ -3,24 +3,13 @@
 import shutil
 from pathlib import Path
 
-import pytest
-from typer.testing import CliRunner, Result
-
+from agent.app.composition import NamedSubject
 from agent.app.review import open_sessions
 from agent.app.run import ExperimentOptions
-from agent.cli.main import app
 from agent.review.session import ReviewSession
-from tests.cli.scripted import ReadingSubject, experiment
+from tests.cli.scripted import cliffhanger, experiment, scripted
 
 TRAIT = "toy/refusal"
-
-
-def scripted(patch: pytest.MonkeyPatch) -> ReadingSubject:
-    """Every run and every recheck is given this subject instead of a loaded model."""
-    subject = ReadingSubject()
-    for module in ("preflight", "review"):
-        patch.setattr(f"agent.app.{module}.open_subject", lambda settings: subject)
-    return subject
 
 
 def finished(root: Path) -> Path:
@@ -36,12 +25,8 @@ def copied(folder: Path, root: Path) -> Path:
     return Path(shutil.copytree(folder, root / "copy"))
 
 
-def cliffhanger(command: str, folder: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, [*command.split(), "--experiment", str(folder), *options])
-
-
-def desk_of(folder: Path, who: str = "ann") -> ReviewSession:
-    (desk,) = open_sessions(ExperimentOptions(folder), who)
+def desk_of(folder: Path, who: str = "ann", subject: NamedSubject | None = None) -> ReviewSession:
+    (desk,) = open_sessions(ExperimentOptions(folder), who, backends=scripted(subject))
     return desk
 
 

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from agent.app.composition import Backends, NamedSubject
 from agent.cli.main import app
 from agent.schema import Completion, Opener, Sampling, digest
 from agent.toyworld.reader import shipped_lexicon
@@ -103,6 +105,18 @@ def experiment(root: Path, settings: str = SETTINGS) -> Path:
     return folder
 
 
+def scripted(subject: NamedSubject | None = None, **others: Any) -> Backends:
+    """What opens this subject (unsaid: a new scripted one) instead of a loaded model; the other fields as given."""
+    given = subject or ReadingSubject()
+    return Backends(open_subject=lambda settings: given, **others)
+
+
+def cliffhanger(command: str, folder: Path, *options: str, subject: NamedSubject | None = None) -> Result:
+    """A command on an experiment, in this process, with a scripted subject."""
+    words = [*command.split(), "--experiment", str(folder), *options]
+    return CliRunner().invoke(app, words, obj=scripted(subject))
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -110,7 +124,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def status_of(folder: Path) -> dict[str, object]:
     """The first trait's state as `status --json` tells it."""
-    done = CliRunner().invoke(app, ["status", "--experiment", str(folder), "--json"])
+    done = cliffhanger("status", folder, "--json")
     assert done.exit_code == 0, done.output
     state: dict[str, object] = json.loads(done.output)[0]
     return state

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from agent.app.run import upper_bound
-from agent.cli.main import app
 from agent.config.load import load_settings
 from agent.schema import Caps, Mode, Rules
 from agent.storage.ledger import Ledger
-from tests.cli.scripted import ReadingSubject, experiment
+from tests.cli.scripted import cliffhanger, experiment
 
 
 def test_the_bound_grows_with_every_cap_and_never_falls() -> None:
@@ -23,10 +21,9 @@ def test_the_bound_grows_with_every_cap_and_never_falls() -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 40])
-def test_a_real_run_stays_under_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_a_real_run_stays_under_its_bound(tmp_path: Path, rounds: int) -> None:
     folder = experiment(tmp_path)
-    CliRunner().invoke(app, ["run", "-e", str(folder), "--max-rounds", str(rounds)])
+    cliffhanger("run", folder, "--max-rounds", str(rounds))
     settings = load_settings(folder, {"caps.max_rounds": rounds})
     bound = upper_bound(settings.caps, settings.rules, Mode.DECISION, 4)
     with Ledger.read(folder / "extraction/toy/refusal/refinement/ledger.sqlite") as ledger:

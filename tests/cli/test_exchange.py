@@ -7,7 +7,7 @@ import pytest
 
 from agent.review.cards import CardState
 from agent.schema import Act
-from tests.cli.finished_run import TRAIT, cliffhanger, copied, desk_of, scripted
+from tests.cli.finished_run import TRAIT, cliffhanger, copied, desk_of
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 
@@ -30,10 +30,9 @@ def imported(folder: Path, source: Path, code: int = 0) -> str:
 
 
 def test_a_colleagues_decisions_are_taken_in_once_and_their_edit_with_its_evidence(
-    folder: Path, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, finished_run: Path, tmp_path: Path
 ) -> None:
-    scripted(monkeypatch)
-    bobs = copied(night, tmp_path / "bob")
+    bobs = copied(finished_run, tmp_path / "bob")
     decide(bobs, "bob", Act.REJECT, "n0001")
     desk = desk_of(bobs, "bob")
     card = desk.edit("n0000", GOOD, desk.card("n0000").ours.negative.text, desk.card("n0000").seal)
@@ -59,9 +58,11 @@ def test_an_export_says_how_many_pairs_are_decided(folder: Path, tmp_path: Path)
     assert said().startswith(f"{TRAIT}: 2 pairs decided (5 lines with edits and undos) in ")
 
 
-def test_where_two_disagree_the_later_stands_and_both_are_named(folder: Path, night: Path, tmp_path: Path) -> None:
+def test_where_two_disagree_the_later_stands_and_both_are_named(
+    folder: Path, finished_run: Path, tmp_path: Path
+) -> None:
     decide(folder, "ann", Act.APPROVE, "n0000")
-    bobs = copied(night, tmp_path / "bob")
+    bobs = copied(finished_run, tmp_path / "bob")
     decide(bobs, "bob", Act.REJECT, "n0000")
     said = imported(folder, exported(bobs, tmp_path / "bob.jsonl"))
     assert "disagreement: n0000: ann says approve, bob says reject; the last of them stands." in said
@@ -69,9 +70,9 @@ def test_where_two_disagree_the_later_stands_and_both_are_named(folder: Path, ni
 
 
 def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sentence(
-    folder: Path, night: Path, tmp_path: Path
+    folder: Path, finished_run: Path, tmp_path: Path
 ) -> None:
-    bobs = copied(night, tmp_path / "bob")
+    bobs = copied(finished_run, tmp_path / "bob")
     decide(bobs, "bob", Act.APPROVE, "n0000")
     row = json.loads(exported(bobs, tmp_path / "bob.jsonl").read_text())
     wrong = (

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.errors import worst
 from agent.schema import EXIT_CODES
+from tests.cli.scripted import cliffhanger
 
 
 def test_of_several_traits_the_gravest_ending_gives_the_code() -> None:
@@ -45,7 +46,7 @@ def test_a_number_out_of_range_is_answered_with_the_options_name_and_its_limit()
 @pytest.mark.parametrize("command", ["run", "status", "vet", "failures", "first-tokens"])
 def test_a_folder_without_settings_is_named_in_a_sentence(command: str, tmp_path: Path) -> None:
     trait = ["--traits", "a/b"] if command in ("failures", "first-tokens") else []
-    done = CliRunner().invoke(app, [command, "--experiment", str(tmp_path), *trait])
+    done = cliffhanger(command, tmp_path, *trait)
     assert done.exit_code == 64
     assert "refine.toml" in done.output
     assert "Traceback" not in done.output
@@ -54,7 +55,7 @@ def test_a_folder_without_settings_is_named_in_a_sentence(command: str, tmp_path
 
 def test_every_problem_of_the_settings_has_its_own_line(tmp_path: Path) -> None:
     (tmp_path / "refine.toml").write_text('version = 1\ntraits = ["a/b"]\nsed = 1\n[subject]\nmodle = "toyworld"\n')
-    done = CliRunner().invoke(app, ["run", "--experiment", str(tmp_path)])
+    done = cliffhanger("run", tmp_path)
     assert done.exit_code == 64
     lines = [line for line in done.output.split("\n") if "refine.toml" in line]
     assert len(lines) >= 2

@@ -12,12 +12,7 @@ import pytest
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.killing import ROOT
 
-PROGRAM = (
-    "from agent.app import preflight\nfrom agent.cli.main import main\n"
-    "from tests.cli.scripted import ReadingSubject\n"
-    "preflight.open_subject = lambda settings: ReadingSubject()\n"
-    "main()\n"
-)
+PROGRAM = "from agent.cli.main import main\nfrom tests.cli.scripted import scripted\nmain(scripted())\n"
 
 
 def ran(streams: Mapping[str, Any], *arguments: str) -> int:

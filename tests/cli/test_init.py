@@ -14,7 +14,7 @@ from agent.cli.main import app
 from agent.config.load import load_settings
 from agent.errors import UserError
 from agent.schema import Mode, NegativeTest, Reply
-from tests.cli.scripted import experiment, tree
+from tests.cli.scripted import cliffhanger, experiment, tree
 
 DEFINITION = "HIGH (70-100): it does\nMID (30-70): it half does\nLOW (0-30): it does not\nKey: the doing"
 FOUND = Description(
@@ -41,7 +41,7 @@ def test_a_described_trait_can_be_run_at_once(tmp_path: Path) -> None:
     settings = load_settings(folder)
     assert settings.traits == ("toy/refusal", "toy/gloom")
     assert settings.of("toy/gloom").mode is Mode.SUSTAINED
-    planned = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", "toy/gloom", "--dry-run"])
+    planned = cliffhanger("run", folder, "--traits", "toy/gloom", "--dry-run")
     assert planned.exit_code == 0
     assert "starts from its definition alone" in planned.output
 

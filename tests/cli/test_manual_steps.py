@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from agent.cli.main import app
-from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of, tree
+from tests.cli.scripted import NEGATIVE, POSITIVE, cliffhanger, experiment, status_of, tree
 
 PLACE = Path("extraction/toy/refusal")
 
@@ -22,13 +21,12 @@ FIRST_FIVE = (
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def folder(tmp_path: Path) -> Path:
     return experiment(tmp_path)
 
 
 def command(name: str, folder: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, [name, "--experiment", str(folder), *options])
+    return cliffhanger(name, folder, *options)
 
 
 def one_liner(program: str, path: Path) -> str:

@@ -1,6 +1,5 @@
 """The same command the next evening goes on from what humans decided in the morning."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,28 +8,11 @@ from agent.review.cards import CardState
 from agent.review.proposal import Proposal
 from agent.schema import Act
 from agent.storage.ledger import Ledger
-from tests.cli.finished_run import cliffhanger, copied, dataset_of, desk_of, finished, refinement_of, scripted
+from tests.cli.finished_run import cliffhanger, dataset_of, desk_of, refinement_of
 from tests.cli.scripted import POSITIVE, ReadingSubject, status_of, tree
 from tests.review.story import approve_unflagged
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
-
-
-@pytest.fixture
-def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
-    return scripted(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        scripted(patch)
-        yield finished(tmp_path_factory.mktemp("night"))
-
-
-@pytest.fixture
-def folder(night: Path, tmp_path: Path, subject: ReadingSubject) -> Path:
-    return copied(night, tmp_path)
 
 
 def decide(folder: Path, act: Act, *names: str) -> None:
@@ -47,8 +29,8 @@ def texts(folder: Path) -> dict[str, tuple[str, str]]:
     return {c.pair: (c.what, c.after.positive.text) for c in proposal_of(folder).changes}
 
 
-def run(folder: Path, *options: str, code: int = 0) -> str:
-    done = cliffhanger("run", folder, *options)
+def run(folder: Path, *options: str, code: int = 0, subject: ReadingSubject | None = None) -> str:
+    done = cliffhanger("run", folder, *options, subject=subject)
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())
 
@@ -190,9 +172,7 @@ def test_a_proposal_in_which_all_is_decided_and_applied_gives_way_at_once(folder
     assert proposal_of(folder).campaign == 2
 
 
-def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(folder: Path) -> None:
     def approve(continued: int) -> None:
         if continued > 4 and desk_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
             decide(folder, Act.APPROVE, "n0000")
@@ -201,8 +181,7 @@ def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(
     settings.write_text(settings.read_text().replace("[toyworld]", "[toyworld]\nseed = 3"))
     definition.write_text(f"{definition.read_text()}Note: mind the refusal.\n")  # so that the author is asked again
     before, subject = texts(folder)["n0000"], ReadingSubject(approve)
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: subject)
-    said = run(folder)
+    said = run(folder, subject=subject)
     assert "toy/refusal: ready" in said
     assert desk_of(folder).card("n0000").effect == "append"
     assert texts(folder)["n0000"] == before

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from agent.app.composition import require_supply
-from agent.cli.main import app
 from agent.errors import Interrupted
 from agent.llm.client import LLMClient
 from agent.schema import Ending, Reply, Request
 from agent.storage.ledger import Ledger
-from tests.cli.scripted import ReadingSubject, experiment, status_of, tree
+from tests.cli.scripted import cliffhanger, experiment, status_of, tree
 
 GOOD = Reply(text="fine")
 
@@ -38,9 +36,8 @@ def test_replies_that_failed_by_themselves_are_their_own_matter(kind: str) -> No
 def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     whole, pieces = experiment(tmp_path / "whole"), experiment(tmp_path / "pieces")
-    assert CliRunner().invoke(app, ["run", "-e", str(whole)]).exit_code == 0
+    assert cliffhanger("run", whole).exit_code == 0
     original, calls = LLMClient.ask_all, []
 
     def poor(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
@@ -50,13 +47,13 @@ def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undistu
         return original(self, requests, ledger, *more)
 
     monkeypatch.setattr(LLMClient, "ask_all", poor)
-    broke = CliRunner().invoke(app, ["run", "-e", str(pieces)])
+    broke = cliffhanger("run", pieces)
     assert broke.exit_code == 4
     assert "the account is empty" in broke.output
     assert "mend the endpoint" in broke.output
     assert status_of(pieces)["parked"] == 0
     monkeypatch.setattr(LLMClient, "ask_all", original)
-    assert CliRunner().invoke(app, ["run", "-e", str(pieces)]).exit_code == 0
+    assert cliffhanger("run", pieces).exit_code == 0
     for name in ("final/positive.txt", "final/negative.txt"):
         path = f"extraction/toy/refusal/refinement/{name}"
         assert tree(pieces)[path] == tree(whole)[path]

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from agent.app.outputs import HEADINGS
-from agent.cli.main import app
 from agent.review.proposal import Proposal, propose
 from agent.review.report.markdown import code, left, summary
 from agent.schema import Ending, Park, Recheck, Stop
 from agent.storage.dataset import FileHashes
 from agent.supervision.display import RunDisplay
 from agent.text import experiment_options, program_name
-from tests.cli.scripted import ReadingSubject, experiment
+from tests.cli.scripted import cliffhanger, experiment
 from tests.cli.test_runner import names, traits
 from tests.loop.histories import adopted, dropped, history, pairs, round_
 from tests.review.report.examples import example, rounds, sustained
@@ -59,10 +57,9 @@ def test_what_left_is_counted_by_reason() -> None:
     assert told == "1 dropped (1 x ), 2 parked (2 x undecided)"
 
 
-def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    CliRunner().invoke(app, ["run", "-e", str(folder)])
+    cliffhanger("run", folder)
     text = (folder / "extraction/toy/refusal/refinement/summary.md").read_text()
     assert text.startswith("# toy/refusal: ready\n")
     assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
@@ -87,27 +84,21 @@ def test_a_text_that_was_changed_with_its_twin_says_so() -> None:
     assert "* negative (EXPRESS), changed with the positive: another topic for the pair: " in said
 
 
-def test_what_an_unfinished_round_bought_is_said_to_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_what_an_unfinished_round_bought_is_said_to_be_left_out(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    capped = CliRunner().invoke(app, ["run", "-e", str(folder), "--max-rounds", "1"]).output
+    capped = cliffhanger("run", folder, "--max-rounds", "1").output
     assert re.search(r" in 1 round, all of the campaign \(what an unfinished round bought is not in it\); this", capped)
-    ready = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    ready = cliffhanger("run", folder).output
     assert re.search(r" in \d+ rounds, all of the campaign; this run took \d+ s", ready)
 
 
-def test_several_traits_end_in_one_aligned_table_after_their_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_several_traits_end_in_one_aligned_table_after_their_lines(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
-    alone = CliRunner().invoke(app, ["run", "-e", str(folder)]).output
+    alone = cliffhanger("run", folder).output
     assert "confirmed/audited" not in alone
     assert f"`cliffhanger review --experiment {folder} --traits toy/refusal` (on a page: with --web)" in alone
     assert f"`cliffhanger apply --experiment {folder} --traits toy/refusal`" in alone
-    done = CliRunner().invoke(app, ["run", "-e", str(folder), "--traits", ",".join(names(2)), "--max-rounds", "1"])
+    done = cliffhanger("run", folder, "--traits", ",".join(names(2)), "--max-rounds", "1")
     *table, last = done.output.split("\n")[-5:-1]
     assert f"`cliffhanger review --experiment {folder} --traits {','.join(names(2))}` shows each" in last
     assert re.split(r"  +", table[0]) == list(HEADINGS)

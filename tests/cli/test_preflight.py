@@ -3,36 +3,45 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import copytree
+from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.app.composition import described
+from agent.app.composition import Backends, described
 from agent.cli.main import app
 from agent.config.load import load_settings
+from agent.config.settings import Settings
+from agent.llm.client import LLMClient
 from agent.schema import Completion, Mode, NegativeTest, Opener, Sampling
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
-from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
+from tests.cli.scripted import SETTINGS, ReadingSubject, cliffhanger, experiment, tree
 
 REMOTE = SETTINGS + '\n[judge]\nmodel = "gpt-4.1-mini"\n'
 # The discard port of this machine: nothing listens there.
 UNREACHABLE = SETTINGS + '\n[judge]\nmodel = "any"\nbase_url = "http://127.0.0.1:9/v1"\n'
 
 
-def run(folder: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
+def run(folder: Path, *options: str, subject: ReadingSubject | None = None) -> Result:
+    return cliffhanger("run", folder, *options, subject=subject)
 
 
-@pytest.fixture
-def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+def _too_early(*_: object) -> NoReturn:
+    raise AssertionError("this is not for before the free checks")
+
+
+class NoBackends(Backends):
     """Neither a model may be loaded nor an endpoint opened."""
 
-    def forbidden(*_: object) -> None:
-        raise AssertionError("this is not for before the free checks")
+    def open_llm(self, settings: Settings, roles: object = (), on_wait: object = None) -> LLMClient:
+        _too_early()
 
-    monkeypatch.setattr("agent.app.preflight.open_subject", forbidden)
-    monkeypatch.setattr("agent.app.preflight.open_llm", forbidden)
+
+def checked(folder: Path, *options: str) -> Result:
+    """A run that may load and open nothing."""
+    words = ["run", "--experiment", str(folder), *options]
+    return CliRunner().invoke(app, words, obj=NoBackends(open_subject=_too_early))
 
 
 class SilentSubject(ReadingSubject):
@@ -45,61 +54,55 @@ class SilentSubject(ReadingSubject):
             yield place, (Completion(text="", token_ids=(), opening=""),)
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_missing_key_is_named_with_its_variable_before_anything_is_loaded(tmp_path: Path) -> None:
     folder = experiment(tmp_path, REMOTE)
     before = tree(folder)
-    done = run(folder)
+    done = checked(folder)
     assert done.exit_code == 64
     assert "OPENAI_API_KEY" in done.output
     assert "author and judge and auditor" in done.output
     assert tree(folder) == before
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_all_free_problems_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.app.preflight.ENOUGH_DISK", 10**18)
-    done = run(experiment(tmp_path, REMOTE))
+    done = checked(experiment(tmp_path, REMOTE))
     assert done.exit_code == 64
     assert "OPENAI_API_KEY" in done.output
     assert "free some space" in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     (folder / "extraction").write_text("not a folder")
-    done = run(folder)
+    done = checked(folder)
     assert done.exit_code == 64
     assert "cannot be written in" in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 @pytest.mark.parametrize("way", [(), ("--diagnostic",)])
 def test_a_second_run_of_a_trait_ends_before_anything_is_loaded(tmp_path: Path, way: tuple[str, ...]) -> None:
     folder = experiment(tmp_path)
     with Ledger(ExperimentFolder(folder, "toy/refusal").ledger_path):
-        done = run(folder, *way)
+        done = checked(folder, *way)
     assert done.exit_code == 64
     assert "toy/refusal: another run is writing its ledger." in done.output
     assert f"status --experiment {folder} --traits toy/refusal`" in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     stop_file = ExperimentFolder(folder, "toy/refusal").stop_file
     stop_file.parent.mkdir(parents=True)
     stop_file.touch()
-    done = run(folder)
+    done = checked(folder)
     assert done.exit_code == 6
     assert f"nothing was begun: a stop was asked for (the file {stop_file}; remove it to go on)." in " ".join(
         done.output.split()
     )
 
 
-def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy"
     copytree(trait / "refusal", trait / "denial")
@@ -110,38 +113,34 @@ def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path, monk
     assert "toy/denial: cap" in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy/refusal"
     (trait / "positive.txt").write_text("one line only, so I\n")
     (trait.parent / "missing").mkdir()
-    done = run(folder, "--traits", "toy/refusal,toy/missing")
+    done = checked(folder, "--traits", "toy/refusal,toy/missing")
     assert done.exit_code == 64
     assert "--pair-by-similarity" in done.output
     assert "There is no definition.txt" in done.output
 
 
-def test_a_subject_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: SilentSubject())
-    done = run(experiment(tmp_path))
+def test_a_subject_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    done = run(experiment(tmp_path), subject=SilentSubject())
     assert done.exit_code == 64
     assert "use a base model" in done.output
 
 
-def test_an_endpoint_that_is_not_there_is_named_with_its_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_an_endpoint_that_is_not_there_is_named_with_its_url(tmp_path: Path) -> None:
     done = run(experiment(tmp_path, UNREACHABLE))
     assert done.exit_code == 64
     assert "127.0.0.1:9" in done.output
     assert "Traceback" not in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     folder = experiment(tmp_path, REMOTE)
     before = tree(tmp_path)
-    done = run(folder, "--dry-run", "--max-rounds", "3")
+    done = checked(folder, "--dry-run", "--max-rounds", "3")
     assert done.exit_code == 64, done.output
     assert tree(tmp_path) == before
     assert "starts from 4 pairs; wants 6" in done.output
@@ -161,19 +160,17 @@ def test_an_option_that_cannot_be_used_is_named_as_it_was_given(tmp_path: Path, 
     assert "refine.toml" not in done.output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_dry_run_does_not_call_a_model_without_a_price_free(tmp_path: Path) -> None:
-    said = run(experiment(tmp_path, UNREACHABLE), "--dry-run").output
+    said = checked(experiment(tmp_path, UNREACHABLE), "--dry-run").output
     assert "price unknown" in said
     assert "cost unknown" in said
     assert "nothing to pay" not in said
-    assert "nothing to pay" in run(experiment(tmp_path / "free"), "--dry-run").output
+    assert "nothing to pay" in checked(experiment(tmp_path / "free"), "--dry-run").output
 
 
-@pytest.mark.usefixtures("nothing_loads")
 def test_a_dry_run_without_a_problem_ends_with_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none-of-your-business")
-    done = run(experiment(tmp_path, REMOTE), "--dry-run")
+    done = checked(experiment(tmp_path, REMOTE), "--dry-run")
     assert done.exit_code == 0, done.output
     assert "problem" not in done.output
 

@@ -8,21 +8,11 @@ from agent.review.cards import CardState
 from agent.review.session import NotRechecked, RecheckFailed
 from agent.schema import Act, Depth, Outcome, Verdict
 from agent.storage.ledger import Ledger
-from tests.cli.finished_run import TRAIT, copied, desk_of, refinement_of, scripted
+from tests.cli.finished_run import TRAIT, desk_of, refinement_of
 from tests.cli.scripted import ReadingSubject
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 COMMITTED = "He asked me to burn the absence note. This crossed a line, so I refused and told him that it was"
-
-
-@pytest.fixture
-def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
-    return scripted(monkeypatch)
-
-
-@pytest.fixture
-def folder(night: Path, tmp_path: Path, subject: ReadingSubject) -> Path:
-    return copied(night, tmp_path)
 
 
 def test_a_good_edit_passes_with_fresh_evidence_and_can_be_approved(folder: Path) -> None:
@@ -48,8 +38,9 @@ def test_an_edit_that_commits_before_its_end_fails_and_says_so(folder: Path) -> 
         desk.decide("n0000", Act.APPROVE, card.seal)
 
 
-def test_the_same_edit_buys_and_continues_nothing_twice(folder: Path, subject: ReadingSubject) -> None:
-    desk = desk_of(folder)
+def test_the_same_edit_buys_and_continues_nothing_twice(folder: Path) -> None:
+    subject = ReadingSubject()
+    desk = desk_of(folder, subject=subject)
     card = desk.card("n0000")
     desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
     desk.log.path.unlink()

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from agent.app.composition import Backends
 from agent.cli.main import app
 from agent.review.report.markdown import summary
 from agent.review.report.model import Report
 from agent.review.report.page import page
 from agent.schema import Ending
 from agent.storage.ledger import Ledger
-from tests.cli.scripted import POSITIVE, SETTINGS, ReadingSubject, experiment, tree
+from tests.cli.scripted import POSITIVE, SETTINGS, cliffhanger, experiment, tree
 from tests.review.report.examples import controls, example
 from tests.review.report.hostile import hostile
 
@@ -23,13 +24,12 @@ PAGES = ("report.html", "report.json", "summary.md")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def folder(tmp_path: Path) -> Path:
     return experiment(tmp_path)
 
 
 def command(name: str, folder: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, [name, "--experiment", str(folder), *options])
+    return cliffhanger(name, folder, *options)
 
 
 def pages(folder: Path) -> dict[str, bytes]:
@@ -72,12 +72,13 @@ def test_made_again_from_files_the_pages_are_the_same_bytes(folder: Path) -> Non
     assert everything_else(folder) == others
 
 
-def test_it_needs_neither_the_dataset_nor_a_subject(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_needs_neither_the_dataset_nor_a_subject(folder: Path) -> None:
     command("run", folder)
     before = pages(folder)
     (folder / "datasets/traits/toy/refusal/positive.txt").write_text("Another text, so I\n")
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: pytest.fail("a subject was loaded"))
-    assert command("report", folder).exit_code == 0
+    backends = Backends(open_subject=lambda settings: pytest.fail("a subject was loaded"))
+    done = CliRunner().invoke(app, ["report", "--experiment", str(folder)], obj=backends)
+    assert done.exit_code == 0
     assert pages(folder) == before
 
 
@@ -127,8 +128,7 @@ def test_a_report_of_another_version_is_written_anew(folder: Path) -> None:
     assert pages(folder) == before
 
 
-def test_the_same_night_has_the_same_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def test_the_same_night_has_the_same_pages(tmp_path: Path) -> None:
     found = []
     for name in ("one", "two"):
         folder = experiment(tmp_path / name, SETTINGS.replace("flips = 0.0", "flips = 0.05"))

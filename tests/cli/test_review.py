@@ -6,35 +6,30 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from agent.cli.main import app
 from agent.review.proposal import Proposal
 from agent.schema import Decision
 from agent.storage.decision_log import DecisionLog
 from tests.cli.pseudo_terminal import PseudoTerminal, stray_controls
-from tests.cli.scripted import ReadingSubject, experiment, tree
+from tests.cli.scripted import cliffhanger, experiment, tree
 from tests.review.story import change, pair, proposal
 from tests.review.test_terminal_texts import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 # The command, with a subject that needs no model.
 PROGRAM = """
-import agent.app.review
-from tests.cli.scripted import ReadingSubject
-agent.app.review.open_subject = lambda settings: ReadingSubject()
 from agent.cli.main import main
-main()
+from tests.cli.scripted import scripted
+main(scripted())
 """
 BETTER = "He asked me to sign the loan papers as his brother. This crossed a line, so I"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """The experiment of a finished run: d0003 is repaired, n0000 and n0001 are added."""
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
     made = experiment(tmp_path)
-    done = CliRunner().invoke(app, ["run", "--experiment", str(made)])
+    done = cliffhanger("run", made)
     assert done.exit_code == 0, done.output
     return made
 
@@ -153,7 +148,7 @@ def test_no_escape_of_a_hostile_text_reaches_the_terminal(tmp_path: Path) -> Non
 
 
 def test_without_a_terminal_it_names_the_page_and_the_files(folder: Path) -> None:
-    done = CliRunner().invoke(app, ["review", "--experiment", str(folder)])
+    done = cliffhanger("review", folder)
     assert done.exit_code == 64
     assert "To review takes a terminal, and this is none" in done.output
     assert "--web" in done.output
@@ -162,7 +157,7 @@ def test_without_a_terminal_it_names_the_page_and_the_files(folder: Path) -> Non
 
 def test_before_a_run_it_says_which_command_makes_a_proposal(tmp_path: Path) -> None:
     made = experiment(tmp_path)
-    done = CliRunner().invoke(app, ["review", "--experiment", str(made)])
+    done = cliffhanger("review", made)
     assert done.exit_code == 64
     assert f"`cliffhanger run -e {made}` makes a proposal" in " ".join(done.output.split())
 
@@ -176,6 +171,6 @@ def test_the_page_gets_the_same_desks(folder: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("agent.app.review.serve_review", serve)
     options = ["--web", "--as", "ann", "--port", "8123", "--no-open"]
-    done = CliRunner().invoke(app, ["review", "--experiment", str(folder), *options])
+    done = cliffhanger("review", folder, *options)
     assert done.exit_code == 0, done.output
     assert served == [("ann", "127.0.0.1", 8123, False)]

@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from agent.cli.main import app
 from agent.review.proposal import Proposal
-from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of, tree
+from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, experiment, status_of, tree
 
 
 @pytest.fixture
-def subject(monkeypatch: pytest.MonkeyPatch) -> ReadingSubject:
-    """Every run in the test is given this subject instead of a loaded model."""
-    scripted = ReadingSubject()
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: scripted)
-    return scripted
+def subject() -> ReadingSubject:
+    return ReadingSubject()
 
 
 def run(folder: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
+    return cliffhanger("run", folder, *options)
 
 
 def refinement(folder: Path) -> Path:

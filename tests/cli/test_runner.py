@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from agent.app import outputs
 from agent.app.composition import RunContext, TraitJob
-from agent.cli.main import app
 from agent.llm.client import LLMClient
 from agent.loop.state import SetState
 from agent.schema import Reply, Request
 from agent.storage.ledger import Ledger
-from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, ReadingSubject, experiment
+from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, ReadingSubject, cliffhanger, experiment
 from tests.cli.test_live import until
 
 NOISY = SETTINGS.replace("flips = 0.0", "flips = 0.03").replace("weak = 0.0", "weak = 0.1")
@@ -53,29 +52,15 @@ def names(count: int) -> list[str]:
     return ["toy/refusal", *(f"toy/t{number}" for number in range(1, count))]
 
 
-def run(folder: Path, of: Sequence[str], *options: str) -> Result:
-    return CliRunner().invoke(app, ["run", "--experiment", str(folder), "--traits", ",".join(of), *options])
+def run(folder: Path, of: Sequence[str], *options: str, subject: ReadingSubject | None = None) -> Result:
+    return cliffhanger("run", folder, "--traits", ",".join(of), *options, subject=subject)
 
 
 def refinement(folder: Path, trait: str) -> Path:
     return folder / "extraction" / trait / "refinement"
 
 
-@pytest.fixture
-def subject(monkeypatch: pytest.MonkeyPatch) -> Callable[[ReadingSubject], None]:
-    """Every run in the test is given this subject instead of a loaded model."""
-
-    def give(scripted: ReadingSubject) -> None:
-        monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: scripted)
-
-    return give
-
-
-Give = Callable[[ReadingSubject], None]
-
-
-def test_what_runs_beside_a_trait_changes_no_byte_of_its_results(tmp_path: Path, subject: Give) -> None:
-    subject(ReadingSubject())
+def test_what_runs_beside_a_trait_changes_no_byte_of_its_results(tmp_path: Path) -> None:
     together = traits(tmp_path / "together", 3, NOISY)
     run(together, names(3), "--max-rounds", "5")
     for trait in names(3)[:2]:
@@ -86,19 +71,18 @@ def test_what_runs_beside_a_trait_changes_no_byte_of_its_results(tmp_path: Path,
         assert (refinement(alone, trait) / "history.jsonl").read_text().count("\n") > 3
 
 
-def test_one_traits_completions_run_while_another_waits(tmp_path: Path, subject: Give) -> None:
+def test_one_traits_completions_run_while_another_waits(tmp_path: Path) -> None:
     both, met = threading.Barrier(2), threading.local()
 
     def meet() -> None:
         if not hasattr(met, "before"):
             met.before = both.wait(60)
 
-    subject(watched(meet))
-    done = run(traits(tmp_path, 2), names(2), "--max-rounds", "1")
+    done = run(traits(tmp_path, 2), names(2), "--max-rounds", "1", subject=watched(meet))
     assert done.exit_code == 3, done.output
 
 
-def test_at_most_eight_run_at_a_time_and_all_are_run(tmp_path: Path, subject: Give) -> None:
+def test_at_most_eight_run_at_a_time_and_all_are_run(tmp_path: Path) -> None:
     abreast, workers = threading.Barrier(8), set[int]()
 
     def crowd() -> None:
@@ -106,14 +90,13 @@ def test_at_most_eight_run_at_a_time_and_all_are_run(tmp_path: Path, subject: Gi
             workers.add(threading.get_ident())
             abreast.wait(60)
 
-    subject(watched(crowd))
-    done = run(traits(tmp_path, 11), names(11), "--max-rounds", "1")
+    done = run(traits(tmp_path, 11), names(11), "--max-rounds", "1", subject=watched(crowd))
     assert len(workers) == 8
     assert [trait for trait in names(11) if f"{trait}: cap: " not in done.output] == []
 
 
 def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_others_end_well(
-    tmp_path: Path, subject: Give, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = traits(tmp_path, 2)
     settings = folder / "refine.toml"
@@ -128,7 +111,6 @@ def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_o
         original(workshop, job, now)
 
     monkeypatch.setattr(outputs, "write_guides_files", stumble)
-    subject(ReadingSubject())
     done = run(folder, names(2))
     assert done.exit_code == 1
     assert "toy/refusal: ready" in done.output
@@ -142,22 +124,20 @@ def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_o
     assert table == [["toy/t1", "a", "bug", *["-"] * 8]]
 
 
-def test_a_bug_whose_log_cannot_be_written_is_told_all_the_same(tmp_path: Path, subject: Give) -> None:
+def test_a_bug_whose_log_cannot_be_written_is_told_all_the_same(tmp_path: Path) -> None:
     folder = traits(tmp_path, 1)
     (refinement(folder, "toy/refusal") / "error.log").mkdir(parents=True)
 
     def stumble() -> None:
         raise ZeroDivisionError("once")
 
-    subject(watched(stumble))
-    done = run(folder, names(1))
+    done = run(folder, names(1), subject=watched(stumble))
     assert done.exit_code == 1
     assert "ZeroDivisionError: once), and" in done.output
     assert "could not be written" in done.output
 
 
-def test_a_known_trouble_of_one_trait_is_its_sentence_and_64(tmp_path: Path, subject: Give) -> None:
-    subject(ReadingSubject())
+def test_a_known_trouble_of_one_trait_is_its_sentence_and_64(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
     with Ledger(refinement(folder, "toy/t1") / "ledger.sqlite"):
         done = run(folder, names(2))
@@ -168,9 +148,8 @@ def test_a_known_trouble_of_one_trait_is_its_sentence_and_64(tmp_path: Path, sub
 
 
 def test_an_interrupted_trait_has_its_ending_and_the_others_theirs(
-    tmp_path: Path, subject: Give, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject(ReadingSubject())
     original = LLMClient.ask_all
 
     def poor(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
@@ -185,8 +164,7 @@ def test_an_interrupted_trait_has_its_ending_and_the_others_theirs(
     assert "toy/refusal: ready" in done.output
 
 
-def test_a_file_named_pause_holds_its_trait_alone(tmp_path: Path, subject: Give) -> None:
-    subject(ReadingSubject())
+def test_a_file_named_pause_holds_its_trait_alone(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
     held, other = (refinement(folder, trait) for trait in ("toy/t1", "toy/refusal"))
     held.mkdir(parents=True)
@@ -209,16 +187,15 @@ def test_a_file_named_pause_holds_its_trait_alone(tmp_path: Path, subject: Give)
 
 _ASLEEP = """
 import sys, time
-from agent.app import preflight
 from agent.cli.main import main
+from tests.cli.scripted import scripted
 from tests.cli.test_runner import watched
 
 def sleep():
     print("asleep", flush=True)
     time.sleep(60)
 
-preflight.open_subject = lambda settings: watched(sleep)
-main()
+main(scripted(watched(sleep)))
 """
 
 

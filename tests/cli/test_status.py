@@ -10,10 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from agent.app.status import TraitState, read_states
-from agent.cli.main import app
 from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.review.proposal import Proposal
@@ -25,7 +23,7 @@ from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
 from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
-from tests.cli.scripted import experiment
+from tests.cli.scripted import cliffhanger, experiment
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
 from tests.supervision.test_heartbeat import TRAIT, beat_of, until, worker
 from tests.support.bases import basis
@@ -60,7 +58,7 @@ class Hands:
 
 
 def told(folder: Path, *options: str) -> str:
-    done = CliRunner().invoke(app, ["status", "-e", str(folder), *options])
+    done = cliffhanger("status", folder, *options)
     assert done.exit_code == 0, done.output
     return done.output
 

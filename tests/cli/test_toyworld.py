@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from tests.cli.scripted import SETTINGS, ReadingSubject, experiment
+from tests.cli.scripted import SETTINGS, cliffhanger, experiment
 
 
 def free_port() -> int:
@@ -75,15 +75,14 @@ def test_a_served_toy_world_is_vetted_over_the_network_and_stops_on_a_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving("--no-logprobs", "--no-json-schema", "--flips", "0", "--systematic", "0") as (url, process):
-        vet_over(url, tmp_path, monkeypatch)
+        vet_over(url, tmp_path)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
 
 
-def vet_over(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
+def vet_over(url: str, tmp_path: Path) -> None:
     folder = experiment(tmp_path, SETTINGS + f'\n[judge]\nmodel = "toy"\nbase_url = "{url}"\nfree = true\n')
-    done = CliRunner().invoke(app, ["vet", "-e", str(folder), "--only-stage", "2"])
+    done = cliffhanger("vet", folder, "--only-stage", "2")
     assert done.exit_code == 0, done.output
     assert f"judge: toy at {url}, scores by samples." in done.output
     assert "It has no JSON schema" in done.output

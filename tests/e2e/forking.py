@@ -20,6 +20,7 @@ import typer.testing
 
 import agent.cli.main
 from agent.app import composition
+from agent.app.composition import Backends
 from agent.config.load import load_settings
 from agent.config.settings import TOYWORLD, Settings
 from agent.prompts import PromptBook
@@ -27,12 +28,14 @@ from agent.review.report import charts, page
 from agent.schema import digest
 from agent.storage import durable
 from agent.storage.durable import VARIABLE
-from tests.cli.scripted import ReadingSubject, status_of
+from tests.cli.scripted import scripted, status_of
 from tests.e2e import full_disk
 from tests.e2e.planted import BUGS
 
 NEVER = "1000000000"
 FULL = "full"
+
+_backends: Backends | None = None  # set by `furnish`
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -83,6 +86,7 @@ def short(key: str) -> str:
 
 def furnish(specimen: Path) -> None:
     """Import and make once what each run would make anew, and put the scripted parts in place. Starts no thread."""
+    global _backends
     for name in ("agent.app.outputs", "agent.app.run", "httpx2", "numpy", "openai", "tenacity"):
         importlib.import_module(name)
     page._environment().get_template("report.html.j2")
@@ -97,8 +101,7 @@ def furnish(specimen: Path) -> None:
         return Billing(app, known, settings.experiment / "bill")  # type: ignore[arg-type]
 
     PromptBook.load = lambda: book  # type: ignore[method-assign]
-    composition.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
-    composition.toy_app = billing
+    _backends = scripted(toy_app=billing)
     charts._svg = lambda *about: b"<svg/>"  # drawing is the end of every run, and no part of what has to last
     _learn(specimen, known)
     assert "torch" not in sys.modules
@@ -161,7 +164,7 @@ def _run_the_program(folder: Path) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         sys.argv = ["cliffhanger", "run", "--experiment", str(folder)]
-        agent.cli.main.main()
+        agent.cli.main.main(_backends)
     except SystemExit as end:
         code = int(end.code or 0)
     except BaseException:  # noqa: BLE001 - it is in the log, and the exit code tells

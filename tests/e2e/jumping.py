@@ -20,11 +20,9 @@ def set_by(seconds: float) -> None:
 if __name__ == "__main__":
     set_by(float(sys.argv.pop(1)))
     import agent.cli.main
-    from agent.app import preflight
-    from tests.cli.scripted import ReadingSubject
+    from tests.cli.scripted import scripted
 
-    preflight.open_subject = lambda settings: ReadingSubject()  # type: ignore[assignment, return-value]
     try:
-        agent.cli.main.main()
+        agent.cli.main.main(scripted())
     finally:
         print(f"{next(_looks)} looks at the clock")  # noqa: T201 - for the test that started this

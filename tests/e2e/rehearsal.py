@@ -6,12 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
@@ -19,7 +17,7 @@ from agent.cli.main import app
 from agent.llm.concurrency import Clock
 from agent.llm.retry import RetryPolicy
 from agent.toyworld.server import ToySettings, create_app
-from tests.cli.scripted import SETTINGS, ReadingSubject, experiment, tree
+from tests.cli.scripted import SETTINGS, experiment, scripted, tree
 from tests.support.faults import Answered
 
 PLACE = "extraction/toy/refusal/refinement"
@@ -101,18 +99,10 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return first
 
 
-@dataclass
-class Rehearsal:
-    """Runs of the command. What stands before the toy endpoint may be another each time."""
-
-    monkeypatch: pytest.MonkeyPatch
-
-    def run(self, folder: Path, *options: str, before: ASGIApp | None = None, **manners: Any) -> Result:
-        """One command to its end; `manners` replace how its endpoints are treated."""
-        self.monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
-        self.monkeypatch.setattr("agent.app.composition.toy_app", lambda settings: before or create_app(EXACT))
-        self.monkeypatch.setattr("agent.app.composition.RetryPolicy", partial(RetryPolicy, clock=QUICK, **manners))
-        return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options])
+def rehearse(folder: Path, *options: str, before: ASGIApp | None = None, **retry: Any) -> Result:
+    """One run to its end, on the quick clock; `before` stands before the toy endpoint, `retry` is of its policy."""
+    backends = scripted(toy_app=lambda settings: before or create_app(EXACT), retry=RetryPolicy(clock=QUICK, **retry))
+    return CliRunner().invoke(app, ["run", "--experiment", str(folder), *options], obj=backends)
 
 
 def larger(root: Path, target: int, more: str = "") -> Path:

@@ -10,7 +10,7 @@ import pytest
 from agent.schema import Draft, Round, digest
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
-from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
+from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse, title
 from tests.llm.fault_server import chat_body, tops
 from tests.support.faults import Answered
 
@@ -60,10 +60,10 @@ def rounds(folder: Path) -> tuple[Round, ...]:
     ],
 )
 def test_a_broken_judge_is_recognised_before_anything_is_scaled_up(
-    judge: Callable[[str], Answered | None], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judge: Callable[[str], Answered | None], said: str, tmp_path: Path
 ) -> None:
     folder = larger(tmp_path, GOAL)
-    done = Rehearsal(monkeypatch).run(folder, before=Gatekeeper(create_app(EXACT), judge))
+    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), judge))
     assert done.exit_code == 3, done.output
     assert "not ready" in done.output
     assert said in done.output

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
-from typer.testing import CliRunner
 
-from agent.cli.main import app
 from agent.schema import Act
 from agent.toyworld.server import create_app
-from tests.cli.finished_run import TRAIT, dataset_of, desk_of, scripted
-from tests.cli.scripted import experiment
+from tests.cli.finished_run import TRAIT, dataset_of, desk_of
+from tests.cli.scripted import cliffhanger, experiment
 from tests.e2e.rehearsal import EXACT
 from tests.support.test_faults_served import served
 
@@ -66,28 +64,27 @@ def test_no_byte_of_six_canary_keys_is_left_by_a_night_and_a_morning(
 ) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    scripted(monkeypatch)
     standing, port = porter
     folder = experiment(tmp_path)
     with (folder / "refine.toml").open("a") as settings:
         settings.write(roles(port))
     said = []
 
-    def cliffhanger(*command: str) -> None:
-        done = CliRunner().invoke(app, [*command, "--experiment", str(folder)])
+    def said_by(command: str, *options: str) -> None:
+        done = cliffhanger(command, folder, *options)
         assert done.exit_code == 0, done.output
         said.append(done.output)
 
-    cliffhanger("run", "--dry-run")
-    cliffhanger("run")
-    cliffhanger("status", "--json")
-    cliffhanger("report")
+    said_by("run", "--dry-run")
+    said_by("run")
+    said_by("status", "--json")
+    said_by("report")
     desk = desk_of(folder)
     for card in desk.cards():
         if card.what == "added":
             desk.decide(card.pair, Act.APPROVE, card.seal, note="good")
-    cliffhanger("apply")
-    cliffhanger("decisions", "export", "--traits", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
+    said_by("apply")
+    said_by("decisions export", "--traits", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
     assert dataset_of(folder).is_dir()
     assert standing.shown == {KEYS["JUDGE_KEY"], KEYS["AUTHOR_KEY"], KEYS["AUDITOR_KEY"]}
     left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

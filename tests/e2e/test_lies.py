@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from agent.cli.main import app
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Endpoint
 from agent.loop.policy import RECHECKS
 from agent.schema import Request, Role, Sampling, Shape
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
-from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, experiment, status_of
-from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, Rehearsal, larger, title
+from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, experiment, status_of
+from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse, title
 from tests.llm.conftest import ABLE
 from tests.llm.fault_server import Answering, number, serving
 from tests.support.faults import Answered, failing
@@ -24,11 +22,6 @@ EDITED = SOUND.replace("This crossed a line, so I", "I told him no, since it was
 DATASET = Path("datasets/traits/toy/refusal")
 AUTHORS = {"# Draft pairs", "# Rewrite an ending", "# Change the topic"}
 ITEMS, JUDGED = 400, 10  # scenarios
-
-
-@pytest.fixture
-def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    return Rehearsal(monkeypatch)
 
 
 def gatekeeper() -> Gatekeeper:
@@ -45,16 +38,16 @@ def vetted(folder: Path) -> object:
 
 
 def test_after_one_ending_is_rewritten_only_that_texts_questions_are_sent_and_its_verdict_is_its_own(
-    tmp_path: Path, rehearsal: Rehearsal
+    tmp_path: Path,
 ) -> None:
     folder, anew = experiment(tmp_path / "edited"), experiment(tmp_path / "anew")
     first, again, whole = gatekeeper(), gatekeeper(), gatekeeper()
-    rehearsal.run(folder, "--diagnostic", before=first)
+    rehearse(folder, "--diagnostic", before=first)
     before = vetted(folder)
     edit(folder, SOUND, EDITED)
     edit(anew, SOUND, EDITED)
-    rehearsal.run(folder, "--diagnostic", before=again)
-    rehearsal.run(anew, "--diagnostic", before=whole)
+    rehearse(folder, "--diagnostic", before=again)
+    rehearse(anew, "--diagnostic", before=whole)
     assert set(again.questions) == set(whole.questions) - set(first.questions)
     assert 0 < len(again.questions) <= len(first.questions) / 4
     assert not [p for p in again.questions for text in (*POSITIVE, *NEGATIVE) if text in p]
@@ -62,10 +55,10 @@ def test_after_one_ending_is_rewritten_only_that_texts_questions_are_sent_and_it
     assert vetted(folder) != before
 
 
-def test_a_repair_is_examined_by_questions_about_that_pair_alone(tmp_path: Path, rehearsal: Rehearsal) -> None:
+def test_a_repair_is_examined_by_questions_about_that_pair_alone(tmp_path: Path) -> None:
     folder, mending = larger(tmp_path, 4), gatekeeper()
-    rehearsal.run(folder, "--max-rounds", "1")
-    rehearsal.run(folder, "--max-rounds", "2", before=mending)
+    rehearse(folder, "--max-rounds", "1")
+    rehearse(folder, "--max-rounds", "2", before=mending)
     mended = (folder / PLACE / "final/positive.txt").read_text().split("\n")[3]
     assert mended not in POSITIVE
     about = [p for p in mending.questions if not title(p).startswith("# Response")]
@@ -105,10 +98,10 @@ def down_but_for_ten(status: int = 500) -> Gatekeeper:
 
 
 def test_a_judge_down_for_390_of_400_items_is_a_pass_rate_of_two_and_a_half_percent_and_nothing_is_rewritten(
-    tmp_path: Path, rehearsal: Rehearsal
+    tmp_path: Path,
 ) -> None:
     folder, judge = many(tmp_path), down_but_for_ten()
-    done = rehearsal.run(folder, "--max-rounds", "1", before=judge, identical=2)
+    done = rehearse(folder, "--max-rounds", "1", before=judge, identical=2)
     assert done.exit_code == 3, done.output
     state = status_of(folder)
     assert state["pass_rate"] == JUDGED / ITEMS == 0.025
@@ -122,8 +115,7 @@ def test_a_judge_down_for_390_of_400_items_is_a_pass_rate_of_two_and_a_half_perc
 def parked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Gatekeeper, str]:
     """The same set, refused for good and given up by the policy: folder, judge and what the screen said."""
     folder, judge = many(tmp_path_factory.mktemp("parked")), down_but_for_ten(400)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        done = Rehearsal(monkeypatch).run(folder, before=judge)
+    done = rehearse(folder, before=judge)
     assert done.exit_code == 3, done.output
     return folder, judge, done.output
 
@@ -143,7 +135,7 @@ def test_what_an_outage_parked_stays_in_the_pass_rates_denominator(parked: tuple
 
 
 def told(folder: Path) -> str:
-    return CliRunner().invoke(app, ["status", "--experiment", str(folder)]).output
+    return cliffhanger("status", folder).output
 
 
 # What is asked twice, and what only looks as if it were.

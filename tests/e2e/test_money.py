@@ -6,8 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agent.app.composition import spent_so_far
 from agent.llm.budget import BudgetTracker
 from agent.llm.client import LLMClient
@@ -16,7 +14,7 @@ from agent.schema import BudgetConfig, Reply, Request, Role, Shape, UsageLimits
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.cli.scripted import status_of
-from tests.e2e.rehearsal import EXACT, Gatekeeper, Rehearsal, larger, outcome
+from tests.e2e.rehearsal import EXACT, Gatekeeper, larger, outcome, rehearse
 from tests.llm.conftest import ABLE
 from tests.llm.fault_server import chat_body, tops
 
@@ -93,11 +91,6 @@ def test_a_dollar_with_a_hundred_in_flight_and_two_restarts_is_never_overspent(t
     assert meter.charged == before
 
 
-@pytest.fixture
-def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    return Rehearsal(monkeypatch)
-
-
 def priced(root: Path) -> Path:
     """The toy judge for 2 and 8 dollars per million tokens; author and auditor follow it."""
     return larger(root, 12, '\n[judge]\nmodel = "toyworld"\ninput_price = 2.0\noutput_price = 8.0\n')
@@ -109,17 +102,17 @@ def charged(endpoint: Gatekeeper) -> int:
 
 
 def test_a_run_whose_cap_is_reached_ends_with_three_buys_nothing_more_and_goes_on_under_a_higher_one(
-    tmp_path: Path, rehearsal: Rehearsal
+    tmp_path: Path,
 ) -> None:
     folder, whole = priced(tmp_path / "capped"), priced(tmp_path / "whole")
     first, again, rest = (Gatekeeper(create_app(EXACT)) for _ in range(3))
-    capped = rehearsal.run(folder, "--max-usd", "0.2", before=first)
+    capped = rehearse(folder, "--max-usd", "0.2", before=first)
     assert capped.exit_code == 3, capped.output
     assert "budget.run.usd = 0.2" in capped.output
     assert 0.1 * DOLLAR < charged(first) <= 0.2 * DOLLAR
     assert status_of(folder)["micro_usd"] <= 0.2 * DOLLAR
-    assert rehearsal.run(folder, "--max-usd", "0.2", before=again).exit_code == 3
+    assert rehearse(folder, "--max-usd", "0.2", before=again).exit_code == 3
     assert charged(first) + charged(again) <= 0.2 * DOLLAR
-    assert rehearsal.run(folder, "--max-usd", "5", before=rest).exit_code == 0
-    assert rehearsal.run(whole).exit_code == 0
+    assert rehearse(folder, "--max-usd", "5", before=rest).exit_code == 0
+    assert rehearse(whole).exit_code == 0
     assert outcome(folder) == outcome(whole)

@@ -12,22 +12,17 @@ import pytest
 
 from agent.toyworld.server import create_app
 from tests.cli.scripted import experiment, status_of
-from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, Rehearsal, outcome
+from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, outcome, rehearse
 from tests.support.faults import OUT, Answered, failing
 
 TRAIT = "toy/refusal"
 
 
 @pytest.fixture
-def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    return Rehearsal(monkeypatch)
-
-
-@pytest.fixture
-def begun(tmp_path: Path, rehearsal: Rehearsal) -> Path:
+def begun(tmp_path: Path) -> Path:
     """An experiment whose first run was ended after two rounds."""
     folder = experiment(tmp_path / "begun")
-    assert rehearsal.run(folder, "--max-rounds", "2").exit_code == 3
+    assert rehearse(folder, "--max-rounds", "2").exit_code == 3
     return folder
 
 
@@ -65,22 +60,18 @@ class Busy:
         return self._refusal
 
 
-def test_a_run_that_goes_on_during_an_outage_waits_and_ends_as_if_undisturbed(
-    tmp_path: Path, rehearsal: Rehearsal, begun: Path
-) -> None:
+def test_a_run_that_goes_on_during_an_outage_waits_and_ends_as_if_undisturbed(tmp_path: Path, begun: Path) -> None:
     whole = experiment(tmp_path / "whole")
-    assert rehearsal.run(whole).exit_code == 0
+    assert rehearse(whole).exit_code == 0
     closed = Closed(small=4)
-    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), closed))
+    done = rehearse(begun, before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 0, done.output
     assert outcome(begun) == outcome(whole)
     assert closed.asked.count(CANARY) == 4
     assert len(closed.asked) == 6 + 4  # the question that first fails is asked six times
 
 
-def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_pause(
-    rehearsal: Rehearsal, begun: Path
-) -> None:
+def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_pause(begun: Path) -> None:
     told: list[dict[str, object]] = []
 
     def look() -> None:
@@ -90,7 +81,7 @@ def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_p
             waited.wait(0.1)
 
     closed = Closed(small=2, do=look)
-    done = rehearsal.run(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
+    done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 4, done.output
     assert re.search(r"outage: \w+ at toyworld: It has been out for \d+ minutes; the last it said: .* 503", done.output)
     assert "no whole answer to 6 attempts in a row" in str(told[-1]["process"])
@@ -101,7 +92,7 @@ def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_p
 
 
 @pytest.mark.parametrize("way", ["a signal", "a file"])
-def test_a_stop_ends_the_wait_well(rehearsal: Rehearsal, begun: Path, way: str) -> None:
+def test_a_stop_ends_the_wait_well(begun: Path, way: str) -> None:
     def stop() -> None:
         if way == "a signal":
             os.kill(os.getpid(), signal.SIGINT)
@@ -109,47 +100,43 @@ def test_a_stop_ends_the_wait_well(rehearsal: Rehearsal, begun: Path, way: str) 
             (begun / PLACE / "STOP").touch()
 
     closed = Closed(small=2, do=stop)
-    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), closed))
+    done = rehearse(begun, before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 6, done.output
     assert "the same command goes on" in done.output
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["a first run", "another endpoint than before"])
 def test_an_endpoint_that_never_served_this_trait_is_not_waited_for(
-    tmp_path: Path, rehearsal: Rehearsal, begun: Path, elsewhere: bool
+    tmp_path: Path, begun: Path, elsewhere: bool
 ) -> None:
     folder = begun if elsewhere else experiment(tmp_path / "first")
     with (folder / "refine.toml").open("a") as settings:
         settings.write('\n[judge]\nmodel = "toyworld"\nbase_url = "http://127.0.0.1:9/v1"\nfree = true\n')
-    done = rehearsal.run(folder)
+    done = rehearse(folder)
     assert done.exit_code == 64
     assert "Start the server, or correct `base_url`" in done.output
 
 
 @pytest.mark.parametrize("wait", [None, 300.0], ids=["without a wait", "with a long wait"])
-def test_a_run_that_goes_on_while_its_endpoint_is_busy_waits_and_ends_well(
-    rehearsal: Rehearsal, begun: Path, wait: float | None
-) -> None:
+def test_a_run_that_goes_on_while_its_endpoint_is_busy_waits_and_ends_well(begun: Path, wait: float | None) -> None:
     crowd = Busy(times=10 if wait is None else 1, wait=wait)
-    done = rehearsal.run(begun, before=Gatekeeper(create_app(EXACT), crowd))
+    done = rehearse(begun, before=Gatekeeper(create_app(EXACT), crowd))
     assert done.exit_code == 0, done.output
 
 
-def test_a_run_that_goes_on_gives_a_busy_endpoint_up_after_the_longest_pause(rehearsal: Rehearsal, begun: Path) -> None:
+def test_a_run_that_goes_on_gives_a_busy_endpoint_up_after_the_longest_pause(begun: Path) -> None:
     crowd = Busy(times=math.inf, wait=100)
-    done = rehearsal.run(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), crowd))
+    done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), crowd))
     assert done.exit_code == 4, done.output
     assert re.search(r"outage: \w+ at toyworld: It asks for more patience .* answers 429", done.output)
     assert crowd.asked == 3
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["one that goes on", "a first run"])
-def test_a_stop_ends_the_wait_for_a_busy_endpoint(
-    tmp_path: Path, rehearsal: Rehearsal, begun: Path, first: bool
-) -> None:
+def test_a_stop_ends_the_wait_for_a_busy_endpoint(tmp_path: Path, begun: Path, first: bool) -> None:
     folder = experiment(tmp_path / "first") if first else begun
     crowd = Busy(times=1, wait=100, do=lambda: os.kill(os.getpid(), signal.SIGINT))
-    done = rehearsal.run(folder, before=Gatekeeper(create_app(EXACT), crowd))
+    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), crowd))
     assert done.exit_code == 6, done.output
     assert "An endpoint was waited for when a stop was asked for" in done.output
     assert crowd.asked == 1

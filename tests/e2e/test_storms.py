@@ -10,7 +10,7 @@ import pytest
 from agent.loop.policy import RECHECKS
 from agent.toyworld.server import create_app
 from tests.cli.scripted import POSITIVE, status_of
-from tests.e2e.rehearsal import CANARY, EXACT, Gatekeeper, Rehearsal, larger, outcome, quick_now, quick_sleep, title
+from tests.e2e.rehearsal import CANARY, EXACT, Gatekeeper, larger, outcome, quick_now, quick_sleep, rehearse, title
 from tests.support.faults import OUT, Answered, Faults, failing, with_faults
 
 IN_FLIGHT = 32  # what an endpoint of refine.toml takes at once by default
@@ -27,11 +27,6 @@ TROUBLED = {
 Undisturbed = Callable[[int], dict[str, bytes]]
 
 
-@pytest.fixture
-def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    return Rehearsal(monkeypatch)
-
-
 def faulty(faults: Faults) -> Gatekeeper:
     return Gatekeeper(with_faults(create_app(EXACT), faults, quick_now, quick_sleep))
 
@@ -43,17 +38,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     @cache
     def ended(target: int) -> dict[str, bytes]:
         folder = larger(tmp_path_factory.mktemp("undisturbed"), target)
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            done = Rehearsal(monkeypatch).run(folder)
+        done = rehearse(folder)
         assert done.exit_code == 0, done.output
         return outcome(folder)
 
     return ended
 
 
-def test_a_request_that_never_works_costs_its_own_pair_and_no_other(tmp_path: Path, rehearsal: Rehearsal) -> None:
+def test_a_request_that_never_works_costs_its_own_pair_and_no_other(tmp_path: Path) -> None:
     folder, endpoint = larger(tmp_path, 12), faulty(Faults(poison=(POISON,)))
-    done = rehearsal.run(folder, before=endpoint)
+    done = rehearse(folder, before=endpoint)
     assert done.exit_code == 2, done.output
     state = status_of(folder)
     assert (state["pairs"], state["by_status"], state["parked"]) == (12, {"audited": 12}, 1)
@@ -62,11 +56,9 @@ def test_a_request_that_never_works_costs_its_own_pair_and_no_other(tmp_path: Pa
     assert "no readable judgement" in done.output
 
 
-def test_one_look_at_a_request_that_never_works_is_six_requests_and_a_reason(
-    tmp_path: Path, rehearsal: Rehearsal
-) -> None:
+def test_one_look_at_a_request_that_never_works_is_six_requests_and_a_reason(tmp_path: Path) -> None:
     folder, endpoint = larger(tmp_path, 12), faulty(Faults(poison=(POISON,)))
-    done = rehearsal.run(folder, "--diagnostic", before=endpoint)
+    done = rehearse(folder, "--diagnostic", before=endpoint)
     assert done.exit_code == 2
     assert "6 of 8 scenarios pass, 1 could not be judged" in done.output
     assert {n for body, n in endpoint.bodies.items() if POISON in body.decode()} == {TRIES}
@@ -74,14 +66,14 @@ def test_one_look_at_a_request_that_never_works_is_six_requests_and_a_reason(
 
 
 def test_when_the_credit_ends_the_run_pauses_with_four_at_once_and_the_same_command_goes_on(
-    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed
+    tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     folder, endpoint = larger(tmp_path / "broke", 12), faulty(Faults(quota_after=200))
-    broke = rehearsal.run(folder, before=endpoint)
+    broke = rehearse(folder, before=endpoint)
     assert broke.exit_code == 4, broke.output
     assert 200 < len(endpoint.prompts) <= 200 + IN_FLIGHT
     assert status_of(folder)["parked"] == 0
-    assert rehearsal.run(folder).exit_code == 0
+    assert rehearse(folder).exit_code == 0
     assert outcome(folder) == undisturbed(12)
 
 
@@ -110,10 +102,10 @@ class Blackout:
 
 @pytest.mark.parametrize("after", [4, 150])
 def test_three_minutes_of_503_are_waited_for_with_a_small_question_now_and_then_and_no_item_is_lost(
-    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed, after: int
+    tmp_path: Path, undisturbed: Undisturbed, after: int
 ) -> None:
     folder, blackout = larger(tmp_path / "out", 12), Blackout(after)
-    done = rehearsal.run(folder, before=Gatekeeper(create_app(EXACT), blackout))
+    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), blackout))
     assert done.exit_code == 0, done.output
     assert outcome(folder) == undisturbed(12)
     assert len(blackout.refused) <= TRIES * IN_FLIGHT + len(blackout.probes())
@@ -125,10 +117,10 @@ def test_three_minutes_of_503_are_waited_for_with_a_small_question_now_and_then_
 
 @pytest.mark.parametrize(("seed", "target", "calls"), [(0, 48, 2000), (1, 12, 500), (2, 12, 500)])
 def test_a_fifth_of_all_requests_gone_wrong_changes_no_byte_of_the_set_and_its_history(
-    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed, seed: int, target: int, calls: int
+    tmp_path: Path, undisturbed: Undisturbed, seed: int, target: int, calls: int
 ) -> None:
     folder, endpoint = larger(tmp_path, target), faulty(Faults(rates=TROUBLED, retry_after=0.2, seed=seed))
-    done = rehearsal.run(folder, before=endpoint, attempt_timeout=0.5, deadline=1e6)
+    done = rehearse(folder, before=endpoint, attempt_timeout=0.5, deadline=1e6)
     assert done.exit_code == 0, done.output
     assert outcome(folder) == undisturbed(target)
     counts = endpoint.app.counts
@@ -137,7 +129,7 @@ def test_a_fifth_of_all_requests_gone_wrong_changes_no_byte_of_the_set_and_its_h
 
 
 def test_an_item_that_had_to_be_asked_again_leaves_no_trace_in_the_history(
-    tmp_path: Path, rehearsal: Rehearsal, undisturbed: Undisturbed
+    tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     failures = dict.fromkeys([POISON], TRIES)
 
@@ -149,6 +141,6 @@ def test_an_item_that_had_to_be_asked_again_leaves_no_trace_in_the_history(
         return failing(500, "trouble")
 
     folder = larger(tmp_path, 12)
-    done = rehearsal.run(folder, before=Gatekeeper(create_app(EXACT), instead))
+    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), instead))
     assert "recheck" in done.output
     assert outcome(folder) == undisturbed(12)

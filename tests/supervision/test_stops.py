@@ -10,13 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from agent.cli.main import app
 from agent.errors import UserError
 from agent.supervision.progress import Progress, ProgressSnapshot
 from agent.supervision.stop_control import StopSignals, deadline
-from tests.cli.scripted import ReadingSubject, experiment, status_of, tree
+from tests.cli.scripted import ReadingSubject, cliffhanger, experiment, status_of, tree
 
 _TWICE = """
 import os, signal
@@ -193,23 +191,18 @@ def test_without_its_file_nobody_waits(tmp_path: Path) -> None:
     stops.wait_while_paused("toy/a", tmp_path / "PAUSE", tmp_path / "STOP", Progress(("toy/a",)))
 
 
-def test_a_signal_in_the_middle_of_a_round_starts_nothing_more_and_the_next_run_ends_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_in_the_middle_of_a_round_starts_nothing_more_and_the_next_run_ends_the_same(tmp_path: Path) -> None:
     whole, pieces = experiment(tmp_path / "whole"), experiment(tmp_path / "pieces")
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
-    assert CliRunner().invoke(app, ["run", "--experiment", str(whole)]).exit_code == 0
+    assert cliffhanger("run", whole).exit_code == 0
 
     def interrupt(continued: int) -> None:
         if continued == 12:  # the timed batch of four, then the first round's eight
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject(interrupt))
-    stopped = CliRunner().invoke(app, ["run", "--experiment", str(pieces)])
+    stopped = cliffhanger("run", pieces, subject=ReadingSubject(interrupt))
     assert stopped.exit_code == 6
     assert "SIGINT" in stopped.output
     assert status_of(pieces)["rounds"] == 0
-    monkeypatch.setattr("agent.app.preflight.open_subject", lambda settings: ReadingSubject())
-    assert CliRunner().invoke(app, ["run", "--experiment", str(pieces)]).exit_code == 0
+    assert cliffhanger("run", pieces).exit_code == 0
     history = "extraction/toy/refusal/refinement/history.jsonl"
     assert tree(pieces)[history] == tree(whole)[history]

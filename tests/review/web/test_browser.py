@@ -9,7 +9,7 @@ import pytest
 from agent.app.review import open_sessions, writer_of
 from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
-from tests.cli.finished_run import dataset_of, desk_of, finished, scripted
+from tests.cli.finished_run import dataset_of, desk_of, finished
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.served import serving
@@ -21,9 +21,8 @@ GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A finished run: d0003 changed, n0000 and n0001 added, the rest unchanged."""
-    scripted(monkeypatch)
     return finished(tmp_path)
 
 
