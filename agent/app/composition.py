@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings
 from agent.errors import Interrupted
 from agent.llm.budget import Amount, BudgetTracker, list_price
-from agent.llm.client import LLMClient
+from agent.llm.client import LLMClient, OnWait
 from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
 from agent.loop.act import Subject, Tools
@@ -134,7 +134,6 @@ def _greedy(sampling: Sampling) -> str:
 
 
 Watch = Callable[[str], None]
-OnWait = Callable[[str, str | None], None]
 
 # What no text is to blame for, and how the work ends with it. The first that occurs counts.
 _ENDINGS = {
