@@ -40,7 +40,6 @@ from agent.schema.judging import (
     needed_questions,
 )
 from agent.schema.pairs import (
-    SCHEMA_VERSION,
     Completion,
     Flag,
     FrozenModel,

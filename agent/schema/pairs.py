@@ -9,8 +9,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
-
 
 class FrozenModel(BaseModel):
     """Base of all nouns. Parse stored ones with `model_validate_json`: strict mode takes enums from JSON only."""

@@ -26,6 +26,7 @@ from agent.storage.ledger_database import (
     model_from_row,
     parsed,
 )
+from agent.storage.ledger_schema import CURRENT, LedgerSchema
 from agent.storage.ledger_writer import (
     SELECT_ANSWER,
     AttemptStore,
@@ -80,9 +81,14 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, mounts: Path = MOUNTS, reading: bool = False, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        mounts: Path = MOUNTS,
+        reading: bool = False,
+        clock: Callable[[], float] = time.time,
+        schema: LedgerSchema = CURRENT,
     ) -> None:
-        self._db = Database.read(path) if reading else Database.write(path, mounts)
+        self._db = Database.read(path, schema) if reading else Database.write(path, mounts, schema)
         self._purchases = AttemptStore(self._db)
         if not reading:
             self._purchases.load()
@@ -92,9 +98,9 @@ class Ledger:
         self._sessions: dict[int, float] = {}  # when those of this process began
 
     @classmethod
-    def read(cls, path: Path) -> "Ledger":
-        """A reader; raises LedgerError where there is no ledger, or one of another version."""
-        return cls(path, reading=True)
+    def read(cls, path: Path, schema: LedgerSchema = CURRENT) -> "Ledger":
+        """A reader, also of an older version's file. Raises LedgerError where there is no ledger, or a newer one."""
+        return cls(path, reading=True, schema=schema)
 
     @property
     def path(self) -> Path:

@@ -1,4 +1,4 @@
-"""What the ledger's tables hold, as nouns, and the SQL that makes the tables."""
+"""The ledger's SQLite file: models of its rows, its connections and locks."""
 
 import sqlite3
 import threading
@@ -12,40 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent.errors import UserError
-from agent.schema import SCHEMA_VERSION, CampaignBasis, FrozenModel, Role
+from agent.schema import CampaignBasis, FrozenModel, Role
 from agent.storage.durable import failpoint
+from agent.storage.ledger_schema import CURRENT, LedgerSchema, UnknownVersionError
 
 N = TypeVar("N", bound=FrozenModel)
 
 RoundRef = tuple[int | None, int | None]  # the campaign and the round for which something is bought
-
-VERSION = 100 * SCHEMA_VERSION + 2  # of what the tables hold, and of the tables themselves
-
-TABLES = """
-CREATE TABLE campaigns (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL, about TEXT NOT NULL, created REAL NOT NULL
-) STRICT;
-CREATE TABLE rounds (
-    campaign INTEGER NOT NULL REFERENCES campaigns (id), number INTEGER NOT NULL, body TEXT NOT NULL,
-    recorded REAL NOT NULL, PRIMARY KEY (campaign, number)
-) STRICT;
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL,
-    campaign INTEGER, round INTEGER, begun REAL NOT NULL, ended REAL, outcome TEXT,
-    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX open_attempts ON attempts (id) WHERE outcome IS NULL;
-CREATE TABLE answers (
-    key TEXT PRIMARY KEY, role TEXT NOT NULL, prompt_id TEXT NOT NULL, sample INTEGER NOT NULL,
-    content TEXT NOT NULL, evidence TEXT NOT NULL, finish_reason TEXT NOT NULL, tokens_in INTEGER NOT NULL,
-    tokens_out INTEGER NOT NULL, micro_usd INTEGER NOT NULL, model TEXT NOT NULL,
-    campaign INTEGER, round INTEGER
-) STRICT;
-CREATE INDEX answers_of_round ON answers (campaign, round);
-CREATE TABLE completions (key TEXT PRIMARY KEY, body TEXT NOT NULL, campaign INTEGER, round INTEGER) STRICT;
-CREATE INDEX completions_of_round ON completions (campaign, round);
-CREATE TABLE sessions (id INTEGER PRIMARY KEY, begun REAL NOT NULL, seen REAL NOT NULL) STRICT;
-"""
 
 PENDING = "pending"
 ANSWERED = "answered"
@@ -210,8 +183,11 @@ class Database:
         self._read_lock = threading.RLock()
 
     @classmethod
-    def write(cls, path: Path, mounts: Path = MOUNTS) -> "Database":
-        """The one writer; makes the file and its folders. Raises LedgerBusy when another process is the writer."""
+    def write(cls, path: Path, mounts: Path = MOUNTS, schema: LedgerSchema = CURRENT) -> "Database":
+        """The one writer; makes the file and its folders, or migrates an older file.
+
+        Raises LedgerBusy when another process is the writer.
+        """
         kind = network_file_system(path, mounts)
         if kind is not None:
             raise LedgerError(
@@ -223,14 +199,14 @@ class Database:
             undo.callback(lock.release)
             connection = undo.enter_context(closing(_connected(path, "rwc")))
             with _explained(path):
-                _set_up(path, connection)
+                _set_up(path, connection, schema)
             reading = undo.enter_context(closing(_connected(path, "ro")))
             undo.pop_all()
         return cls(path, connection, reading, lock)
 
     @classmethod
-    def read(cls, path: Path) -> "Database":
-        """A reader of an existing file; it never waits for the writer nor stops it."""
+    def read(cls, path: Path, schema: LedgerSchema = CURRENT) -> "Database":
+        """A reader of an existing file; it neither waits for the writer nor blocks it. An older file stays as it is."""
         if not path.is_file():
             raise LedgerMissing(_MISSING.format(path=path))
         with ExitStack() as undo:
@@ -238,7 +214,8 @@ class Database:
             with _explained(path):
                 if _is_empty(connection):  # its maker was killed before its first transaction
                     raise LedgerMissing(_MISSING.format(path=path))
-                _check_version(path, connection)
+                if schema.needs_migration(connection):
+                    connection = undo.enter_context(closing(_migrated_copy(connection, schema)))
             undo.pop_all()
         return cls(path, connection, connection, None)
 
@@ -295,40 +272,42 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _set_up(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file; hold an existing one to this program's version."""
+def _migrated_copy(connection: sqlite3.Connection, schema: LedgerSchema) -> sqlite3.Connection:
+    """An older file in memory with the current tables, for reading only."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.backup(copy)
+    connection.close()
+    schema.migrate(copy)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
+
+
+def _set_up(path: Path, connection: sqlite3.Connection, schema: LedgerSchema) -> None:
+    """Make the tables in a new file; migrate an older one."""
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise LedgerError(f"{path} lies on a file system without shared memory ({mode}). Use a local disk.")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
     if _is_empty(connection):
         failpoint("create")
-        connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        schema.create(connection)
         failpoint("create-done")
-    _check_version(path, connection)
+    elif schema.needs_migration(connection):
+        schema.migrate(connection)
+    connection.execute("PRAGMA foreign_keys = ON")  # last: a migration may rebuild a table that others refer to
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
 
 
-def _check_version(path: Path, connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == VERSION:
-        return
-    origin = "a newer program" if found > VERSION else "an older program, or no ledger at all"
-    raise LedgerError(
-        f"{path} has version {found}, from {origin}; this program reads version {VERSION}. "
-        "Use the program that wrote it, or move the file away to begin a new one."
-    )
-
-
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite, and of texts that it cannot hold, into sentences."""
+    """Turn errors of SQLite, of unknown versions and of texts that SQLite cannot hold into LedgerError."""
     try:
         yield
+    except UnknownVersionError as error:
+        raise LedgerError(f"{path} {error}") from error
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {error}. {_remedy(str(error))}") from error
     except (UnicodeEncodeError, PydanticSerializationError) as error:

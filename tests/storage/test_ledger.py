@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from agent.schema import (
-    SCHEMA_VERSION,
     Change,
     Completion,
     Confirm,
@@ -26,7 +25,7 @@ from agent.schema import (
     Verdict,
 )
 from agent.storage.ledger import Ledger
-from agent.storage.ledger_database import VERSION, Answer, LedgerBusy, LedgerError
+from agent.storage.ledger_database import Answer, LedgerBusy, LedgerError
 from tests.support.bases import basis
 
 
@@ -300,19 +299,6 @@ def test_a_missing_ledger_is_a_sentence_and_is_not_made_by_a_reader(path: Path) 
     with pytest.raises(LedgerError, match="There is no ledger at"):
         Ledger.read(path)
     assert not path.parent.exists()
-
-
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, VERSION - 1, VERSION + 1])
-def test_a_ledger_of_another_version_is_left_alone(path: Path, version: int) -> None:
-    Ledger(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version = {version}")
-    db.close()
-    before = path.read_bytes()
-    for opened in (Ledger, Ledger.read):
-        with pytest.raises(LedgerError, match=f"has version {version}.*move the file away"):
-            opened(path)
-    assert path.read_bytes() == before
 
 
 def test_a_file_that_is_no_ledger_is_named(path: Path) -> None:
