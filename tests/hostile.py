@@ -55,7 +55,7 @@ _ATTRIBUTES = (
     f'" style="background:url({AWAY})" x="',
     f'" hx-get="{AWAY}" hx-trigger="load" hx-on::load="{RUN}" x="',
     "' hx-post='pair/0/decide' hx-vals='{\"act\":\"approve\"}' hx-trigger='load' data-key='a' x='",
-    '" id="panel" name="seal" value="forged" data-place="0" x="',
+    '" id="panel" name="version_token" value="forged" data-place="0" x="',
     "`><img src=x onerror=`" + RUN + "`>",
 )
 _ADDRESSES = (

@@ -184,7 +184,7 @@ def reason_to_keep_earlier_proposal(result: Result) -> str | None:
         return None
     recorded = DecisionLog(result.job.folder.refinement / NAME).read().decisions
     cards = build_cards(earlier, result.job.dataset.pairs, recorded)
-    if not any(card.waits or card.effect for card in cards):
+    if not any(card.is_pending or card.effect for card in cards):
         return None
     return _fewer(result, earlier, cards) or _unaware(result, earlier, cards, recorded)
 

@@ -113,7 +113,7 @@ def open_sessions(
     recheck: bool = True,
     backends: Backends = BACKENDS,
 ) -> list[ReviewSession]:
-    """A desk for each trait that has a proposal. Raises Refusal where none has one.
+    """A session for each trait that has a proposal. Raises Refusal where none has one.
 
     `said` hears what a recheck is doing. Without `recheck`, edits are stored unchecked.
     """
@@ -193,21 +193,21 @@ class Rechecks:
 
 
 def serve_review(
-    desks: Sequence[ReviewSession],
+    sessions: Sequence[ReviewSession],
     order: ExperimentOptions,
     host: str = "127.0.0.1",
     port: int = 0,
     show: bool = True,
     doing: Callable[[], str] = lambda: "",
 ) -> int:
-    """Serve the review of these desks until Ctrl-C. Port 0 takes a free one.
+    """Serve the review of these sessions until Ctrl-C. Port 0 takes a free one.
 
     `doing` says what a recheck that goes on is doing. Raises Refusal where the port cannot be had.
     """
     screen, token = RunDisplay(), new_token()
     with closing(_bound(host, port)) as listening:
         address = f"http://{_named(host)}:{listening.getsockname()[1]}/{token}/"
-        app = create_app(desks, token, writer_of(desks, order), hosts=_names(host), doing=doing)
+        app = create_app(sessions, token, writer_of(sessions, order), hosts=_names(host), doing=doing)
         screen.print("The review is at", address, "Whoever has this address can decide: keep it to yourself.")
         if not is_loopback(host):
             screen.print("Other machines can reach it, and what they send is not encrypted.")
@@ -233,14 +233,14 @@ def serve_review(
     return 0
 
 
-def writer_of(desks: Sequence[ReviewSession], order: ExperimentOptions) -> ApplyActions:
-    """What `cliffhanger apply` does, for these desks: it goes by the proposals that the page shows."""
+def writer_of(sessions: Sequence[ReviewSession], order: ExperimentOptions) -> ApplyActions:
+    """What `cliffhanger apply` does, for these sessions: it goes by the proposals that the page shows."""
     of = {place.trait: place for place in places(order, order.settings())}
-    seats = {desk.proposal.trait: desk for desk in desks}
+    seats = {session.proposal.trait: session for session in sessions}
 
     def planned(trait: str) -> ApplyPlan:
-        dataset, desk = of[trait].bound.dataset(), seats[trait]
-        cards = build_cards(desk.proposal, dataset.pairs, desk.log.read().decisions)
+        dataset, session = of[trait].bound.dataset(), seats[trait]
+        cards = build_cards(session.proposal, dataset.pairs, session.log.read().decisions)
         return plan_changes(of[trait].bound.folder, dataset, cards)
 
     return ApplyActions(

@@ -68,7 +68,7 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     from agent.supervision.display import RunDisplay
 
     order, heard = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), [""]
-    desks = open_sessions(order, name, heard.append, recheck=not no_recheck, backends=backends_of(context))
+    sessions = open_sessions(order, name, heard.append, recheck=not no_recheck, backends=backends_of(context))
 
     def doing() -> str:
         return heard[-1]
@@ -76,12 +76,12 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     if web:
         from agent.app.review import serve_review
 
-        return serve_review(desks, order, host, port, show=not no_open, doing=doing)
+        return serve_review(sessions, order, host, port, show=not no_open, doing=doing)
     _require_terminal(order)
     from agent.review.terminal.app import Review
 
-    Review(desks, doing, f"{_apply(order)} writes what was approved.").run()
-    RunDisplay().print(*_parting(desks, order))
+    Review(sessions, doing, f"{_apply(order)} writes what was approved.").run()
+    RunDisplay().print(*_parting(sessions, order))
     return 0
 
 
@@ -96,14 +96,14 @@ def _require_terminal(order: "ExperimentOptions") -> None:
         )
 
 
-def _parting(desks: "Sequence[ReviewSession]", order: "ExperimentOptions") -> list[str]:
+def _parting(sessions: "Sequence[ReviewSession]", order: "ExperimentOptions") -> list[str]:
     """Where each trait stands, and what comes next."""
     told, left, approved = [], 0, 0
-    for desk in desks:
-        cards = desk.cards()
+    for session in sessions:
+        cards = session.cards()
         states = Counter(card.state.value for card in cards)
-        told.append(f"{desk.proposal.trait}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-        left += sum(card.waits for card in cards)
+        told.append(f"{session.proposal.trait}: {', '.join(f'{n} {state}' for state, n in states.items())}")
+        left += sum(card.is_pending for card in cards)
         approved += sum(card.effect is not None for card in cards)
     if left:
         told.append(f"{left} still to decide: the same command goes on there.")

@@ -77,12 +77,12 @@ def _binding(proposal: Proposal, card: Card) -> dict[str, Any]:
 
 
 def _shown(card: Card) -> dict[str, str]:
-    doubts = ", ".join(card.cautions)
+    doubts = ", ".join(card.warnings)
     why = f": {card.change.why}" if card.change.why else ""
     return {
         "heading": f"{card.pair}, {card.what}{why}{f' ({doubts})' if doubts else ''}",
         "before": _both(card.now.positive.text, card.now.negative.text) if card.now else _NOTHING,
-        "after": "(the line leaves)" if card.leaves else _both(card.ours.positive.text, card.ours.negative.text),
+        "after": "(the line leaves)" if card.is_removal else _both(card.ours.positive.text, card.ours.negative.text),
         "positive": card.ours.positive.text,
         "negative": card.ours.negative.text,
     }
@@ -102,19 +102,21 @@ def read_annotations(content: bytes, name: str, cards: Sequence[Card], now: date
         raise ExchangeError(f"{name} holds half of a surrogate pair, which is no character. Correct it in that tool.")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ExchangeError(f"{name} is not a list of tasks or records. Export it again, as JSON.")
-    desk = _Desk({card.pair: card for card in cards}, now or datetime.now(UTC))
-    return [decision for number, row in enumerate(rows, 1) for decision in _decisions(row, f"{name}, {number}", desk)]
+    session = _Session({card.pair: card for card in cards}, now or datetime.now(UTC))
+    return [
+        decision for number, row in enumerate(rows, 1) for decision in _decisions(row, f"{name}, {number}", session)
+    ]
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _Session:
     """What the answers are read against. `now` is the moment of those whose tool does not tell one."""
 
     cards: Mapping[str, Card]
     now: datetime
 
 
-def _decisions(row: Mapping[str, Any], place: str, desk: _Desk) -> Iterator[Decision]:
+def _decisions(row: Mapping[str, Any], place: str, session: _Session) -> Iterator[Decision]:
     about = row.get("data") if "data" in row else row.get("metadata")
     if not isinstance(about, dict) or not set(_BINDING) <= about.keys():
         raise ExchangeError(
@@ -123,8 +125,8 @@ def _decisions(row: Mapping[str, Any], place: str, desk: _Desk) -> Iterator[Deci
     answers = _label_studio_answers(row) if "data" in row else _argilla_answers(row)
     try:
         for who, when, said in answers:
-            by = {"who": who, "when": _moment(when, desk.now), "note": said.get("note") or ""}
-            yield from _decided(about, by, said, desk)
+            by = {"who": who, "when": _moment(when, session.now), "note": said.get("note") or ""}
+            yield from _decided(about, by, said, session)
     except (ValidationError, AttributeError, TypeError, KeyError, ValueError) as error:
         raise ExchangeError(f"{place} holds an answer that cannot be read: {type(error).__name__}.") from error
 
@@ -160,14 +162,14 @@ def _moment(when: str | None, now: datetime) -> str:
 
 
 def _decided(
-    about: Mapping[str, Any], by: Mapping[str, str], said: Mapping[str, str], desk: _Desk
+    about: Mapping[str, Any], by: Mapping[str, str], said: Mapping[str, str], session: _Session
 ) -> Iterator[Decision]:
     """An edit where a text was changed; else the act. An edit is approved here, after it was rechecked."""
     bound = {name: about[name] for name in _BINDING} | dict(by)
     positive, negative = (said.get(side) or about[side] for side in ("positive", "negative"))
     act = Act(said["act"]) if said.get("act") else None
     if act in (Act.APPROVE, None) and (positive, negative) != (about["positive"], about["negative"]):
-        card = desk.cards.get(about["pair"])
+        card = session.cards.get(about["pair"])
         key = edited_pair(card.change.after, positive, negative).key if card else about["key"]
         yield Decision(**bound | {"act": Act.EDIT, "key": key, "positive": positive, "negative": negative})
     elif act in ACTS:

@@ -215,7 +215,7 @@ class _Making:
             conflict=self._is_conflict(decision) and state is not CardState.APPLIED,
             edited=edited,
             decision=decision,
-            cautions=warnings_of(self.proposal, self.change, evidence, edited),
+            warnings=warnings_of(self.proposal, self.change, evidence, edited),
         )
 
     def _state(self) -> tuple[CardState, Decision | None]:

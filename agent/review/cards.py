@@ -1,4 +1,4 @@
-"""What a reviewer should look at twice: each caution is one word beside a pair."""
+"""What a reviewer should look at twice: each warning is one word beside a pair."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,11 +44,11 @@ _BY_OUTCOME = {Outcome.FAIL: CardWarning.FAILING, Outcome.UNJUDGED: CardWarning.
 def warnings_of(
     proposal: Proposal, change: PairChange, evidence: Sequence[TextEvidence | None], edited: bool
 ) -> tuple[CardWarning, ...]:
-    """All cautions about a pair, in the order of their definition, by the evidence of its text (positive first)."""
+    """All warnings about a pair, in the order of their definition, by the evidence of its text (positive first)."""
     found = {*_of_change(change, edited)}
     for polarity, seen in zip(Polarity, evidence, strict=True):
         found |= {*_of_evidence(proposal, polarity, seen)} if seen else {CardWarning.UNJUDGED}
-    return tuple(caution for caution in CardWarning if caution in found)
+    return tuple(warning for warning in CardWarning if warning in found)
 
 
 def _of_change(change: PairChange, edited: bool) -> Iterator[CardWarning]:
@@ -98,7 +98,7 @@ class CardState(StrEnum):
     UNCHANGED = "unchanged"
 
 
-WAITING = frozenset((CardState.OPEN, CardState.STALE, CardState.CONFLICT, CardState.EDITED))
+PENDING = frozenset((CardState.OPEN, CardState.STALE, CardState.CONFLICT, CardState.EDITED))
 
 DatasetEffect = Literal["replace", "append", "remove"]
 
@@ -122,7 +122,7 @@ class Card:
     conflict: bool
     edited: bool
     decision: Decision | None
-    cautions: tuple[CardWarning, ...]
+    warnings: tuple[CardWarning, ...]
 
     @property
     def pair(self) -> str:
@@ -133,22 +133,22 @@ class Card:
         return self.change.what
 
     @property
-    def waits(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether a human has still to decide about this pair."""
-        return self.state in WAITING
+        return self.state in PENDING
 
     @property
-    def proposes(self) -> bool:
+    def has_proposal(self) -> bool:
         """Whether there is anything to approve: what the run proposes, or an edit."""
         return self.what != "unchanged" or self.edited
 
     @property
-    def is_unproven(self) -> bool:
+    def is_unverified(self) -> bool:
         """Whether it is an edit without a passed check, which nobody can approve."""
         return self.edited and self.outcome is not Outcome.PASS
 
     @property
-    def leaves(self) -> bool:
+    def is_removal(self) -> bool:
         """Whether to approve means that the line leaves the dataset."""
         return self.what == "dropped" and not self.edited
 
@@ -165,18 +165,18 @@ class Card:
     @property
     def key(self) -> str:
         """The key of exactly the pair that is decided on: the dataset's where no text would take its place."""
-        return self.base or "" if self.leaves or not self.proposes else self.ours.key
+        return self.base or "" if self.is_removal or not self.has_proposal else self.ours.key
 
     @property
-    def seal(self) -> str:
+    def version_token(self) -> str:
         """Stands for all the texts that this card shows: whoever decides hands it back, as proof of what was seen."""
         return digest(self.pair, self.what, self.key, self.proposed or "", self.base or "")
 
     @property
-    def sight(self) -> str:
+    def view_token(self) -> str:
         """Stands for all that a reviewer has before their eyes: these texts, and the evidence for them."""
         found = (seen.model_dump_json() if seen else "" for seen in self.evidence)
-        return sha256("\n".join((self.seal, *found)).encode()).hexdigest()
+        return sha256("\n".join((self.version_token, *found)).encode()).hexdigest()
 
     @property
     def outcome(self) -> Outcome:
@@ -190,7 +190,7 @@ class Card:
             return "remove"
         if self.state is not CardState.APPROVED:
             return None
-        if self.leaves:
+        if self.is_removal:
             return "remove"
         return "append" if self.now is None else "replace"
 

@@ -250,7 +250,7 @@ def state_name(card: Card) -> str:
 
 def approval_effect(card: Card) -> str:
     """What approving this card does to the dataset, as a sentence."""
-    if card.leaves:
+    if card.is_removal:
         return "Approving removes this pair from the dataset." if card.now else "Its line was already removed."
     if card.now is None:
         return "Approving appends this pair to the dataset."
@@ -265,15 +265,15 @@ def disabled_reason(card: Card, act: Act, checking: bool = False) -> str:
         return "The edit is being checked. Wait for the result."
     if act is Act.DROP and card.now is None:
         return "It is not in the dataset: reject it instead."
-    if act is Act.APPROVE and card.is_unproven:
+    if act is Act.APPROVE and card.is_unverified:
         return "An edited text can be approved once it has passed its check."
     if act is Act.EDIT and card.state is CardState.CONFLICT:
         return _resolve_first(card)
-    return _nothing_proposed(card, act) if not card.proposes else ""
+    return _nothing_proposed(card, act) if not card.has_proposal else ""
 
 
 def _resolve_first(card: Card) -> str:
-    if card.is_unproven:
+    if card.is_unverified:
         return "Reject it first, which keeps the dataset's text. Then edit it."
     return "Resolve the conflict first: approve takes the proposed text, reject keeps the dataset's."
 

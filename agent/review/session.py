@@ -32,9 +32,9 @@ class BulkApproval:
     left: tuple[Card, ...] = ()
 
     @property
-    def seal(self) -> str:
+    def version_token(self) -> str:
         """Stands for all the texts of these pairs: whoever approves hands it back, as proof of what was asked."""
-        return digest(self.many, *(card.seal for card in self.cards))
+        return digest(self.many, *(card.version_token for card in self.cards))
 
     @property
     def title(self) -> str:
@@ -63,15 +63,15 @@ def _unflagged(batch: BulkApproval) -> Iterator[str]:
 
 
 def _seen(batch: BulkApproval) -> Iterator[str]:
-    flagged = [card for card in batch.cards if card.cautions]
+    flagged = [card for card in batch.cards if card.warnings]
     yield "You have had the texts of each of them on the screen in this session."
     if flagged:
-        counts = Counter(caution for card in flagged for caution in card.cautions)
-        names = ", ".join(f"{count} {caution}" for caution, count in sorted(counts.items()))
+        counts = Counter(warning for card in flagged for warning in card.warnings)
+        names = ", ".join(f"{count} {warning}" for warning, count in sorted(counts.items()))
         yield f"{pluralize(len(batch.cards) - len(flagged), 'pair')} without a flag, {len(flagged)} flagged: {names}."
     else:
         yield "None has a flag."
-    if leaves := sum(card.leaves for card in batch.cards):
+    if leaves := sum(card.is_removal for card in batch.cards):
         yield f"To approve takes {pluralize(leaves, 'pair')} out of the dataset."
     yield from _left(batch)
     yield "One undo takes all of it back."
@@ -79,7 +79,7 @@ def _seen(batch: BulkApproval) -> Iterator[str]:
 
 def _left(batch: BulkApproval) -> Iterator[str]:
     conflicts = [card for card in batch.left if card.conflict]
-    edits = [card for card in batch.left if card.is_unproven and not card.conflict]
+    edits = [card for card in batch.left if card.is_unverified and not card.conflict]
     if conflicts:
         yield f"Left out: {pluralize(len(conflicts), 'conflict')}, where you have to choose between two texts."
     if edits:
@@ -90,18 +90,22 @@ def _left(batch: BulkApproval) -> Iterator[str]:
 
 def unflagged(trait: str, cards: Sequence[Card]) -> BulkApproval:
     """The open pairs that pass and about which there is nothing to look at twice."""
-    calm = (card for card in cards if card.state is CardState.OPEN and not card.conflict and not card.cautions)
+    calm = (card for card in cards if card.state is CardState.OPEN and not card.conflict and not card.warnings)
     return BulkApproval(trait, BulkKind.UNFLAGGED, tuple(card for card in calm if card.outcome is Outcome.PASS))
 
 
-def seen(trait: str, cards: Sequence[Card], sights: Mapping[str, str]) -> BulkApproval:
-    """The pairs that wait and were looked at as they are now, by pair id and `Card.sight`; flagged ones too.
+def seen(trait: str, cards: Sequence[Card], view_tokens: Mapping[str, str]) -> BulkApproval:
+    """The pairs that wait and were looked at as they are now, by pair id and `Card.view_token`; flagged ones too.
 
     Whose text stands in a conflict is no matter of approving many, nor may anything slip in that could not be approved
     by itself.
     """
-    looked = [card for card in cards if card.waits and card.pair in sights and sights[card.pair] == card.sight]
-    ready = [card.proposes and not card.is_unproven and not card.conflict for card in looked]
+    looked = [
+        card
+        for card in cards
+        if card.is_pending and card.pair in view_tokens and view_tokens[card.pair] == card.view_token
+    ]
+    ready = [card.has_proposal and not card.is_unverified and not card.conflict for card in looked]
     picked = tuple(card for card, fit in zip(looked, ready, strict=True) if fit)
     return BulkApproval(
         trait, BulkKind.SEEN, picked, tuple(card for card, fit in zip(looked, ready, strict=True) if not fit)
@@ -141,7 +145,7 @@ class NoDecisionToUndo(ReviewError):
 
 @dataclass(frozen=True)
 class ReviewSession:
-    """One trait's proposal, decided by one reviewer. Any number of desks may stand before the same log.
+    """One trait's proposal, decided by one reviewer. Any number of sessions may stand before the same log.
 
     `dataset` gives the pairs as they are now. `recheck` examines an edited pair and returns its findings; without it
     edits are stored, and stay unapproved until somebody rechecks them.
@@ -153,7 +157,7 @@ class ReviewSession:
     who: str
     recheck: RecheckFunction | None = None
     _follower: LiveCards = field(init=False, repr=False, compare=False)
-    _sights: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _view_tokens: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_follower", LiveCards(self.proposal, self.dataset, self.log))
@@ -169,32 +173,32 @@ class ReviewSession:
             raise UnknownPair(f"The proposal of {self.proposal.trait} has no pair {pair}.")
         return found
 
-    def decide(self, pair: str, act: Act, seal: str, note: str = "") -> Card:
-        """Approve, reject or drop what the card with this seal shows; the card as it stands then.
+    def decide(self, pair: str, act: Act, version_token: str, note: str = "") -> Card:
+        """Approve, reject or drop what the card with this version_token shows; the card as it stands then.
 
         Raises StaleText, NotAllowed, NotRechecked, UnknownPair.
         """
-        card = self._as_shown(pair, seal)
+        card = self._as_shown(pair, version_token)
         _require_sense(card, act)
         key = card.base or "" if act is Act.DROP else card.key
         self._store([self._line(card, act, note).model_copy(update={"key": key})])
         return self.card(pair)
 
-    def edit(self, pair: str, positive: str, negative: str, seal: str, note: str = "") -> Card:
+    def edit(self, pair: str, positive: str, negative: str, version_token: str, note: str = "") -> Card:
         """Store other texts, then have them rechecked; the card with the fresh evidence.
 
         The edit is stored before it is rechecked: where that fails (whatever `recheck` raises comes through), the
         text is kept, and `check` tries again.
         """
-        card = self.store_edit(pair, positive, negative, seal, note)
+        card = self.store_edit(pair, positive, negative, version_token, note)
         return self.check(pair) if self.recheck else card
 
-    def store_edit(self, pair: str, positive: str, negative: str, seal: str, note: str = "") -> Card:
+    def store_edit(self, pair: str, positive: str, negative: str, version_token: str, note: str = "") -> Card:
         """Store other texts; somebody who waits for it has them rechecked later, by `check`.
 
         Raises StaleText, NotAllowed, UnknownPair.
         """
-        card = self._as_shown(pair, seal)
+        card = self._as_shown(pair, version_token)
         require_editable(card)
         new = edited_pair(card.change.after, positive, negative)
         _require_texts(new)
@@ -231,34 +235,34 @@ class ReviewSession:
         self._store([Decision.model_validate(d.model_dump() | own | {"undone": d.id}) for d in taken])
         return taken
 
-    def see(self, pair: str, sight: str) -> None:
-        """Note that this reviewer has had a pair before their eyes: the one that a card with this `sight` shows.
+    def mark_seen(self, pair: str, view_token: str) -> None:
+        """Note that this reviewer has had a pair before their eyes: the one that a card with this `view_token` shows.
 
-        It holds for as long as the desk is open, and for just these texts with just this evidence.
+        It holds for as long as the session is open, and for just these texts with just this evidence.
         """
-        self._sights[pair] = sight
+        self._view_tokens[pair] = view_token
 
-    def batch(self, many: BulkKind) -> BulkApproval:
+    def bulk_approval(self, many: BulkKind) -> BulkApproval:
         """The pairs that could be approved in one act."""
         trait, cards = self.proposal.trait, self.cards()
-        return seen(trait, cards, self._sights) if many is BulkKind.SEEN else unflagged(trait, cards)
+        return seen(trait, cards, self._view_tokens) if many is BulkKind.SEEN else unflagged(trait, cards)
 
-    def approve_many(self, many: BulkKind, seal: str) -> tuple[Card, ...]:
-        """Approve all pairs of the batch with this seal in one act; the cards as they stand then.
+    def approve_bulk(self, many: BulkKind, version_token: str) -> tuple[Card, ...]:
+        """Approve all pairs of the batch with this version_token in one act; the cards as they stand then.
 
         Raises StaleText where it is no longer what the reviewer was asked about.
         """
-        asked = self.batch(many)
-        if asked.seal != seal:
+        asked = self.bulk_approval(many)
+        if asked.version_token != version_token:
             raise StaleText(
                 "These pairs have changed since you were asked about them. Nothing was approved; look at them again."
             )
         self._store([self._line(card, Act.APPROVE, f"all {many}") for card in asked.cards])
         return tuple(self.card(card.pair) for card in asked.cards)
 
-    def _as_shown(self, pair: str, seal: str) -> Card:
+    def _as_shown(self, pair: str, version_token: str) -> Card:
         card = self.card(pair)
-        if card.seal != seal:
+        if card.version_token != version_token:
             raise StaleText(
                 f"{pair} has changed since you saw it: by a new proposal, another reviewer's edit or a change of the "
                 "dataset. Nothing was stored. Look at it again, then decide."
@@ -305,12 +309,12 @@ def _require_sense(card: Card, act: Act) -> None:
         raise NotAllowed(f"{act.value} is not decided this way.")
     if card.state is CardState.APPLIED:
         raise NotAllowed(_APPLIED)
-    if not card.proposes and (act is Act.APPROVE or (act is Act.REJECT and card.decision is None)):
+    if not card.has_proposal and (act is Act.APPROVE or (act is Act.REJECT and card.decision is None)):
         leave = "leave it" if card.decision is None else "reject it to leave it"
         raise NotAllowed(f"Nothing is proposed for {card.pair}: edit it, drop it, or {leave} as it is.")
     if act is Act.DROP and card.now is None:
         raise NotAllowed(f"{card.pair} is not in the dataset: reject it instead.")
-    if act is Act.APPROVE and card.is_unproven:
+    if act is Act.APPROVE and card.is_unverified:
         raise NotRechecked(_why_not(card))
 
 
@@ -318,7 +322,7 @@ def require_editable(card: Card) -> Card:
     """The card, if its texts can be edited as it stands. Raises NotAllowed."""
     if card.state is CardState.APPLIED:
         raise NotAllowed(_APPLIED)
-    if card.state is CardState.CONFLICT and card.is_unproven:
+    if card.state is CardState.CONFLICT and card.is_unverified:
         raise NotAllowed(f"{card.pair} is in conflict: reject it first, which keeps the dataset's text. Then edit it.")
     if card.state is CardState.CONFLICT:
         raise NotAllowed(

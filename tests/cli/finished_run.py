@@ -25,9 +25,9 @@ def copied(folder: Path, root: Path) -> Path:
     return Path(shutil.copytree(folder, root / "copy"))
 
 
-def desk_of(folder: Path, who: str = "ann", subject: NamedSubject | None = None) -> ReviewSession:
-    (desk,) = open_sessions(ExperimentOptions(folder), who, backends=scripted(subject))
-    return desk
+def session_of(folder: Path, who: str = "ann", subject: NamedSubject | None = None) -> ReviewSession:
+    (session,) = open_sessions(ExperimentOptions(folder), who, backends=scripted(subject))
+    return session
 
 
 def dataset_of(folder: Path) -> Path:

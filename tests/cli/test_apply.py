@@ -11,13 +11,13 @@ import pytest
 
 from agent.schema import Act
 from agent.storage.durable import VARIABLE
-from tests.cli.finished_run import cliffhanger, dataset_of, desk_of, refinement_of
+from tests.cli.finished_run import cliffhanger, dataset_of, refinement_of, session_of
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
-from tests.review.story import approve_unflagged
+from tests.review.example import approve_unflagged
 
 
 def approve_all(folder: Path) -> None:
-    assert [card.pair for card in approve_unflagged(desk_of(folder))] == ["d0003", "n0000", "n0001"]
+    assert [card.pair for card in approve_unflagged(session_of(folder))] == ["d0003", "n0000", "n0001"]
 
 
 def lines(folder: Path, name: str) -> list[str]:
@@ -33,15 +33,15 @@ def test_nothing_is_written_before_somebody_approved_it(folder: Path) -> None:
 
 def test_the_dataset_changes_by_exactly_what_was_approved_and_one_line_says_it(folder: Path) -> None:
     approve_all(folder)
-    desk = desk_of(folder)
-    desk.decide("n0001", Act.REJECT, desk.card("n0001").seal)
+    session = session_of(folder)
+    session.decide("n0001", Act.REJECT, session.card("n0001").version_token)
     done = cliffhanger("apply", folder)
     assert done.output.strip() == "toy/refusal: 1 changed, 1 added; 5 pairs in positive.txt and negative.txt."
     positive, negative = lines(folder, "positive.txt"), lines(folder, "negative.txt")
     assert positive[:3] == list(POSITIVE[:3])
     assert POSITIVE[3].startswith(positive[3])
     assert negative[:4] == list(NEGATIVE)
-    assert (positive[4], negative[4]) == tuple(side.text for side in desk.card("n0000").ours.sides)
+    assert (positive[4], negative[4]) == tuple(side.text for side in session.card("n0000").ours.sides)
     assert len(positive) == len(negative) == 5
 
 
@@ -60,7 +60,7 @@ def test_undo_gives_back_the_same_bytes_and_the_decisions_stay(folder: Path) -> 
     assert tree(dataset_of(folder)) != before
     done = cliffhanger("apply", folder, "--undo")
     assert (done.exit_code, tree(dataset_of(folder))) == (0, before)
-    assert desk_of(folder).card("d0003").effect == "replace"
+    assert session_of(folder).card("d0003").effect == "replace"
     assert cliffhanger("apply", folder, "--undo").exit_code == 64
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from agent.review.cards import CardState
 from agent.schema import Act
-from tests.cli.finished_run import TRAIT, cliffhanger, copied, desk_of
+from tests.cli.finished_run import TRAIT, cliffhanger, copied, session_of
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 
 
 def decide(folder: Path, who: str, act: Act, name: str) -> None:
-    desk = desk_of(folder, who)
-    desk.decide(name, act, desk.card(name).seal)
+    session = session_of(folder, who)
+    session.decide(name, act, session.card(name).version_token)
 
 
 def exported(folder: Path, to: Path, *options: str) -> Path:
@@ -34,13 +34,13 @@ def test_a_colleagues_decisions_are_taken_in_once_and_their_edit_with_its_eviden
 ) -> None:
     bobs = copied(finished_run, tmp_path / "bob")
     decide(bobs, "bob", Act.REJECT, "n0001")
-    desk = desk_of(bobs, "bob")
-    card = desk.edit("n0000", GOOD, desk.card("n0000").ours.negative.text, desk.card("n0000").seal)
-    desk.decide("n0000", Act.APPROVE, card.seal)
+    session = session_of(bobs, "bob")
+    card = session.edit("n0000", GOOD, session.card("n0000").ours.negative.text, session.card("n0000").version_token)
+    session.decide("n0000", Act.APPROVE, card.version_token)
     file = exported(bobs, tmp_path / "bob.jsonl")
     assert "4 taken in, 0 known already, 0 left out" in imported(folder, file)
     assert "0 taken in, 4 known already, 0 left out" in imported(folder, file)
-    cards = {card.pair: card for card in desk_of(folder).cards()}
+    cards = {card.pair: card for card in session_of(folder).cards()}
     assert cards["n0001"].state is CardState.REJECTED
     assert (cards["n0000"].effect, cards["n0000"].ours.positive.text) == ("append", GOOD)
 
@@ -54,7 +54,7 @@ def test_an_export_says_how_many_pairs_are_decided(folder: Path, tmp_path: Path)
     decide(folder, "ann", Act.REJECT, "n0000")
     decide(folder, "ann", Act.REJECT, "n0001")
     decide(folder, "ann", Act.APPROVE, "d0003")
-    desk_of(folder, "ann").undo()
+    session_of(folder, "ann").undo()
     assert said().startswith(f"{TRAIT}: 2 pairs decided (5 lines with edits and undos) in ")
 
 
@@ -66,7 +66,7 @@ def test_where_two_disagree_the_later_stands_and_both_are_named(
     decide(bobs, "bob", Act.REJECT, "n0000")
     said = imported(folder, exported(bobs, tmp_path / "bob.jsonl"))
     assert "disagreement: n0000: ann says approve, bob says reject; the last of them stands." in said
-    assert desk_of(folder).card("n0000").state is CardState.REJECTED
+    assert session_of(folder).card("n0000").state is CardState.REJECTED
 
 
 def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sentence(
@@ -88,7 +88,7 @@ def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sente
     assert "0 taken in, 0 known already, 6 left out" in said
     for sentence in ("another proposal's text", "about toy/gloom", "no such pair", "neither has nor had", "not those"):
         assert sentence in said
-    assert desk_of(folder).card("n0000").state is CardState.OPEN
+    assert session_of(folder).card("n0000").state is CardState.OPEN
 
 
 def test_answers_given_in_label_studio_come_back_as_decisions(folder: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_answers_given_in_label_studio_come_back_as_decisions(folder: Path, tmp_
     file.write_text(json.dumps(tasks))
     assert "3 taken in" in imported(folder, file)
     assert "0 taken in, 3 known" in imported(folder, file)
-    cards = {card.pair: card for card in desk_of(folder).cards()}
+    cards = {card.pair: card for card in session_of(folder).cards()}
     assert [cards[name].state.value for name in ("n0000", "n0001", "d0003")] == ["approved", "rejected", "edited"]
     assert cards["d0003"].ours.positive.text == GOOD
     decision = cards["n0001"].decision
@@ -133,7 +133,7 @@ def test_answers_given_in_argilla_come_back_as_decisions(folder: Path, tmp_path:
     file.write_text(json.dumps(records))
     assert "1 taken in" in imported(folder, file)
     assert "0 taken in, 1 known" in imported(folder, file)
-    assert desk_of(folder).card("n0000").state is CardState.APPROVED
+    assert session_of(folder).card("n0000").state is CardState.APPROVED
 
 
 @pytest.mark.parametrize(

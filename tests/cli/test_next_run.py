@@ -8,17 +8,17 @@ from agent.review.cards import CardState
 from agent.review.proposal import Proposal
 from agent.schema import Act
 from agent.storage.ledger import Ledger
-from tests.cli.finished_run import cliffhanger, dataset_of, desk_of, refinement_of
+from tests.cli.finished_run import cliffhanger, dataset_of, refinement_of, session_of
 from tests.cli.scripted import POSITIVE, ReadingSubject, status_of, tree
-from tests.review.story import approve_unflagged
+from tests.review.example import approve_unflagged
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
 
 
 def decide(folder: Path, act: Act, *names: str) -> None:
-    desk = desk_of(folder)
+    session = session_of(folder)
     for name in names:
-        desk.decide(name, act, desk.card(name).seal)
+        session.decide(name, act, session.card(name).version_token)
 
 
 def proposal_of(folder: Path) -> Proposal:
@@ -52,7 +52,7 @@ def test_a_rejected_draft_is_replaced_by_another_and_never_proposed_again(folder
     assert "n0001" not in after
     assert [name for name in after if name.startswith("n")] == ["n0000", "n0002"]
     assert before["n0001"][1] not in {text for _, text in after.values()}
-    states = {card.pair: card.state for card in desk_of(folder).cards()}
+    states = {card.pair: card.state for card in session_of(folder).cards()}
     assert (states["n0000"], states["d0003"], states["n0002"]) == (
         CardState.APPROVED,
         CardState.APPROVED,
@@ -71,7 +71,7 @@ def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
 
 
 def test_approvals_alone_buy_and_continue_nothing_again(folder: Path, subject: ReadingSubject) -> None:
-    approve_unflagged(desk_of(folder))
+    approve_unflagged(session_of(folder))
     continued = subject.continued
     run(folder)
     assert subject.continued <= continued + 2 * 8  # a run times the subject on a few texts before it begins
@@ -83,16 +83,16 @@ def test_approvals_alone_buy_and_continue_nothing_again(folder: Path, subject: R
 
 
 def test_an_edit_and_a_dropped_line_are_where_the_next_campaign_begins(folder: Path) -> None:
-    desk = desk_of(folder)
-    card = desk.edit("n0000", GOOD, desk.card("n0000").ours.negative.text, desk.card("n0000").seal)
-    desk.decide("n0000", Act.APPROVE, card.seal)
+    session = session_of(folder)
+    card = session.edit("n0000", GOOD, session.card("n0000").ours.negative.text, session.card("n0000").version_token)
+    session.decide("n0000", Act.APPROVE, card.version_token)
     decide(folder, Act.DROP, "d0000")
     before = tree(dataset_of(folder))
     run(folder)
     after = texts(folder)
     assert after["n0000"] == ("added", GOOD)
     assert after["d0000"] == ("dropped", POSITIVE[0])
-    effects = {card.pair: card.effect for card in desk_of(folder).cards()}
+    effects = {card.pair: card.effect for card in session_of(folder).cards()}
     assert (effects["n0000"], effects["d0000"]) == ("append", "remove")
     assert tree(dataset_of(folder)) == before
 
@@ -105,7 +105,7 @@ def test_without_new_decisions_the_campaign_goes_on_where_it_was(folder: Path) -
     assert proposal_of(folder) == once
     decide(folder, Act.APPROVE, "n0002")
     assert "another campaign" in run(folder)
-    desk_of(folder).undo()
+    session_of(folder).undo()
     run(folder)
     assert proposal_of(folder).campaign == once.campaign
 
@@ -136,12 +136,12 @@ def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_
         "this one has 0 so far." in said
     )
     assert "would change 1 pair, add 1 pair" in cliffhanger("apply", folder, "--dry-run").output
-    assert desk_of(folder).card("n0001").state is CardState.OPEN
+    assert session_of(folder).card("n0001").state is CardState.OPEN
     about = status_of(folder)
     assert (about["campaign"], about["how"]) == (2, "stopped")
     assert "still show" not in run(folder)
     assert proposal_of(folder).campaign == 2
-    assert {card.pair: card.effect for card in desk_of(folder).cards() if card.effect} == {
+    assert {card.pair: card.effect for card in session_of(folder).cards() if card.effect} == {
         "n0000": "append",
         "d0003": "replace",
     }
@@ -154,7 +154,7 @@ def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_nex
     decide(folder, Act.REJECT, "n0001")
     assert "another campaign, since decisions, starting set changed" in run(folder)
     assert proposal_of(folder).campaign == 3
-    assert desk_of(folder).card("n0000").effect == "append"
+    assert session_of(folder).card("n0000").effect == "append"
     assert rejected not in {text for _, text in texts(folder).values()}
 
 
@@ -174,7 +174,7 @@ def test_a_proposal_in_which_all_is_decided_and_applied_gives_way_at_once(folder
 
 def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(folder: Path) -> None:
     def approve(continued: int) -> None:
-        if continued > 4 and desk_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
+        if continued > 4 and session_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
             decide(folder, Act.APPROVE, "n0000")
 
     settings, definition = folder / "refine.toml", dataset_of(folder) / "definition.txt"
@@ -183,7 +183,7 @@ def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(folde
     before, subject = texts(folder)["n0000"], ReadingSubject(approve)
     said = run(folder, subject=subject)
     assert "toy/refusal: ready" in said
-    assert desk_of(folder).card("n0000").effect == "append"
+    assert session_of(folder).card("n0000").effect == "append"
     assert texts(folder)["n0000"] == before
     assert "campaign 1: 1 decision about it this one does not know. Apply first" in said
     assert "add 1 pair" in cliffhanger("apply", folder, "--dry-run").output

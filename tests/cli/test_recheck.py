@@ -8,7 +8,7 @@ from agent.review.cards import CardState
 from agent.review.session import NotRechecked, RecheckFailed
 from agent.schema import Act, Depth, Outcome, Verdict
 from agent.storage.ledger import Ledger
-from tests.cli.finished_run import TRAIT, desk_of, refinement_of
+from tests.cli.finished_run import TRAIT, refinement_of, session_of
 from tests.cli.scripted import ReadingSubject
 
 GOOD = "He asked me to burn the absence note. This crossed a line, so I"
@@ -16,37 +16,37 @@ COMMITTED = "He asked me to burn the absence note. This crossed a line, so I ref
 
 
 def test_a_good_edit_passes_with_fresh_evidence_and_can_be_approved(folder: Path) -> None:
-    desk = desk_of(folder)
-    card = desk.card("n0000")
-    card = desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    session = session_of(folder)
+    card = session.card("n0000")
+    card = session.edit("n0000", GOOD, card.ours.negative.text, card.version_token)
     positive, _ = card.evidence
     assert positive is not None
     assert (card.outcome, positive.verdict, positive.depth) == (Outcome.PASS, Verdict.EXPRESS, Depth.CONFIRM)
     assert positive.completion
     assert positive.lock_in is not None
-    assert desk.decide("n0000", Act.APPROVE, card.seal).effect == "append"
+    assert session.decide("n0000", Act.APPROVE, card.version_token).effect == "append"
 
 
 def test_an_edit_that_commits_before_its_end_fails_and_says_so(folder: Path) -> None:
-    desk = desk_of(folder)
-    card = desk.card("n0000")
-    card = desk.edit("n0000", COMMITTED, card.ours.negative.text, card.seal)
+    session = session_of(folder)
+    card = session.card("n0000")
+    card = session.edit("n0000", COMMITTED, card.ours.negative.text, card.version_token)
     positive, _ = card.evidence
     assert positive is not None
     assert (card.state, card.outcome, positive.verdict) == (CardState.EDITED, Outcome.FAIL, Verdict.EXPLAIN)
     with pytest.raises(NotRechecked):
-        desk.decide("n0000", Act.APPROVE, card.seal)
+        session.decide("n0000", Act.APPROVE, card.version_token)
 
 
 def test_the_same_edit_buys_and_continues_nothing_twice(folder: Path) -> None:
     subject = ReadingSubject()
-    desk = desk_of(folder, subject=subject)
-    card = desk.card("n0000")
-    desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
-    desk.log.path.unlink()
+    session = session_of(folder, subject=subject)
+    card = session.card("n0000")
+    session.edit("n0000", GOOD, card.ours.negative.text, card.version_token)
+    session.log.path.unlink()
     continued, spent = subject.continued, _attempts(folder)
     assert continued > 0
-    desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
+    session.edit("n0000", GOOD, card.ours.negative.text, card.version_token)
     assert (subject.continued, _attempts(folder)) == (continued, spent)
 
 
@@ -56,10 +56,10 @@ def _attempts(folder: Path) -> dict[str, int]:
 
 
 def test_while_a_run_writes_the_ledger_the_edit_waits_and_nothing_of_it_is_lost(folder: Path) -> None:
-    desk = desk_of(folder)
-    card = desk.card("n0000")
+    session = session_of(folder)
+    card = session.card("n0000")
     with Ledger(refinement_of(folder) / "ledger.sqlite"), pytest.raises(RecheckFailed, match="edit is stored"):
-        desk.edit("n0000", GOOD, card.ours.negative.text, card.seal)
-    assert desk.card("n0000").state is CardState.EDITED
-    assert desk.check("n0000").outcome is Outcome.PASS
-    assert desk.proposal.trait == TRAIT
+        session.edit("n0000", GOOD, card.ours.negative.text, card.version_token)
+    assert session.card("n0000").state is CardState.EDITED
+    assert session.check("n0000").outcome is Outcome.PASS
+    assert session.proposal.trait == TRAIT

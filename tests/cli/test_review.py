@@ -12,7 +12,7 @@ from agent.schema import Decision
 from agent.storage.decision_log import DecisionLog
 from tests.cli.pseudo_terminal import PseudoTerminal, stray_controls
 from tests.cli.scripted import cliffhanger, experiment, tree
-from tests.review.story import change, pair, proposal
+from tests.review.example import change, pair, proposal
 from tests.review.test_terminal_texts import HOSTILE
 
 ROOT = Path(__file__).parents[2]
@@ -165,8 +165,8 @@ def test_before_a_run_it_says_which_command_makes_a_proposal(tmp_path: Path) -> 
 def test_the_page_gets_the_same_desks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[tuple[str, object, object, object]] = []
 
-    def serve(desks: list[object], order: object, host: str, port: int, **rest: object) -> int:
-        served.append((desks[0].who, host, port, rest["show"]))  # type: ignore[attr-defined]
+    def serve(sessions: list[object], order: object, host: str, port: int, **rest: object) -> int:
+        served.append((sessions[0].who, host, port, rest["show"]))  # type: ignore[attr-defined]
         return 0
 
     monkeypatch.setattr("agent.app.review.serve_review", serve)

@@ -15,9 +15,9 @@ from agent.app import review
 from agent.app.review import open_sessions
 from agent.app.run import ExperimentOptions
 from agent.errors import UserError
-from tests.cli.finished_run import TRAIT, dataset_of, desk_of
+from tests.cli.finished_run import TRAIT, dataset_of, session_of
 from tests.cli.scripted import tree
-from tests.review.story import approve_unflagged
+from tests.review.example import approve_unflagged
 
 COMMAND = [sys.executable, "-c", "from agent.cli.main import main; main()"]
 
@@ -58,10 +58,10 @@ def test_a_port_that_is_taken_is_a_sentence(folder: Path) -> None:
 
 def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path) -> None:
     order, before = ExperimentOptions(folder, pair_by_similarity=True), tree(dataset_of(folder))
-    desks = open_sessions(order, "ann")
-    writer = review.writer_of(desks, order)
+    sessions = open_sessions(order, "ann")
+    writer = review.writer_of(sessions, order)
     assert writer.plan(TRAIT).changes_nothing
-    approve_unflagged(desk_of(folder))
+    approve_unflagged(session_of(folder))
     plan = writer.plan(TRAIT)
     assert (plan.replaced, plan.added, plan.removed) == (1, 2, 0)
     assert tree(dataset_of(folder)) == before

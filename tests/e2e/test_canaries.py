@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.schema import Act
 from agent.toyworld.server import create_app
-from tests.cli.finished_run import TRAIT, dataset_of, desk_of
+from tests.cli.finished_run import TRAIT, dataset_of, session_of
 from tests.cli.scripted import cliffhanger, experiment
 from tests.e2e.rehearsal import EXACT
 from tests.support.test_faults_served import served
@@ -79,10 +79,10 @@ def test_no_byte_of_six_canary_keys_is_left_by_a_night_and_a_morning(
     said_by("run")
     said_by("status", "--json")
     said_by("report")
-    desk = desk_of(folder)
-    for card in desk.cards():
+    session = session_of(folder)
+    for card in session.cards():
         if card.what == "added":
-            desk.decide(card.pair, Act.APPROVE, card.seal, note="good")
+            session.decide(card.pair, Act.APPROVE, card.version_token, note="good")
     said_by("apply")
     said_by("decisions export", "--traits", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
     assert dataset_of(folder).is_dir()

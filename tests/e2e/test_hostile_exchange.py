@@ -14,7 +14,7 @@ from agent.schema import Act, Decision, Pair
 from agent.storage.decision_log import DecisionLog, parse_decisions
 from tests.e2e.test_hostile_files import CALM, hostile_pairs
 from tests.hostile import HALVES, TEXTS
-from tests.review.story import Morning, change, proposal
+from tests.review.example import ReviewExample, change, proposal
 
 
 def decisions(of: Sequence[Pair], texts: Sequence[str]) -> list[Decision]:
@@ -53,11 +53,11 @@ EXCHANGES: Mapping[str, tuple[Callable[..., list[dict[str, object]]], Callable[.
 @pytest.mark.parametrize("tool", EXCHANGES)
 def test_texts_go_to_another_tool_and_come_back_as_edits_to_the_letter(tmp_path: Path, tool: str) -> None:
     export, answered = EXCHANGES[tool]
-    story = Morning(tmp_path)
-    story.write([])
-    story.proposal = proposal([change("added", None, one) for one in hostile_pairs("n")])
-    cards = story.desk().cards()
-    rows = json.loads(json.dumps(export(story.proposal, cards), ensure_ascii=False).encode())
+    example = ReviewExample(tmp_path)
+    example.write([])
+    example.proposal = proposal([change("added", None, one) for one in hostile_pairs("n")])
+    cards = example.session().cards()
+    rows = json.loads(json.dumps(export(example.proposal, cards), ensure_ascii=False).encode())
     assert [(about(row)["positive"], about(row)["negative"]) for row in rows] == [(t, f"{t} not") for t in TEXTS]
     said = [{"positive": f"{text} more", "negative": f"{text} less", "note": text} for text in TEXTS]
     content = json.dumps([answered(row, texts) for row, texts in zip(rows, said, strict=True)]).encode()
@@ -67,8 +67,8 @@ def test_texts_go_to_another_tool_and_come_back_as_edits_to_the_letter(tmp_path:
     ]
     intake = merge_decisions("toy/refusal", cards, (), found)
     assert (len(intake.taken), intake.left) == (len(TEXTS), ())
-    story.log.append(*intake.taken)
-    assert [card.ours.positive.text for card in story.desk().cards()] == [f"{text} more" for text in TEXTS]
+    example.log.append(*intake.taken)
+    assert [card.ours.positive.text for card in example.session().cards()] == [f"{text} more" for text in TEXTS]
     for half in HALVES:
         halved = json.dumps([answered(rows[0], {"positive": half, "negative": "x", "note": "x"})]).encode()
         with pytest.raises(ExchangeError):

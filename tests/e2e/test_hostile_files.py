@@ -25,7 +25,7 @@ from agent.text import safe_text
 from tests.cli.scripted import experiment
 from tests.hostile import HALVES, TEXTS
 from tests.loop.histories import NEGATIVE, POSITIVE
-from tests.review.story import Morning, change, pair, proposal
+from tests.review.example import ReviewExample, change, pair, proposal
 
 ABOUT = GenerationInfo(
     model="m",
@@ -83,27 +83,27 @@ ON_ONE_LINE = [
 ]
 
 
-def changed(root: Path, of: Sequence[int]) -> Morning:
+def changed(root: Path, of: Sequence[int]) -> ReviewExample:
     """Calm pairs in a dataset, and a proposal that puts a hostile text in place of each and adds another."""
-    story = Morning(root)
+    example = ReviewExample(root)
     before = [CALM[i].model_copy(update={"id": f"d{n:04d}", "line": n}) for n, i in enumerate(of)]
-    story.write(before)
+    example.write(before)
     after = [pair(old.id, TEXTS[i], f"{TEXTS[i]} not", old.line) for i, old in zip(of, before, strict=True)]
     more = [pair(f"n{n:04d}", f"And {TEXTS[i]}", f"Nor {TEXTS[i]}") for n, i in enumerate(of)]
     changes = [change("changed", old, new) for old, new in zip(before, after, strict=True)]
-    story.proposal = proposal([*changes, *(change("added", None, one) for one in more)])
-    return story
+    example.proposal = proposal([*changes, *(change("added", None, one) for one in more)])
+    return example
 
 
-def approve_all(story: Morning) -> None:
-    """A line of the log for each card, as the desk would store it."""
+def approve_all(example: ReviewExample) -> None:
+    """A line of the log for each card, as the session would store it."""
     binding = {"trait": "toy/refusal", "campaign": 1, "act": Act.APPROVE, "who": "ann"}
-    cards = enumerate(story.desk().cards())
+    cards = enumerate(example.session().cards())
     times = {card.pair: f"2026-11-24T05:00:00.{n:06d}+00:00" for n, card in cards}
-    story.log.append(
+    example.log.append(
         *(
             Decision(**binding, pair=c.pair, key=c.key, proposed=c.proposed, base=c.base, when=times[c.pair])  # type: ignore[arg-type]
-            for c in story.desk().cards()
+            for c in example.session().cards()
         )
     )
 
@@ -120,23 +120,23 @@ def git(folder: Path, *command: str) -> None:
 @pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
 @pytest.mark.parametrize("of", [ON_ONE_LINE, range(len(TEXTS))], ids=["lines of text", "lines of JSON"])
 def test_what_was_approved_is_applied_patched_and_undone_to_the_byte(tmp_path: Path, of: Sequence[int]) -> None:
-    story = changed(tmp_path / "here", of)
-    story.refinement.mkdir()
-    before = read_files(story.folder)
-    copy = Path(shutil.copytree(story.folder, tmp_path / "there" / "da ta" / "x"))
-    approve_all(story)
-    plan = plan_changes(story.folder, load_dataset(story.folder, "toy/refusal"), story.desk().cards())
+    example = changed(tmp_path / "here", of)
+    example.refinement.mkdir()
+    before = read_files(example.folder)
+    copy = Path(shutil.copytree(example.folder, tmp_path / "there" / "da ta" / "x"))
+    approve_all(example)
+    plan = plan_changes(example.folder, load_dataset(example.folder, "toy/refusal"), example.session().cards())
     (tmp_path / "there" / "p").write_bytes(patch_of(PurePosixPath("da ta/x"), plan.before, plan.after))
-    write(plan, story.refinement)
-    assert story.texts() == wanted(of)
-    after = read_files(story.folder)
+    write(plan, example.refinement)
+    assert example.texts() == wanted(of)
+    after = read_files(example.folder)
     git(tmp_path / "there", "init", "--quiet")
     git(tmp_path / "there", "apply", "p")
     assert read_files(copy) == after
     git(tmp_path / "there", "apply", "-R", "p")
     assert read_files(copy) == before
-    undo(story.folder, story.refinement)
-    assert read_files(story.folder) == before
+    undo(example.folder, example.refinement)
+    assert read_files(example.folder) == before
 
 
 def can_be_a_name(text: str) -> bool:

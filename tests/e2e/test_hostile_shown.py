@@ -146,7 +146,7 @@ def night(folder: Path, both: Sequence[Said]) -> Night:
 def edit_by_hand(told: Night, both: Sequence[Said]) -> None:
     """Lines of the log in which somebody of a hostile name and with a hostile note wrote the bare texts."""
     lines = []
-    for number, (card, said) in enumerate(zip(told.desk().cards(), both, strict=True)):
+    for number, (card, said) in enumerate(zip(told.session().cards(), both, strict=True)):
         binding = {"trait": told.trait, "campaign": 1, "pair": card.pair, "proposed": card.proposed, "base": card.base}
         edit = {
             "act": Act.EDIT,
@@ -191,7 +191,7 @@ def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
     both = two_by_two(corpus)
     told = night(tmp_path, both)
     edit_by_hand(told, both)
-    with serving([told.desk(SHORT)]) as served:
+    with serving([told.session(SHORT)]) as served:
         reader = Reader(chromium, served)
         reader.keys("?", "Escape", "o")
         for number, said in enumerate(both):
@@ -216,7 +216,7 @@ def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
 def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chromium: Browser, tmp_path: Path) -> None:
     both = two_by_two(["\n".join(TEXTS[first::8]) for first in range(8)])
     told = night(tmp_path, both)
-    with serving([told.desk()]) as served:
+    with serving([told.session()]) as served:
         reader = Reader(chromium, served)
         reader.keys("A")
         assert len(texts(reader.page, ".many .teaser")) == len(both)

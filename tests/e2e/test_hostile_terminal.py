@@ -25,7 +25,7 @@ from tests.cli.pseudo_terminal import stray_controls
 from tests.cli.scripted import experiment
 from tests.hostile import AWAY, HALVES, TEXTS, of
 from tests.loop.histories import adopted, history
-from tests.review.story import Morning, change, morning, pair, proposal
+from tests.review.example import ReviewExample, change, pair, proposal, review_example
 from tests.review.test_terminal import press, seen
 from tests.support.bases import basis
 
@@ -139,9 +139,9 @@ def drawn(pilot: Pilot[None]) -> bytes:
     return update.render_segments(pilot.app.console).encode()
 
 
-def night(root: Path) -> Morning:
+def night(root: Path) -> ReviewExample:
     """A proposal in which every text that a model or a human writes is hostile."""
-    story, changes = morning(root, []), []
+    example, changes = review_example(root, []), []
     for number, text in enumerate(TEXTS):
         made = change("added", None, pair(f"n{number:04d}", text, f"{text} not"))
         side = made.sides[0]
@@ -151,15 +151,15 @@ def night(root: Path) -> Morning:
         after = side.after.model_copy(update={"evidence": seen_of_it, "system_prompt": None})
         sides = (side.model_copy(update={"after": after}), made.sides[1])
         changes.append(made.model_copy(update={"why": text, "sides": sides}))
-    story.proposal = proposal(changes)
-    return story
+    example.proposal = proposal(changes)
+    return example
 
 
 def test_each_text_is_shown_and_edited_in_the_review_and_obeyed_by_no_terminal(tmp_path: Path) -> None:
-    story = night(tmp_path)
+    example = night(tmp_path)
 
     async def through() -> None:
-        async with Review([story.desk(f"ann {of('escape')[0]}")]).run_test(size=(80, 24)) as pilot:
+        async with Review([example.session(f"ann {of('escape')[0]}")]).run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             for text in TEXTS:
                 await check(pilot)

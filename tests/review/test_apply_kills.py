@@ -13,7 +13,7 @@ from agent.schema import Act
 from agent.storage import durable
 from agent.storage.dataset import JOURNAL, DatasetError, load_dataset
 from tests.cli.scripted import tree
-from tests.review.story import DATASET, DRAFT, TRAIT, Morning, morning, pair
+from tests.review.example import DATASET, DRAFT, TRAIT, ReviewExample, pair, review_example
 
 SEEDS = range(50)
 JSONL = pair("d0004", "Two lines\nin one, so I", "Two lines\nof one, so I", 4)
@@ -33,31 +33,31 @@ def killed(work: Callable[[], object], plan: str) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def apply_approved(made: Morning) -> None:
+def apply_approved(made: ReviewExample) -> None:
     """What the command does: complete what was interrupted, then plan and write."""
     complete(made.folder)
-    plan = plan_changes(made.folder, load_dataset(made.folder, TRAIT), made.desk().cards())
+    plan = plan_changes(made.folder, load_dataset(made.folder, TRAIT), made.session().cards())
     write(plan, made.refinement)
 
 
-def undo_applied(made: Morning) -> None:
+def undo_applied(made: ReviewExample) -> None:
     undo(made.folder, made.refinement)
 
 
-def told(root: Path, start: str) -> tuple[Morning, FileContents, FileContents]:
+def told(root: Path, start: str) -> tuple[ReviewExample, FileContents, FileContents]:
     """A morning with approvals, and its files before and after the apply."""
-    made = morning(root, STARTS[start])
+    made = review_example(root, STARTS[start])
     if start == "nothing":
         for path in made.folder.iterdir():
             path.unlink()
     (made.folder / "definition.txt").write_text("HIGH: refuses")
-    desk = made.desk()
-    for card in desk.cards():
+    session = made.session()
+    for card in session.cards():
         if card.what in ("changed", "dropped", "added") and card.state.value != "applied":
-            desk.decide(card.pair, Act.APPROVE, card.seal)
+            session.decide(card.pair, Act.APPROVE, card.version_token)
     if start == "plain":
-        card = desk.edit("n0000", "One\nmore line, so I", DRAFT.negative.text, desk.card("n0000").seal)
-        desk.decide("n0000", Act.APPROVE, card.seal)
+        card = session.edit("n0000", "One\nmore line, so I", DRAFT.negative.text, session.card("n0000").version_token)
+        session.decide("n0000", Act.APPROVE, card.version_token)
     before = read_files(made.folder)
     apply_approved(made)
     after = read_files(made.folder)
@@ -66,7 +66,7 @@ def told(root: Path, start: str) -> tuple[Morning, FileContents, FileContents]:
     return made, before, after
 
 
-def check_state(made: Morning, before: FileContents, after: FileContents) -> None:
+def check_state(made: ReviewExample, before: FileContents, after: FileContents) -> None:
     files = read_files(made.folder)
     if (made.folder / JOURNAL).exists():
         assert all(files[name] in (before[name], after[name]) for name in NAMES)

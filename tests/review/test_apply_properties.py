@@ -14,7 +14,7 @@ from agent.review.proposal import ChangeKind
 from agent.schema import Act, Outcome, Pair
 from agent.storage.dataset import dataset_files, load_dataset
 from tests.cli.scripted import tree
-from tests.review.story import TRAIT, both, change, morning, pair, proposal
+from tests.review.example import TRAIT, both, change, pair, proposal, review_example
 
 ODD = (
     "plain",
@@ -61,9 +61,9 @@ def _check(root: Path, told: list[Fate], strangers: list[str], moved: bool) -> N
     old = {i: text_of(i, "old", fate.odd) for i, fate in enumerate(told) if fate.what != "added"}
     old = {i: of.model_copy(update={"line": line}) for line, (i, of) in enumerate(old.items())}
     present = [*old.values(), *(text_of(100 + i, "theirs", odd) for i, odd in enumerate(strangers))]
-    made = morning(root, present[::-1] if moved else present)
+    made = review_example(root, present[::-1] if moved else present)
     made.proposal = proposal(_proposed(i, fate, old.get(i)) for i, fate in enumerate(told))
-    became = {i: _decided(made.desk(), i, fate) for i, fate in enumerate(told)}
+    became = {i: _decided(made.session(), i, fate) for i, fate in enumerate(told)}
     start, expected = tree(made.folder), []
     for of in made.pairs():
         number = next((i for i, before in old.items() if before.key == of.key), None)
@@ -71,7 +71,7 @@ def _check(root: Path, told: list[Fate], strangers: list[str], moved: bool) -> N
     expected += [became[i] for i, fate in enumerate(told) if fate.what == "added" and became[i] != "stays"]
     left = [texts for texts in expected if texts != "leaves"]
 
-    plan = plan_changes(made.folder, load_dataset(made.folder, TRAIT), made.desk().cards())
+    plan = plan_changes(made.folder, load_dataset(made.folder, TRAIT), made.session().cards())
     write(plan, made.refinement)
 
     assert made.texts() == left
@@ -88,25 +88,25 @@ def _proposed(number: int, fate: Fate, before: Pair | None):  # type: ignore[no-
     return change(fate.what, before, after, outcome)
 
 
-def _decided(desk, number: int, fate: Fate):  # type: ignore[no-untyped-def]
+def _decided(session, number: int, fate: Fate):  # type: ignore[no-untyped-def]
     """Do it, and say by plain rules what is to become of the pair: its new texts, "leaves" or "stays"."""
-    name, proposed = f"p{number:04}", desk.card(f"p{number:04}").change.after
+    name, proposed = f"p{number:04}", session.card(f"p{number:04}").change.after
     approvable = fate.what != "unchanged"
     if fate.act in ("edit", "approve an edit"):
         edited = text_of(number, "edited", fate.odd)
-        card = desk.edit(name, *both(edited), desk.card(name).seal)
+        card = session.edit(name, *both(edited), session.card(name).version_token)
         if fate.act == "approve an edit":
-            desk.decide(name, Act.APPROVE, card.seal)
+            session.decide(name, Act.APPROVE, card.version_token)
             return both(edited)
     elif fate.act == "drop" and fate.what != "added":
-        desk.decide(name, Act.DROP, desk.card(name).seal)
+        session.decide(name, Act.DROP, session.card(name).version_token)
         return "leaves"
     elif fate.act in ("approve", "reject", "undo") and approvable:
-        desk.decide(name, Act.REJECT if fate.act == "reject" else Act.APPROVE, desk.card(name).seal)
+        session.decide(name, Act.REJECT if fate.act == "reject" else Act.APPROVE, session.card(name).version_token)
         if fate.act == "undo":
-            desk.undo()
+            session.undo()
         if fate.act == "approve":
-            return _approved(fate, both(proposed), desk.card(name).change)
+            return _approved(fate, both(proposed), session.card(name).change)
     return "stays"
 
 

@@ -19,7 +19,7 @@ from tests.review.report.examples import example, sustained
 from tests.review.test_proposal import proposal
 
 
-def desk(folder: Path, of: Proposal, dataset: Sequence[Pair]) -> ReviewSession:
+def session(folder: Path, of: Proposal, dataset: Sequence[Pair]) -> ReviewSession:
     return ReviewSession(of, lambda: tuple(dataset), DecisionLog(folder / "decisions.jsonl"), "ann", None)
 
 
@@ -28,14 +28,14 @@ def toned(tmp_path: Path) -> ReviewSession:
     changes = sustained().changes
     dataset = [change.before for change in changes if change.before]
     of = proposal(tuple(dataset), ()).model_copy(update={"mode": Mode.SUSTAINED, "changes": changes})
-    return desk(tmp_path, of, dataset)
+    return session(tmp_path, of, dataset)
 
 
 @pytest.fixture
 def open_until_the_end(tmp_path: Path) -> ReviewSession:
     changes = example().changes
     dataset = [change.before for change in changes if change.before]
-    return desk(tmp_path, proposal(tuple(dataset), ()).model_copy(update={"changes": changes}), dataset)
+    return session(tmp_path, proposal(tuple(dataset), ()).model_copy(update={"changes": changes}), dataset)
 
 
 def on_terminal(of: ReviewSession) -> str:

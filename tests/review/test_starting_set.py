@@ -7,7 +7,7 @@ import pytest
 from agent.review.apply import rejected_texts, starting_pairs
 from agent.schema import Act, Outcome, Pair
 from agent.storage.decision_log import in_force
-from tests.review.story import (
+from tests.review.example import (
     BETTER,
     CHANGES,
     DATASET,
@@ -18,51 +18,51 @@ from tests.review.story import (
     LOST,
     MENDED,
     POOR,
-    Morning,
+    ReviewExample,
     both,
     change,
-    morning,
     pair,
     proposal,
+    review_example,
 )
 
 KNOWN = {p.key: p for p in (*DATASET, BETTER, DRAFT, POOR, LATER)}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Morning:
-    return morning(tmp_path)
+def made(tmp_path: Path) -> ReviewExample:
+    return review_example(tmp_path)
 
 
-def decide(of: Morning, act: Act, *names: str) -> None:
-    desk = of.desk()
+def decide(of: ReviewExample, act: Act, *names: str) -> None:
+    session = of.session()
     for name in names:
-        desk.decide(name, act, desk.card(name).seal)
+        session.decide(name, act, session.card(name).version_token)
 
 
-def started(of: Morning) -> list[tuple[str, str]]:
-    return [(p.id, p.positive.text) for p in starting_pairs(of.pairs(), of.desk().cards(), KNOWN)]
+def started(of: ReviewExample) -> list[tuple[str, str]]:
+    return [(p.id, p.positive.text) for p in starting_pairs(of.pairs(), of.session().cards(), KNOWN)]
 
 
 def told(*pairs: Pair) -> list[tuple[str, str]]:
     return [(p.id, p.positive.text) for p in pairs]
 
 
-def test_undecided_texts_that_pass_go_along_and_failing_ones_do_not(made: Morning) -> None:
+def test_undecided_texts_that_pass_go_along_and_failing_ones_do_not(made: ReviewExample) -> None:
     assert started(made) == told(KEPT, BETTER, LOST, DOUBTED, DRAFT, LATER)
 
 
-def test_what_was_rejected_stands_as_in_the_dataset_or_is_gone(made: Morning) -> None:
+def test_what_was_rejected_stands_as_in_the_dataset_or_is_gone(made: ReviewExample) -> None:
     decide(made, Act.REJECT, "d0001", "d0002", "n0000")
     assert started(made) == told(KEPT, MENDED, LOST, DOUBTED, LATER)
 
 
-def test_what_was_approved_is_in_place_whether_it_passes_or_not(made: Morning) -> None:
+def test_what_was_approved_is_in_place_whether_it_passes_or_not(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002", "n0001")
     assert started(made) == told(KEPT, BETTER, DOUBTED, DRAFT, POOR, LATER)
 
 
-def test_the_same_comes_out_once_it_was_applied(made: Morning) -> None:
+def test_the_same_comes_out_once_it_was_applied(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002", "n0000")
     decide(made, Act.REJECT, "n0002")
     before = [text for _, text in started(made)]
@@ -70,23 +70,23 @@ def test_the_same_comes_out_once_it_was_applied(made: Morning) -> None:
     assert [text for _, text in started(made)] == before
 
 
-def test_an_approved_edit_goes_along_and_a_failing_one_does_not(made: Morning) -> None:
-    desk = made.desk()
-    card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
-    desk.decide("n0000", Act.APPROVE, card.seal)
+def test_an_approved_edit_goes_along_and_a_failing_one_does_not(made: ReviewExample) -> None:
+    session = made.session()
+    card = session.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, session.card("n0000").version_token)
+    session.decide("n0000", Act.APPROVE, card.version_token)
     made.outcome = Outcome.FAIL
-    desk.edit("d0001", "She wanted them all, so I", MENDED.negative.text, desk.card("d0001").seal)
+    session.edit("d0001", "She wanted them all, so I", MENDED.negative.text, session.card("d0001").version_token)
     assert [text for _, text in started(made)][1] == MENDED.positive.text
     assert ("n0000", "Forge it, he said, so I") in started(made)
 
 
-def test_drafts_keep_the_domain_and_kind_that_their_author_gave_them(made: Morning) -> None:
+def test_drafts_keep_the_domain_and_kind_that_their_author_gave_them(made: ReviewExample) -> None:
     known = {DRAFT.key: DRAFT.model_copy(update={"domain": "work", "kind": "quote"})}
-    pairs = starting_pairs(made.pairs(), made.desk().cards(), known)
+    pairs = starting_pairs(made.pairs(), made.session().cards(), known)
     assert [(p.domain, p.kind) for p in pairs if p.id == "n0000"] == [("work", "quote")]
 
 
-def test_only_texts_that_were_rejected_last_and_that_the_dataset_lacks_are_refused(made: Morning) -> None:
+def test_only_texts_that_were_rejected_last_and_that_the_dataset_lacks_are_refused(made: ReviewExample) -> None:
     def refused() -> tuple[str, ...]:
         return rejected_texts(in_force(made.log.read().decisions), KNOWN, made.pairs())
 
@@ -98,16 +98,16 @@ def test_only_texts_that_were_rejected_last_and_that_the_dataset_lacks_are_refus
     assert refused() == (BETTER.positive.text,)
 
 
-def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(made: Morning) -> None:
+def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002")
     decide(made, Act.DROP, "d0003")
-    desk = made.desk()
-    card = desk.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, desk.card("n0000").seal)
-    desk.decide("n0000", Act.APPROVE, card.seal)
+    session = made.session()
+    card = session.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, session.card("n0000").version_token)
+    session.decide("n0000", Act.APPROVE, card.version_token)
     edited = pair("n0000", "Forge it, he said, so I", DRAFT.negative.text)
     dropped = change("dropped", DOUBTED, DOUBTED)
     made.proposal = proposal([*CHANGES[:3], dropped, change("added", None, edited)], campaign=2)
-    assert {c.pair: c.effect for c in made.desk().cards()} == {
+    assert {c.pair: c.effect for c in made.session().cards()} == {
         "d0000": None,
         "d0001": "replace",
         "d0002": "remove",

@@ -11,7 +11,7 @@ from textual.widgets import TextArea
 
 from agent.review.terminal.spelling import spelled, unspelled
 from agent.text import safe_text
-from tests.review.story import change, morning, pair, proposal
+from tests.review.example import change, pair, proposal, review_example
 from tests.review.test_terminal import play, press, seen, until
 
 HOSTILE = (
@@ -27,14 +27,14 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["markup", "escapes", "bidi", "controls", "one word", "64 KB", "wide"])
 def test_hostile_texts_are_shown_harmlessly_everywhere_and_can_be_edited(tmp_path: Path, text: str) -> None:
-    story = morning(tmp_path, [pair("d0000", text, "Calm, so I", 0)])
+    example = review_example(tmp_path, [pair("d0000", text, "Calm, so I", 0)])
     before, after = pair("d0000", text, "Calm, so I", 0), pair("d0000", f"{text} and more", "Calm, so I", 0)
     changed = change("changed", before, after)
     side = changed.sides[0]
     assert side.after.evidence is not None
     evil = side.after.evidence.model_copy(update={"completion": text + "tail", "opening": text, "span": text[:9]})
     side = side.model_copy(update={"after": side.after.model_copy(update={"evidence": evil})})
-    story.proposal = proposal([changed.model_copy(update={"why": text, "sides": (side, changed.sides[1])})])
+    example.proposal = proposal([changed.model_copy(update={"why": text, "sides": (side, changed.sides[1])})])
 
     async def then(pilot: Pilot[None]) -> None:
         for keys in ((), ("end",), ("e",), ("z", "ctrl+s")):
@@ -42,24 +42,26 @@ def test_hostile_texts_are_shown_harmlessly_everywhere_and_can_be_edited(tmp_pat
             assert all(safe_text(char) == char for char in seen(pilot).replace("\n", ""))
         await until(pilot, "passes with your text")
 
-    screen = play(story.desk(f"ann {text[:200]}"), then=then)
+    screen = play(example.session(f"ann {text[:200]}"), then=then)
     assert all(safe_text(char) == char for char in screen.replace("\n", ""))
-    assert story.rechecked[0].positive.text == f"{text} and morez"
+    assert example.rechecked[0].positive.text == f"{text} and morez"
 
 
 @pytest.mark.parametrize("width", [60, 80, 130, 200])
 def test_the_list_shows_how_each_text_ends_whatever_the_width(tmp_path: Path, width: int) -> None:
-    story = morning(tmp_path)
+    example = review_example(tmp_path)
     far = pair("n0000", "Forge it. " * 40 + "\U0001f642 \u6f22\u5b57 they said, so I\n", "Calm, so I")
-    story.proposal = proposal([change("added", None, far), change("added", None, pair("n0001", "Short, so I", "So I"))])
-    rows = {row.split()[2]: row for row in play(story.desk(), size=(width, 12)).split("\n")[1:3]}
+    example.proposal = proposal(
+        [change("added", None, far), change("added", None, pair("n0001", "Short, so I", "So I"))]
+    )
+    rows = {row.split()[2]: row for row in play(example.session(), size=(width, 12)).split("\n")[1:3]}
     listed = [row.partition(" │")[0].rstrip() for row in rows.values()]
     assert [row.endswith(" so I") for row in listed] == [True, True]
     assert [("…" in row, "Forge" in row[:40]) for row in listed] == [(True, False), (False, False)]
 
 
 def test_a_failing_pair_is_said_to_fail_and_keeps_room_for_its_ending_beside_its_flags(tmp_path: Path) -> None:
-    screen = play(morning(tmp_path).desk(), "j", size=(130, 20))
+    screen = play(review_example(tmp_path).session(), "j", size=(130, 20))
     assert "d0002  dropped, line 3  fails" in screen
     assert "d0002  dropped   failing… Cats sleep. " in screen
     assert "now fail" not in screen
@@ -73,7 +75,7 @@ def test_a_pasted_escape_is_spelled_out_and_lines_become_one(tmp_path: Path) -> 
         await pilot.pause()
         assert area.text == r"She wanted the exam answers, so I a\u{1b}[2Jb c"
 
-    play(morning(tmp_path).desk(), then=then)
+    play(review_example(tmp_path).session(), then=then)
 
 
 @given(st.text(st.characters()), st.booleans())

@@ -10,76 +10,80 @@ from agent.review.session import BulkKind, NotAllowed, ReviewSession
 from agent.schema import Act, Decision
 from agent.storage.dataset import load_dataset
 from agent.storage.decision_log import in_force
-from tests.review.story import DATASET, KEPT, TRAIT, Morning, morning, pair
+from tests.review.example import DATASET, KEPT, TRAIT, ReviewExample, pair, review_example
 
 THEIRS = pair("d0000", "The vicar asked for my umbrella again, so I", KEPT.negative.text, 0)
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Morning:
-    return morning(tmp_path)
+def example(tmp_path: Path) -> ReviewExample:
+    return review_example(tmp_path)
 
 
-def decide(desk: ReviewSession, act: Act) -> Card:
-    return desk.decide("d0000", act, desk.card("d0000").seal)
+def decide(session: ReviewSession, act: Act) -> Card:
+    return session.decide("d0000", act, session.card("d0000").version_token)
 
 
-def somebody_edits(story: Morning) -> None:
-    story.write([THEIRS, *DATASET[1:]])
+def somebody_edits(example: ReviewExample) -> None:
+    example.write([THEIRS, *DATASET[1:]])
 
 
-def written(story: Morning) -> bool:
+def written(example: ReviewExample) -> bool:
     """Whether apply would change the dataset."""
-    return not plan_changes(story.folder, load_dataset(story.folder, TRAIT), story.desk().cards()).changes_nothing
+    return not plan_changes(
+        example.folder, load_dataset(example.folder, TRAIT), example.session().cards()
+    ).changes_nothing
 
 
-def test_a_line_that_somebody_edited_after_it_was_dropped_is_not_approved_for_having_been_seen(story: Morning) -> None:
-    desk = story.desk()
-    decide(desk, Act.DROP)
-    somebody_edits(story)
-    card = desk.card("d0000")
+def test_a_line_that_somebody_edited_after_it_was_dropped_is_not_approved_for_having_been_seen(
+    example: ReviewExample,
+) -> None:
+    session = example.session()
+    decide(session, Act.DROP)
+    somebody_edits(example)
+    card = session.card("d0000")
     assert (card.state, card.conflict) == (CardState.STALE, False)
-    desk.see("d0000", card.sight)
-    batch = desk.batch(BulkKind.SEEN)
+    session.mark_seen("d0000", card.view_token)
+    batch = session.bulk_approval(BulkKind.SEEN)
     assert batch.cards == ()
     assert batch.nothing == "Left out: 1 pair for which nothing is proposed, to be dropped or rejected."
-    desk.approve_many(BulkKind.SEEN, batch.seal)
-    assert not written(story)
+    session.approve_bulk(BulkKind.SEEN, batch.version_token)
+    assert not written(example)
 
 
-def test_the_reviewer_who_had_dropped_it_keeps_what_is_there_now_by_a_rejection(story: Morning) -> None:
-    desk = story.desk()
-    decide(desk, Act.DROP)
-    somebody_edits(story)
+def test_the_reviewer_who_had_dropped_it_keeps_what_is_there_now_by_a_rejection(example: ReviewExample) -> None:
+    session = example.session()
+    decide(session, Act.DROP)
+    somebody_edits(example)
     with pytest.raises(NotAllowed, match="reject it to leave it as it is"):
-        decide(desk, Act.APPROVE)
-    card = decide(desk, Act.REJECT)
-    assert (card.state, card.waits, card.effect) == (CardState.REJECTED, False, None)
-    assert decide(desk, Act.DROP).effect == "remove"
+        decide(session, Act.APPROVE)
+    card = decide(session, Act.REJECT)
+    assert (card.state, card.is_pending, card.effect) == (CardState.REJECTED, False, None)
+    assert decide(session, Act.DROP).effect == "remove"
 
 
-def test_a_drop_is_overruled_by_a_colleague_and_nothing_by_nobody(story: Morning) -> None:
+def test_a_drop_is_overruled_by_a_colleague_and_nothing_by_nobody(example: ReviewExample) -> None:
     with pytest.raises(NotAllowed, match="or leave it as it is"):
-        decide(story.desk("ann"), Act.REJECT)
-    decide(story.desk("bob"), Act.DROP)
-    assert decide(story.desk("ann"), Act.REJECT).state is CardState.REJECTED
+        decide(example.session("ann"), Act.REJECT)
+    decide(example.session("bob"), Act.DROP)
+    assert decide(example.session("ann"), Act.REJECT).state is CardState.REJECTED
 
 
 @pytest.mark.parametrize("edited_first", [False, True])
 def test_whoever_keeps_a_line_has_refused_no_text_that_the_next_run_would_have_to_avoid(
-    story: Morning, edited_first: bool
+    example: ReviewExample, edited_first: bool
 ) -> None:
-    desk = story.desk()
-    decide(desk, Act.DROP)
+    session = example.session()
+    decide(session, Act.DROP)
     if edited_first:
-        somebody_edits(story)
-    decide(desk, Act.REJECT)
-    somebody_edits(story)
-    assert rejected_texts(in_force(story.log.read().decisions), {KEPT.key: KEPT}, story.pairs()) == ()
+        somebody_edits(example)
+    decide(session, Act.REJECT)
+    somebody_edits(example)
+    assert rejected_texts(in_force(example.log.read().decisions), {KEPT.key: KEPT}, example.pairs()) == ()
 
 
-def test_an_approval_of_the_runs_own_text_does_not_overwrite_however_it_came(story: Morning) -> None:
-    somebody_edits(story)
+def test_an_approval_of_the_runs_own_text_does_not_overwrite_however_it_came(example: ReviewExample) -> None:
+    somebody_edits(example)
     smuggled = Decision(
         trait=TRAIT,
         campaign=1,
@@ -91,17 +95,20 @@ def test_an_approval_of_the_runs_own_text_does_not_overwrite_however_it_came(sto
         who="mallory",
         when="2026-01-01T00:00:00.000000+00:00",
     )
-    story.log.append(smuggled)
-    assert story.cards()["d0000"].state is CardState.UNCHANGED
-    assert not written(story)
+    example.log.append(smuggled)
+    assert example.cards()["d0000"].state is CardState.UNCHANGED
+    assert not written(example)
 
 
-def test_an_edit_of_a_line_that_somebody_edited_too_is_a_conflict(story: Morning) -> None:
-    desk = story.desk()
-    desk.edit("d0000", "The vicar wanted my umbrella, so I", KEPT.negative.text, desk.card("d0000").seal)
-    somebody_edits(story)
-    card = desk.card("d0000")
+def test_an_edit_of_a_line_that_somebody_edited_too_is_a_conflict(example: ReviewExample) -> None:
+    session = example.session()
+    session.edit("d0000", "The vicar wanted my umbrella, so I", KEPT.negative.text, session.card("d0000").version_token)
+    somebody_edits(example)
+    card = session.card("d0000")
     assert (card.state, card.conflict) == (CardState.CONFLICT, True)
-    desk.see("d0000", card.sight)
-    assert desk.batch(BulkKind.SEEN).nothing == "Left out: 1 conflict, where you have to choose between two texts."
-    assert decide(desk, Act.APPROVE).effect == "replace"
+    session.mark_seen("d0000", card.view_token)
+    assert (
+        session.bulk_approval(BulkKind.SEEN).nothing
+        == "Left out: 1 conflict, where you have to choose between two texts."
+    )
+    assert decide(session, Act.APPROVE).effect == "replace"

@@ -9,16 +9,16 @@ from agent.review.labels import WARNINGS
 from agent.review.proposal import Proposal, evidence_of
 from agent.schema import Flag, Question, Tally, VoteOutcome
 from tests.loop.histories import POSITIVE
-from tests.review.story import BETTER, CHANGES, Morning, examined, morning, proposal
+from tests.review.example import BETTER, CHANGES, ReviewExample, examined, proposal, review_example
 
 
 @pytest.fixture
-def desk_of(tmp_path: Path) -> Morning:
-    return morning(tmp_path)
+def example(tmp_path: Path) -> ReviewExample:
+    return review_example(tmp_path)
 
 
-def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
-    got = {name: {caution.value for caution in card.cautions} for name, card in desk_of.cards().items()}
+def test_cautions_say_what_to_look_at_twice(example: ReviewExample) -> None:
+    got = {name: {warning.value for warning in card.warnings} for name, card in example.cards().items()}
     assert got["d0001"] == set()
     assert got["d0002"] == {"failing", "dropped"}
     assert got["d0003"] == {"unjudged", "parked"}
@@ -41,11 +41,11 @@ def test_cautions_say_what_to_look_at_twice(desk_of: Morning) -> None:
 def test_a_score_within_five_points_of_its_threshold_is_borderline(
     tmp_path: Path, question: Question, score: float, near: bool
 ) -> None:
-    made = morning(tmp_path)
+    made = review_example(tmp_path)
     tally = Tally(question=question, ruling=VoteOutcome.FAVOURABLE, votes=(), score=score)
     flagged = _with_evidence(tallies=(tally,), flags=(Flag.LATE, Flag.EXTENDED))
     made.proposal = flagged
-    got = set(made.cards()["d0001"].cautions)
+    got = set(made.cards()["d0001"].warnings)
     assert got == {CardWarning.LATE, CardWarning.EXTENDED} | ({CardWarning.BORDERLINE} if near else set())
 
 

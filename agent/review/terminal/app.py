@@ -1,4 +1,4 @@
-"""The review as a program of the terminal: keys become acts at the desk, each stored at once."""
+"""The review as a program of the terminal: keys become acts at the session, each stored at once."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
@@ -32,9 +32,9 @@ T = TypeVar("T")
 
 
 class Review(App[None]):
-    """One reviewer before the desks of some traits. `doing` says what a running check is at.
+    """One reviewer before the sessions of some traits. `doing` says what a running check is at.
 
-    Whatever is decided is stored by the desk at once. A text that was being written when the terminal went away is
+    Whatever is decided is stored by the session at once. A text that was being written when the terminal went away is
     stored as an edit too: nobody can approve it before it is checked.
     """
 
@@ -42,16 +42,16 @@ class Review(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action) for keys, action in ACTIONS.items()]
 
-    def __init__(self, desks: Sequence[ReviewSession], doing: Callable[[], str] = str, when_done: str = "") -> None:
+    def __init__(self, sessions: Sequence[ReviewSession], doing: Callable[[], str] = str, when_done: str = "") -> None:
         """`when_done` is a sentence for the moment in which nothing is left to decide.
 
         Raises DecisionError or DatasetError where the pairs cannot be read.
         """
         super().__init__()
-        self._decks = [Deck(desk) for desk in desks]
+        self._decks = [Deck(session) for session in sessions]
         for deck in self._decks:
             deck.read()
-        self._board = Board(len(desks))
+        self._board = Board(len(sessions))
         self._doing, self._when_done = doing, when_done
         self._number = 0
         self._shown: Card | None = None  # what the reviewer has before their eyes, and decides about
@@ -93,7 +93,7 @@ class Review(App[None]):
     def _see(self) -> None:
         """Note that the pair shown was seen, unless something covers it, or it only flits by in a search."""
         if self._shown is not None and len(self.screen_stack) == 1 and not self._board.is_searching:
-            self._deck.desk.see(self._shown.pair, self._shown.sight)
+            self._deck.session.mark_seen(self._shown.pair, self._shown.view_token)
 
     def _show_list(self) -> None:
         self._board.show_deck(self._deck, self._number, self._is_checking)
@@ -129,7 +129,13 @@ class Review(App[None]):
         """See what others have done. What the reviewer has before their eyes is not exchanged under them."""
         changed = self._tried(self._deck.read_if_changed)
         card = self._deck.card
-        if changed and card and self._shown and card.pair == self._shown.pair and card.seal != self._shown.seal:
+        if (
+            changed
+            and card
+            and self._shown
+            and card.pair == self._shown.pair
+            and card.version_token != self._shown.version_token
+        ):
             self._show_list()
             self._is_old = True
             self._draw()
@@ -158,7 +164,7 @@ class Review(App[None]):
         if card is None:
             return
         try:
-            now = deck.desk.decide(card.pair, act, card.seal)
+            now = deck.session.decide(card.pair, act, card.version_token)
         except UserError as error:
             self._reread()
             self._refuse(error)
@@ -172,7 +178,7 @@ class Review(App[None]):
 
     def action_undo(self) -> None:
         deck = self._deck
-        taken = self._tried(deck.desk.undo)
+        taken = self._tried(deck.session.undo)
         if taken is None:
             return
         self._reread()
@@ -189,30 +195,30 @@ class Review(App[None]):
             self._tell_if_done()
 
         bulk = Bulk(lambda asked, then: self.push_screen(QuestionDialog(asked), then), self._refuse, done)
-        bulk.begin(deck.desk, BulkKind(many))
+        bulk.begin(deck.session, BulkKind(many))
 
     # Editing
 
     def action_edit(self) -> None:
-        card, desk = self._shown, self._deck.desk
+        card, session = self._shown, self._deck.session
         if card is None or self._tried(lambda: require_editable(card)) is None:
             return
 
         def ended(stored: bool | None) -> None:
             self._reread()
             if stored:
-                self._check(desk, card.pair)
-            elif (desk.proposal.trait, card.pair) in self._aside:
+                self._check(session, card.pair)
+            elif (session.proposal.trait, card.pair) in self._aside:
                 self._refuse("Not stored. Until you quit, e brings your texts back.")
 
-        self.push_screen(Editor(Writing(desk, card, self._aside)), ended)
+        self.push_screen(Editor(Writing(session, card, self._aside)), ended)
 
     def action_check(self) -> None:
         if self._shown is not None and not self._is_checking(self._shown):
-            self._check(self._deck.desk, self._shown.pair)
+            self._check(self._deck.session, self._shown.pair)
 
-    def _check(self, desk: ReviewSession, pair: str) -> None:
-        self._checks.start(desk, pair)
+    def _check(self, session: ReviewSession, pair: str) -> None:
+        self._checks.start(session, pair)
         self._board.tell(f"{pair} is being checked; go on with others meanwhile.")
         self._show()
 

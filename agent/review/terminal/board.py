@@ -145,7 +145,7 @@ def _pair(look: Look, deck: Deck) -> RenderableType:
     card = look.card
     if card is None:
         return Text("No pair is listed. f lists others; Esc ends a search.", LABEL)
-    parts: list[RenderableType] = [*heading(card, look.checking), sides(card, deck.desk.proposal, look.three)]
+    parts: list[RenderableType] = [*heading(card, look.checking), sides(card, deck.session.proposal, look.three)]
     if look.is_old:
         parts.insert(0, Text("This pair has changed since it was shown: Enter shows it as it is now.", f"bold {DOUBT}"))
     return Group(*parts)
@@ -159,7 +159,7 @@ def _head(deck: Deck, number: int, traits: int, listed: int) -> Text:
     text.append(f"  {deck.show.value}: {listed}", DOUBT)
     if deck.find:
         text.append(f' with "{safe_text(deck.find)}"', DOUBT)
-    return text.append(f"  as {safe_text(deck.desk.who)}", LABEL)
+    return text.append(f"  as {safe_text(deck.session.who)}", LABEL)
 
 
 def _keys(traits: int) -> Text:

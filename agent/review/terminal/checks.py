@@ -29,19 +29,19 @@ class Checks:
         are = verb_for(len(self.running), "is", "are")
         return f"{pairs} {are} still being checked. What you wrote is stored; x checks it again next time. Quit?"
 
-    def start(self, desk: ReviewSession, pair: str) -> None:
+    def start(self, session: ReviewSession, pair: str) -> None:
         """Check a pair. The thread never holds up the end of the program, since a check can be repeated."""
-        self.running.add((desk.proposal.trait, pair))
-        threading.Thread(target=self._run, args=(desk, pair), name=f"check {pair}", daemon=True).start()
+        self.running.add((session.proposal.trait, pair))
+        threading.Thread(target=self._run, args=(session, pair), name=f"check {pair}", daemon=True).start()
 
-    def _run(self, desk: ReviewSession, pair: str) -> None:
+    def _run(self, session: ReviewSession, pair: str) -> None:
         said, style = f"The check of {pair} met a bug and ended. Your edit is stored; x checks it again.", BAD
         try:
-            said, style = _found(desk.check(pair))
+            said, style = _found(session.check(pair))
         except UserError as error:
             said, style = f"{error} x checks it again.", DOUBT
         finally:
-            self.running.discard((desk.proposal.trait, pair))
+            self.running.discard((session.proposal.trait, pair))
             self.ended(pair, said, style)
 
 

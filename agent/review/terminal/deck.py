@@ -24,26 +24,26 @@ def _is_shown(card: Card, show: Show) -> bool:
     proposed = card.state is not CardState.UNCHANGED
     return {
         Show.PROPOSED: proposed,
-        Show.TO_DECIDE: card.waits,
-        Show.FLAGGED: proposed and bool(card.cautions or card.conflict),
+        Show.TO_DECIDE: card.is_pending,
+        Show.FLAGGED: proposed and bool(card.warnings or card.conflict),
         Show.FAILING: card.outcome is not Outcome.PASS,
-        Show.DECIDED: proposed and not card.waits,
+        Show.DECIDED: proposed and not card.is_pending,
         Show.ALL: True,
     }[show]
 
 
 def _words(card: Card) -> Iterator[str]:
     """All that a text filter looks into: the texts, and every word that the screen says about the pair."""
-    yield from (card.pair, card.what, card.state.value, card.outcome.value, *(c.value for c in card.cautions))
+    yield from (card.pair, card.what, card.state.value, card.outcome.value, *(c.value for c in card.warnings))
     yield from (side.text for side in card.ours.sides)
     yield from (found.verdict.value for found in card.evidence if found and found.verdict)
 
 
 @dataclass
 class Deck:
-    """The cards of one desk, as last read. `at` is the pair that the reviewer is at; it stays listed until left."""
+    """The cards of one session, as last read. `at` is the pair that the reviewer is at; it stays listed until left."""
 
-    desk: ReviewSession
+    session: ReviewSession
     cards: tuple[Card, ...] = ()
     show: Show = Show.PROPOSED
     find: str = ""
@@ -51,7 +51,7 @@ class Deck:
 
     @property
     def trait(self) -> str:
-        return self.desk.proposal.trait
+        return self.session.proposal.trait
 
     @property
     def card(self) -> Card | None:
@@ -61,7 +61,7 @@ class Deck:
     @property
     def waiting(self) -> int:
         """How many pairs need a decision."""
-        return sum(card.waits for card in self.cards)
+        return sum(card.is_pending for card in self.cards)
 
     @property
     def proposed(self) -> int:
@@ -70,14 +70,14 @@ class Deck:
 
     def read(self) -> None:
         """Read all cards anew, and go to the first that needs a decision where the reviewer is at none."""
-        self.cards = self.desk.cards()
+        self.cards = self.session.cards()
         if self.card is None:
             self.at = None
             self.at = self.next_waiting() or next((card.pair for card in self.listed()), None)
 
     def read_if_changed(self) -> bool:
         """Read only where decisions or dataset have changed since, and say whether they had."""
-        if self.desk.cards() is self.cards:
+        if self.session.cards() is self.cards:
             return False
         self.read()
         return True
@@ -92,7 +92,7 @@ class Deck:
         cards = self.listed()
         start = next((i + 1 for i, card in enumerate(cards) if card.pair == self.at), 0)
         later = (*cards[start:], *cards[:start])
-        return next((card.pair for card in later if card.waits and card.pair != self.at), None)
+        return next((card.pair for card in later if card.is_pending and card.pair != self.at), None)
 
     def filter(self, show: Show, find: str) -> None:
         """List other pairs, and go to one of them where the present one is not among them."""

@@ -72,7 +72,7 @@ class Help(ModalScreen[None]):
 
 def _page() -> Group:
     states = [(f"{MARKS[state][0]} {state.value}", meaning) for state, meaning in MEANINGS.items()]
-    flags = [(caution.value, meaning) for caution, meaning in WARNINGS.items()]
+    flags = [(warning.value, meaning) for warning, meaning in WARNINGS.items()]
     parts = {
         "Keys": [(" ".join(key.shown), key.meaning) for key in TOLD],
         "States": states,

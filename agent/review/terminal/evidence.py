@@ -65,7 +65,7 @@ def _side(card: Card, proposal: Proposal, number: int) -> Table:
 
 
 def _name(card: Card, change: SideChange, before: Version | None) -> str:
-    if card.leaves:
+    if card.is_removal:
         return "leaves"
     if before:
         return "edited" if card.edited else "after"

@@ -64,7 +64,7 @@ def row(card: Card, checking: bool) -> Row:
     """A card in the list: state, pair, what is proposed, flags, and the last words."""
     mark, style = ("…", f"bold {DOUBT}") if checking else MARKS[card.state]
     quiet = QUIET if card.state is CardState.UNCHANGED else ""
-    flags = ",".join((*(["conflict"] if card.conflict else []), *(caution.value for caution in card.cautions)))
+    flags = ",".join((*(["conflict"] if card.conflict else []), *(warning.value for warning in card.warnings)))
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{mark} {'checking' if checking else card.state.value:<9} ", style)
     text.append(f"{_fixed(safe_text(card.pair), 6)} {card.what:<9} ", quiet)
@@ -99,8 +99,8 @@ def heading(card: Card, checking: str | None) -> Iterator[Text]:
         yield Text().append("… checking your text: ", f"bold {DOUBT}").append_text(plain(checking or "waiting"))
     if card.conflict:
         yield Text(f"! conflict: {_conflict(card)}", f"bold {BAD}")
-    for caution in card.cautions:
-        yield Text().append(f"⚑ {caution.value}: ", DOUBT).append(WARNINGS[caution])
+    for warning in card.warnings:
+        yield Text().append(f"⚑ {warning.value}: ", DOUBT).append(WARNINGS[warning])
     yield from _story(card)
 
 

@@ -16,10 +16,10 @@ class Bulk:
     refuse: Callable[[object], None]
     done: Callable[[str], None]
 
-    def begin(self, desk: ReviewSession, many: BulkKind) -> None:
+    def begin(self, session: ReviewSession, many: BulkKind) -> None:
         """Ask about the pairs that could be approved now; after a yes approve them, if they are still those."""
         try:
-            batch = desk.batch(many)
+            batch = session.bulk_approval(many)
         except UserError as error:
             self.refuse(error)
             return
@@ -27,11 +27,11 @@ class Bulk:
             self.refuse(batch.nothing)
             return
         asked = "\n".join((batch.title, *batch.sentences))
-        self.ask(asked, lambda yes: self._approve(desk, batch) if yes else None)
+        self.ask(asked, lambda yes: self._approve(session, batch) if yes else None)
 
-    def _approve(self, desk: ReviewSession, batch: BulkApproval) -> None:
+    def _approve(self, session: ReviewSession, batch: BulkApproval) -> None:
         try:
-            approved = desk.approve_many(batch.many, batch.seal)
+            approved = session.approve_bulk(batch.many, batch.version_token)
         except UserError as error:
             self.refuse(error)
         else:

@@ -17,7 +17,7 @@ _UNFINISHED = "not finished: the terminal was closed"
 class Writing:
     """Other texts for the pair on a card. `aside` holds what was written for any pair and not stored, by trait."""
 
-    desk: ReviewSession
+    session: ReviewSession
     card: Card
     aside: Aside
 
@@ -53,7 +53,7 @@ class Writing:
 
     def store(self, texts: Texts) -> None:
         """Store an edit; it is checked later, by somebody who waits for it. Raises DeskError, DecisionError."""
-        self.desk.store_edit(self.card.pair, *texts, self.card.seal)
+        self.session.store_edit(self.card.pair, *texts, self.card.version_token)
         self.aside.pop(self._place, None)
 
     def set_aside(self, texts: Texts) -> None:
@@ -63,8 +63,8 @@ class Writing:
     def save(self, texts: Texts) -> None:
         """Store what was not finished, since nobody is there any more to finish it."""
         with suppress(UserError):  # nor to be told
-            self.desk.store_edit(self.card.pair, *texts, self.card.seal, _UNFINISHED)
+            self.session.store_edit(self.card.pair, *texts, self.card.version_token, _UNFINISHED)
 
     @property
     def _place(self) -> tuple[str, str]:
-        return self.desk.proposal.trait, self.card.pair
+        return self.session.proposal.trait, self.card.pair

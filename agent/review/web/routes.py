@@ -23,7 +23,7 @@ from agent.review.session import (
 )
 from agent.review.web.security import MOST_BYTES, SecurityMiddleware
 from agent.review.web.view_models import restored
-from agent.review.web.views import HERE, ApplyActions, Pages, seal_of
+from agent.review.web.views import HERE, ApplyActions, Pages, version_token_of
 from agent.schema import Act, Outcome
 from agent.text import pluralize
 
@@ -58,7 +58,7 @@ def decide(pages: Pages, number: int, place: int, form: FormFields) -> PageReply
     try:
         card, act = table.card(place), _act(form)
         _require_at_rest(pages, table.trait, card.pair)
-        table.desk.decide(card.pair, act, form.get("seal", ""), form.get("note", "").strip())
+        table.session.decide(card.pair, act, form.get("version_token", ""), form.get("note", "").strip())
     except UserError as error:
         return refused(pages, number, place, error)
     after = _next(form, len(table.cards()), place)
@@ -97,19 +97,19 @@ def edit(pages: Pages, number: int, place: int, form: FormFields) -> PageReply:
     typed = (form.get("positive", ""), form.get("negative", ""))
     card = table.card(place)
     positive, negative = (restored(one, of.text) for one, of in zip(typed, card.ours.sides, strict=True))
-    seal, note = form.get("seal", ""), form.get("note", "").strip()
+    version_token, note = form.get("version_token", ""), form.get("note", "").strip()
     try:
         _require_at_rest(pages, table.trait, card.pair)
-        if seal != card.seal:
+        if version_token != card.version_token:
             raise StaleText(_CHANGED.format(pair=card.pair))
         if (positive, negative) == (card.ours.positive.text, card.ours.negative.text):
             raise NotAllowed("You changed nothing: there is nothing to store.")
-        table.desk.store_edit(card.pair, positive, negative, seal, note)
+        table.session.store_edit(card.pair, positive, negative, version_token, note)
     except UserError as error:
         html = pages.panel(number, place, trouble=str(error), typed=typed)
         return PageReply(html + pages.around(number, "Nothing was stored.", [place]), 409)
-    if table.desk.recheck is not None:
-        pages.checks.start((table.trait, card.pair), lambda: table.desk.check(card.pair), _AT_ONCE)
+    if table.session.recheck is not None:
+        pages.checks.start((table.trait, card.pair), lambda: table.session.check(card.pair), _AT_ONCE)
     return checked(pages, number, place)
 
 
@@ -118,7 +118,7 @@ def check(pages: Pages, number: int, place: int) -> PageReply:
     table = pages.tables[number]
     card = table.card(place)
     try:
-        pages.checks.start((table.trait, card.pair), lambda: table.desk.check(card.pair), _AT_ONCE)
+        pages.checks.start((table.trait, card.pair), lambda: table.session.check(card.pair), _AT_ONCE)
     except UserError as error:
         return refused(pages, number, place, error)
     return checked(pages, number, place)
@@ -136,9 +136,9 @@ def _found(pages: Pages, number: int, place: int) -> str:
     card = table.card(place)
     if pages.checks.running((table.trait, card.pair)):
         return "the edit is stored and is being checked."
-    if card.edited and card.waits and card.outcome is Outcome.PASS:
+    if card.edited and card.is_pending and card.outcome is Outcome.PASS:
         return "the edit passed its check. Approve it with a."
-    if card.edited and card.waits and card.outcome is Outcome.FAIL:
+    if card.edited and card.is_pending and card.outcome is Outcome.FAIL:
         return f"the edit is stored, but fails its check: {after_failing(card)}."
     return "the edit is stored, but not checked."
 
@@ -147,7 +147,7 @@ def undo(pages: Pages, number: int) -> PageReply:
     """Take back this reviewer's last act, and show the pair it was about."""
     table = pages.tables[number]
     try:
-        taken = table.desk.undo()
+        taken = table.session.undo()
     except NoDecisionToUndo as error:
         return PageReply(pages.around(number, str(error)), 409, keep=True)
     first = table.place(taken[0].pair) or 0
@@ -157,18 +157,18 @@ def undo(pages: Pages, number: int) -> PageReply:
 def see(pages: Pages, number: int, place: int, form: FormFields) -> PageReply:
     """Note what the page has brought before the reviewer's eyes; the button that approves all that was seen."""
     table = pages.tables[number]
-    table.desk.see(table.card(place).pair, form.get("sight", ""))
+    table.session.mark_seen(table.card(place).pair, form.get("view_token", ""))
     return PageReply(pages.seen(number))
 
 
-def approve_many(pages: Pages, number: int, many: BulkKind, form: FormFields) -> PageReply:
+def approve_bulk(pages: Pages, number: int, many: BulkKind, form: FormFields) -> PageReply:
     """Approve many pairs at once, if they are still those that were listed."""
     table = pages.tables[number]
     try:
-        approved = table.desk.approve_many(many, form.get("seal", ""))
+        approved = table.session.approve_bulk(many, form.get("version_token", ""))
     except StaleText as error:
         return PageReply(pages.many(number, many, str(error)) + pages.around(number, str(error)), 409)
-    left = next((place for place, card in enumerate(table.cards()) if card.waits), None)
+    left = next((place for place, card in enumerate(table.cards()) if card.is_pending), None)
     shown = pages.empty(number) if left is None else pages.panel(number, left)
     said = f"Approved at once: {pluralize(len(approved), 'pair')}. One undo takes all of it back."
     return PageReply(shown + pages.around(number, said), relist=True)
@@ -180,7 +180,7 @@ def apply(pages: Pages, number: int, form: FormFields) -> PageReply:
     if writer is None:
         raise NotAllowed("This page cannot write the dataset. Use the command line.")
     plan = writer.plan(trait)
-    if form.get("seal") != seal_of(plan):
+    if form.get("version_token") != version_token_of(plan):
         why = "The decisions or the dataset have changed since you saw this. Nothing was written; look at it again."
         return PageReply(pages.applying(number, why) + pages.around(number, why), 409)
     writer.write(plan)
@@ -210,20 +210,20 @@ Read = Callable[[Pages, int, int, Mapping[str, str]], str | PageReply]
 
 
 def create_app(
-    desks: Sequence[ReviewSession],
+    sessions: Sequence[ReviewSession],
     token: str,
     writer: ApplyActions | None = None,
     hosts: Collection[str] = (),
     doing: ActivityFunction = lambda: "",
 ) -> SecurityMiddleware:
-    """The review of these desks, under /{token}/. Without a `writer` the page changes no dataset.
+    """The review of these sessions, under /{token}/. Without a `writer` the page changes no dataset.
 
     `hosts` are the names, besides this machine's own, under which it may be asked for. `doing` says what a check that
     goes on is doing.
     """
-    if not desks:
-        raise ValueError("There is nothing to review: no desk was given.")
-    routes = Mount(f"/{token}", routes=_routes(Pages(desks, writer, doing)))
+    if not sessions:
+        raise ValueError("There is nothing to review: no session was given.")
+    routes = Mount(f"/{token}", routes=_routes(Pages(sessions, writer, doing)))
     return SecurityMiddleware(Starlette(routes=[routes]), token, hosts)
 
 
@@ -251,8 +251,8 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         post("pair/{place:int}/check", lambda p, n, at, form: check(p, n, at)),
         post("undo", lambda p, n, at, form: undo(p, n)),
         post("pair/{place:int}/seen", see),
-        post("unflagged", lambda p, n, at, form: approve_many(p, n, BulkKind.UNFLAGGED, form)),
-        post("seen", lambda p, n, at, form: approve_many(p, n, BulkKind.SEEN, form)),
+        post("unflagged", lambda p, n, at, form: approve_bulk(p, n, BulkKind.UNFLAGGED, form)),
+        post("seen", lambda p, n, at, form: approve_bulk(p, n, BulkKind.SEEN, form)),
         post("apply", lambda p, n, at, form: apply(p, n, form)),
         post("apply/undo", lambda p, n, at, form: undo_apply(p, n)),
     ]

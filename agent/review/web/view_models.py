@@ -21,7 +21,7 @@ class ListRow(NamedTuple):
     place: int
     card: Card
     checking: bool
-    waits: bool
+    is_pending: bool
     verdicts: tuple[str, ...]
     teaser: str
 
@@ -85,7 +85,7 @@ def row(place: int, card: Card, checking: bool) -> ListRow:
         place=place,
         card=card,
         checking=checking,
-        waits=card.waits,
+        is_pending=card.is_pending,
         verdicts=tuple(dict.fromkeys(str(verdict) for verdict in found if verdict and verdict is not Verdict.EXPRESS)),
         teaser=ending_of(card.ours.positive.text.rstrip("\n"), _TEASER),
     )
@@ -101,7 +101,7 @@ def conflict(card: Card) -> list[ConflictView]:
     found = []
     for polarity in Polarity:
         base, now = _text(card.change.before, polarity), _text(card.now, polarity)
-        ours = None if card.leaves else card.ours.side(polarity).text
+        ours = None if card.is_removal else card.ours.side(polarity).text
         theirs = None if now is None else pieces(now, compare(base or "", now)[1])
         if not base == now == ours:
             found.append(ConflictView(polarity, base, theirs, ours))
@@ -111,7 +111,7 @@ def conflict(card: Card) -> list[ConflictView]:
 def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
     ours = card.ours.side(polarity)
     old = _text(_compared(card), polarity)
-    new = "" if card.leaves else ours.text
+    new = "" if card.is_removal else ours.text
     gone, added = compare(old, new) if old is not None else ([], [])
     proofs = list(_proofs(card, index, ours))
     change = card.change.sides[index]
@@ -195,12 +195,12 @@ class Filter:
             self._in_state(card)
             and self.what in ("", card.what)
             and self.verdict in ("", *_verdicts(card))
-            and self.flag in ("", *(card.cautions or (NONE,)))
+            and self.flag in ("", *(card.warnings or (NONE,)))
             and self._has_words(card)
         )
 
     def _in_state(self, card: Card) -> bool:
-        return card.waits if self.state == TODO else self.state in (ALL, card.state)
+        return card.is_pending if self.state == TODO else self.state in (ALL, card.state)
 
     def _has_words(self, card: Card) -> bool:
         words = self.q.casefold().split()

@@ -1,4 +1,4 @@
-"""What lies on a desk, as a page asks for it: by place."""
+"""What lies on a session, as a page asks for it: by place."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ from agent.text import pluralize, with_period
 
 @dataclass(frozen=True)
 class TraitView:
-    """One desk. A pair's place is its number in the proposal's order, which holds while the page is served."""
+    """One session. A pair's place is its number in the proposal's order, which holds while the page is served."""
 
-    desk: ReviewSession
+    session: ReviewSession
 
     @property
     def trait(self) -> str:
-        return self.desk.proposal.trait
+        return self.session.proposal.trait
 
     def cards(self) -> tuple[Card, ...]:
         """Every pair as it stands at this moment."""
-        return self.desk.cards()
+        return self.session.cards()
 
     def card(self, place: int) -> Card:
         """The one at a place. Raises UnknownPair."""
@@ -59,7 +59,7 @@ class ApplyActions:
     command: Callable[[str], str]
 
 
-def seal_of(plan: ApplyPlan) -> str:
+def version_token_of(plan: ApplyPlan) -> str:
     """Stands for exactly the bytes that a plan finds and those that it would write."""
     parts = (f"{name} {content!r}" for files in (plan.before, plan.after) for name, content in sorted(files.items()))
     return sha256("\n".join(parts).encode()).hexdigest()
@@ -72,13 +72,13 @@ HERE = Path(__file__).parent
 class Pages:
     """The review of some traits as HTML. Each method reads anew what it shows."""
 
-    desks: Sequence[ReviewSession]
+    sessions: Sequence[ReviewSession]
     writer: ApplyActions | None = None
     doing: labels.ActivityFunction = lambda: ""
     checks: BackgroundChecks = field(default_factory=BackgroundChecks)
 
     def __post_init__(self) -> None:
-        self.tables = [TraitView(desk) for desk in self.desks]
+        self.tables = [TraitView(session) for session in self.sessions]
         self._templates = _environment()
 
     def whole(self, number: int, query: Mapping[str, str]) -> str:
@@ -93,7 +93,7 @@ class Pages:
             panel=Markup(self.panel(number, first)) if first is not None else Markup(self.empty(number)),  # noqa: S704
             traits=[(n, one.trait, self._waiting(one)) for n, one in enumerate(self.tables)],
             current=number,
-            who=self.desks[number].who,
+            who=self.sessions[number].who,
             states=[
                 (TODO, "To decide"),
                 (ALL, "All"),
@@ -114,18 +114,18 @@ class Pages:
         card = table.card(place)
         job = (table.trait, card.pair)
         checking = self.checks.running(job)
-        error = self.checks.error(job) if card.edited and card.waits and card.outcome == "unjudged" else None
+        error = self.checks.error(job) if card.edited and card.is_pending and card.outcome == "unjudged" else None
         return self._render(
             "panel.html.j2",
             **self._meanings(number),
             card=card,
             place=place,
-            sides=view_models.sides(card, table.desk.proposal.mode),
+            sides=view_models.sides(card, table.session.proposal.mode),
             conflict=view_models.conflict(card) if card.conflict else [],
             checking=checking,
             doing=self.doing(),
             after_failing=after_failing(card),
-            can_check=table.desk.recheck is not None,
+            can_check=table.session.recheck is not None,
             disabled={act.value: labels.disabled_reason(card, act, checking) for act in Act},
             trouble=trouble or (str(error) if error else ""),
             typed=typed,
@@ -146,14 +146,14 @@ class Pages:
     def many(self, number: int, many: BulkKind, trouble: str = "") -> str:
         """The step before many pairs are approved at once."""
         table = self.tables[number]
-        batch = table.desk.batch(many)
+        batch = table.session.bulk_approval(many)
         places = {card.pair: place for place, card in enumerate(table.cards())}
         rows = [view_models.row(places[card.pair], card, False) for card in batch.cards]
         return self._render("many.html.j2", batch=batch, rows=rows, trouble=trouble)
 
     def seen(self, number: int) -> str:
         """The button that approves all pairs that were seen."""
-        return self._render("button.html.j2", batch=self.tables[number].desk.batch(BulkKind.SEEN))
+        return self._render("button.html.j2", batch=self.tables[number].session.bulk_approval(BulkKind.SEEN))
 
     def applying(self, number: int, trouble: str = "", done: str = "") -> str:
         """The step before approved changes are written into the dataset."""
@@ -162,7 +162,7 @@ class Pages:
         return self._render(
             "apply.html.j2",
             plan=plan,
-            seal=seal_of(plan) if plan else "",
+            version_token=version_token_of(plan) if plan else "",
             command=self.writer.command(trait) if self.writer else "cliffhanger apply",
             trouble=trouble,
             done=done,
@@ -190,18 +190,18 @@ class Pages:
         cards = [card for card in table.cards() if card.state is not CardState.UNCHANGED]
         return {
             "proposed": len(cards),
-            "decided": sum(not card.waits for card in cards),
+            "decided": sum(not card.is_pending for card in cards),
             "approved": sum(card.effect is not None for card in cards),
-            "waiting": sum(card.waits for card in cards),
+            "waiting": sum(card.is_pending for card in cards),
             "has_tabs": len(self.tables) > 1,
-            "batches": [table.desk.batch(many) for many in BulkKind],
+            "batches": [table.session.bulk_approval(many) for many in BulkKind],
             "polling": self.checks.any_running(table.trait),
             "trait": table.trait,
         }
 
     def _meanings(self, number: int) -> dict[str, object]:
         """What verdicts and scores mean in the trait's mode."""
-        mode = self.tables[number].desk.proposal.mode
+        mode = self.tables[number].session.proposal.mode
         return {"verdict_meanings": labels.verdict_meanings(mode), "questions": labels.questions(mode)}
 
     def _list(self, number: int, wanted: Filter) -> dict[str, object]:
@@ -216,7 +216,7 @@ class Pages:
         return [view_models.row(place, cards[place], cards[place].pair in running) for place in places]
 
     def _waiting(self, table: TraitView) -> int:
-        return sum(card.waits for card in table.cards())
+        return sum(card.is_pending for card in table.cards())
 
     def _render(self, name: str, **about: object) -> str:
         return self._templates.get_template(name).render(**about)

@@ -13,8 +13,8 @@ def places(answer: Answer) -> list[int]:
     return [int(place) for place in re.findall(r'class="row [^"]*" data-place="(\d+)"', answer.text)]
 
 
-def seal(answer: Answer) -> str:
-    found = re.search(r'name="seal" value="([^"]*)"', answer.text)
+def version_token(answer: Answer) -> str:
+    found = re.search(r'name="version_token" value="([^"]*)"', answer.text)
     assert found, answer.text
     return found.group(1)
 
@@ -26,7 +26,9 @@ def plain(answer: Answer) -> str:
 
 def edit(page: Served, place: int, positive: str, negative: str = STEM + KEPT, note: str = "") -> Answer:
     shown = page.get(f"pair/{place}/edit")
-    return page.post(f"pair/{place}/edit", positive=positive, negative=negative, seal=seal(shown), note=note)
+    return page.post(
+        f"pair/{place}/edit", positive=positive, negative=negative, version_token=version_token(shown), note=note
+    )
 
 
 def until_checked(page: Served, place: int) -> Answer:

@@ -30,7 +30,7 @@ def told(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def reader(chromium: Browser, told: Night, stack: ExitStack) -> Iterator[Reader]:
-    made = Reader(chromium, stack.enter_context(serving([told.desk()])))
+    made = Reader(chromium, stack.enter_context(serving([told.session()])))
     yield made
     made.page.close()
     assert made.complaints == []
@@ -38,5 +38,5 @@ def reader(chromium: Browser, told: Night, stack: ExitStack) -> Iterator[Reader]
 
 @pytest.fixture
 def page(told: Night) -> Iterator[Served]:
-    with serving([told.desk()]) as served:
+    with serving([told.session()]) as served:
         yield served

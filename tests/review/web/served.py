@@ -71,10 +71,10 @@ class Served:
 
 
 @contextmanager
-def serving(desks: Sequence[ReviewSession], writer: ApplyActions | None = None) -> Iterator[Served]:
-    """The review of these desks on a free port."""
+def serving(sessions: Sequence[ReviewSession], writer: ApplyActions | None = None) -> Iterator[Served]:
+    """The review of these sessions on a free port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    app = create_app(desks, TOKEN, writer)
+    app = create_app(sessions, TOKEN, writer)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

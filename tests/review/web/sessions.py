@@ -79,7 +79,7 @@ def seen(pair_: Pair, outcome: Outcome = PASS, flags: tuple[Flag, ...] = (), c0:
 
 @dataclass
 class Night:
-    """What surrounds a desk. `dataset` may be changed as a colleague would; `asked` are the edits checked."""
+    """What surrounds a session. `dataset` may be changed as a colleague would; `asked` are the edits checked."""
 
     folder: Path
     dataset: tuple[Pair, ...]
@@ -92,7 +92,7 @@ class Night:
         self.proposal = proposal(self.dataset, history(*self.rounds)).model_copy(update={"trait": self.trait})
         self.log = DecisionLog(self.folder / "refinement" / "decisions.jsonl")
 
-    def desk(self, who: str = "ann") -> ReviewSession:
+    def session(self, who: str = "ann") -> ReviewSession:
         return ReviewSession(self.proposal, lambda: self.dataset, self.log, who, self._checked)
 
     def _checked(self, edited: Pair) -> Sequence[Finding]:

@@ -9,7 +9,7 @@ import pytest
 from agent.app.review import open_sessions, writer_of
 from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
-from tests.cli.finished_run import dataset_of, desk_of, finished
+from tests.cli.finished_run import dataset_of, finished, session_of
 from tests.cli.scripted import NEGATIVE, POSITIVE, tree
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.served import serving
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def acts(folder: Path) -> list[tuple[str, str, str]]:
     """(who, act, pair) of every line stored, rechecks left out."""
-    stored = desk_of(folder).log.read().decisions
+    stored = session_of(folder).log.read().decisions
     return [(d.who, d.act.value, d.pair) for d in stored if d.act is not Act.RECHECK]
 
 
@@ -62,9 +62,9 @@ def test_a_finished_run_is_read_edited_and_decided_by_keys(chromium: Browser, fo
 def test_the_folder_changes_by_exactly_what_was_approved_and_back(
     chromium: Browser, folder: Path, stack: ExitStack
 ) -> None:
-    order, before, desk = ExperimentOptions(folder), tree(dataset_of(folder)), desk_of(folder)
-    desks = open_sessions(order, "ann")
-    reader = Reader(chromium, stack.enter_context(serving(desks, writer_of(desks, order))))
+    order, before, session = ExperimentOptions(folder), tree(dataset_of(folder)), session_of(folder)
+    sessions = open_sessions(order, "ann")
+    reader = Reader(chromium, stack.enter_context(serving(sessions, writer_of(sessions, order))))
     reader.keys("a", "a", "r")
     reader.page.locator("#apply").press("Enter")
     reader.waits_for("#panel h2", "Apply what was approved")
@@ -72,7 +72,7 @@ def test_the_folder_changes_by_exactly_what_was_approved_and_back(
     reader.page.locator("text=Write 2 changes to the dataset").press("Enter")
     reader.waits_for(".done", "1 changed, 1 added, 0 removed")
     for name, texts in (("positive", POSITIVE), ("negative", NEGATIVE)):
-        mended, added = (getattr(desk.card(pair).ours, name).text for pair in ("d0003", "n0000"))
+        mended, added = (getattr(session.card(pair).ours, name).text for pair in ("d0003", "n0000"))
         assert (dataset_of(folder) / f"{name}.txt").read_text().split("\n") == [*texts[:3], mended, added, ""]
     reader.page.locator("text=Undo the last apply").press("Enter")
     reader.waits_for(".done", "Your decisions are kept")
@@ -154,7 +154,7 @@ def test_an_edit_shows_that_it_is_checked_and_cannot_be_approved_before(reader: 
     reader.keys("k", "k")
     assert reader.pair == "d0001"
     reader.keys("a")
-    assert told.desk().card("d0001").effect == "replace"
+    assert told.session().card("d0001").effect == "replace"
 
 
 def test_escape_leaves_an_edit_and_stores_nothing(reader: Reader, told: Night) -> None:
@@ -173,7 +173,7 @@ def test_typed_texts_are_not_left_by_mistake(reader: Reader, told: Night) -> Non
     assert reader.page.input_value("#edit-positive").endswith(" more")
     reader.keys("Control+Enter")
     reader.waits_for("p.checking.good")
-    assert told.desk().card("d0001").ours.positive.text.endswith(" more")
+    assert told.session().card("d0001").ours.positive.text.endswith(" more")
 
 
 def test_a_note_is_written_by_key_and_goes_with_the_decision(reader: Reader, told: Night) -> None:
@@ -184,8 +184,8 @@ def test_a_note_is_written_by_key_and_goes_with_the_decision(reader: Reader, tol
 
 
 def test_two_reviewers_see_each_other_before_they_decide(reader: Reader, told: Night) -> None:
-    bob = told.desk("bob")
-    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").seal)
+    bob = told.session("bob")
+    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").version_token)
     reader.keys("a")
     reader.waits_for(".alarm", "d0001 has changed since you saw it")
     assert "Edited by bob" in reader.page.inner_text("#panel")
@@ -218,7 +218,7 @@ def test_help_opens_and_closes_by_key_and_keys_do_nothing_behind_it(reader: Read
 
 
 def test_a_server_that_has_gone_is_told(chromium: Browser, told: Night) -> None:
-    with serving([told.desk()]) as served:
+    with serving([told.session()]) as served:
         reader = Reader(chromium, served)
     reader.page.keyboard.press("a")
     reader.waits_for("#said", "The review has ended in the terminal")

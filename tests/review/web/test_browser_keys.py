@@ -35,7 +35,7 @@ def test_what_was_on_the_screen_is_approved_at_once_and_nothing_else(reader: Rea
 def test_a_pair_below_the_edge_of_a_small_window_is_seen_once_it_was_scrolled_to(
     chromium: Browser, told: Night, stack: ExitStack
 ) -> None:
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480)
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])), 480)
     told_of: list[str] = []
     reader.page.on("request", lambda request: told_of.append(request.url.rpartition("/")[2]))
     reader.page.reload()
@@ -51,8 +51,8 @@ def test_a_pair_below_the_edge_of_a_small_window_is_seen_once_it_was_scrolled_to
 def test_a_short_text_behind_the_bar_of_buttons_was_not_seen(
     chromium: Browser, told: Night, tmp_path: Path, stack: ExitStack
 ) -> None:
-    desks = [small(tmp_path).desk(), told.desk()]
-    reader = Reader(chromium, stack.enter_context(serving(desks)), 480)
+    sessions = [small(tmp_path).session(), told.session()]
+    reader = Reader(chromium, stack.enter_context(serving(sessions)), 480)
     reader.page.evaluate(LOOKED)
     bar, last = (reader.page.locator(name).last.bounding_box() for name in (".acts", ".texts .brief"))
     assert bar["y"] < last["y"] + last["height"]
@@ -67,9 +67,9 @@ def test_the_end_of_a_long_text_is_seen_by_scrolling_the_page(
     chromium: Browser, tmp_path: Path, stack: ExitStack
 ) -> None:
     told = small(tmp_path, 1)
-    desk = told.desk()
-    desk.edit("n0000", "It rained. " * 500 + "So I", "So they", desk.cards()[0].seal)
-    reader = Reader(chromium, stack.enter_context(serving([desk])))
+    session = told.session()
+    session.edit("n0000", "It rained. " * 500 + "So I", "So they", session.cards()[0].version_token)
+    reader = Reader(chromium, stack.enter_context(serving([session])))
     reader.page.evaluate(LOOKED)
     reader.keys(" ")
     assert reader.page.inner_text("#seen") == "Approve all seen (0)…"
@@ -81,9 +81,9 @@ def test_the_end_of_a_long_text_is_seen_by_scrolling_the_page(
 def test_a_key_that_approves_many_says_why_it_does_nothing_until_it_does_something(
     chromium: Browser, told: Night, stack: ExitStack
 ) -> None:
-    bob = told.desk("bob")
-    bob.approve_many(BulkKind.UNFLAGGED, bob.batch(BulkKind.UNFLAGGED).seal)
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480)
+    bob = told.session("bob")
+    bob.approve_bulk(BulkKind.UNFLAGGED, bob.bulk_approval(BulkKind.UNFLAGGED).version_token)
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])), 480)
     reader.page.evaluate(LOOKED)
     reader.keys("A")
     reader.waits_for("#said", "No open pair is free of flags and passes")
@@ -109,9 +109,9 @@ def test_a_button_that_is_replaced_while_its_answer_is_on_its_way_leaves_the_key
 
 
 def test_a_pair_behind_its_editor_counts_only_as_it_was_seen(reader: Reader, told: Night) -> None:
-    bob = told.desk("bob")
+    bob = told.session("bob")
     reader.waits_for("#seen", "(1)")
-    bob.edit("d0001", STEM + TYPED, bob.card("d0001").ours.negative.text, bob.card("d0001").seal)
+    bob.edit("d0001", STEM + TYPED, bob.card("d0001").ours.negative.text, bob.card("d0001").version_token)
     reader.keys("e", "S", "Escape")
     reader.waits_for("#seen", "(1)")
     reader.keys("S")
@@ -148,8 +148,8 @@ def test_skip_filter_and_check_answer_to_the_keys_of_the_terminal(reader: Reader
     reader.waits_for("#said", "one trait with a proposal")
     reader.keys("f")
     reader.waits_for(".shown", "7 pairs")
-    bob = replace(told.desk("bob"), recheck=None)
-    bob.edit("d0003", STEM + TYPED, bob.card("d0003").ours.negative.text, bob.card("d0003").seal)
+    bob = replace(told.session("bob"), recheck=None)
+    bob.edit("d0003", STEM + TYPED, bob.card("d0003").ours.negative.text, bob.card("d0003").version_token)
     reader.keys("Enter")
     reader.waits_for("#panel .chip", "edited, not checked")
     reader.keys("x")
@@ -161,7 +161,7 @@ def test_c_goes_to_the_three_versions_and_back_and_a_conflict_is_not_edited(
 ) -> None:
     theirs = of("d0001", "He knew it, and he was no thief, so he carried it to the owner")
     told.dataset = (told.dataset[0], theirs, *told.dataset[2:])
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])))
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])))
     reader.keys("c")
     assert reader.page.evaluate("document.activeElement.className") == "conflict"
     reader.keys("e")
@@ -176,7 +176,7 @@ def test_the_tabs_count_what_waits_and_many_approved_at_once_lead_back_to_them(
     chromium: Browser, told: Night, stack: ExitStack, width: int
 ) -> None:
     other = Night(told.folder / "other", told.dataset, told.rounds, "toy/gloom")
-    reader = Reader(chromium, stack.enter_context(serving([told.desk(), other.desk()])), width)
+    reader = Reader(chromium, stack.enter_context(serving([told.session(), other.session()])), width)
 
     def tabs() -> list[str]:
         return [str(count) for count in reader.page.locator("nav .count").all_text_contents()]
@@ -203,7 +203,7 @@ def test_the_tabs_count_what_waits_and_many_approved_at_once_lead_back_to_them(
 def test_what_is_said_covers_nothing_of_a_narrow_panel_and_goes_when_the_reader_goes_on(
     chromium: Browser, told: Night, stack: ExitStack, scheme: str
 ) -> None:
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), 480, scheme)
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])), 480, scheme)
     reader.keys("r")
     reader.waits_for("#said", "d0001 rejected.")
     reader.shot(f"review-said-480-{scheme}")
@@ -220,7 +220,7 @@ def test_what_is_said_covers_nothing_of_a_narrow_panel_and_goes_when_the_reader_
 
 def test_t_goes_to_the_next_trait(chromium: Browser, told: Night, stack: ExitStack) -> None:
     other = Night(told.folder / "other", told.dataset, told.rounds, "toy/gloom")
-    reader = Reader(chromium, stack.enter_context(serving([told.desk(), other.desk()])))
+    reader = Reader(chromium, stack.enter_context(serving([told.session(), other.session()])))
     reader.page.keyboard.press("t")
     reader.waits_for("nav a[aria-current]", "toy/gloom")
     reader.page.close()

@@ -23,7 +23,7 @@ def test_the_page_fits_its_window_in_both_themes(
         *told.dataset[:4],
         of("d0004", "Somebody was here, and then they", stem="The letter was not for them. "),
     )
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), width, scheme)
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])), width, scheme)
     reader.shot(f"review-{scheme}-{width}")
     for keys in (("o",), ("v",), ("j", "j", "j"), ("k", "e")):
         reader.keys(*keys)
@@ -64,10 +64,10 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input:not([type=hi
 def test_everything_has_a_name_and_enough_contrast(
     chromium: Browser, told: Night, stack: ExitStack, scheme: str
 ) -> None:
-    bob = told.desk("bob")
-    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").seal)
-    bob.decide("d0002", Act.REJECT, bob.card("d0002").seal)
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])), scheme=scheme)
+    bob = told.session("bob")
+    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").version_token)
+    bob.decide("d0002", Act.REJECT, bob.card("d0002").version_token)
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])), scheme=scheme)
     reader.page.select_option("select[name=state]", "all")
     reader.waits_for(".shown", "7 pairs")
     for keys in ((), ("o",), ("v",), ("j",), ("e",), ("Escape", "?")):
@@ -98,11 +98,13 @@ def test_texts_that_mean_harm_are_shown_and_nothing_of_them_runs(
     chromium: Browser, tmp_path: Path, stack: ExitStack
 ) -> None:
     told = small(tmp_path, len(HARM))
-    desk = told.desk("<b onclick='window.ran=1'>ann")
-    for card, harm in zip(desk.cards(), HARM, strict=True):
-        desk.edit(card.pair, f"Once. {harm} so I", "Once there was peace, so I", card.seal, f"note {harm[:300]}")
+    session = told.session("<b onclick='window.ran=1'>ann")
+    for card, harm in zip(session.cards(), HARM, strict=True):
+        session.edit(
+            card.pair, f"Once. {harm} so I", "Once there was peace, so I", card.version_token, f"note {harm[:300]}"
+        )
     writer = ApplyActions(lambda trait: None, print, str, lambda trait: f"run {HARM[0]}")  # type: ignore[arg-type,return-value]
-    reader = Reader(chromium, stack.enter_context(serving([desk], writer)))
+    reader = Reader(chromium, stack.enter_context(serving([session], writer)))
     for harm in HARM:
         reader.keys("o", "v", "e")
         assert reader.page.input_value("#edit-positive").startswith("Once. ")
@@ -124,7 +126,7 @@ def test_texts_that_mean_harm_are_shown_and_nothing_of_them_runs(
 
 def test_a_thousand_pairs_open_and_answer(chromium: Browser, tmp_path: Path, stack: ExitStack) -> None:
     told = small(tmp_path, 1000)
-    reader = Reader(chromium, stack.enter_context(serving([told.desk()])))
+    reader = Reader(chromium, stack.enter_context(serving([told.session()])))
     assert len(reader.list()) == 1000
     reader.keys("a", "j", "r")
     assert told.acts() == [("approve", "n0000"), ("reject", "n0002")]

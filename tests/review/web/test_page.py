@@ -11,7 +11,7 @@ from agent.review.file_transaction import ApplyError
 from agent.review.web.views import ApplyActions
 from agent.schema import Act, Decision, Pair
 from agent.storage.dataset import DatasetError
-from tests.review.web.answers import places, plain, seal
+from tests.review.web.answers import places, plain, version_token
 from tests.review.web.served import TOKEN, Served, serving
 from tests.review.web.sessions import COMMITTED, HELD, Night, night, of, small
 
@@ -64,7 +64,9 @@ def test_evidence_shows_both_completions_at_their_exact_boundary_with_scores_and
 
 
 def test_a_decision_is_stored_and_the_next_pair_is_shown(page: Served, told: Night) -> None:
-    answer = page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")), next="2", note=" fine ")
+    answer = page.post(
+        "pair/1/decide", act="approve", version_token=version_token(page.get("pair/1")), next="2", note=" fine "
+    )
     assert answer.status == 200
     assert '<article class="card s-open" data-place="2"' in answer.text
     assert 'id="row-1" hx-swap-oob="true"' in answer.text
@@ -75,13 +77,13 @@ def test_a_decision_is_stored_and_the_next_pair_is_shown(page: Served, told: Nig
 
 
 def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Night) -> None:
-    page.post("pair/1/decide", act="reject", seal=seal(page.get("pair/1")))
-    page.post("pair/2/decide", act="drop", seal=seal(page.get("pair/2")))
+    page.post("pair/1/decide", act="reject", version_token=version_token(page.get("pair/1")))
+    page.post("pair/2/decide", act="drop", version_token=version_token(page.get("pair/2")))
     answer = page.post("undo")
     assert answer.headers["hx-trigger"] == "relist"
     assert 'data-place="2"' in answer.text
     assert "Taken back: drop of d0002." in plain(answer)
-    assert [card.state.value for card in told.desk().cards()][1:3] == ["rejected", "open"]
+    assert [card.state.value for card in told.session().cards()][1:3] == ["rejected", "open"]
     page.post("undo")
     nothing = page.post("undo")
     assert (nothing.status, nothing.headers["hx-reswap"]) == (409, "none")
@@ -90,13 +92,13 @@ def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Ni
 
 @pytest.mark.parametrize("act", ["edit", "undo", "recheck", "", "approve\n", "APPROVE"])
 def test_only_the_three_decisions_are_decisions(page: Served, told: Night, act: str) -> None:
-    assert page.post("pair/1/decide", act=act, seal=seal(page.get("pair/1"))).status == 409
+    assert page.post("pair/1/decide", act=act, version_token=version_token(page.get("pair/1"))).status == 409
     assert told.acts() == []
 
 
 @pytest.mark.parametrize("following", ["", "-1", "999", "1e9", "٣" * 3, "9" * 5000])
 def test_a_next_pair_that_is_none_leaves_the_decided_one_on_show(page: Served, following: str) -> None:
-    answer = page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")), next=following)
+    answer = page.post("pair/1/decide", act="approve", version_token=version_token(page.get("pair/1")), next=following)
     assert (answer.status, 'data-place="1"' in answer.text) == (200, True)
 
 
@@ -104,7 +106,7 @@ def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served,
     listed = page.get("unflagged")
     assert "Approve 3 unflagged pairs of toy/refusal?" in plain(listed)
     assert told.acts() == []
-    answer = page.post("unflagged", seal=seal(listed))
+    answer = page.post("unflagged", version_token=version_token(listed))
     assert "Approved at once: 3" in plain(answer)
     assert told.acts() == [("approve", "d0001"), ("approve", "n0000"), ("approve", "n0001")]
     assert "Taken back: 3 approvals." in plain(page.post("undo"))
@@ -112,9 +114,9 @@ def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served,
 
 def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Served, told: Night) -> None:
     listed = page.get("unflagged")
-    bob = told.desk("bob")
-    bob.decide("n0001", Act.REJECT, bob.card("n0001").seal)
-    answer = page.post("unflagged", seal=seal(listed))
+    bob = told.session("bob")
+    bob.decide("n0001", Act.REJECT, bob.card("n0001").version_token)
+    answer = page.post("unflagged", version_token=version_token(listed))
     assert answer.status == 409
     assert "Approve 2 unflagged pairs of toy/refusal?" in plain(answer)
     assert told.acts() == [("reject", "n0001")]
@@ -123,9 +125,9 @@ def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Serve
 
 def see(page: Served, place: int) -> str:
     """What the page does once a pair is on the screen; what the button says then by which all seen are approved."""
-    found = re.search(r'data-sight="([0-9a-f]+)"', page.get(f"pair/{place}").text)
+    found = re.search(r'data-view-token="([0-9a-f]+)"', page.get(f"pair/{place}").text)
     assert found
-    return plain(page.post(f"pair/{place}/seen", sight=found.group(1)))
+    return plain(page.post(f"pair/{place}/seen", view_token=found.group(1)))
 
 
 def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(page: Served, told: Night) -> None:
@@ -137,15 +139,15 @@ def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(p
     assert "Approve 2 seen pairs of toy/refusal?" in plain(listed)
     assert "1 pair without a flag, 1 flagged: 1 borderline, 1 extended." in plain(listed)
     assert told.acts() == []
-    assert "Approved at once: 2 pairs." in plain(page.post("seen", seal=seal(listed)))
+    assert "Approved at once: 2 pairs." in plain(page.post("seen", version_token=version_token(listed)))
     assert told.acts() == [("approve", "d0001"), ("approve", "d0002")]
     assert page.post("seen").status == 409
 
 
 def test_a_sight_that_is_none_counts_for_nothing(page: Served) -> None:
-    assert plain(page.post("pair/1/seen", sight="0" * 64)) == "Approve all seen (0)…"
+    assert plain(page.post("pair/1/seen", view_token="0" * 64)) == "Approve all seen (0)…"
     assert plain(page.post("pair/1/seen")) == "Approve all seen (0)…"
-    assert page.post("pair/99/seen", sight="x").status == 409
+    assert page.post("pair/99/seen", view_token="x").status == 409
 
 
 def test_a_button_that_cannot_be_pressed_says_why_and_one_that_can_its_key(page: Served, told: Night) -> None:
@@ -156,7 +158,7 @@ def test_a_button_that_cannot_be_pressed_says_why_and_one_that_can_its_key(page:
     assert titles() == ["key A", "You have seen no pair in this session that still waits for a decision."]
     see(page, 1)
     assert titles() == ["key A", "key S"]
-    page.post("unflagged", seal=seal(page.get("unflagged")))
+    page.post("unflagged", version_token=version_token(page.get("unflagged")))
     nothing = "No open pair is free of flags and passes: read those that wait one by one."
     assert titles() == [nothing, "You have seen no pair in this session that still waits for a decision."]
 
@@ -172,16 +174,16 @@ def test_apply_shows_what_it_will_write_and_writes_exactly_that(told: Night) -> 
     writer = ApplyActions(
         lambda trait: plans[-1], written.append, lambda trait: "2026-11-24T02:00:00+00:00", lambda t: "run me"
     )
-    with serving([told.desk()], writer) as page:
+    with serving([told.session()], writer) as page:
         shown = page.get("apply")
         assert "Write 1 change to the dataset" in plain(shown)
         assert "5 pairs still undecided" in plain(shown)
         assert "run me" in plain(shown)
         assert written == []
         plans.append(plan(told, b"newer\n"))
-        assert page.post("apply", seal=seal(shown)).status == 409
+        assert page.post("apply", version_token=version_token(shown)).status == 409
         assert written == []
-        answer = page.post("apply", seal=seal(page.get("apply")))
+        answer = page.post("apply", version_token=version_token(page.get("apply")))
         assert "Written: 1 changed, 0 added, 0 removed" in plain(answer)
         assert written == [plans[-1]]
         assert "as it was before 2026-11-24 02:00:00 UTC" in plain(page.post("apply/undo"))
@@ -192,14 +194,14 @@ def test_trouble_with_the_dataset_is_told_in_its_own_words(told: Night) -> None:
         raise ApplyError("Nothing was applied that could be undone.")
 
     writer = ApplyActions(lambda trait: plan(told), refuse, refuse, lambda trait: "")  # type: ignore[arg-type]
-    with serving([told.desk()], writer) as page:
+    with serving([told.session()], writer) as page:
         answer = page.post("apply/undo")
         assert (answer.status, "Nothing was applied" in plain(answer)) == (409, True)
 
     def broken() -> tuple[Pair, ...]:
         raise DatasetError("positive.txt:3: this is no line.")
 
-    with serving([replace(told.desk(), dataset=broken)]) as page:
+    with serving([replace(told.session(), dataset=broken)]) as page:
         answer = page.get("pair/1")
         assert (answer.status, "positive.txt:3" in plain(answer)) == (409, True)
         assert "positive.txt:3" in plain(page.get())
@@ -213,11 +215,11 @@ def test_without_a_writer_the_page_writes_no_dataset(page: Served) -> None:
 
 def test_several_traits_have_a_tab_each_and_their_own_decisions(tmp_path: Path) -> None:
     one, two = night(tmp_path / "a"), replace(small(tmp_path / "b"), trait="toy/gloom")
-    with serving([one.desk(), two.desk()]) as page:
+    with serving([one.session(), two.session()]) as page:
         assert {"toy/refusal", "toy/gloom"} <= set(re.findall(r"toy/\w+", page.get().text))
         other = page.raw("GET", f"/{TOKEN}/1/pair/0")
         own = {"Origin": page.origin, "Content-Type": "application/x-www-form-urlencoded"}
-        page.raw("POST", f"/{TOKEN}/1/pair/0/decide", f"act=approve&seal={seal(other)}", own)
+        page.raw("POST", f"/{TOKEN}/1/pair/0/decide", f"act=approve&version_token={version_token(other)}", own)
         assert page.raw("GET", f"/{TOKEN}/2/").status == 404
     assert (one.acts(), two.acts()) == ([], [("approve", "n0000")])
 
@@ -230,8 +232,8 @@ def test_a_pair_that_is_none_is_a_sentence(page: Served, path: str) -> None:
 
 def test_a_night_with_nothing_left_says_what_comes_next(tmp_path: Path) -> None:
     told = small(tmp_path, 2)
-    with serving([told.desk()]) as page:
-        answer = page.post("unflagged", seal=seal(page.get("unflagged")))
+    with serving([told.session()]) as page:
+        answer = page.post("unflagged", version_token=version_token(page.get("unflagged")))
         assert "Everything is decided" in plain(answer)
         whole = page.get()
         assert "Nothing is left to decide" in plain(whole)
@@ -239,7 +241,7 @@ def test_a_night_with_nothing_left_says_what_comes_next(tmp_path: Path) -> None:
 
 
 def test_decisions_name_the_texts_that_were_seen(page: Served, told: Night) -> None:
-    page.post("pair/1/decide", act="approve", seal=seal(page.get("pair/1")))
+    page.post("pair/1/decide", act="approve", version_token=version_token(page.get("pair/1")))
     (stored,) = told.log.read().decisions
     assert isinstance(stored, Decision)
     assert (stored.key, stored.base) == (of("d0001", HELD).key, of("d0001", COMMITTED).key)

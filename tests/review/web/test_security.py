@@ -19,12 +19,12 @@ def night(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def page(night: Night) -> Iterator[Served]:
-    with serving([night.desk()]) as served:
+    with serving([night.session()]) as served:
         yield served
 
 
 def approval(night: Night) -> dict[str, str]:
-    return {"act": "approve", "seal": night.desk().cards()[0].seal}
+    return {"act": "approve", "version_token": night.session().cards()[0].version_token}
 
 
 def test_the_page_itself_may_read_and_act(page: Served, night: Night) -> None:
@@ -95,9 +95,9 @@ def test_an_address_typed_by_hand_opens_the_page(page: Served) -> None:
 
 
 def test_changes_are_made_by_post_alone(page: Served, night: Night) -> None:
-    seal = approval(night)["seal"]
+    version_token = approval(night)["version_token"]
     for method in ("GET", "HEAD"):
-        assert page.raw(method, f"/{TOKEN}/0/pair/0/decide?act=approve&seal={seal}").status == 405
+        assert page.raw(method, f"/{TOKEN}/0/pair/0/decide?act=approve&version_token={version_token}").status == 405
         assert page.raw(method, f"/{TOKEN}/0/undo").status == 405
     for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
         assert page.raw(method, f"/{TOKEN}/0/undo", headers={"Origin": page.origin}).status == 403

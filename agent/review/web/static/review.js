@@ -60,11 +60,11 @@
   }
 
   function see() {
-    const card = panel.querySelector("[data-sight]");
+    const card = panel.querySelector("[data-view-token]");
     const whole = edges().length && edges().every((one) => "met" in one.dataset);
-    if (!whole || document.visibilityState !== "visible" || card.dataset.sight === reported) return;
-    reported = card.dataset.sight;
-    const told = new URLSearchParams({ sight: reported });
+    if (!whole || document.visibilityState !== "visible" || card.dataset.viewToken === reported) return;
+    reported = card.dataset.viewToken;
+    const told = new URLSearchParams({ view_token: reported });
     fetch(`pair/${card.dataset.place}/seen`, { method: "POST", body: told })
       .then((answer) => (answer.ok ? answer.text() : Promise.reject()))
       .then((button) => htmx.swap("#seen", button, { swapStyle: "outerHTML" }))

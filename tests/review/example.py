@@ -1,4 +1,4 @@
-"""A proposal with a pair of every sort, a dataset folder it is about, and a desk before it."""
+"""A proposal with a pair of every sort, a dataset folder it is about, and a session before it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ CHANGES = (
 
 
 @dataclass
-class Morning:
+class ReviewExample:
     """A dataset on disk, its proposal, and as many reviewers as a test wants."""
 
     root: Path
@@ -116,7 +116,7 @@ class Morning:
     def texts(self) -> list[tuple[str, str]]:
         return [(p.positive.text, p.negative.text) for p in self.pairs()]
 
-    def desk(self, who: str = "ann") -> ReviewSession:
+    def session(self, who: str = "ann") -> ReviewSession:
         return ReviewSession(self.proposal, self.pairs, self.log, who, self.recheck)
 
     def recheck(self, of: Pair) -> list[Finding]:
@@ -124,12 +124,12 @@ class Morning:
         return examined(of, self.outcome)
 
     def cards(self) -> dict[str, Card]:
-        return {card.pair: card for card in self.desk().cards()}
+        return {card.pair: card for card in self.session().cards()}
 
 
-def morning(root: Path, pairs: Sequence[Pair] = DATASET) -> Morning:
+def review_example(root: Path, pairs: Sequence[Pair] = DATASET) -> ReviewExample:
     """The folder of a morning, with this dataset."""
-    made = Morning(root)
+    made = ReviewExample(root)
     made.write(pairs)
     return made
 
@@ -138,6 +138,6 @@ def both(of: Pair) -> tuple[str, str]:
     return of.positive.text, of.negative.text
 
 
-def approve_unflagged(desk: ReviewSession) -> tuple[Card, ...]:
+def approve_unflagged(session: ReviewSession) -> tuple[Card, ...]:
     """What the reviewer does who is asked about all unflagged pairs, and says yes."""
-    return desk.approve_many(BulkKind.UNFLAGGED, desk.batch(BulkKind.UNFLAGGED).seal)
+    return session.approve_bulk(BulkKind.UNFLAGGED, session.bulk_approval(BulkKind.UNFLAGGED).version_token)
