@@ -18,7 +18,7 @@ from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer, LedgerError
 from tests.hostile import HALVES, TEXTS
 from tests.loop.histories import adopted, history
-from tests.review.story import pair
+from tests.review.example import pair
 from tests.support.bases import basis
 from tests.test_prompts import CASES
 
