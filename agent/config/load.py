@@ -48,7 +48,7 @@ _REMEDIES = {
     "model": 'name the model as its endpoint does, or write "toyworld" for the embedded one',
     "base_url": 'write http://… or https://… without a name or password in it, or "toyworld"',
     "key_variable": _KEY_RULE,
-    "device": 'write "auto", "cpu", "mps", "cuda" or "cuda:0"',
+    "device": 'write "auto", "cpu", "mps", "cuda", or "cuda:0" (or another number)',
 }
 
 

@@ -27,7 +27,7 @@ class SubjectSettings(FrozenModel):
 
     model: Annotated[str, Field(min_length=1)]
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
     batch_tokens: Annotated[int, Field(ge=64)] = 4096
 
 

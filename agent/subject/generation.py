@@ -21,9 +21,14 @@ def sample_tokens(logits: Any, noise_keys: Sequence[int], temperature: float) ->
     The best of logits / temperature + Gumbel noise is a sample at that temperature.
     """
     if noise_keys:
-        logits = logits + temperature * _gumbel(noise_keys, logits)
+        logits = logits + temperature * _gumbel(noise_keys, with_float64(logits)).to(logits.device)
     top = logits.topk(2)
     return top.indices[:, 0].tolist(), (top.values[:, 0] - top.values[:, 1]).tolist()
+
+
+def with_float64(tensor: Any) -> Any:
+    """The tensor on a device that has 64-bit floats: a copy on the CPU for MPS, else the tensor itself."""
+    return tensor.cpu() if tensor.device.type == "mps" else tensor
 
 
 def _gumbel(keys: Sequence[int], like: Any) -> Any:

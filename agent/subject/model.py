@@ -18,7 +18,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent.schema import Completion, Opener, Sampling
-from agent.subject.generation import Batch, Batches, FirstTokenDistribution, Generation, GenerationRow, sample_tokens
+from agent.subject.generation import (
+    Batch,
+    Batches,
+    FirstTokenDistribution,
+    Generation,
+    GenerationRow,
+    sample_tokens,
+    with_float64,
+)
 from agent.subject.kv_cache import KVState, PrefixCache, stack_rows
 from agent.subject.tokenizer import TokenizedPrompt, Tokens
 from agent.subject.weights import NoMemoryError, SubjectError, Weights, bytes_needed, free_memory, locate
@@ -31,6 +39,8 @@ METHOD = "1"  # of composing, sampling and deciding near-ties; a change makes an
 MARGIN = {"float32": 1e-3, "bfloat16": 0.0, "float16": 0.0}  # in logits
 TOP = 32  # how many tokens of the first distribution are recorded
 
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory")
+
 PromptText = tuple[str, str | None]  # (text, system prompt)
 
 
@@ -39,11 +49,11 @@ def load_subject(
 ) -> "HuggingFaceSubject":
     """Load "toyworld", a folder or a Hugging Face id; safetensors only, and never code from the model's repository.
 
-    `dtype` is float32, bfloat16 or float16; `device` cpu, cuda or auto. Raises SubjectError with the remedy.
+    `dtype` is float32, bfloat16 or float16; `device` is one that `choose_device` knows. Raises SubjectError.
     """
     if dtype not in MARGIN:
         raise SubjectError(f"subject.dtype is {dtype!r}: set it to one of {', '.join(MARGIN)}.")
-    place = _device(device)
+    place = _available_device(device)
     weights = locate(model)
     _check_memory(weights, dtype, place)
     tokenizer, model_itself = _load(weights, dtype, place)
@@ -54,21 +64,40 @@ def load_subject(
     return HuggingFaceSubject(_TorchModel(model_itself, tokens, dtype, weights.name), signature, batch_tokens)
 
 
-def _device(device: str) -> str:
+def choose_device(setting: str, cuda_devices: int, has_mps: bool) -> str:
+    """The torch device for subject.device, given what torch finds. Raises SubjectError where it is not there.
+
+    "auto" takes CUDA or the CPU, never MPS: there the arithmetic has not been compared with that of the CPU.
+    """
+    name, _, number = setting.partition(":")
+    if setting == "auto":
+        return "cuda" if cuda_devices else "cpu"
+    if setting == "mps" and not has_mps:
+        raise SubjectError('torch finds no MPS device (it needs an Apple chip and macOS): set subject.device to "cpu".')
+    if setting in ("cpu", "mps"):
+        return setting
+    if name != "cuda" or not (number.isascii() and number.isdigit() or setting == "cuda"):
+        raise SubjectError(f"subject.device is {setting!r}: set it to auto, cpu, cuda, cuda:0 (or another) or mps.")
+    if not cuda_devices:
+        raise SubjectError('torch finds no CUDA device: set subject.device to "cpu", or install a CUDA build of torch.')
+    if number and int(number) >= cuda_devices:
+        raise SubjectError(
+            f"torch finds no {setting}: set subject.device to one of "
+            f"{', '.join(f'cuda:{index}' for index in range(cuda_devices))}."
+        )
+    return setting
+
+
+def _available_device(setting: str) -> str:
     import torch
 
-    if device not in ("cpu", "cuda", "auto"):
-        raise SubjectError(f"subject.device is {device!r}: set it to cpu, cuda or auto.")
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise SubjectError('torch sees no CUDA device: set subject.device to "cpu", or install a CUDA build of torch.')
-    return "cuda" if available and device != "cpu" else "cpu"
+    return choose_device(setting, torch.cuda.device_count(), torch.backends.mps.is_available())
 
 
 def _check_memory(weights: Weights, dtype: str, place: str) -> None:
     import torch
 
-    free = torch.cuda.mem_get_info()[0] if place == "cuda" else free_memory()
+    free = torch.cuda.mem_get_info(place)[0] if place.startswith("cuda") else free_memory()
     needed = bytes_needed(weights.folder, dtype)
     if free is not None and needed > free:
         why = f"its weights take {needed / 1e9:.1f} GB in {dtype}, {free / 1e9:.1f} GB is free"
@@ -110,13 +139,13 @@ def _no_progress_bars() -> Iterator[None]:
 
 @contextmanager
 def _memory_errors(name: str, why: str) -> Iterator[None]:
-    """Turn a lack of memory into NoMemoryError: CUDA has a class for it, the CPU allocator only a sentence."""
+    """Turn a lack of memory into NoMemoryError: CUDA has a class for it, CPU and MPS only a sentence."""
     import torch
 
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
             raise NoMemoryError(name, why) from error
         raise
 
@@ -270,7 +299,7 @@ def _first(logits: "Tensor") -> FirstTokenDistribution:
     """The record of one distribution, at temperature 1 and before any noise. `logits` has shape (vocabulary,)."""
     import torch
 
-    shares = logits.double().softmax(-1)
+    shares = with_float64(logits).double().softmax(-1)
     top = shares.topk(min(TOP, len(shares)))
     likeliest = zip(top.indices.tolist(), top.values.tolist(), strict=True)
     entropy = float(torch.special.entr(shares).sum()) / math.log(2)

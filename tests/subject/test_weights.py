@@ -205,20 +205,15 @@ def test_a_large_file_is_sampled_from_its_first_to_its_last_block(original, fold
 
 @pytest.mark.parametrize(
     ("setting", "sentence"),
-    [({"dtype": "int8"}, "subject.dtype is 'int8'"), ({"device": "tpu"}, "subject.device is 'tpu'")],
+    [({"dtype": "int8"}, "subject.dtype is 'int8'"), ({"device": "cuda:x"}, "subject.device is 'cuda:x'")],
 )
 def test_an_unknown_dtype_or_device_is_named_with_the_choices(original, setting, sentence):
     with pytest.raises(SubjectError, match=sentence):
         load_subject(str(original), **setting)
 
 
-def test_auto_finds_a_device_and_cuda_without_one_is_an_error(original):
-    import torch
-
+def test_auto_loads_the_subject_on_a_device_that_is_there(original):
     assert load_subject(str(original), device="auto").complete([("No", None)], Sampling(max_new_tokens=2))
-    if not torch.cuda.is_available():
-        with pytest.raises(SubjectError, match="no CUDA device"):
-            load_subject(str(original), device="cuda")
 
 
 def test_importing_the_subject_imports_no_torch():
