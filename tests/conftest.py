@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +21,8 @@ hypothesis.settings.register_profile("cliffhanger", deadline=None)
 hypothesis.settings.load_profile("cliffhanger")
 
 ROOT = Path(__file__).resolve().parents[1]
+MEMORY = Path("/dev/shm")  # noqa: S108 - only pytest's own folder is made in it
+ROOM = 2 << 30  # bytes; a whole session leaves less than 0.5 GB of files, and Chromium shares memory there too
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -27,9 +30,23 @@ class ForbiddenConnectionError(AssertionError):
     """A test tried to reach a machine other than its own."""
 
 
+def pytest_configure() -> None:
+    """Put temporary folders in memory where there is room: a scripted run waits for hundreds of writes to a disk."""
+    if has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a folder takes the files and programs of a whole session."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return False
+    return shutil.disk_usage(folder).free > ROOM and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that all workers end together; skip, with the reason, what this machine cannot run."""
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+    """Files with slow tests first, so that all workers end together; skip, with the reason, what cannot run here."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, "e2e" not in item.path.parts))
     reasons = {"gpu": no_gpu, "browser": no_browser}
     for marker, reason in reasons.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
@@ -109,6 +126,34 @@ def outside_attempts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(socket, "getaddrinfo", guarded(socket.getaddrinfo, looked_up_host, attempts))
     yield attempts
     assert not attempts, f"The test tried to reach {', '.join(attempts)}."
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_pictures() -> Iterator[None]:
+    """Reports have empty pictures, except inside `tests.support.pictures.real()`."""
+    from tests.support import pictures
+
+    with pictures.empty():
+        yield
+
+
+@pytest.fixture
+def real_pictures() -> Iterator[None]:
+    """Reports have the pictures that a user sees."""
+    from tests.support import pictures
+
+    with pictures.real():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_command() -> Iterator[None]:
+    """The command line is built once, not by each invocation: that takes nine tenths of a refused one."""
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

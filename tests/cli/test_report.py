@@ -60,6 +60,7 @@ def test_a_run_leaves_a_page_and_data_that_tell_the_same(folder: Path) -> None:
     assert told.measured.rounds[-1].move == "audit"
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_made_again_from_files_the_pages_are_the_same_bytes(folder: Path) -> None:
     command("run", folder, "--target", "5")
     before, others = pages(folder), everything_else(folder)
@@ -128,6 +129,7 @@ def test_a_report_of_another_version_is_written_anew(folder: Path) -> None:
     assert pages(folder) == before
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_the_same_night_has_the_same_pages(tmp_path: Path) -> None:
     found = []
     for name in ("one", "two"):
@@ -137,6 +139,7 @@ def test_the_same_night_has_the_same_pages(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_no_path_of_this_machine_and_no_time_is_in_the_pages(folder: Path) -> None:
     command("run", folder)
     for content in pages(folder).values():

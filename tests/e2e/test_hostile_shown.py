@@ -22,6 +22,7 @@ from tests.review.report.window import Window
 from tests.review.web.browser import Browser, Reader, launched
 from tests.review.web.served import serving
 from tests.review.web.sessions import Night, seen
+from tests.support import pictures
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +69,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Window:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(page(hostile()), encoding="utf-8")
+    with pictures.real():
+        path.write_text(page(hostile()), encoding="utf-8")
     window = Window(chromium, path)
     window.tab.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
     return window

@@ -11,8 +11,9 @@ from agent.schema import Ending, Stop
 from tests.review.report.examples import example, rounds
 from tests.review.report.window import Window
 from tests.review.web.browser import Browser, launched
+from tests.support import pictures
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("real_pictures")]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def harmless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(page(example()), encoding="utf-8")
+    with pictures.real():
+        path.write_text(page(example()), encoding="utf-8")
     return path
 
 

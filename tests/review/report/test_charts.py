@@ -4,8 +4,12 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
+import pytest
+
 from agent.review.report import charts
 from tests.review.report.examples import controls, example, sustained
+
+pytestmark = pytest.mark.usefixtures("real_pictures")
 
 
 def pictures() -> list[charts.Picture]:
