@@ -12,7 +12,13 @@ import pytest
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.killing import ROOT
 
-PROGRAM = "from agent.cli.main import main\nfrom tests.cli.scripted import scripted\nmain(scripted())\n"
+PROGRAM = """
+from agent.cli.main import main
+from tests.cli.scripted import scripted
+from tests.support import pictures
+with pictures.empty():
+    main(scripted())
+"""
 
 
 def ran(streams: Mapping[str, Any], *arguments: str) -> int:

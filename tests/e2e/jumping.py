@@ -21,8 +21,10 @@ if __name__ == "__main__":
     set_by(float(sys.argv.pop(1)))
     import agent.cli.main
     from tests.cli.scripted import scripted
+    from tests.support import pictures
 
     try:
-        agent.cli.main.main(scripted())
+        with pictures.empty():
+            agent.cli.main.main(scripted())
     finally:
         print(f"{next(_looks)} looks at the clock")  # noqa: T201 - for the test that started this
