@@ -52,7 +52,7 @@ TABLE = (
 # Each of these libraries has its files, and no other file may import it.
 OWNERS = {
     "openai": {"agent.llm.transport"},
-    "tenacity": {"agent.llm.client"},
+    "tenacity": {"agent.llm.retry"},
     "torch": {"agent.subject.model", "experiments.toyworld.train"},
     "transformers": {"agent.subject.model", "experiments.toyworld.train"},
 }
@@ -262,7 +262,8 @@ SOUND = {
     "storage/ledger.py": "import sqlite3\nfrom agent.storage.durable import failpoint\nfrom agent import __version__",
     "storage/durable.py": "",
     "llm/__init__.py": "",
-    "llm/client.py": "from agent.storage.ledger import Ledger\ndef client():\n    import tenacity",
+    "llm/client.py": "from agent.storage.ledger import Ledger\nfrom agent.llm.retry import retry",
+    "llm/retry.py": "def retry():\n    import tenacity",
     "subject/__init__.py": "",
     "subject/model.py": "from agent import schema\nfrom agent.subject import generation\ndef f():\n    import torch",
     "subject/generation.py": "import math",

@@ -24,7 +24,15 @@ from agent.calibration.report import gist, write_report
 from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.errors import Interrupted, UserError
-from agent.llm.batch import BatchFileError, BatchJudge, ImportReport, Returned, read_answers, write_batch, write_prompts
+from agent.llm.batch import (
+    AnswerLine,
+    BatchFileError,
+    BatchJudge,
+    ImportReport,
+    read_answers,
+    write_batch,
+    write_prompts,
+)
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Capability
 from agent.prompts import PromptBook
@@ -165,7 +173,7 @@ class CalibrationJob:
             if self.files.wanted:
                 desk = BatchJudge({role: endpoint_of(settings_of(settings, role)) for role in roles}, known, ledger)
                 return judge, self._by_file(desk, lambda: ask_all(desk.ask, known), screen)
-            llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
+            llm.budget.open_account(ledger.identity, spent_so_far(ledger))
             screen.print(f"asking {judge}; what the ledger holds is not asked again")
             return judge, ask_all(make_ask(llm, ledger, lambda what: None, NoControl()), known)
 
@@ -188,8 +196,8 @@ def _receive(
     desk: BatchJudge, paths: Sequence[Path], ask_all: Callable[[], EndingsByWording], screen: RunDisplay
 ) -> EndingsByWording:
     """Store what the files hold: an answer can raise a further question, which another line may answer."""
-    into = ImportReport()
-    left: list[Returned] = []
+    report = ImportReport()
+    left: list[AnswerLine] = []
     broken: list[str] = []
     for path in paths:
         try:
@@ -198,15 +206,15 @@ def _receive(
             raise UserError(str(error)) from error
         left += rows
         broken += problems
-    while len(rest := desk.receive(left, into)) < len(left):
+    while len(rest := desk.import_answers(left, report)) < len(left):
         left = rest
         ask_all()
-    screen.print(f"{into.stored} answers stored, {into.repeated} lines repeat one that was already there")
+    screen.print(f"{report.stored} answers stored, {report.repeated} lines repeat one that was already there")
     unknown = [f"{row.where}: {row.custom_id[:80]}" for row in rest]
     for what, lines in (
         ("lines that cannot be read", broken),
-        ("lines that bring no answer", into.failed),
-        ("repeated answers that differ; the first counts", into.differing),
+        ("lines without a usable answer", report.failed),
+        ("repeated answers that differ; the first counts", report.conflicting),
         ("lines that answer nothing asked here", unknown),
     ):
         if lines:

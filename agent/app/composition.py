@@ -170,7 +170,7 @@ class NoControl:
 def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> Ask:
     """Questions through the ledger. Raises Interrupted; what a stop or a pause cut off is asked again, if at all."""
 
-    def heard(reply: Reply) -> None:
+    def on_reply(reply: Reply) -> None:
         if reply.error is None:
             guard.step("answers")
 
@@ -180,7 +180,7 @@ def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> As
         while True:
             guard.check()
             watch(f"asks {pluralize(len(requests), 'question')}")
-            replies = llm.ask_all(requests, ledger, guard.should_stop, heard)
+            replies = llm.ask_all(requests, ledger, guard.should_stop, on_reply)
             require_supply(replies)
             if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
                 return replies
@@ -227,7 +227,7 @@ class RunContext:
 
     def context(self, job: TraitJob, ledger: Ledger, watch: Watch, guard: Control | None = None) -> StepContext:
         """The context of one trait: its questions and completions go through its ledger."""
-        self.llm.treasury.spent_before(id(ledger), spent_so_far(ledger))
+        self.llm.budget.open_account(ledger.identity, spent_so_far(ledger))
         return StepContext(
             trait=job.trait,
             rules=self.settings.rules,
@@ -394,7 +394,7 @@ class Backends:
                 by_settings[about] = endpoint_of(about, app)
         endpoints = {role: by_settings[settings_of(settings, role)] for role in roles}
         retry = replace(self.retry, max_pause=60 * settings.budget.max_pause_minutes)
-        return LLMClient(endpoints, retry, treasury=BudgetTracker(settings.budget), told=on_wait)
+        return LLMClient(endpoints, retry, budget=BudgetTracker(settings.budget), on_wait=on_wait)
 
 
 BACKENDS = Backends()

@@ -132,7 +132,7 @@ def unpriced(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
             named.setdefault(about, []).append(role.value)
     for about, whose in named.items():
         yield (
-            f"Nobody knows what {about.model} at {about.base_url} costs ({' and '.join(whose)}): write input_price and "
+            f"No price is known for {about.model} at {about.base_url} ({' and '.join(whose)}): write input_price and "
             "output_price (dollars per million tokens) in refine.toml, or free = true where its calls cost nothing."
         )
 

@@ -262,11 +262,11 @@ class EndpointMonitor:
 
     def told(self) -> list[str]:
         """One short line per endpoint."""
-        return [f"{who}: {gate.told()}" for who, gate in self.llm.gates().items()] if self.llm else []
+        return [f"{who}: {status.summary()}" for who, status in self.llm.statuses().items()] if self.llm else []
 
     def waits(self) -> bool:
         """Whether an endpoint is out, or has asked for a long pause."""
-        return self.llm is not None and any(gate.paused is not None for gate in self.llm.gates().values())
+        return self.llm is not None and any(status.paused is not None for status in self.llm.statuses().values())
 
     def give_up(self) -> None:
         """Whatever is on its way is taken as lost and asked again."""

@@ -1,1 +1,1 @@
-"""The models the program talks to: LLM roles over an endpoint, and the subject in process."""
+"""LLM client: judge, author and auditor behind OpenAI-compatible endpoints."""

@@ -1,4 +1,4 @@
-"""Requests and answers as files: lines of the OpenAI Batch API, or plain prompts and texts for a chat."""
+"""Judge by files: requests and answers as lines of the OpenAI Batch API, or as plain prompts and texts."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -28,13 +28,13 @@ _FORMS = (
 
 
 class BatchFileError(UserError):
-    """A file of answers that cannot be read at all; the message says which and why."""
+    """A file of answers that cannot be read; the message says which and why."""
 
 
-class Returned(FrozenModel):
-    """One line of answers. `status` is that of the HTTP reply with `body`; a chat's answer is a bare `text`.
+class AnswerLine(FrozenModel):
+    """One line of a file of answers: an HTTP reply (`status` and `body`), a bare `text`, or the batch's `error`.
 
-    `error`: why there is neither.
+    `where` is file and line number.
     """
 
     where: str
@@ -46,12 +46,12 @@ class Returned(FrozenModel):
 
 
 def write_batch(path: Path, bodies: Mapping[str, bytes]) -> None:
-    """One request per line, by custom id, as the Batch API takes them."""
+    """Write one request per line, by custom id, in the form of the OpenAI Batch API."""
     _write(path, bodies, lambda body: {"method": "POST", "url": URL, "body": json.loads(body)})
 
 
 def write_prompts(path: Path, bodies: Mapping[str, bytes]) -> None:
-    """Only what a model is to read, by custom id: for a judge that is reached by hand."""
+    """Write one prompt per line, by custom id, for a judge that is asked by hand."""
     _write(path, bodies, lambda body: {"prompt": _prompt(body)})
 
 
@@ -59,16 +59,16 @@ def _prompt(body: bytes) -> str:
     return "\n\n".join(message["content"] for message in json.loads(body)["messages"])
 
 
-def _write(path: Path, bodies: Mapping[str, bytes], told: Callable[[bytes], dict[str, Any]]) -> None:
-    """Lines in the order of their ids, which are hashes: two endings of one text do not stand together."""
-    lines = [json.dumps({"custom_id": key, **told(body)}) + "\n" for key, body in sorted(bodies.items())]
+def _write(path: Path, bodies: Mapping[str, bytes], fields_of: Callable[[bytes], dict[str, Any]]) -> None:
+    """Write lines in the order of their ids. These are hashes, so two endings of one text are not neighbours."""
+    lines = [json.dumps({"custom_id": key, **fields_of(body)}) + "\n" for key, body in sorted(bodies.items())]
     write_atomically(path, "".join(lines).encode("ascii"))
 
 
-def read_answers(path: Path) -> tuple[tuple[Returned, ...], tuple[str, ...]]:
-    """All lines that can be read, in order, and a sentence for each that cannot: a cut file keeps its whole lines.
+def read_answers(path: Path) -> tuple[tuple[AnswerLine, ...], tuple[str, ...]]:
+    """All readable lines, in order, and one sentence for each unreadable line: a cut file keeps its complete lines.
 
-    Raises BatchFileError where there is no such file.
+    Raises BatchFileError if the file cannot be read.
     """
     try:
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
@@ -81,38 +81,38 @@ def read_answers(path: Path) -> tuple[tuple[Returned, ...], tuple[str, ...]]:
         if not line.strip():
             continue
         try:
-            rows.append(_returned(f"{path.name}:{number}", line))
+            rows.append(_answer_line(f"{path.name}:{number}", line))
         except ValueError as error:
             problems.append(f"{path.name}:{number}: {error}")
     return tuple(rows), tuple(problems)
 
 
-def _returned(where: str, line: bytes) -> Returned:
-    """One line. Raises ValueError with a sentence."""
+def _answer_line(where: str, line: bytes) -> AnswerLine:
+    """One line, parsed. Raises ValueError with a sentence."""
     try:
         row = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"This is not whole JSON ({str(error)[:80]}): was the file cut? The line is passed over."
+            f"Not complete JSON ({str(error)[:80]}). The line was skipped; the file may have been cut."
         ) from error
     custom_id = row.get("custom_id") if isinstance(row, dict) else None
     if not isinstance(custom_id, str):
-        raise ValueError(f"This line has no custom_id. {_FORMS}")
+        raise ValueError(f"No custom_id. {_FORMS}")
     text = row.get("text")
-    if isinstance(text, str | int | dict):  # a number or an object is as good as its text
-        return Returned(where=where, custom_id=custom_id, text=text if isinstance(text, str) else json.dumps(text))
-    response, trouble = row.get("response"), row.get("error")
+    if isinstance(text, str | int | dict):  # a number or an object counts as its text
+        return AnswerLine(where=where, custom_id=custom_id, text=text if isinstance(text, str) else json.dumps(text))
+    response, failure = row.get("response"), row.get("error")
     if isinstance(response, dict):
         status = response.get("status_code", 200)
         number = status if type(status) is int else 0
-        return Returned(where=where, custom_id=custom_id, status=number, body=_body(response.get("body")))
-    if trouble:
-        return Returned(where=where, custom_id=custom_id, error=json.dumps(trouble)[:500])
-    raise ValueError(f"This line has neither a text, nor a response, nor an error. {_FORMS}")
+        return AnswerLine(where=where, custom_id=custom_id, status=number, body=_body(response.get("body")))
+    if failure:
+        return AnswerLine(where=where, custom_id=custom_id, error=json.dumps(failure)[:500])
+    raise ValueError(f"No text, response or error. {_FORMS}")
 
 
 def _body(body: object) -> bytes:
-    """The HTTP body as it may have come: a proxy's page arrives as a text."""
+    """The HTTP body as bytes; a proxy's error page arrives as a string."""
     return body.encode("utf-8", "replace") if isinstance(body, str) else json.dumps(body).encode("ascii")
 
 
@@ -121,25 +121,26 @@ _BY_HAND = "by hand"
 
 
 class Unanswered(LLMError):
-    """Nobody has answered this request yet."""
+    """No answer to this request has been imported yet."""
 
     kind = ErrorKind.UNANSWERED
 
 
 @dataclass
 class ImportReport:
-    """What became of a file of answers. Lines are told as sentences where a human should look at them."""
+    """Counts of imported answers, and one sentence for each line that a person should look at."""
 
     stored: int = 0
     repeated: int = 0
-    differing: list[str] = field(default_factory=list)
+    conflicting: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
 class BatchJudge:
-    """A judge that is asked by files. `asked` are the calls wanted so far by key, in order; `missing` those unanswered.
+    """Judge that is asked by files instead of HTTP. Answers are stored in the ledger under the usual keys.
 
-    With `single`, one plain text is a request's whole answer: the method is "samples" with n = 1.
+    `asked` are the calls requested so far, by key and in order; `missing` those without an answer. With `single`, one
+    plain text answers a request: the method is "samples" with n = 1.
     """
 
     def __init__(
@@ -154,7 +155,7 @@ class BatchJudge:
 
     @classmethod
     def by_hand(cls, name: str, ledger: Ledger) -> "BatchJudge":
-        """A judge that only answers in plain text, such as a chat; answers are kept under its name."""
+        """A judge that only answers in plain text, such as a chat. Answers are stored under its name."""
         endpoint = Endpoint(model=name, base_url=_BY_HAND)
         return cls(dict.fromkeys(Role, endpoint), dict.fromkeys(Role, PLAIN), ledger, single=True)
 
@@ -163,14 +164,16 @@ class BatchJudge:
         return {key: call for key, call in self.asked.items() if self._ledger.answer(key) is None}
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply per request, in order; what nobody has answered has an error of kind "unanswered"."""
+        """One reply per request, in order; without an answer it has an error of kind "unanswered"."""
         if self._single:
             return [self._one(request) for request in requests]
         return concurrency.run(self._all(requests))
 
     async def _all(self, requests: Sequence[Request]) -> list[Reply]:
-        desks = {role: RequestRunner(self._endpoints[role], self.known[role], self._stored) for role in self._endpoints}
-        return [await desks[request.role].reply(request) for request in requests]
+        runners = {
+            role: RequestRunner(self._endpoints[role], self.known[role], self._stored) for role in self._endpoints
+        }
+        return [await runners[request.role].reply(request) for request in requests]
 
     async def _stored(self, call: Call) -> Answer:
         return self._look_up(call)
@@ -179,7 +182,7 @@ class BatchJudge:
         self.asked.setdefault(call.key, call)
         stored = self._ledger.answer(call.key)
         if stored is None:
-            raise Unanswered("No answer to this request has been read in yet.")
+            raise Unanswered("No answer to this request has been imported yet.")
         return stored
 
     def _one(self, request: Request) -> Reply:
@@ -192,46 +195,46 @@ class BatchJudge:
         except LLMError as error:
             return Reply(error=error.named)
 
-    def receive(self, rows: Sequence[Returned], into: ImportReport) -> list[Returned]:
-        """Store the answers to what was asked, each checked as a live reply is. Returns the rows nobody asked for.
+    def import_answers(self, rows: Sequence[AnswerLine], report: ImportReport) -> list[AnswerLine]:
+        """Store answers to the calls asked, each checked like a live reply. Returns the lines that answer none of them.
 
-        The first whole answer to a request counts; later ones are told where they differ. What failed is told and
-        leaves its request unanswered; the ledger hears nothing of it, so that reading a file twice changes nothing.
+        The first complete answer to a call counts; later ones are reported if they differ. A failed answer is reported
+        and not recorded in the ledger, so importing a file twice changes nothing.
         """
-        left = []
+        unmatched = []
         for row in rows:
             if row.custom_id in self.asked:
-                self._take(row, self.asked[row.custom_id], into)
+                self._import(row, self.asked[row.custom_id], report)
             else:
-                left.append(row)
-        return left
+                unmatched.append(row)
+        return unmatched
 
-    def _take(self, row: Returned, call: Call, into: ImportReport) -> None:
+    def _import(self, row: AnswerLine, call: Call, report: ImportReport) -> None:
         endpoint = self._endpoints[call.role]
         try:
-            said = _said(row, call)
-            content = call.accept(said)
+            completion = _completion(row, call)
+            content = call.accept(completion)
             if self._single:
                 self._check_readable(call, content)
         except LLMError as error:
-            into.failed.append(f"{row.where}: {error.named}")
+            report.failed.append(f"{row.where}: {error.named}")
             return
-        before = self._ledger.answer(call.key)
-        if before is not None:
-            into.repeated += 1
-            if before.content != content:
-                into.differing.append(
-                    f"{row.where}: {truncate(content, 60)!r}, where {truncate(before.content, 60)!r} counts"
+        stored = self._ledger.answer(call.key)
+        if stored is not None:
+            report.repeated += 1
+            if stored.content != content:
+                report.conflicting.append(
+                    f"{row.where}: {truncate(content, 60)!r}, where {truncate(stored.content, 60)!r} counts"
                 )
             return
-        usage = (0, 0) if row.text is not None else said.usage or reservation(call)
-        named = replace(said, model=said.model or endpoint.model)
-        answer = answer_of(call, endpoint, named, content, usage)
+        usage = (0, 0) if row.text is not None else completion.usage or reservation(call)
+        completion = replace(completion, model=completion.model or endpoint.model)
+        answer = answer_of(call, endpoint, completion, content, usage)
         self._ledger.settle(self._ledger.intend(call.key, call.role, "import"), answer)
-        into.stored += 1
+        report.stored += 1
 
     def _check_readable(self, call: Call, content: str) -> None:
-        """A text that is no answer is asked for again: there is no second sample that could outvote it."""
+        """Raise Unscored for an unreadable text: with one sample, no other could outvote it."""
         if call.shape is Shape.NUMBER and number_in(content) is None:
             raise Unscored(f"The answer is not one whole number from 0 to 100 but {truncate(content, 60)!r}.")
         options = self._options.get(call.key, ())
@@ -240,7 +243,7 @@ class BatchJudge:
 
 
 def _reply(request: Request, answer: Answer) -> Reply:
-    """The reply that a single plain text stands for. Raises Unscored."""
+    """The reply for a single plain text. Raises Unscored."""
     keys = (answer.key,)
     match request.shape:
         case Shape.NUMBER:
@@ -253,16 +256,16 @@ def _reply(request: Request, answer: Answer) -> Reply:
             return Reply(text=answer.content, answers=keys)
 
 
-def _said(row: Returned, call: Call) -> ChatCompletion:
-    """What the line says. Raises the named error that a live reply of this kind would have met."""
+def _completion(row: AnswerLine, call: Call) -> ChatCompletion:
+    """The completion in a line. Raises the LLMError that the same reply would have raised live."""
     if row.text is not None:
         if call.needs_logprobs:
-            raise Malformed("A bare text has no log-probabilities: name the judge that wrote it with --plain.")
+            raise Malformed("A bare text has no log-probabilities. Name the judge that wrote it with --plain.")
         if not row.text.strip():
             raise Malformed("The text is empty.")
         return ChatCompletion(clean(row.text).strip(), "stop", "", None, ())
     if row.error is not None:
-        raise classify(500, truncate(clean(row.error)))
+        raise classify(500, truncate(clean(row.error)), source="Batch error")
     if row.status != 200:
         raise classify(row.status or 500, error_text(error_body(row.body)))
     return read_reply(row.body)

@@ -1,4 +1,4 @@
-"""From a request to the bytes that are sent, and the key under which their answer is kept."""
+"""Calls of a request: the bodies to send, the ledger keys of their answers, and how a reply is read from them."""
 
 import asyncio
 import json
@@ -29,9 +29,9 @@ _REPAIR = "That was not the JSON asked for. Return only valid JSON for this sche
 
 @dataclass(frozen=True)
 class Call:
-    """One physical call: what is sent, and what its reply must hold. Two calls with one key are the same purchase.
+    """One HTTP call: its body and what its reply must contain. Calls with equal keys share one answer.
 
-    `max_tokens` is what the answer may take, `limit` what the model may write in all, thinking included.
+    `max_tokens` limits the answer, `limit` all that the model may write, its reasoning included.
     """
 
     role: Role
@@ -46,42 +46,44 @@ class Call:
     schema: str | None = None
     purpose: str = "ask"
 
-    def accept(self, said: ChatCompletion) -> str:
-        """The text to keep. Raises what is wrong with the reply; only whole answers pass."""
-        if self.needs_logprobs and not said.positions:
-            raise Malformed("The reply lacks the log-probabilities that this endpoint gave before.", usage=said.usage)
+    def accept(self, completion: ChatCompletion) -> str:
+        """The text to store. Raises LLMError for an incomplete or unusable completion."""
+        if self.needs_logprobs and not completion.positions:
+            raise Malformed(
+                "The reply lacks the log-probabilities that this endpoint gave before.", usage=completion.usage
+            )
         if self.shape is Shape.JSON:
-            return self._accept_object(said)
-        if self.shape is Shape.TEXT and said.finish_reason == "length":
-            raise Truncated(f"The reply was cut at {self.max_tokens} tokens.", usage=said.usage)
-        return said.content
+            return self._accept_object(completion)
+        if self.shape is Shape.TEXT and completion.finish_reason == "length":
+            raise Truncated(f"The reply was cut at {self.max_tokens} tokens.", usage=completion.usage)
+        return completion.content
 
-    def _accept_object(self, said: ChatCompletion) -> str:
+    def _accept_object(self, completion: ChatCompletion) -> str:
         try:
-            return canonical(said.content, self.schema)
+            return canonical(completion.content, self.schema)
         except LLMError as error:
-            error.usage = said.usage
-            if said.finish_reason != "length":
+            error.usage = completion.usage
+            if completion.finish_reason != "length":
                 raise
-        raise Truncated(f"The JSON was cut at {self.max_tokens} tokens.", usage=said.usage)
+        raise Truncated(f"The JSON was cut at {self.max_tokens} tokens.", usage=completion.usage)
 
-    def repaired(self, garbled: str) -> "Call":
-        """The same purchase by another body: the useless text is shown and only the JSON is asked for."""
+    def repaired(self, invalid: str) -> "Call":
+        """The call under the same key that shows the model its invalid text and asks for the JSON alone."""
         body = json.loads(self.body)
         body["messages"] += [
-            {"role": "assistant", "content": garbled},
+            {"role": "assistant", "content": invalid},
             {"role": "user", "content": _REPAIR + (self.schema or '{"type":"object"}')},
         ]
         return replace(self, body=canonical_json(body), purpose="repair")
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one form of a body, which is sent as it is and hashed for the key."""
+    """The canonical form of a body, which is sent and hashed for the key."""
     return _CANONICAL.encode(value).encode()
 
 
 def call_for(request: Request, model: str, base_url: str, capability: Capability, draw: int | None = None) -> Call:
-    """The physical call of a request. With `draw` it is one of several samples at temperature 1."""
+    """The call of a request. With `draw` it is one of several samples at temperature 1."""
     sample = request.sample if draw is None else request.sample * MOST + draw
     needs_logprobs = capability.logprobs and request.shape in (Shape.NUMBER, Shape.CHOICE)
     body: dict[str, Any] = {
@@ -107,7 +109,7 @@ def call_for(request: Request, model: str, base_url: str, capability: Capability
 
 
 def options(capability: Capability, temperature: float, seed: int, logprobs: bool) -> dict[str, Any]:
-    """The optional parts of a body, as far as the endpoint takes them."""
+    """The optional fields of a body, as far as the endpoint supports them."""
     parts: dict[str, Any] = {}
     if capability.temperature:
         parts["temperature"] = temperature
@@ -133,20 +135,23 @@ def _response_format(request: Request, capability: Capability) -> Mapping[str, A
 
 
 def schema_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The response format that holds a model to a schema."""
+    """The response_format that enforces a JSON schema."""
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": strict_schema(schema)}}
 
 
 @dataclass(frozen=True)
 class RequestRunner:
-    """Where a request is answered: an endpoint, what it can do, and how one call is bought there."""
+    """Answers a request by one or more calls, depending on its shape and the endpoint's capability.
+
+    `buy` returns the answer to one call, or raises LLMError.
+    """
 
     endpoint: Endpoint
     capability: Capability
     buy: Callable[[Call], Awaitable[Answer]]
 
     async def reply(self, request: Request) -> Reply:
-        """The reply to a request; whatever goes wrong with the call becomes the reply's error. `answers` are keys."""
+        """The reply to a request, with the ledger keys of its answers; an LLMError becomes the reply's error."""
         try:
             return await self._reply(request)
         except LLMError as error:
@@ -183,17 +188,17 @@ class RequestRunner:
         return Reply(choice=choice, answers=_keys(answers))
 
     async def _draw(self, request: Request, is_enough: Callable[[Sequence[str]], bool]) -> list[Answer]:
-        """Samples in order, a few at a time, until they are enough or the most allowed."""
+        """Samples in order, DRAW at a time, until `is_enough` or MOST."""
         answers: list[Answer] = []
         while len(answers) < MOST and not (answers and is_enough([answer.content for answer in answers])):
             calls = [self._call(request, len(answers) + ahead) for ahead in range(DRAW)]
-            # All are awaited, also when one fails: no purchase outlives the question it was made for.
+            # All are awaited, also when one fails: no call outlives its request.
             results = await asyncio.gather(*map(self.buy, calls), return_exceptions=True)
             answers += [_or_raise(result) for result in results]
         return answers
 
     async def _object(self, request: Request) -> Answer:
-        """JSON by one call, or by a second one that shows the model what it wrote instead."""
+        """JSON by one call, or by a second one that shows the model its invalid text."""
         call = self._call(request)
         try:
             return await self.buy(call)

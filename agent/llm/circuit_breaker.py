@@ -1,9 +1,10 @@
-"""How long an attempt may take: four times what nearly all answers need."""
+"""Availability of one endpoint: circuit breaker, adaptive timeout, and admission of each attempt."""
 
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
 from typing import TypeVar
@@ -14,146 +15,186 @@ from agent.llm.rate_limiter import AdaptiveLimiter, Permit
 from agent.llm.retry import RetryPolicy
 from agent.schema import ErrorKind
 
-_UNKNOWN = 60.0  # seconds, until enough has been measured
-_ENOUGH = 20  # answers
-_REMEMBERED = 200  # answers
-_SHARE = 0.95  # of the answers came within the time that counts
-_TIMES = 4  # that time
-_SHORTEST, _LONGEST = 20.0, 180.0  # seconds
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TimeoutConfig:
+    """Tunables of the adaptive timeout; times in seconds.
+
+    `shortest` decides what hung calls cost: 2,000 calls with 2 % hangs took 24.0 s instead of 3.8 s at 50 ms latency,
+    and 75.6 s instead of 49.6 s at 1 to 3 s latency (measured, LOG.md 2026-11-28).
+    """
+
+    initial: float = 60.0
+    """Timeout until `fewest` answers have come. By judgement: a cold local server may load its model for so long."""
+
+    fewest: int = 20
+    """Answers needed for an estimate: the fewest of which the 95th percentile is not simply the slowest."""
+
+    window: int = 200
+    """Latest answers that count. By judgement: about the time in which a server's load changes."""
+
+    percentile: float = 0.95
+    """Share of the answers that came within the reference time; below 1, since one slow answer in 20 is normal."""
+
+    factor: float = 4.0
+    """Timeout as a multiple of the reference time. By judgement: a paid answer cut off costs more than waiting."""
+
+    shortest: float = 20.0
+    """Lower limit. By judgement: lower gives up slow answers after a burst of quick ones, higher waits longer for hangs
+    (figures above)."""
+
+    longest: float = 180.0
+    """Upper limit. By judgement: long structured replies of slow servers fit."""
 
 
 class AdaptiveTimeout:
-    """The attempt timeout of one endpoint, learned from its last 200 answers."""
+    """The attempt timeout of one endpoint, learned from its latest response times."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: TimeoutConfig | None = None) -> None:
+        self._config = config or TimeoutConfig()
         self._recent: deque[float] = deque()
         self._sorted: list[float] = []
 
-    def succeeded(self, seconds: float) -> None:
-        """A whole answer took so long."""
-        if len(self._recent) == _REMEMBERED:
+    def record(self, seconds: float) -> None:
+        """Count the response time of one complete answer."""
+        if len(self._recent) == self._config.window:
             del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
         self._recent.append(seconds)
         insort(self._sorted, seconds)
 
     def timeout(self, timeouts: int = 0) -> float:
-        """Seconds for the next attempt of a request, twice as many for each attempt of it that timed out; 20 to 180."""
-        learned = _UNKNOWN
-        if len(self._sorted) >= _ENOUGH:
-            learned = _TIMES * self._sorted[ceil(_SHARE * len(self._sorted)) - 1]
-        return min(_LONGEST, max(_SHORTEST, learned) * 2.0 ** min(timeouts, 8))
+        """Seconds for the next attempt of a request, doubled for each attempt of it that has timed out."""
+        config, learned = self._config, self._config.initial
+        if len(self._sorted) >= config.fewest:
+            learned = config.factor * self._sorted[ceil(config.percentile * len(self._sorted)) - 1]
+        return min(config.longest, max(config.shortest, learned) * 2.0 ** min(timeouts, 8))
 
 
-T = TypeVar("T")
+@dataclass(frozen=True)
+class BreakerConfig:
+    """Tunables of the circuit breaker; times in seconds. All chosen by judgement."""
 
-SILENCE = 120.0  # seconds of failures without a success …
-FAILURES = 8  # … and so many of them, after which an endpoint counts as out
-FIRST_PROBE, LONGEST_PROBE = 30.0, 600.0  # seconds between the small questions: doubled each time
+    failures: int = 8
+    """Consecutive failures to open: more than one request makes before its own retries end (RetryPolicy, 6), so that
+    one bad request alone cannot open it."""
+
+    silence: float = 120.0
+    """Time without a success to open. Longer than a usual restart of a server, which retries alone bridge."""
+
+    first_probe: float = 30.0
+    """Time until the first health check; doubled after each further one."""
+
+    longest_probe: float = 600.0
+    """Longest time between health checks: the most that a run idles after the endpoint is back."""
 
 
 class EndpointUnavailable(LLMError):
-    """The endpoint was out, or too busy, for longer than the run may wait."""
+    """The endpoint was down, or rate limited, for longer than the run may wait."""
 
     kind = ErrorKind.OUTAGE
 
 
 class CircuitBreaker:
-    """Whether one endpoint is out. `canary` asks it something small and raises an LlmError while it is.
+    """Circuit breaker of one endpoint: opens when it is down, and closes at the first success.
 
-    `told` hears why nothing moves, and None when it goes on. Used on one event loop only.
+    While it is open, `health_check` is called at growing intervals; it raises an LLMError while the endpoint is down.
+    The check is a small request of its own and not the next caller's: a request that the server cannot stand would
+    keep the breaker open for ever (LOG.md, 2026-11-23). `on_wait` receives why nothing is sent, and None when it goes
+    on. Used on one event loop only.
     """
 
     def __init__(
         self,
         clock: Clock,
         max_pause: float,
-        canary: Callable[[], Awaitable[object]],
-        told: Callable[[str | None], None] = lambda why: None,
+        health_check: Callable[[], Awaitable[object]],
+        on_wait: Callable[[str | None], None] = lambda why: None,
+        config: BreakerConfig | None = None,
     ) -> None:
         self._clock = clock
         self._max_pause = max_pause
-        self._canary = canary
-        self._told = told
+        self._health_check = health_check
+        self._on_wait = on_wait
+        self._config = config or BreakerConfig()
         self._failures = 0
-        self._trouble_since = 0.0
-        self._since: float | None = None
-        self._over = asyncio.Event()
+        self._failing_since = 0.0
+        self._open_since: float | None = None
+        self._closed = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[bool] | None = None
         self._last: LLMError | None = None
-        self._paused = 0.0
-        self.successes = 0
+        self._downtime = 0.0
 
     @property
-    def is_on(self) -> bool:
-        return self._since is not None
+    def is_open(self) -> bool:
+        """Whether the endpoint is down."""
+        return self._open_since is not None
 
     @property
-    def paused(self) -> float:
-        """Seconds of outage so far, all together."""
-        return self._paused + (self._clock.now() - self._since if self._since is not None else 0.0)
+    def downtime(self) -> float:
+        """Seconds during which the breaker has been open, in all."""
+        return self._downtime + (self._clock.now() - self._open_since if self._open_since is not None else 0.0)
 
-    def succeeded(self) -> None:
-        """A whole reply has come."""
+    def on_success(self) -> None:
+        """Count a complete reply: it closes the breaker."""
         self._failures = 0
-        self.successes += 1
-        if self._since is not None:
-            self._end()
+        if self._open_since is not None:
+            self._close()
 
-    def failed(self, error: LLMError) -> None:
-        """A call failed by the endpoint's trouble or the way's; a slow-down it asked for is none."""
+    def on_failure(self, error: LLMError) -> None:
+        """Count a failure of the server or the network; rate limits are none."""
         if not self._failures:
-            self._trouble_since = self._clock.now()
+            self._failing_since = self._clock.now()
         self._failures += 1
         self._last = error
-        silent = self._clock.now() - self._trouble_since
-        if self._since is None and self._failures >= FAILURES and silent >= SILENCE:
-            self._begin()
+        silence = self._clock.now() - self._failing_since
+        if self._open_since is None and self._failures >= self._config.failures and silence >= self._config.silence:
+            self._open()
 
-    async def is_out(self, error: LLMError) -> bool:
-        """After a call failed as often as may be: whether the endpoint is to blame. If so, the outage has begun."""
-        if self._since is None:
+    async def is_down(self, error: LLMError) -> bool:
+        """Whether the endpoint is down, by a health check, after a request used up its retries. If so, it opens."""
+        if self._open_since is None:
             if self._checking is None:
                 self._checking = asyncio.create_task(self._check(error))
                 self._checking.add_done_callback(self._checked)
             return await asyncio.shield(self._checking)
         return True
 
-    async def admit(self) -> None:
-        """Wait while the endpoint is out. Raises Out when that takes too long."""
-        while self._since is not None:
-            await self._over.wait()
-            if self._since is not None:
-                minutes = (self._clock.now() - self._since) / 60
-                raise EndpointUnavailable(
-                    f"It has been out for {minutes:.0f} minutes; the last it said: "
-                    f"{self._last.sentence if self._last else 'nothing'}"
-                )
+    async def wait_until_closed(self) -> None:
+        """Wait while the endpoint is down. Raises EndpointUnavailable after the longest pause."""
+        while self._open_since is not None:
+            await self._closed.wait()
+            if self._open_since is not None:
+                minutes = (self._clock.now() - self._open_since) / 60
+                last = self._last.sentence if self._last else "none"
+                raise EndpointUnavailable(f"Unavailable for {minutes:.0f} minutes. Last error: {last}")
 
-    async def outlast(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What `ask` brings, once the endpoint is not out; its trouble counts. Raises Out, and what `ask` does."""
-        await self.admit()
+    async def call(self, request: Callable[[], Awaitable[T]]) -> T:
+        """The result of a request, sent while the breaker is closed, and counted. Raises EndpointUnavailable."""
+        await self.wait_until_closed()
         try:
-            found = await ask()
-        except (Transient, AttemptTimeout) as trouble:
-            self.failed(trouble)
+            result = await request()
+        except (Transient, AttemptTimeout) as error:
+            self.on_failure(error)
             raise
-        self.succeeded()
-        return found
+        self.on_success()
+        return result
 
     async def _check(self, error: LLMError) -> bool:
-        trouble = await self._ask()
-        if trouble is not None and self._since is None:
+        failure = await self._health_failure()
+        if failure is not None and self._open_since is None:
             self._last = error
-            self._begin()
-        return trouble is not None
+            self._open()
+        return failure is not None
 
-    async def _ask(self) -> LLMError | None:
-        """The endpoint's trouble with the small question; an answer of any kind shows that it is there."""
+    async def _health_failure(self) -> LLMError | None:
+        """The error of a health check; None where the endpoint answers, with an error of any other kind too."""
         try:
-            await self._canary()
-        except (Transient, AttemptTimeout) as trouble:
-            return trouble
+            await self._health_check()
+        except (Transient, AttemptTimeout) as error:
+            return error
         except LLMError:
             return None
         return None
@@ -161,129 +202,144 @@ class CircuitBreaker:
     def _checked(self, task: "asyncio.Task[bool]") -> None:
         self._checking = None
 
-    def _begin(self) -> None:
-        self._since = self._clock.now()
-        self._over = asyncio.Event()
-        last = f". The last it said: {self._last.sentence}" if self._last else ""
-        self._told(f"no whole answer to {self._failures} attempts in a row{last}")
-        self._probing = asyncio.create_task(self._probe(self._over))
+    def _open(self) -> None:
+        self._open_since = self._clock.now()
+        self._closed = asyncio.Event()
+        last = f". Last error: {self._last.sentence}" if self._last else ""
+        self._on_wait(f"unavailable after {self._failures} failed attempts in a row{last}")
+        self._probing = asyncio.create_task(self._probe(self._closed))
 
-    def _end(self) -> None:
-        if self._since is not None:
-            self._paused += self._clock.now() - self._since
-        self._since = None
-        self._over.set()
-        self._told(None)
+    def _close(self) -> None:
+        if self._open_since is not None:
+            self._downtime += self._clock.now() - self._open_since
+        self._open_since = None
+        self._closed.set()
+        self._on_wait(None)
         if self._probing is not None and self._probing is not asyncio.current_task():
             self._probing.cancel()
 
-    async def _probe(self, over: asyncio.Event) -> None:
-        """Ask something small after 30 s, 60 s and so on; an answer ends the outage, too long a silence the run."""
-        wait, began = FIRST_PROBE, self._clock.now()
+    async def _probe(self, closed: asyncio.Event) -> None:
+        """Health checks at growing intervals, until one succeeds or the longest pause is over."""
+        wait, began = self._config.first_probe, self._clock.now()
         while self._clock.now() - began < self._max_pause:
             left = self._max_pause - (self._clock.now() - began)
             await self._clock.sleep(min(wait, left))
-            trouble = await self._ask()
-            if trouble is None:
-                self.succeeded()
+            failure = await self._health_failure()
+            if failure is None:
+                self.on_success()
                 return
-            self._last = trouble
-            wait = min(2 * wait, LONGEST_PROBE)
-        over.set()
+            self._last = failure
+            wait = min(2 * wait, self._config.longest_probe)
+        closed.set()  # still open: who waits learns that it was given up
 
-    def close(self) -> None:
-        """Stop asking."""
+    def shut_down(self) -> None:
+        """Cancel the health checks."""
         for task in (self._probing, self._checking):
             if task is not None:
                 task.cancel()
 
 
-LONG = 30.0  # seconds of pause that a user should hear of
-_SLOW = 20.0  # seconds without an answer to a call that a user should hear of
+LONG_PAUSE = 30.0  # seconds of Retry-After that a user is told of; by judgement
+_SLOW = 20.0  # seconds without an answer that a live view shows; the shortest adaptive timeout
 
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """What a live view shows of one endpoint. `rate` is in calls a second; `paused` says why nothing is sent.
+    """Snapshot of one endpoint for a live view.
 
-    `oldest` is for how many seconds the call has waited that has been in flight longest.
+    `limit`, `in_flight` and `queued` count calls; `rate` is in starts per second, None while unlimited; `paused` says
+    why nothing is sent; `slowest` is the age in seconds of the oldest call in flight.
     """
 
     limit: int
     in_flight: int
-    waiting: int
+    queued: int
     rate: float | None
     paused: str | None
-    oldest: float = 0.0
+    slowest: float = 0.0
 
-    def told(self) -> str:
-        """The limiter in a few words."""
+    def summary(self) -> str:
+        """The status in a few words."""
+        slow = f" (slowest {self.slowest:.0f} s)" if self.slowest >= _SLOW else ""
+        queued = f", {self.queued} queued" if self.queued else ""
         rate = f", {self.rate:.1f}/s" if self.rate else ""
-        queue = f", {self.waiting} wait" if self.waiting else ""
-        slow = f", one without an answer for {self.oldest:.0f} s" if self.oldest >= _SLOW else ""
-        return self.paused or f"{self.in_flight} of {self.limit} in flight{slow}{queue}{rate}"
+        return self.paused or f"{self.in_flight}/{self.limit} in flight{slow}{queued}{rate}"
 
 
 class AdmissionController:
-    """Everything that decides when a call may go to an endpoint, and what its outcome means for the next."""
+    """Decides when a call may be sent to one endpoint, and learns from its outcome.
+
+    Joins the rate limiter, the circuit breaker, the adaptive timeout, and the errors that only a person can fix.
+    """
 
     def __init__(
         self,
-        most: int,
-        manners: RetryPolicy,
-        canary: Callable[[], Awaitable[object]],
-        told: Callable[[str | None], None],
+        concurrency: int,
+        policy: RetryPolicy,
+        health_check: Callable[[], Awaitable[object]],
+        on_wait: Callable[[str | None], None],
     ) -> None:
-        self._manners = manners
-        self._latency = AdaptiveTimeout()
-        self.pace = AdaptiveLimiter(most, manners.clock)
-        self.outage = CircuitBreaker(manners.clock, manners.max_pause, canary, told)
-        self._hopeless: LLMError | None = None
+        self._policy = policy
+        self._timeout = AdaptiveTimeout()
+        self._limiter = AdaptiveLimiter(concurrency, policy.clock)
+        self.breaker = CircuitBreaker(policy.clock, policy.max_pause, health_check, on_wait)
+        self._fatal: LLMError | None = None
 
-    async def admit(self) -> None:
-        """Wait until the endpoint may be asked at all. Raises what only a human can mend, and Out."""
-        if self._hopeless is not None:
-            raise self._hopeless
-        if self.outage.is_on:
-            await self.outage.admit()
+    @property
+    def downtime(self) -> float:
+        """Seconds so far during which the endpoint was down."""
+        return self.breaker.downtime
 
-    def turn(self, lane: Hashable) -> Permit:
-        """A place among the calls in flight."""
-        return self.pace.turn(lane)
+    async def _wait_until_available(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+        if self.breaker.is_open:
+            await self.breaker.wait_until_closed()
+
+    @asynccontextmanager
+    async def acquire(self, lane: Hashable) -> AsyncIterator[Permit]:
+        """A permit for one call, once the endpoint is up and the limiter has room. Lanes share evenly.
+
+        Raises EndpointUnavailable, or the Auth or Quota error that ended all calls to this endpoint.
+        """
+        await self._wait_until_available()
+        async with self._limiter.permit(lane) as permit:
+            await self._wait_until_available()  # the endpoint may have gone down while the call was queued
+            yield permit
 
     def timeout(self, timeouts: int) -> float:
-        """Seconds for the next attempt of a call of which so many have timed out."""
-        fixed = self._manners.attempt_timeout
-        return self._latency.timeout(timeouts) if fixed is None else fixed
+        """Seconds for the next attempt of a call of which so many attempts have timed out."""
+        fixed = self._policy.attempt_timeout
+        return self._timeout.timeout(timeouts) if fixed is None else fixed
 
-    def succeeded(self, turn: Permit, seconds: float) -> None:
-        """A whole reply came after so many seconds."""
-        turn.succeeded()
-        self._latency.succeeded(seconds)
-        self.outage.succeeded()
+    def on_success(self, permit: Permit, seconds: float) -> None:
+        """Count a complete reply that took this long."""
+        permit.on_success()
+        self._timeout.record(seconds)
+        self.breaker.on_success()
 
-    def failed(self, turn: Permit, error: LLMError) -> None:
-        """An attempt failed: the endpoint is slower, troubled, or has refused this one request."""
+    def on_failure(self, permit: Permit, error: LLMError) -> None:
+        """Count a failed attempt."""
         if isinstance(error, RateLimited):
-            turn.limited(error.wait)
+            permit.on_rate_limit(error.wait)
             return
         if isinstance(error, Quota | Auth):
-            self._hopeless = error
+            self._fatal = error
         if isinstance(error, Transient | AttemptTimeout):
-            turn.limited(error.wait) if error.wait else turn.failed()
-            self.outage.failed(error)
+            permit.on_rate_limit(error.wait) if error.wait else permit.on_failure()
+            self.breaker.on_failure(error)
         else:
-            self.outage.succeeded()  # it answers, though not as it should
+            self.breaker.on_success()  # the endpoint answers, if not with what was requested
 
-    async def is_out(self, error: LLMError) -> bool:
-        """Whether a call that failed as often as may be failed by the endpoint, and not by what it asked."""
-        return isinstance(error, Transient | AttemptTimeout) and await self.outage.is_out(error)
+    async def is_down(self, error: LLMError) -> bool:
+        """Whether a request that used up its retries failed because the endpoint is down."""
+        return isinstance(error, Transient | AttemptTimeout) and await self.breaker.is_down(error)
 
-    def now(self) -> EndpointStatus:
-        """The present state."""
-        pace, paused = self.pace, None
-        if self.outage.is_on:
-            paused = "the endpoint is out"
-        elif pace.paused_for > LONG:
-            paused = f"asked to wait {pace.paused_for:.0f} s more"
-        return EndpointStatus(pace.limit, pace.in_flight, pace.waiting, pace.rate, paused, pace.oldest)
+    def status(self) -> EndpointStatus:
+        """The present state, for a live view."""
+        limiter, paused = self._limiter, None
+        if self.breaker.is_open:
+            paused = "unavailable"
+        elif limiter.cooldown > LONG_PAUSE:
+            paused = f"rate limited for {limiter.cooldown:.0f} s more"
+        return EndpointStatus(limiter.limit, limiter.in_flight, limiter.queued, limiter.rate, paused, limiter.slowest)

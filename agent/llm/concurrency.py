@@ -1,62 +1,69 @@
-"""The clock by which all waits are waited, so that two minutes of outage cost a test no time."""
+"""Concurrency of LLM calls: an injectable clock, the event loop in its own thread, single flight, a fair queue."""
 
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from agent.llm.errors import Cancelled
+from agent.llm.errors import STOP_REQUESTED, Cancelled
 
-_LATE = 1e-6  # seconds: timers may fire a clock's tick early, and a ring before its time would wait once more
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+_TIMER_SLACK = 1e-6  # seconds: a timer may fire one clock tick early, and would then have to be set again
+_CLEANUP_SECONDS = 5.0  # granted to cancelled work for closing its connections; chosen by judgement
 
 
 @dataclass(frozen=True)
 class Clock:
-    """`now` in seconds, never going back; `sleep` for so many seconds of it."""
+    """Time source: `now` in seconds, never going back, and `sleep`. Tests pass one that does not wait."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Alarm:
-    """Calls `ring` once, at the time it was last set to or just after. It holds a task only while it is set."""
+    """A timer that calls `callback` once, at the time it was last set to. It holds a task only while it is set."""
 
-    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, callback: Callable[[], None]) -> None:
         self._clock = clock
-        self._ring = ring
+        self._callback = callback
         self._due: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     def set(self, due: float) -> None:
-        """Ring at `due`, and no more at any time set before."""
+        """Call back at `due` instead of any time set before."""
         if due == self._due and self._task is not None and not self._task.done():
             return
-        self.off()
+        self.cancel()
         self._due = due
         self._task = asyncio.create_task(self._wait(due))
 
-    def off(self) -> None:
-        """Do not ring."""
+    def cancel(self) -> None:
+        """Do not call back."""
         if self._task is not None:
             self._task.cancel()
         self._due = self._task = None
 
     async def _wait(self, due: float) -> None:
-        await self._clock.sleep(max(0.0, due - self._clock.now()) + _LATE)
+        await self._clock.sleep(max(0.0, due - self._clock.now()) + _TIMER_SLACK)
         self._due = self._task = None
-        self._ring()
+        self._callback()
 
 
-T = TypeVar("T")
-
-_PATIENCE = 5.0  # seconds granted to cancelled work for closing its connections
 _lock = threading.Lock()
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
 def _loop() -> asyncio.AbstractEventLoop:
+    """The process's event loop, started on first use in a daemon thread.
+
+    Not `anyio.from_thread.start_blocking_portal`: its cancellation is repeated at every await until the work ends, so
+    cancelled work could not wait for its own connections and ledger writes to be closed.
+    """
     with _lock:
         if not _loops:
             loop = asyncio.new_event_loop()
@@ -65,13 +72,13 @@ def _loop() -> asyncio.AbstractEventLoop:
         return _loops[0]
 
 
-def call(work: Callable[[], object]) -> None:
-    """Have something done on the process's loop soon; nobody waits for it."""
-    _loop().call_soon_threadsafe(work)
+def call_soon(function: Callable[[], object]) -> None:
+    """Schedule a function on the event loop, and return at once."""
+    _loop().call_soon_threadsafe(function)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the process's loop and wait for it. An interrupt cancels it, lets it wind up, and goes on."""
+    """Run a coroutine on the event loop and wait for it. An interrupt cancels it, waits for its cleanup and rises."""
     done = threading.Event()
 
     async def tracked() -> T:
@@ -85,36 +92,33 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return future.result()
     except BaseException:
         if future.cancel():
-            done.wait(_PATIENCE)
+            done.wait(_CLEANUP_SECONDS)
         raise
 
 
-K = TypeVar("K", bound=Hashable)
-
-
 class SingleFlight(Generic[K, T]):
-    """At most one running purchase per key. Used from one event loop only."""
+    """Deduplicates concurrent work: at most one task per key. Used from one event loop only."""
 
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[T]] = {}
         self._waiting: dict[K, int] = {}
         self._abandoned: set[K] = set()
 
-    async def join(self, key: K, buy: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of the purchase under way for the key, else of a new one.
+    async def join(self, key: K, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of the task running for the key, else of a new one.
 
-        A purchase is cancelled only when nobody waits for it any more.
+        The task is cancelled when the last caller waiting for it is cancelled. Raises Cancelled after `abandon`.
         """
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.create_task(buy())
+            task = self._tasks[key] = asyncio.create_task(start())
             task.add_done_callback(lambda _: self._tasks.pop(key, None))
         self._waiting[key] = self._waiting.get(key, 0) + 1
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if key in self._abandoned and task.done():
-                raise Cancelled("It was not sent: a stop was asked for.") from None
+                raise Cancelled(STOP_REQUESTED) from None
             if self._waiting[key] == 1:
                 task.cancel()
                 await asyncio.wait([task])
@@ -122,9 +126,9 @@ class SingleFlight(Generic[K, T]):
         finally:
             self._leave(key)
 
-    def abandon(self, which: Callable[[K], bool]) -> None:
-        """Give up the purchases of these keys: whoever waits for them gets Halted."""
-        for key in [key for key in self._tasks if which(key)]:
+    def abandon(self, selects: Callable[[K], bool]) -> None:
+        """Cancel the tasks of the selected keys: their callers get Cancelled."""
+        for key in [key for key in self._tasks if selects(key)]:
             self._abandoned.add(key)
             self._tasks[key].cancel()
 
@@ -133,3 +137,40 @@ class SingleFlight(Generic[K, T]):
         if not self._waiting[key]:
             del self._waiting[key]
             self._abandoned.discard(key)
+
+
+_Waiter = asyncio.Future[None]
+
+
+class FairQueue:
+    """Queue of waiting calls: round robin over lanes, first in first out within a lane."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[Hashable, OrderedDict[_Waiter, None]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, lane: Hashable, waiter: _Waiter) -> None:
+        """Append a call to its lane."""
+        self._lanes.setdefault(lane, OrderedDict())[waiter] = None
+        self._count += 1
+
+    def remove(self, lane: Hashable, waiter: _Waiter) -> None:
+        """Take out a cancelled call, if it still waits."""
+        waiters = self._lanes.get(lane, OrderedDict())
+        if waiter in waiters:
+            del waiters[waiter]
+            self._count -= 1
+            if not waiters:
+                del self._lanes[lane]
+
+    def pop(self) -> _Waiter | None:
+        """Take out the next call; None if it was cancelled."""
+        lane, waiters = self._lanes.popitem(last=False)
+        waiter, _ = waiters.popitem(last=False)
+        self._count -= 1
+        if waiters:
+            self._lanes[lane] = waiters
+        return None if waiter.done() else waiter

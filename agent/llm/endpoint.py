@@ -1,4 +1,4 @@
-"""What an LLM endpoint is, and what a probe found that it can do."""
+"""Endpoint: one model behind one URL, and the capability that a probe found."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,10 +12,10 @@ Method = Literal["logprobs", "letters", "samples"]
 
 
 class Endpoint(FrozenModel):
-    """One model behind one OpenAI-compatible URL. The key and the in-process `app` are never printed or serialised.
+    """One model behind one OpenAI-compatible URL. The key and `app` are never printed or serialised.
 
-    `app` is an ASGI application that is called in process instead of the network. Prices are US dollars per million
-    tokens, which is the same figure as millionths of a dollar per token.
+    `app` is an ASGI application to call in process instead of the network. `concurrency` limits calls in flight. Prices
+    are in USD per million tokens, that is micro-USD per token.
     """
 
     model: str
@@ -28,10 +28,10 @@ class Endpoint(FrozenModel):
 
 
 class Capability(FrozenModel):
-    """What one endpoint's model can do, found by asking it.
+    """What an endpoint's model can do.
 
-    `top_logprobs` is the longest list of alternatives it gives; `headroom` the tokens that it spends on thinking
-    before the answer, added to every limit.
+    `top_logprobs`: alternatives per token; `headroom`: tokens for reasoning before the answer, added to every limit;
+    `note`: what a user should know about it.
     """
 
     logprobs: bool
@@ -46,7 +46,7 @@ class Capability(FrozenModel):
 
     @property
     def method(self) -> Method:
-        """How a 0–100 score comes about; part of the judge's signature."""
+        """How scores are computed; part of the judge's signature."""
         if not self.logprobs:
             return "samples"
         return "logprobs" if self.scale == "percent" else "letters"

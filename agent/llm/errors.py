@@ -1,4 +1,4 @@
-"""The named ways in which a call to an LLM endpoint fails, and how to tell them apart."""
+"""Errors of LLM calls: their classes, classification of HTTP replies, Retry-After, and redaction of secrets."""
 
 import json
 import math
@@ -13,10 +13,10 @@ TokenUsage = tuple[int, int]
 
 
 class LLMError(Exception):
-    """A failed call. `kind` is its class in ledger and replies; the message is a sentence without secrets.
+    """A failed call. The message is a sentence without secrets; `kind` is stored with it in ledger and replies.
 
-    `wait` is the pause in seconds that the server asked for; `usage` the (input, output) tokens a useless reply
-    was billed with; `content` what the model had written.
+    `wait`: the Retry-After in seconds; `usage`: the (input, output) tokens billed for an unusable reply; `content`:
+    what the model had written.
     """
 
     kind: ClassVar[ErrorKind]
@@ -37,57 +37,57 @@ class LLMError(Exception):
 
 
 class Transient(LLMError):
-    """The server or the way to it is troubled; the same request may succeed later."""
+    """A server or network failure; the same request may succeed later."""
 
     kind = ErrorKind.TRANSIENT
 
 
 class Unreachable(Transient):
-    """No connection came about at all."""
+    """No connection could be made."""
 
 
 class Broken(Transient):
-    """The connection broke after the request may have arrived: it may have been paid for."""
+    """The connection broke after the request may have arrived: it may be billed."""
 
 
 class RateLimited(LLMError):
-    """The server asks for a slower pace."""
+    """A rate-limit answer (HTTP 429)."""
 
     kind = ErrorKind.RATE
 
 
 class AttemptTimeout(LLMError):
-    """No complete reply within the attempt's time limit."""
+    """No complete reply within the time limit of the attempt."""
 
     kind = ErrorKind.TIMEOUT
 
 
 class Malformed(LLMError):
-    """A reply arrived that is not one: HTML, cut JSON, no choices, missing log-probabilities."""
+    """A reply of the wrong form: HTML, cut JSON, no choices, missing log-probabilities."""
 
     kind = ErrorKind.MALFORMED
 
 
 class InvalidJSON(LLMError):
-    """A complete reply whose text is not the JSON asked for. The same request again would hardly help; a repair may."""
+    """A complete reply whose text is not the requested JSON. It is repaired by a second request, not retried."""
 
     kind = ErrorKind.MALFORMED
 
 
 class Quota(LLMError):
-    """The account is out of credit; only a human helps."""
+    """The account is out of credit; a person has to add some."""
 
     kind = ErrorKind.QUOTA
 
 
 class Auth(LLMError):
-    """The key is refused or lacks a permission; only a human helps."""
+    """The key is refused or lacks a permission; a person has to fix it."""
 
     kind = ErrorKind.AUTH
 
 
 class PermanentError(LLMError):
-    """The request itself is refused and always will be."""
+    """The request itself is invalid; a retry would fail in the same way."""
 
     kind = ErrorKind.DETERMINISTIC
 
@@ -105,18 +105,19 @@ class Refused(LLMError):
 
 
 class Cancelled(LLMError):
-    """The call was not sent, or not again: a stop was asked for while it waited."""
+    """The call was not sent, or not sent again, because a stop was requested."""
 
     kind = ErrorKind.STOPPED
 
 
 class Unscored(LLMError):
-    """A complete reply that does not say enough to be read as a score or a choice."""
+    """A complete reply that cannot be read as a score or a choice."""
 
     kind = ErrorKind.UNSCORED
 
 
 RETRYABLE = (Transient, RateLimited, AttemptTimeout, Malformed)
+STOP_REQUESTED = "Not sent: a stop was requested."
 
 _QUOTA = re.compile(
     r"insufficient_quota|billing|exceeded your current quota|insufficient (?:credit|fund|balance)|credit balance", re.I
@@ -130,17 +131,17 @@ _SECRET = re.compile(r"\bsk-[\w*.\-]{4,}|(?<=Bearer )\S+", re.I)
 
 
 def error_text(body: Any) -> str:
-    """Code, type and message of an API's error object in one line; whatever was sent instead, shortened."""
+    """Message, code, type and parameter of an API's error object on one line; any other body, shortened."""
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if isinstance(error, Mapping):
         parts = [error.get(name) for name in ("message", "code", "type", "param")]
         error = " / ".join(dict.fromkeys(str(part) for part in parts if part not in (None, "")))
-    return truncate(str(error or "without a reason"))
+    return truncate(str(error or "no reason given"))
 
 
-def classify(status: int, text: str, wait: float | None = None) -> LLMError:
-    """The named error behind an HTTP status and the text of the error object that came with it."""
-    sentence = f"The endpoint answers {status}: {text}" + (f" It asks to wait {wait:g} s." if wait else "")
+def classify(status: int, text: str, wait: float | None = None, source: str = "HTTP") -> LLMError:
+    """The LLMError for an HTTP status and the text of its error object. `source` says what carried the status."""
+    sentence = f"{source} {status}: {text}" + (f" (retry after {wait:g} s)" if wait else "")
     if status == 402 or is_out_of_credit(status, text):
         return Quota(sentence)
     if status == 429:
@@ -155,14 +156,14 @@ def classify(status: int, text: str, wait: float | None = None) -> LLMError:
 
 
 def is_out_of_credit(status: int, text: str) -> bool:
-    """Whether money is lacking: a rate limit's prose may well link to a page on billing."""
+    """Whether the account lacks credit. The text of a rate limit may mention billing too, so it needs more evidence."""
     if status == 400 or (status == 429 and _RATE.search(text)):
         return _POOR.search(text) is not None
     return status in (403, 429) and _QUOTA.search(text) is not None
 
 
 def error_body(content: bytes) -> Any:
-    """What came with an error's status: JSON where it is such, else its beginning as text."""
+    """The body of an HTTP error: parsed JSON, or the first 2,000 bytes as text."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -170,26 +171,27 @@ def error_body(content: bytes) -> Any:
 
 
 def classify_body(error: Any) -> LLMError:
-    """The named error of an error object that came with status 200. Unknown ones count as passing trouble."""
+    """The LLMError for an error object that came with HTTP 200. Unknown ones count as transient."""
     text = error_text(error)
     code = error.get("code") if isinstance(error, Mapping) else None
     if isinstance(code, int) and 400 <= code <= 599:
-        return classify(code, text)
+        return classify(code, text, source=_WITH_200)
     status = next((status for pattern, status in _STATUS_OF if pattern.search(text)), 500)
-    return classify(status, text)
+    return classify(status, text, source=_WITH_200)
 
 
+_WITH_200 = "HTTP 200 with an error like"
 _STATUS_OF = ((_QUOTA, 402), (_RATE, 429), (_AUTH, 401), (_FILTERED, 400), (_REQUEST, 400))
 
 
 def truncate(text: str, limit: int = 300) -> str:
-    """A text on one line, shortened for an error sentence."""
+    """The text on one line, cut to `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
 def redact(text: str, *secrets: str) -> str:
-    """The text without the given keys and without anything that looks like one."""
+    """The text with the given secrets, and whatever looks like an API key, replaced by [key]."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "[key]")
@@ -200,17 +202,18 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, from retry-after-ms, retry-after (seconds or a date) or an exhausted x-ratelimit-reset; or None.
+    """Seconds to wait by the headers retry-after-ms, retry-after (seconds or a date) or x-ratelimit-reset-*; or None.
 
-    `now` is the time of day in seconds since the epoch. Unreadable headers count as absent.
+    x-ratelimit-reset-* counts where x-ratelimit-remaining-* is 0, as OpenAI's rate-limit guide documents them. `now`
+    is the time of day in seconds since 1970. Unreadable headers count as absent.
     """
     milliseconds = _seconds(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
     after = headers.get("retry-after", "")
-    for reading in (_seconds(after), _until(after, now)):
-        if reading is not None:
-            return reading
+    for seconds in (_seconds(after), _until(after, now)):
+        if seconds is not None:
+            return seconds
     return _reset(headers)
 
 
@@ -230,14 +233,14 @@ def _until(text: str, now: float) -> float | None:
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
-    """The longest reset among the limits that have nothing left."""
+    """The longest reset time among the exhausted limits."""
     spent = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
     resets = [duration(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in spent]
     return max((reset for reset in resets if reset is not None), default=None)
 
 
 def duration(text: str) -> float | None:
-    """Seconds of "1h2m3.5s", "120ms" or "6"; None if it is none of these."""
+    """Seconds of "1h2m3.5s", "120ms" or "6"; None for any other text."""
     plain = _seconds(text)
     if plain is not None:
         return plain

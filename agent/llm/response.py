@@ -1,4 +1,4 @@
-"""JSON objects in models' text: found, checked for their required keys, and put into one canonical form."""
+"""Chat completions: an HTTP body read and checked, log-probabilities, and the JSON object in a model's text."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, TokenUsage, Truncated, classify_body, truncate
 from agent.llm.scoring import TokenLogprobs, probability
 
-_MOST_STARTS = 20
+_MOST_STARTS = 20  # opening braces to try; more would cost quadratic time on hostile text
 _DECLINES = re.compile(
     r"\s*(?:i['’]?m (?:really |very |so )?sorry|sorry\b|i apologi[sz]e|i['’]?m (?:unable|not able)|as an ai\b"
     r"|i (?:cannot|can['’]?t|won['’]?t|am unable|must decline))",
@@ -19,10 +19,10 @@ _DECLINES = re.compile(
 
 
 def canonical(text: str, schema: str | None) -> str:
-    """The object in a model's text, as compact JSON with sorted keys.
+    """The JSON object in a model's text, in compact form with sorted keys.
 
-    Fences and talk around it are passed over. Raises Refused where the text declines, Garbled where no object with
-    the schema's required keys is found.
+    Code fences and prose around it are skipped. Raises Refused if the text declines, InvalidJSON if no object with the
+    schema's required keys is found.
     """
     required = _required(schema)
     for candidate in _objects(text):
@@ -39,7 +39,7 @@ def _required(schema: str | None) -> tuple[str, ...]:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Every object that starts at one of the first braces, outermost first."""
+    """Each JSON object that starts at one of the first opening braces, outermost first."""
     decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, strict=False)
     for match in list(re.finditer(r"\{", text))[:_MOST_STARTS]:
         try:
@@ -50,7 +50,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -59,7 +59,7 @@ def _finite(text: str) -> float:
 
 
 def strict_schema(schema: Any) -> Any:
-    """The schema as strict mode wants it: every object closed, every property required, no defaults or titles."""
+    """The schema in the form of strict mode: objects closed, all properties required, no defaults or titles."""
     if isinstance(schema, list):
         return [strict_schema(item) for item in schema]
     if not isinstance(schema, dict):
@@ -74,15 +74,15 @@ def strict_schema(schema: Any) -> Any:
     return plain
 
 
-MAX_BODY = 8_000_000  # bytes; an honest reply is a thousandth of it
-MAX_POSITIONS = 8
+MAX_BODY = 8_000_000  # bytes; a usual reply has a thousandth of it
+MAX_POSITIONS = 8  # tokens whose log-probabilities are kept: scores and choices need fewer
 _COMPACT = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
-_NEGLIGIBLE = -16.0  # a ten-millionth: alternatives below it are not kept
+_NEGLIGIBLE = -16.0  # a probability of a ten-millionth: alternatives below it are not kept
 
 
 @dataclass(frozen=True)
 class ChatCompletion:
-    """What a model said: cleaned text and, where given, log-probabilities and token counts."""
+    """One chat completion: cleaned text and, where given, log-probabilities and (input, output) token counts."""
 
     content: str
     finish_reason: str
@@ -101,9 +101,9 @@ def clean(text: str) -> str:
 
 
 def read_reply(body: bytes) -> ChatCompletion:
-    """The reply in an HTTP body that came with status 200.
+    """The completion in an HTTP body with status 200.
 
-    Raises Malformed, Refused, Truncated (cut before any text) or the error that the body itself reports.
+    Raises Malformed, Refused, Truncated (cut before any text), or the error that the body itself reports.
     """
     data = _load(body)
     usage = _usage(data.get("usage"))
@@ -116,20 +116,22 @@ def read_reply(body: bytes) -> ChatCompletion:
 
 def _load(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_BODY:
-        raise Malformed(f"The reply has {len(body)} bytes; more than {MAX_BODY} are not read.")
+        raise Malformed(f"The reply has {len(body)} bytes; the limit is {MAX_BODY}.")
     if body.lstrip()[:1] == b"<":
-        raise Malformed("The reply is an HTML page, not JSON: is base_url the address of the API (often …/v1)?")
+        raise Malformed(
+            "The reply is an HTML page, not JSON. Check that base_url is the address of the API (often …/v1)."
+        )
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"The reply is not whole JSON ({truncate(str(error), 80)}).") from error
+        raise Malformed(f"The reply is not complete JSON ({truncate(str(error), 80)}).") from error
     if not isinstance(data, dict):
         raise Malformed(f"The reply is JSON but not an object: {truncate(str(data), 80)}")
     return data
 
 
 def _usage(value: Any) -> TokenUsage | None:
-    """(input, output) tokens; None unless both are whole numbers from 0."""
+    """(input, output) tokens; None unless both are non-negative integers."""
     counts = [value.get(name) if isinstance(value, dict) else None for name in ("prompt_tokens", "completion_tokens")]
     whole = [count for count in counts if type(count) is int and 0 <= count < 2**31]
     return (whole[0], whole[1]) if len(whole) == 2 else None
@@ -169,25 +171,25 @@ def _check_refusal(message: Mapping[str, Any], finish: str) -> None:
 
 
 def _content(value: Any) -> str:
-    """The text of a message; some servers send it as a list of parts."""
+    """The text of a message, which some servers send as a list of parts."""
     if isinstance(value, list):
         value = "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Malformed("The reply's text is not a text.")
+        raise Malformed("The reply's content is not a string.")
     return clean(value)
 
 
 def _positions(logprobs: Any) -> tuple[TokenLogprobs, ...]:
-    """The first positions' log-probabilities; empty where the endpoint sent none."""
+    """Log-probabilities of the first MAX_POSITIONS tokens; empty where the endpoint sent none."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(content, list):
         return ()
     try:
         return tuple(_position(entry) for entry in content[:MAX_POSITIONS])
     except (TypeError, KeyError, AttributeError) as error:
-        raise Malformed("The reply's log-probabilities do not have the form that the API documents.") from error
+        raise Malformed("The reply's log-probabilities are not in the documented form.") from error
 
 
 def _position(entry: Mapping[str, Any]) -> TokenLogprobs:
@@ -201,7 +203,7 @@ def _position(entry: Mapping[str, Any]) -> TokenLogprobs:
 
 
 def _logprob(value: Any) -> float:
-    """A number, or minus infinity for what is not one: a missing probability counts as none."""
+    """A finite log-probability, or minus infinity for NaN and infinities. Raises TypeError for other types."""
     if type(value) is float and math.isfinite(value):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -210,11 +212,11 @@ def _logprob(value: Any) -> float:
 
 
 def pack(positions: Sequence[TokenLogprobs]) -> str:
-    """The evidence of an answer as it is stored."""
+    """Log-probabilities in the form the ledger stores."""
     return _COMPACT.encode(positions) if positions else ""
 
 
 def unpack(evidence: str) -> tuple[TokenLogprobs, ...]:
-    """The log-probabilities behind a stored answer."""
+    """Log-probabilities of a stored answer."""
     stored = json.loads(evidence) if evidence else []
     return tuple(TokenLogprobs(token, tuple((text, value) for text, value in top)) for token, top in stored)

@@ -1,85 +1,188 @@
-"""How an endpoint is treated: how long a call may take, when it is tried again, and when it is given up."""
+"""Retry policy: which failed calls are tried again, after how long, and when to give up. The only user of tenacity."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.llm.concurrency import Clock
-from agent.llm.errors import LLMError, Malformed, RateLimited
+from agent.llm.errors import RETRYABLE, LLMError, Malformed, RateLimited
 from agent.schema import ErrorKind
+
+if TYPE_CHECKING:
+    import tenacity
+
+T = TypeVar("T")
+OnRetry = Callable[[LLMError, float], None]  # the error, and the seconds until the next attempt
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Seconds and counts, and the clock by which all waits are waited. `attempt_timeout` None is learned."""
+    """Limits on the attempts of one request. The clock is used for every wait; times are in seconds."""
 
     attempt_timeout: float | None = None
-    identical: int = 6  # consecutive failures of one kind after which a request is given up
-    unreadable: int = 3  # the same for malformed replies, which are paid for
-    attempts: int = 12  # failures in all
-    slowed: int = 60  # times that a request may be asked to slow down, which is no failure
-    deadline: float = 1200.0  # for one call with all its attempts, an endpoint's outages aside
-    max_pause: float = 7200.0  # the longest outage, and the longest wait a server may ask for
-    first_wait: float = 0.5
-    max_first_pause: float = 120.0  # the longest wait that an endpoint may ask for which has never served
+    """Time limit of one attempt. None: learned from recent response times (see AdaptiveTimeout)."""
+
+    max_same_kind: int = 6
+    """Consecutive failures of one kind before giving up. Chosen by judgement: with the doubling backoff they span at
+    least 8 s, which outlasts a restarting proxy; what lasts longer is the circuit breaker's business."""
+
+    max_malformed: int = 3
+    """The same for malformed replies. Lower because each of them is paid for. Chosen by judgement."""
+
+    max_failures: int = 12
+    """Failures of any kind, rate limits excepted. Twice `max_same_kind`, so that errors of alternating kinds end."""
+
+    max_rate_limits: int = 60
+    """Rate-limit answers before giving up. Chosen by judgement: the limiter already spaces the attempts, so this only
+    ends requests to a server that never admits anything."""
+
+    deadline: float = 1200.0
+    """Total time for one call with all its attempts, the endpoint's downtime excluded. Chosen by judgement: four
+    attempts at the longest adaptive timeout (180 s) and their backoff fit."""
+
+    max_pause: float = 7200.0
+    """Longest downtime of an endpoint, and longest Retry-After, to wait for. Users set it with `--max-pause`."""
+
+    first_backoff: float = 0.5
+    """Wait after the first failure; doubled after each further one, up to 64 times. The OpenAI client begins with the
+    same value."""
+
+    max_first_contact_pause: float = 120.0
+    """Longest Retry-After to wait for at an endpoint that has never answered. Chosen by judgement: `base_url` may be
+    wrong, so a person should hear of it within minutes."""
+
     clock: Clock = Clock()
     time_of_day: Callable[[], float] = time.time
 
-    def at_first(self) -> "RetryPolicy":
-        """Towards an endpoint that has never served: it may be the wrong one, so it is soon given up."""
-        return replace(self, slowed=self.identical, max_pause=min(self.max_pause, self.max_first_pause))
+    def for_first_contact(self) -> "RetryPolicy":
+        """The policy for an endpoint that has never answered: it may be the wrong one, so it is given up early."""
+        return replace(
+            self, max_rate_limits=self.max_same_kind, max_pause=min(self.max_pause, self.max_first_contact_pause)
+        )
 
-    def as_before(self) -> "RetryPolicy":
-        """Towards an endpoint that has served before: too busy, it is waited for as long as one that is out."""
-        return replace(self, slowed=sys.maxsize, deadline=max(self.deadline, self.max_pause))
+    def for_resume(self) -> "RetryPolicy":
+        """The policy for an endpoint that has answered before: rate limits are waited for as long as downtime is."""
+        return replace(self, max_rate_limits=sys.maxsize, deadline=max(self.deadline, self.max_pause))
+
+
+class Availability(Protocol):
+    """What a retry needs to know of the endpoint."""
+
+    @property
+    def downtime(self) -> float:
+        """Seconds so far during which the endpoint was down."""
+
+    async def is_down(self, error: LLMError) -> bool:
+        """Whether this last failure is the endpoint's fault and not the request's."""
 
 
 class RetryState:
-    """The failures of one request so far. `spread` (0-1) keeps apart the waits of requests that failed together.
+    """The failures of one request so far.
 
-    What is not `paced` has nobody else to hold it up when the endpoint asks for a slower pace: it waits by itself, in
-    all for no longer than the longest pause.
+    `jitter` (0 to 1) spreads the backoff of requests that failed together. With `limited` a rate limiter delays the
+    next attempt after a rate-limit answer; without it the request waits by itself, in all at most `max_pause`.
     """
 
     def __init__(
-        self, manners: RetryPolicy, spread: float = 0.0, paused: Callable[[], float] = lambda: 0.0, paced: bool = True
+        self,
+        policy: RetryPolicy,
+        jitter: float = 0.0,
+        availability: Availability | None = None,
+        limited: bool = True,
     ) -> None:
-        self._manners = manners
-        self._paced = paced
-        self._spread = spread
-        self._paused = paused
+        self.policy = policy
+        self.availability = availability
+        self._limited = limited
+        self._jitter = jitter
         self._kind: ErrorKind | None = None
-        self._began = manners.clock.now() - paused()
         self._streak = 0
         self._failures = 0
-        self._slowed = 0
+        self._rate_limits = 0
         self.timeouts = 0
+        self._began = self._uptime()
 
-    def ends_with(self, error: LLMError) -> bool:
-        """Count a failure; whether it was the last one to be borne."""
-        took = self._manners.clock.now() - self._paused() - self._began
-        late, asked = took > self._manners.deadline, error.wait or 0.0
+    def _uptime(self) -> float:
+        """The time by the clock without the endpoint's downtime."""
+        return self.policy.clock.now() - (self.availability.downtime if self.availability else 0.0)
+
+    def should_give_up(self, error: LLMError) -> bool:
+        """Count a failure, and say whether it was the last one allowed."""
+        policy, took, retry_after = self.policy, self._uptime() - self._began, error.wait or 0.0
+        is_late = took > policy.deadline
         if isinstance(error, RateLimited):
-            self._slowed += 1
-            waited = 0.0 if self._paced else took
-            return late or self._slowed >= self._manners.slowed or waited + asked > self._manners.max_pause
+            self._rate_limits += 1
+            waited = 0.0 if self._limited else took
+            return is_late or self._rate_limits >= policy.max_rate_limits or waited + retry_after > policy.max_pause
         self._failures += 1
-        self._streak = self._streak + 1 if error.kind == self._kind else 1
+        self._streak = self._streak + 1 if error.kind is self._kind else 1
         self._kind = error.kind
         self.timeouts += error.kind is ErrorKind.TIMEOUT
-        limit = self._manners.unreadable if isinstance(error, Malformed) else self._manners.identical
-        asks_too_much = asked > self._manners.max_pause
-        return late or asks_too_much or self._streak >= limit or self._failures >= self._manners.attempts
+        longest_streak = policy.max_malformed if isinstance(error, Malformed) else policy.max_same_kind
+        is_failed = self._streak >= longest_streak or self._failures >= policy.max_failures
+        return is_late or is_failed or retry_after > policy.max_pause
 
-    def begin_again(self) -> None:
-        """What has failed so far was not this request's fault."""
+    def reset(self) -> None:
+        """Forget the failures: they were the endpoint's fault. Rate-limit answers still count."""
         self._kind, self._streak, self._failures, self.timeouts = None, 0, 0, 0
-        self._began = self._manners.clock.now() - self._paused()
+        self._began = self._uptime()
 
-    def pause(self, error: LLMError, failures: int) -> float:
-        """Seconds to wait after so many failures: what the server asked for, else twice as long each time."""
-        if self._paced and (isinstance(error, RateLimited) or error.wait is not None):
-            return 0.0  # the endpoint's pace says when
-        doubled = self._manners.first_wait * 2.0 ** min(failures - 1, 6) * (0.5 + self._spread)
-        return max(doubled, error.wait or 0.0)
+    def backoff(self, error: LLMError, failures: int) -> float:
+        """Seconds to wait after this many failures: exponential, and at least the server's Retry-After."""
+        if self._limited and (isinstance(error, RateLimited) or error.wait is not None):
+            return 0.0  # the rate limiter delays the next attempt
+        exponential = self.policy.first_backoff * 2.0 ** min(failures - 1, 6) * (0.5 + self._jitter)
+        return max(exponential, error.wait or 0.0)
+
+    async def should_retry(self, error: BaseException | None) -> bool:
+        """Count a failure, and say whether to try again. Failures of an endpoint that is down start anew."""
+        if not isinstance(error, RETRYABLE):
+            return False
+        if not self.should_give_up(error):
+            return True
+        if self.availability is None or not await self.availability.is_down(error):
+            return False
+        self.reset()
+        return True
+
+
+async def retry(
+    attempt: Callable[[int], Awaitable[T]],
+    state: RetryState,
+    final: tuple[type[LLMError], ...] = (),
+    on_retry: OnRetry = lambda error, seconds: None,
+) -> T:
+    """Call `attempt` until it succeeds, or raise its last error once `state` gives up.
+
+    `attempt` receives how many of its attempts have timed out. Errors of exactly the classes in `final` are not
+    retried. `on_retry` is called before each wait.
+    """
+    try:
+        return await attempt(0)
+    except RETRYABLE as error:
+        failed = [error]  # most calls succeed at once, and tenacity costs more than they do
+    import tenacity
+
+    async def should_retry(call: "tenacity.RetryCallState") -> bool:
+        error = call.outcome.exception() if call.outcome else None
+        return type(error) not in final and await state.should_retry(error)
+
+    async def again() -> T:
+        if failed:
+            raise failed.pop()
+        return await attempt(state.timeouts)
+
+    retrying = tenacity.AsyncRetrying(
+        sleep=state.policy.clock.sleep,
+        wait=lambda call: state.backoff(_error(call), call.attempt_number),
+        before_sleep=lambda call: on_retry(_error(call), call.upcoming_sleep),
+        retry=should_retry,
+    )
+    return await retrying(again)
+
+
+def _error(call: "tenacity.RetryCallState") -> LLMError:
+    error = call.outcome.exception() if call.outcome else None
+    assert isinstance(error, LLMError), "only LLMErrors are retried"  # noqa: S101
+    return error

@@ -1,4 +1,4 @@
-"""Scores and choices read from an answer's log-probabilities, or from repeated samples. Pure arithmetic."""
+"""Scoring: a score or a choice from an answer's log-probabilities, or from repeated samples. Pure functions."""
 
 import math
 import re
@@ -10,10 +10,10 @@ from agent.llm.endpoint import ScaleName
 from agent.llm.errors import Unscored
 from agent.schema import Score
 
-MIN_MASS = 0.25
-WEAK_MASS = 0.5
-WIDE = 20.0  # points between the worst-case bounds from which a score is weak
-FEWEST, MOST, DRAW = 4, 16, 4
+MIN_MASS = 0.25  # probability on the scale below which an answer is unscored; by judgement
+WEAK_MASS = 0.5  # … and below which its score is weak
+WIDE = 20.0  # points between the bounds of a score that make it weak
+FEWEST, MOST, DRAW = 4, 16, 4  # samples at least, at most, and drawn at once; by judgement of their cost
 
 _BLANK = " \t\r\n▁ĠĊ\u00a0"
 _PERCENTS = {str(number): float(number) for number in range(101)}
@@ -33,30 +33,33 @@ class TokenLogprobs(NamedTuple):
 
 
 def strip_token_marks(token: str) -> str:
-    """A token without the spaces and the marks that tokenizers write for spaces."""
+    """The token without spaces and the marks that tokenizers use for them."""
     return token.strip(_BLANK)
 
 
 def probability(logprob: float) -> float:
-    """The probability behind a log-probability; −9999 and what is not finite are zero."""
+    """The probability of a log-probability. OpenAI's placeholder −9999 and values that are not finite count as zero."""
     if -9999 < logprob <= 0.0:
         return math.exp(logprob)
     return 1.0 if 0.0 < logprob < math.inf else 0.0
 
 
 def percent_value(token: str) -> float | None:
-    """0–100 where the token is such a number in ASCII digits."""
+    """The number 0 to 100 that the token spells in ASCII digits, else None."""
     return _PERCENTS.get(strip_token_marks(token))
 
 
 def letter_value(token: str) -> float | None:
-    """A is 0, B is 10, … K is 100."""
+    """The value of a letter on the scale A = 0, B = 10, … K = 100, else None."""
     text = strip_token_marks(token)
     return 10.0 * _LETTERS.index(text) if len(text) == 1 and text in _LETTERS else None
 
 
 def expected_score(positions: Sequence[TokenLogprobs], content: str, scale: ScaleName) -> Score:
-    """The probability-weighted score of an answer. Raises Unscored where too little of its mass is on the scale."""
+    """The expected score of an answer over its first token on the scale. Raises Unscored below MIN_MASS.
+
+    The probability-weighted mean over score tokens is that of G-Eval (Liu et al. 2023).
+    """
     if scale == "percent":
         return _weigh(positions, percent_value, scale)
     if not _ONE_LETTER.match(content):  # "I cannot say" is not the letter I
@@ -97,18 +100,18 @@ def _score(values: Sequence[tuple[float, float]], tail: float, scale: ScaleName)
 
 
 def _within(value: float) -> float:
-    """The value on the scale; rounded, so that a certain 60 is not 59.999… and below a threshold of 60."""
+    """The value limited to 0–100 and rounded, so that a sure 60 is not 59.999… and below a threshold of 60."""
     return round(min(100.0, max(0.0, value)), 6)
 
 
 def number_in(content: str) -> float | None:
-    """The one whole number 0–100 that a sampled answer consists of; marks, % and /100 around it are allowed."""
+    """The number 0 to 100 that a sampled answer consists of, with quotes, % or /100 allowed around it; else None."""
     match = _ONE_NUMBER.fullmatch(content)
     return float(match.group(1)) if match else None
 
 
 def sampled_score(contents: Sequence[str], thresholds: Sequence[float]) -> Score:
-    """The mean of the readable samples. Raises Unscored where under a quarter of them can be read."""
+    """The mean of the readable samples. Raises Unscored if less than MIN_MASS of them can be read."""
     values = [value for content in contents if (value := number_in(content)) is not None]
     mass = len(values) / len(contents)
     if not values or mass < MIN_MASS:
@@ -126,7 +129,7 @@ def sampled_score(contents: Sequence[str], thresholds: Sequence[float]) -> Score
 
 
 def is_clear(contents: Sequence[str], thresholds: Sequence[float]) -> bool:
-    """Whether the mean of the samples is two standard errors away from every threshold."""
+    """Whether the mean of the samples is at least two standard errors away from every threshold."""
     values = [value for content in contents if (value := number_in(content)) is not None]
     if len(values) < FEWEST:
         return False
@@ -137,9 +140,9 @@ def is_clear(contents: Sequence[str], thresholds: Sequence[float]) -> bool:
 def choice_probabilities(positions: Sequence[TokenLogprobs], options: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """Probability of each option, in the options' order, summing to one.
 
-    An option may be cut into several tokens, and two may share their first: what a token leaves open is settled by
-    the next position, as far as it was generated. Open mass off the generated path belongs to nobody. Raises
-    Unscored where less than a quarter of the probability is settled.
+    An option may span several tokens and share its first with another: probability that a token leaves undecided is
+    split by the next position of the generated path; off that path it counts for no option. Raises Unscored if less
+    than MIN_MASS is decided.
     """
     starts = [index for index, position in enumerate(positions) if _NO_WORD.sub("", strip_token_marks(position.token))]
     start = next(
@@ -156,7 +159,7 @@ def choice_probabilities(positions: Sequence[TokenLogprobs], options: Sequence[s
 
 
 def _share(positions: Sequence[TokenLogprobs], before: str, weight: float, shares: dict[str, float]) -> None:
-    """Hand out `weight` among the options that go on from `before`, along the generated path."""
+    """Split `weight` among the options that continue `before`, along the generated path."""
     if not positions:
         return
     here = positions[0]
@@ -170,7 +173,7 @@ def _share(positions: Sequence[TokenLogprobs], before: str, weight: float, share
 
 
 def _fitting(text: str, options: Sequence[str]) -> list[str]:
-    """Options that the text begins, or that the text begins with as a whole word; case does not matter."""
+    """Options that begin with the text, or with which the text begins as a whole word; case is ignored."""
     word = text.casefold()
     if not word:
         return []
@@ -179,13 +182,13 @@ def _fitting(text: str, options: Sequence[str]) -> list[str]:
 
 
 def option_in(content: str, options: Sequence[str]) -> str | None:
-    """The option that a sampled answer begins with as a whole word."""
+    """The option that a sampled answer begins with as a whole word, else None."""
     text = content.strip(_BLANK + "*_\"'`([").casefold()
     return next((option for option in options if re.match(rf"{re.escape(option.casefold())}(?!\w)", text)), None)
 
 
 def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """Shares of the options among the readable samples. Raises Unscored where under a quarter can be read."""
+    """Shares of the options among the readable samples. Raises Unscored if less than MIN_MASS can be read."""
     counts = _counts(contents, options)
     readable = sum(counts.values())
     if not readable or readable / len(contents) < MIN_MASS:
@@ -194,7 +197,7 @@ def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tup
 
 
 def has_majority(contents: Sequence[str], options: Sequence[str]) -> bool:
-    """Whether the leading option is two standard errors ahead of the next one."""
+    """Whether the leading option is at least two standard errors ahead of the next one."""
     counts = _counts(contents, options)
     readable = sum(counts.values())
     if readable < FEWEST:

@@ -1,4 +1,4 @@
-"""The connection to one OpenAI-compatible endpoint: bytes out, a checked reply or a named error back."""
+"""HTTP transport to one OpenAI-compatible endpoint: a body out, a ChatCompletion or an LLMError back."""
 
 import asyncio
 from functools import cached_property
@@ -23,23 +23,23 @@ from agent.llm.retry import RetryPolicy
 if TYPE_CHECKING:
     import httpx2
 
-
-_SMALL_TIMEOUT = 60.0  # seconds for a small question
+_UNRECORDED_TIMEOUT = 60.0  # seconds for a health check or a probe; as TimeoutConfig.initial
 
 
 class Transport:
-    """The connection to one endpoint: its client, and its errors by name."""
+    """HTTP transport to one endpoint. Maps failures to LLMError, without secrets."""
 
-    def __init__(self, endpoint: Endpoint, manners: RetryPolicy) -> None:
+    def __init__(self, endpoint: Endpoint, policy: RetryPolicy) -> None:
         self.endpoint = endpoint
-        self.manners = manners
+        self._policy = policy
         self._key = endpoint.key.get_secret_value()
 
     @cached_property
-    def _wire(self) -> tuple["httpx2.AsyncClient", "httpx2.URL", "httpx2.Headers"]:
-        """The openai package's transport, its address and its headers.
+    def _http(self) -> tuple["httpx2.AsyncClient", "httpx2.URL", "httpx2.Headers"]:
+        """The HTTP client, URL and headers of the openai package.
 
-        A request is built once, not for each call: that and its reply models are most of the package's CPU time.
+        Its own request building and reply models are skipped: they take most of its CPU time per call (a part of the
+        step from 2.23 to 0.79 ms, LOG.md 2026-11-23).
         """
         import httpx2
         import openai
@@ -59,24 +59,24 @@ class Transport:
             timeout=None,  # asyncio.timeout bounds each attempt: the client's own timeout starts anew at every byte
             http_client=transport,
         )
-        named = {**client.default_headers, **client.auth_headers}
-        headers = {name: value for name, value in named.items() if isinstance(value, str)}
+        defaults = {**client.default_headers, **client.auth_headers}
+        headers = {name: value for name, value in defaults.items() if isinstance(value, str)}
         return transport, client.base_url.join("chat/completions"), httpx2.Headers(headers)
 
     async def send(self, body: bytes, seconds: float) -> ChatCompletion:
-        """One attempt of at most so many seconds, no retry. Raises an LlmError without secrets."""
-        wire = self._wire  # made before the clock starts: the first import takes longer than many a call
+        """Send one attempt of at most so many seconds, without retries. Raises LLMError."""
+        http = self._http  # created before the timeout starts: its first import takes longer than many a call
         try:
             async with asyncio.timeout(seconds):
-                raw = await self._post(*wire, body)
+                raw = await self._post(*http, body)
         except TimeoutError as error:
-            raise AttemptTimeout(f"No whole reply within {seconds:g} seconds.") from error
+            raise AttemptTimeout(f"No complete reply within {seconds:g} seconds.") from error
         secret = self._key.encode()
         return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
 
-    async def small(self, body: bytes) -> ChatCompletion:
-        """One attempt at a small question that no ledger keeps."""
-        return await self.send(body, self.manners.attempt_timeout or _SMALL_TIMEOUT)
+    async def send_unrecorded(self, body: bytes) -> ChatCompletion:
+        """Send a health check or a probe, which no ledger records. Raises LLMError."""
+        return await self.send(body, self._policy.attempt_timeout or _UNRECORDED_TIMEOUT)
 
     async def _post(
         self, transport: "httpx2.AsyncClient", url: "httpx2.URL", headers: "httpx2.Headers", body: bytes
@@ -88,25 +88,26 @@ class Transport:
         try:
             response = await transport.send(httpx2.Request("POST", url, headers=headers, content=body))
         except (openai.APIConnectionError, aiohttp.ClientError, httpx2.HTTPError) as error:
-            raise self._unconnected(error) from None  # the cause would carry the request's headers along
+            raise self._connection_error(error) from None  # the cause would carry the request's headers along
         if response.status_code >= 400:
-            raise self._named(response)
+            raise self._status_error(response)
         return response.content
 
-    def _named(self, response: "httpx2.Response") -> LLMError:
-        wait = retry_after(response.headers, self.manners.time_of_day())
+    def _status_error(self, response: "httpx2.Response") -> LLMError:
+        wait = retry_after(response.headers, self._policy.time_of_day())
         return classify(response.status_code, redact(error_text(error_body(response.content)), self._key), wait)
 
-    def _unconnected(self, error: BaseException) -> LLMError:
+    def _connection_error(self, error: BaseException) -> LLMError:
         import aiohttp
         import httpx2
 
-        cause = error.__cause__ or error  # what aiohttp said: its translation calls a refused connection a timeout
+        cause = error.__cause__ or error  # the openai package calls a refused connection a timeout
         reason = redact(truncate(f"{type(cause).__name__}: {cause}"), self._key)
         if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.UnsupportedProtocol):
             return Unreachable(f"No connection to {self.endpoint.base_url} ({reason}).")
         return Broken(f"The connection to {self.endpoint.base_url} broke ({reason}).")
 
     async def close(self) -> None:
-        if "_wire" in self.__dict__:
-            await self._wire[0].aclose()
+        """Close the connections, if any were opened."""
+        if "_http" in self.__dict__:
+            await self._http[0].aclose()

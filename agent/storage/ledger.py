@@ -95,6 +95,7 @@ class Ledger:
         self._writer = GroupCommitWriter(self._purchases.store, self._withdraw)
         self._clock = clock
         self._place: RoundRef = (None, None)
+        self.identity = object()  # names this open ledger as a key in dictionaries; unlike id(), it is never reused
         self._sessions: dict[int, float] = {}  # when those of this process began
 
     @classmethod

@@ -93,7 +93,7 @@ class Watchdog:
             self._progress.error(f"{what} {where} What is in flight is asked again.")
             within(0, self._asked_again)
             return
-        told = f"{what} It had been asked again in vain. {where} Bought answers are stored; the same command goes on."
+        told = f"{what} Retrying did not help. {where} Bought answers are stored; the same command goes on."
         within(_ANSWER, lambda: os.write(2, f"\n{_cursor()}{safe_text(told)}\n".encode()))
         self._over.set()
         self._exit_process(EXIT_CODES[Ending.STALLED])

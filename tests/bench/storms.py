@@ -37,10 +37,10 @@ def troubled(faults: Faults) -> FaultMiddleware:
     return with_faults(create_app(EXACT), faults)
 
 
-def ours(port: int, requests: Sequence[Request], manners: RetryPolicy | None = None) -> Asked:
+def ours(port: int, requests: Sequence[Request], policy: RetryPolicy | None = None) -> Asked:
     """The whole path: `ask_all` with a ledger on disk."""
     endpoint = Endpoint(model="toyworld", base_url=f"http://127.0.0.1:{port}/v1", concurrency=IN_FLIGHT)
-    llm = LLMClient({Role.JUDGE: endpoint}, manners, {Role.JUDGE: ABLE})
+    llm = LLMClient({Role.JUDGE: endpoint}, policy, {Role.JUDGE: ABLE})
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
         began = time.monotonic()
         replies = llm.ask_all(requests, ledger)

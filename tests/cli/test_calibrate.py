@@ -178,7 +178,7 @@ def test_a_partial_batch_with_failed_repeated_and_foreign_lines_tells_what_is_mi
     for said in (
         "14 answers stored, 1 lines repeat",
         "1 lines that cannot be read:",
-        "2 lines that bring no answer:",
+        "2 lines without a usable answer:",
         "batch_expired",
         "1 lines that answer nothing asked here:",
         "3 unanswered requests written",

@@ -85,7 +85,7 @@ def vet_over(url: str, tmp_path: Path) -> None:
     done = cliffhanger("vet", folder, "--only-stage", "2")
     assert done.exit_code == 0, done.output
     assert f"judge: toy at {url}, scores by samples." in done.output
-    assert "It has no JSON schema" in done.output
+    assert "No JSON schema" in done.output
     assert "4 of 4 positive, 4 of 4 negative pass" in done.output
 
 

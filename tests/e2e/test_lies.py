@@ -101,7 +101,7 @@ def test_a_judge_down_for_390_of_400_items_is_a_pass_rate_of_two_and_a_half_perc
     tmp_path: Path,
 ) -> None:
     folder, judge = many(tmp_path), down_but_for_ten()
-    done = rehearse(folder, "--max-rounds", "1", before=judge, identical=2)
+    done = rehearse(folder, "--max-rounds", "1", before=judge, max_same_kind=2)
     assert done.exit_code == 3, done.output
     state = status_of(folder)
     assert state["pass_rate"] == JUDGED / ITEMS == 0.025

@@ -44,15 +44,15 @@ class Meter:
 
 
 def evening(meter: Meter, path: Path, questions: range, leave_after: int | None = None) -> list[Reply]:
-    """One process's part: a client and a treasury of its own, which knows of the past from the ledger alone.
+    """One process's part: a client and a budget of its own, which knows of the past from the ledger alone.
 
     After so many replies it is left, with all that is in flight.
     """
     endpoint = Endpoint(
         model="m", base_url="meter", app=meter, concurrency=100, input_price=PRICES[0], output_price=PRICES[1]
     )
-    treasury = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
-    llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, treasury=treasury)
+    budget = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
+    llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, budget=budget)
     heard: list[Reply] = []
 
     def listen(reply: Reply) -> None:
@@ -61,8 +61,8 @@ def evening(meter: Meter, path: Path, questions: range, leave_after: int | None 
             llm.give_up()
 
     with Ledger(path) as ledger:
-        treasury.spent_before(id(ledger), spent_so_far(ledger))
-        replies = llm.ask_all([question(n) for n in questions], ledger, heard=listen)
+        budget.open_account(ledger.identity, spent_so_far(ledger))
+        replies = llm.ask_all([question(n) for n in questions], ledger, on_reply=listen)
     llm.close()
     return replies
 

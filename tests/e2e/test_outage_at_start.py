@@ -83,8 +83,8 @@ def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_p
     closed = Closed(small=2, do=look)
     done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 4, done.output
-    assert re.search(r"outage: \w+ at toyworld: It has been out for \d+ minutes; the last it said: .* 503", done.output)
-    assert "no whole answer to 6 attempts in a row" in str(told[-1]["process"])
+    assert re.search(r"outage: \w+ at toyworld: Unavailable for \d+ minutes. Last error: .* 503", done.output)
+    assert "unavailable after 6 failed attempts in a row" in str(told[-1]["process"])
     assert "asks the endpoints what they can do" in str(told[-1]["process"])
     process = status_of(begun)["process"]
     assert isinstance(process, dict)
@@ -128,7 +128,7 @@ def test_a_run_that_goes_on_gives_a_busy_endpoint_up_after_the_longest_pause(beg
     crowd = Busy(times=math.inf, wait=100)
     done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), crowd))
     assert done.exit_code == 4, done.output
-    assert re.search(r"outage: \w+ at toyworld: It asks for more patience .* answers 429", done.output)
+    assert re.search(r"outage: \w+ at toyworld: Rate limited for longer than --max-pause .* HTTP 429", done.output)
     assert crowd.asked == 3
 
 
@@ -138,5 +138,5 @@ def test_a_stop_ends_the_wait_for_a_busy_endpoint(tmp_path: Path, begun: Path, f
     crowd = Busy(times=1, wait=100, do=lambda: os.kill(os.getpid(), signal.SIGINT))
     done = rehearse(folder, before=Gatekeeper(create_app(EXACT), crowd))
     assert done.exit_code == 6, done.output
-    assert "An endpoint was waited for when a stop was asked for" in done.output
+    assert "Stopped while waiting for an endpoint" in done.output
     assert crowd.asked == 1

@@ -77,7 +77,7 @@ class Clients:
     """Clients that ask again at once after a rate-limit answer, as often as patience lasts."""
 
     time: VirtualClock
-    pace: AdaptiveLimiter
+    limiter: AdaptiveLimiter
     gate: Gate
     says: Callable[[float], float | None] = silent
     latency: float = 0.05
@@ -92,14 +92,14 @@ class Clients:
         self.lost += 1
 
     async def attempt(self, lane: Hashable) -> bool:
-        async with self.pace.turn(lane) as turn:
+        async with self.limiter.permit(lane) as permit:
             wait = self.gate.wait(self.time.now())
             await self.time.sleep(self.latency)
             if wait is None:
-                turn.succeeded()
+                permit.on_success()
                 self.done.append((self.time.now(), lane))
             else:
-                turn.limited(self.says(wait))
+                permit.on_rate_limit(self.says(wait))
                 self.limited += 1
         return wait is None
 

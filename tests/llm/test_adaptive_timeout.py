@@ -6,10 +6,10 @@ from agent.llm.circuit_breaker import AdaptiveTimeout
 
 
 def measured(*seconds: float) -> AdaptiveTimeout:
-    latency = AdaptiveTimeout()
+    learned = AdaptiveTimeout()
     for second in seconds:
-        latency.succeeded(second)
-    return latency
+        learned.record(second)
+    return learned
 
 
 def test_it_is_a_minute_until_twenty_answers_came() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.llm.batch import BatchJudge, ImportReport, Returned
+from agent.llm.batch import AnswerLine, BatchJudge, ImportReport
 from agent.llm.endpoint import Capability, Endpoint
 from agent.schema import Request, Role, Shape
 from agent.storage.ledger import Ledger
@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def desk(ledger: Ledger, known: Capability = KNOWN) -> BatchJudge:
+def judge_by_file(ledger: Ledger, known: Capability = KNOWN) -> BatchJudge:
     return BatchJudge({Role.JUDGE: ENDPOINT}, {Role.JUDGE: known}, ledger)
 
 
@@ -46,13 +46,13 @@ def said(text: str, logprobs: bool = True, **more: object) -> dict[str, object]:
     return {"model": "m-1", "choices": [{**choice, **more}], "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
 
 
-def row(key: str, body: object = None, status: int = 200, **more: object) -> Returned:
+def row(key: str, body: object = None, status: int = 200, **more: object) -> AnswerLine:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Returned(**{"where": "r.jsonl:1", "custom_id": key, "status": status, "body": content, **more})
+    return AnswerLine(**{"where": "r.jsonl:1", "custom_id": key, "status": status, "body": content, **more})
 
 
-def text(key: str, content: str) -> Returned:
-    return Returned(where="r.jsonl:1", custom_id=key, text=content)
+def text(key: str, content: str) -> AnswerLine:
+    return AnswerLine(where="r.jsonl:1", custom_id=key, text=content)
 
 
 def key_of(judge: BatchJudge, request: Request) -> str:
@@ -65,7 +65,7 @@ def key_of(judge: BatchJudge, request: Request) -> str:
 
 
 def test_what_is_unanswered_is_noted_under_the_ledgers_key_with_the_body_to_send(ledger: Ledger) -> None:
-    judge = desk(ledger)
+    judge = judge_by_file(ledger)
     key = key_of(judge, NUMBER)
     body = json.loads(judge.missing[key].body)
     assert body["messages"] == [{"role": "user", "content": "How far?"}]
@@ -73,13 +73,13 @@ def test_what_is_unanswered_is_noted_under_the_ledgers_key_with_the_body_to_send
 
 
 def test_an_answer_from_a_file_is_weighed_like_a_live_one_and_asked_for_no_more(ledger: Ledger) -> None:
-    judge, into = desk(ledger), ImportReport()
+    judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    assert judge.receive([row(key, said("85"))], into) == []
+    assert judge.import_answers([row(key, said("85"))], report) == []
     (reply,) = judge.ask([NUMBER])
     assert (reply.score.value, reply.score.method, reply.answers) == (85.0, "logprobs", (key,))
     assert judge.missing == {}
-    assert into.stored == 1
+    assert report.stored == 1
     stored = ledger.answer(key)
     assert (stored.model, stored.prompt_id, stored.micro_usd) == ("m-1", "commitment.a@1", 12)
     assert ledger.pending() == ()
@@ -103,63 +103,65 @@ BAD = [
 def test_a_reply_that_would_not_pass_live_does_not_pass_from_a_file(
     ledger: Ledger, body: object, status: int, error: str
 ) -> None:
-    judge, into = desk(ledger), ImportReport()
+    judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    judge.receive([row(key, body, status)], into)
+    judge.import_answers([row(key, body, status)], report)
     assert list(judge.missing) == [key]
-    assert into.failed[0].startswith(f"r.jsonl:1: {error}")
+    assert report.failed[0].startswith(f"r.jsonl:1: {error}")
     assert ledger.attempts() == {}
 
 
 def test_a_request_that_failed_in_the_batch_stays_unanswered_until_another_line_answers_it(ledger: Ledger) -> None:
-    judge, into = desk(ledger), ImportReport()
+    judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    expired = Returned(where="r.jsonl:1", custom_id=key, error='{"code": "batch_expired"}')
-    judge.receive([expired, row(key, said("85"))], into)
-    assert (len(into.failed), into.stored) == (1, 1)
+    expired = AnswerLine(where="r.jsonl:1", custom_id=key, error='{"code": "batch_expired"}')
+    judge.import_answers([expired, row(key, said("85"))], report)
+    assert (len(report.failed), report.stored) == (1, 1)
     assert judge.missing == {}
 
 
 def test_of_two_whole_answers_the_first_counts_and_a_difference_is_told(ledger: Ledger) -> None:
-    judge, into = desk(ledger), ImportReport()
+    judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    judge.receive([row(key, said("85")), row(key, said("85")), row(key, said("20"))], into)
-    assert (into.stored, into.repeated) == (1, 2)
-    assert into.differing == ["r.jsonl:1: '20', where '85' counts"]
+    judge.import_answers([row(key, said("85")), row(key, said("85")), row(key, said("20"))], report)
+    assert (report.stored, report.repeated) == (1, 2)
+    assert report.conflicting == ["r.jsonl:1: '20', where '85' counts"]
     assert judge.ask([NUMBER])[0].score.value == 85.0
 
 
 def test_a_line_that_nobody_asked_for_is_handed_back(ledger: Ledger) -> None:
-    judge, into = desk(ledger), ImportReport()
+    judge, report = judge_by_file(ledger), ImportReport()
     stray = row("nobody", said("85"))
-    assert judge.receive([stray], into) == [stray]
-    assert into.stored == 0
+    assert judge.import_answers([stray], report) == [stray]
+    assert report.stored == 0
 
 
 def test_a_bare_text_cannot_pass_for_an_answer_with_log_probabilities(ledger: Ledger) -> None:
-    judge, into = desk(ledger), ImportReport()
-    judge.receive([text(key_of(judge, NUMBER), "85")], into)
-    assert "--plain" in into.failed[0]
+    judge, report = judge_by_file(ledger), ImportReport()
+    judge.import_answers([text(key_of(judge, NUMBER), "85")], report)
+    assert "--plain" in report.failed[0]
 
 
 def test_a_judge_without_log_probabilities_is_sampled_round_by_round(ledger: Ledger) -> None:
-    judge, into = desk(ledger, SAMPLED), ImportReport()
+    judge, report = judge_by_file(ledger, SAMPLED), ImportReport()
     judge.ask([NUMBER])
     assert len(judge.missing) == 4
-    judge.receive([text(key, "85") for key in judge.missing], into)
+    judge.import_answers([text(key, "85") for key in judge.missing], report)
     (reply,) = judge.ask([NUMBER])
     assert (reply.score.value, reply.score.method) == (85.0, "samples")
 
 
 def test_one_plain_text_is_a_whole_answer_of_a_judge_reached_by_hand(ledger: Ledger) -> None:
-    judge, into = BatchJudge.by_hand("a chat", ledger), ImportReport()
+    judge, report = BatchJudge.by_hand("a chat", ledger), ImportReport()
     keys = [key_of(judge, request) for request in (NUMBER, CHOICE, SPAN)]
-    judge.receive([text(keys[0], " **85**\n"), text(keys[1], "No."), text(keys[2], 'Here: {"span": "went"}')], into)
+    judge.import_answers(
+        [text(keys[0], " **85**\n"), text(keys[1], "No."), text(keys[2], 'Here: {"span": "went"}')], report
+    )
     number, choice, span = judge.ask([NUMBER, CHOICE, SPAN])
     assert (number.score.value, number.score.method) == (85.0, "samples")
     assert max(choice.choice, key=lambda option: option[1]) == ("NO", 1.0)
     assert json.loads(span.data) == {"span": "went"}
-    assert into.failed == []
+    assert report.failed == []
 
 
 @pytest.mark.parametrize(
@@ -169,15 +171,15 @@ def test_one_plain_text_is_a_whole_answer_of_a_judge_reached_by_hand(ledger: Led
 def test_a_plain_text_that_is_no_answer_leaves_the_request_open(
     ledger: Ledger, request_: Request, content: str
 ) -> None:
-    judge, into = BatchJudge.by_hand("a chat", ledger), ImportReport()
+    judge, report = BatchJudge.by_hand("a chat", ledger), ImportReport()
     key = key_of(judge, request_)
-    judge.receive([text(key, content)], into)
+    judge.import_answers([text(key, content)], report)
     assert list(judge.missing) == [key]
-    assert len(into.failed) == 1
+    assert len(report.failed) == 1
 
 
 def test_two_chats_are_two_judges(ledger: Ledger) -> None:
     first, second = BatchJudge.by_hand("a chat", ledger), BatchJudge.by_hand("another", ledger)
     key = key_of(first, NUMBER)
-    first.receive([text(key, "85")], ImportReport())
+    first.import_answers([text(key, "85")], ImportReport())
     assert key_of(second, NUMBER) != key

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.llm.batch import BatchFileError, Returned, read_answers, write_batch, write_prompts
+from agent.llm.batch import AnswerLine, BatchFileError, read_answers, write_batch, write_prompts
 
 BODIES = {
     key: json.dumps(
@@ -19,7 +19,7 @@ def rows(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def read(tmp_path: Path, *lines: object) -> tuple[tuple[Returned, ...], tuple[str, ...]]:
+def read(tmp_path: Path, *lines: object) -> tuple[tuple[AnswerLine, ...], tuple[str, ...]]:
     path = tmp_path / "results.jsonl"
     path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
     return read_answers(path)
@@ -75,12 +75,12 @@ def test_a_page_in_place_of_json_is_kept_as_it_came(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"custom_id": "aa", "te', "not whole JSON"),
-        ("[]", "no custom_id"),
-        ({"text": "85"}, "no custom_id"),
-        ({"custom_id": 7, "text": "85"}, "no custom_id"),
-        ({"custom_id": "aa"}, "neither a text, nor a response, nor an error"),
-        ({"custom_id": "aa", "text": None}, "neither a text"),
+        ('{"custom_id": "aa", "te', "Not complete JSON"),
+        ("[]", "No custom_id"),
+        ({"text": "85"}, "No custom_id"),
+        ({"custom_id": 7, "text": "85"}, "No custom_id"),
+        ({"custom_id": "aa"}, "No text, response or error"),
+        ({"custom_id": "aa", "text": None}, "No text"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_told_and_the_others_count(tmp_path: Path, line: object, said: str) -> None:

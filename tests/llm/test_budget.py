@@ -1,4 +1,4 @@
-"""The treasury: nothing is spent that a cap forbids, and nothing is forbidden that would have fitted."""
+"""Budget accounts: nothing is spent beyond a limit, and nothing refused that would have fitted."""
 
 import asyncio
 
@@ -11,23 +11,23 @@ JUDGE, AUTHOR = Role.JUDGE, Role.AUTHOR
 DOLLAR = 1_000_000
 
 
-def treasury(**allowances: UsageLimits) -> BudgetTracker:
-    made = BudgetTracker(BudgetConfig(**allowances))
-    made.spent_before("a", {})
-    made.spent_before("b", {})
-    return made
+def tracker(**limits: UsageLimits) -> BudgetTracker:
+    opened = BudgetTracker(BudgetConfig(**limits))
+    opened.open_account("a", {})
+    opened.open_account("b", {})
+    return opened
 
 
-def spend(purses: BudgetTracker, amount: Amount, trait: str = "a", role: Role = JUDGE) -> None:
+def spend(budget: BudgetTracker, amount: Amount, trait: str = "a", role: Role = JUDGE) -> None:
     async def pay() -> None:
-        await purses.reserve(trait, role, amount)
-        purses.settle(trait, role, amount, amount)
+        await budget.reserve(trait, role, amount)
+        budget.settle(trait, role, amount, amount)
 
     asyncio.run(pay())
 
 
 @pytest.mark.parametrize(
-    ("allowance", "fits", "too_much"),
+    ("limits", "fits", "too_much"),
     [
         (UsageLimits(usd=1.0), Amount(micro_usd=DOLLAR), Amount(micro_usd=1)),
         (UsageLimits(calls=2), Amount(calls=2), Amount(calls=1)),
@@ -35,104 +35,102 @@ def spend(purses: BudgetTracker, amount: Amount, trait: str = "a", role: Role = 
         (UsageLimits(tokens_out=10), Amount(tokens_out=10), Amount(tokens_out=1)),
     ],
 )
-def test_a_cap_is_filled_to_the_last_unit_and_not_beyond(
-    allowance: UsageLimits, fits: Amount, too_much: Amount
-) -> None:
-    purses = treasury(run=allowance)
-    spend(purses, fits)
+def test_a_limit_is_filled_to_the_last_unit_and_not_beyond(limits: UsageLimits, fits: Amount, too_much: Amount) -> None:
+    budget = tracker(run=limits)
+    spend(budget, fits)
     with pytest.raises(BudgetExhausted, match="budget.run"):
-        spend(purses, too_much)
-    assert purses.spent == fits
+        spend(budget, too_much)
+    assert budget.spent == fits
 
 
-def test_a_cap_of_nothing_allows_nothing_but_what_is_free() -> None:
-    purses = treasury(run=UsageLimits(usd=0.0))
-    spend(purses, Amount(calls=1, tokens_in=100))
+def test_a_limit_of_nothing_allows_nothing_but_what_is_free() -> None:
+    budget = tracker(run=UsageLimits(usd=0.0))
+    spend(budget, Amount(calls=1, tokens_in=100))
     with pytest.raises(BudgetExhausted, match="budget.run.usd = 0"):
-        spend(purses, Amount(micro_usd=1))
+        spend(budget, Amount(micro_usd=1))
 
 
-def test_without_a_cap_nothing_is_refused() -> None:
-    spend(treasury(), Amount(10**12, 10**6, 10**9, 10**9))
+def test_without_a_limit_nothing_is_refused() -> None:
+    spend(tracker(), Amount(10**12, 10**6, 10**9, 10**9))
 
 
-def test_each_trait_has_its_own_purse_and_the_run_the_sum() -> None:
-    purses = treasury(run=UsageLimits(calls=5), trait=UsageLimits(calls=3))
+def test_each_trait_has_its_own_account_and_the_run_the_sum() -> None:
+    budget = tracker(run=UsageLimits(calls=5), trait=UsageLimits(calls=3))
     for _ in range(3):
-        spend(purses, Amount(calls=1), "a")
+        spend(budget, Amount(calls=1), "a")
     with pytest.raises(BudgetExhausted, match=r"budget.trait.calls = 3"):
-        spend(purses, Amount(calls=1), "a")
+        spend(budget, Amount(calls=1), "a")
     for _ in range(2):
-        spend(purses, Amount(calls=1), "b")
+        spend(budget, Amount(calls=1), "b")
     with pytest.raises(BudgetExhausted, match=r"budget.run.calls = 5"):
-        spend(purses, Amount(calls=1), "b")
+        spend(budget, Amount(calls=1), "b")
 
 
-def test_each_role_has_its_own_purse() -> None:
-    purses = treasury(author=UsageLimits(calls=1))
-    spend(purses, Amount(calls=1), role=AUTHOR)
-    spend(purses, Amount(calls=1), role=JUDGE)
+def test_each_role_has_its_own_account() -> None:
+    budget = tracker(author=UsageLimits(calls=1))
+    spend(budget, Amount(calls=1), role=AUTHOR)
+    spend(budget, Amount(calls=1), role=JUDGE)
     with pytest.raises(BudgetExhausted, match=r"budget.author.calls = 1"):
-        spend(purses, Amount(calls=1), role=AUTHOR)
+        spend(budget, Amount(calls=1), role=AUTHOR)
 
 
 def test_what_earlier_runs_spent_counts() -> None:
-    purses = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
-    purses.spent_before("a", {JUDGE: Amount(micro_usd=600_000)})
-    purses.spent_before("b", {JUDGE: Amount(micro_usd=399_999)})
+    budget = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
+    budget.open_account("a", {JUDGE: Amount(micro_usd=600_000)})
+    budget.open_account("b", {JUDGE: Amount(micro_usd=399_999)})
     with pytest.raises(BudgetExhausted):
-        spend(purses, Amount(micro_usd=2))
-    spend(purses, Amount(micro_usd=1))
+        spend(budget, Amount(micro_usd=2))
+    spend(budget, Amount(micro_usd=1))
 
 
 def test_a_call_waits_for_those_in_flight_and_goes_when_they_turn_out_cheap() -> None:
-    purses = treasury(run=UsageLimits(usd=1.0))
+    budget = tracker(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
     async def two() -> list[str]:
-        told = []
-        await purses.reserve("a", JUDGE, big)
+        order = []
+        await budget.reserve("a", JUDGE, big)
 
         async def second() -> None:
-            await purses.reserve("a", JUDGE, big)
-            told.append("second")
+            await budget.reserve("a", JUDGE, big)
+            order.append("second")
 
         waiting = asyncio.create_task(second())
         await asyncio.sleep(0)
-        assert told == []
-        purses.settle("a", JUDGE, big, Amount(micro_usd=1000))
+        assert order == []
+        budget.settle("a", JUDGE, big, Amount(micro_usd=1000))
         await waiting
-        return told
+        return order
 
     assert asyncio.run(two()) == ["second"]
-    assert purses.reserved == big
+    assert budget.reserved == big
 
 
 def test_a_call_that_waited_for_dear_ones_is_refused() -> None:
-    purses = treasury(run=UsageLimits(usd=1.0))
+    budget = tracker(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
     async def two() -> None:
-        await purses.reserve("a", JUDGE, big)
-        waiting = asyncio.create_task(purses.reserve("a", JUDGE, big))
+        await budget.reserve("a", JUDGE, big)
+        waiting = asyncio.create_task(budget.reserve("a", JUDGE, big))
         await asyncio.sleep(0)
-        purses.settle("a", JUDGE, big, big)
+        budget.settle("a", JUDGE, big, big)
         await waiting
 
     with pytest.raises(BudgetExhausted):
         asyncio.run(two())
-    assert purses.reserved == Amount()
+    assert budget.reserved == Amount()
 
 
-def test_a_hundred_calls_at_once_never_exceed_the_cap() -> None:
-    purses = treasury(run=UsageLimits(usd=1.0))
+def test_a_hundred_calls_at_once_never_exceed_the_limit() -> None:
+    budget = tracker(run=UsageLimits(usd=1.0))
     most = Amount(micro_usd=30_000, calls=1)
 
     async def call(number: int) -> int:
-        await purses.reserve("a", JUDGE, most)
-        assert purses.spent.micro_usd + purses.reserved.micro_usd <= DOLLAR
+        await budget.reserve("a", JUDGE, most)
+        assert budget.spent.micro_usd + budget.reserved.micro_usd <= DOLLAR
         await asyncio.sleep(0.001 * (number % 7))
-        purses.settle("a", JUDGE, most, Amount(micro_usd=20_000 + 100 * (number % 50), calls=1))
+        budget.settle("a", JUDGE, most, Amount(micro_usd=20_000 + 100 * (number % 50), calls=1))
         return 1
 
     async def all_of_them() -> int:
@@ -141,5 +139,5 @@ def test_a_hundred_calls_at_once_never_exceed_the_cap() -> None:
 
     made = asyncio.run(all_of_them())
     assert 0 < made < 100
-    assert DOLLAR - 30_000 < purses.spent.micro_usd <= DOLLAR
-    assert purses.reserved == Amount()
+    assert DOLLAR - 30_000 < budget.spent.micro_usd <= DOLLAR
+    assert budget.reserved == Amount()

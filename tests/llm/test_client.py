@@ -297,7 +297,7 @@ def test_an_endpoint_that_is_not_there_is_out_after_the_longest_pause(connect: C
     with serving([]) as server:
         pass
     [reply] = connect(server.url).ask_all([ask_number()], ledger)
-    assert error_of(reply).startswith("outage: It has been out for 120 minutes")
+    assert error_of(reply).startswith("outage: Unavailable for 120 minutes")
     assert "No connection to http://127.0.0.1" in error_of(reply)
 
 
@@ -440,7 +440,7 @@ def test_no_key_is_in_the_ledger_the_replies_or_the_errors(connect: Connect, tmp
         replies = llm.ask_all([ask_number()], ledger) + llm.ask_all([ask_text()], ledger)
         assert server.asked[0].headers["authorization"] == f"Bearer {CANARY}"
         written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    text = repr(replies) + repr(llm._lines) + llm._lines[Role.JUDGE].endpoint.model_dump_json()
+    text = repr(replies) + repr(llm._clients) + llm._clients[Role.JUDGE].endpoint.model_dump_json()
     assert CANARY not in text + written.decode("latin-1")
     assert "sk-abc" not in text + written.decode("latin-1")
     assert "[key]" in text
@@ -493,3 +493,26 @@ def test_the_signature_names_model_endpoint_and_method(connect: Connect) -> None
     assert connect("http://127.0.0.1:1/v1").signature(Role.JUDGE) == "m at http://127.0.0.1:1/v1 by logprobs"
     assert connect("http://127.0.0.1:1/v1", SAMPLED).signature(Role.JUDGE).endswith("by samples")
     assert connect("http://127.0.0.1:1/v1").scale(Role.JUDGE) == "percent"
+
+
+def test_two_ledgers_that_ask_the_same_at_once_get_an_answer_of_their_own(connect: Connect, tmp_path: Path) -> None:
+    with (
+        serving(lambda _: Answering(body=number(85).body, delay=0.3)) as server,
+        Ledger(tmp_path / "one.sqlite") as one,
+        Ledger(tmp_path / "other.sqlite") as other,
+    ):
+        llm = connect(server.url)
+        threads = [threading.Thread(target=llm.ask_all, args=([ask_number()], ledger)) for ledger in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert [ledger.attempts() for ledger in (one, other)] == [{"answered": 1}] * 2
+
+
+def test_the_identity_of_a_closed_ledger_is_never_given_to_another(tmp_path: Path) -> None:
+    identities = []
+    for number_of_ledger in range(5):
+        with Ledger(tmp_path / f"{number_of_ledger}.sqlite") as ledger:
+            identities.append(ledger.identity)
+    assert len(set(identities)) == 5

@@ -55,7 +55,7 @@ def test_the_toy_endpoint_is_read_right_in_each_of_its_parts(
             ledger,
         )
         assert llm.signature(Role.JUDGE) == f"toyworld at toyworld by {method}"
-        assert llm._known[Role.JUDGE].structured == structured
+        assert llm._clients[Role.JUDGE].capability.structured == structured
     scores = [reply.score for reply in replies]
     assert all(score is not None and score.method == method for score in scores)
     assert scores[0] is not None

@@ -75,7 +75,7 @@ def test_an_alarm_rings_once_at_the_time_it_was_last_set_to() -> None:
         await time.sleep(5)
         assert rings == [pytest.approx(4, abs=1e-3)]
         alarm.set(20)
-        alarm.off()
+        alarm.cancel()
         await time.sleep(100)
         alarm.set(50)  # in the past: at once
         await time.sleep(1)

@@ -14,7 +14,7 @@ from agent.schema import AUTHOR_NOTE, ErrorKind, kind_of
     [
         ({"error": {"message": "Slow down", "code": "rate", "type": "rate", "param": None}}, "Slow down / rate"),
         ({"error": {"message": "down", "code": "a", "type": "b", "param": "c"}}, "down / a / b / c"),
-        ({"error": {}}, "without a reason"),
+        ({"error": {}}, "no reason given"),
         ({"error": "plain  words\nof it"}, "plain words of it"),
         ("x" * 400, "x" * 300 + "…"),
     ],

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.llm.rate_limiter import Cooldown, LearnedRate, RateEvidence, SuccessWindow, slower
+from agent.llm.rate_limiter import Cooldown, LearnedRate, RateEvidence, SuccessWindow, after_rate_limit
 
-SEEN = RateEvidence(measured=20.0, held=50, saturated=True, latency=0.05, wait=0.0)
+EVIDENCE = RateEvidence(measured=20.0, proven=50, saturated=True, latency=0.05, wait=0.0)
 
 
-def seen(**more: float) -> RateEvidence:
-    return RateEvidence(**{**SEEN.__dict__, **more})
+def evidence(**more: float) -> RateEvidence:
+    return RateEvidence(**{**EVIDENCE.__dict__, **more})
 
 
 def test_a_rate_rises_to_its_ceiling_stays_near_it_and_then_leaves_it_ever_faster() -> None:
-    tempo = LearnedRate(ceiling=20, step=0.05, climb=5)
-    rates = [tempo.rate(age) for age in range(0, 30, 5)]
+    learned = LearnedRate(ceiling=20, step=0.05, climb=5)
+    rates = [learned.rate(age) for age in range(0, 30, 5)]
     assert rates == pytest.approx([19, 20, 21, 28, 47, 84])
-    assert all(earlier <= later for earlier, later in pairwise(tempo.rate(age / 10) for age in range(300)))
+    assert all(earlier <= later for earlier, later in pairwise(learned.rate(age / 10) for age in range(300)))
 
 
 @given(
@@ -33,44 +33,46 @@ def test_a_rate_rises_to_its_ceiling_stays_near_it_and_then_leaves_it_ever_faste
 def test_a_refusal_always_slows_down_but_never_under_half(
     ceiling: float, step: float, climbs: float, evidence: RateEvidence
 ) -> None:
-    tempo = LearnedRate(ceiling, step, 5.0)
-    before, after = tempo.rate(5 * climbs), slower(tempo, 5 * climbs, evidence).rate(0)
+    learned = LearnedRate(ceiling, step, 5.0)
+    before, after = learned.rate(5 * climbs), after_rate_limit(learned, 5 * climbs, evidence).rate(0)
     assert min(before, 0.075) <= after <= max(0.1, before)
     assert after >= 0.5 * before
 
 
 def test_a_rate_that_held_gives_way_to_what_was_measured() -> None:
-    assert slower(LearnedRate(22, 0.05, 5), 5, SEEN).rate(0) == pytest.approx(19)
+    assert after_rate_limit(LearnedRate(22, 0.05, 5), 5, EVIDENCE).rate(0) == pytest.approx(19)
 
 
 def test_a_rate_that_did_not_hold_was_far_off() -> None:
-    assert slower(LearnedRate(50, 0.05, 5), 5, seen(held=2)).rate(0) == pytest.approx(30)
+    assert after_rate_limit(LearnedRate(50, 0.05, 5), 5, evidence(proven=2)).rate(0) == pytest.approx(30)
 
 
 def test_what_was_measured_while_nobody_waited_says_nothing() -> None:
-    assert slower(LearnedRate(20, 0.05, 5), 5, seen(measured=1.0, saturated=False)).rate(0) == pytest.approx(19)
+    assert after_rate_limit(LearnedRate(20, 0.05, 5), 5, evidence(measured=1.0, saturated=False)).rate(
+        0
+    ) == pytest.approx(19)
 
 
 def test_where_a_refusal_costs_a_long_wait_the_next_probe_comes_later() -> None:
-    cheap, dear = (slower(LearnedRate(20, 0.05, 5), 5, seen(wait=wait)) for wait in (0.0, 2.0))
+    cheap, dear = (after_rate_limit(LearnedRate(20, 0.05, 5), 5, evidence(wait=wait)) for wait in (0.0, 2.0))
     assert (cheap.climb, dear.climb) == (5, 25)
 
 
 def test_of_two_pauses_the_later_end_counts() -> None:
-    pause = Cooldown()
-    pause.extend(100, 30)
-    pause.extend(101, 5)
-    assert (pause.until, pause.left(110), pause.left(200)) == (130, 20, 0)
-    pause.extend(120, 20)
-    assert pause.until == 140
+    cooldown = Cooldown()
+    cooldown.extend(100, 30)
+    cooldown.extend(101, 5)
+    assert (cooldown.until, cooldown.remaining(110), cooldown.remaining(200)) == (130, 20, 0)
+    cooldown.extend(120, 20)
+    assert cooldown.until == 140
 
 
 def test_a_pause_is_left_out_of_the_time_that_proves_a_rate() -> None:
-    pause = Cooldown()
-    pause.extend(100, 30)
-    pause.extend(110, 30)
-    assert [pause.uncounted(now) for now in (100, 120, 140, 150)] == [100, 100, 100, 110]
-    assert pause.half_counted(150) == 130
+    cooldown = Cooldown()
+    cooldown.extend(100, 30)
+    cooldown.extend(110, 30)
+    assert [cooldown.active_time(now) for now in (100, 120, 140, 150)] == [100, 100, 100, 110]
+    assert cooldown.half_active_time(150) == 130
 
 
 def test_successes_are_counted_over_the_last_two_seconds() -> None:
@@ -94,7 +96,7 @@ def test_after_an_idle_hour_the_count_begins_anew() -> None:
     successes = SuccessWindow()
     for number in range(50):
         successes.add(number / 10)
-    successes.forget()
+    successes.clear()
     for number in range(20):
         successes.add(3600 + number / 10)
     assert successes.rate(3602) == pytest.approx(10)

@@ -190,7 +190,7 @@ def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
 
 
 def test_an_unrelated_complaint_changes_nothing() -> None:
-    assert drop_unsupported_option(ABLE, "The endpoint answers 400: the context is too long") is None
+    assert drop_unsupported_option(ABLE, "HTTP 400: the context is too long") is None
 
 
 def test_an_endpoint_is_serialised_without_key_and_app() -> None:

@@ -24,11 +24,11 @@ def busy(wait: float) -> Answering:
     return failing(429, "rate limit", headers=[("retry-after", f"{wait:g}")])
 
 
-class Rehearsal:
+class ProbedEndpoint:
     """An endpoint that fails so many requests; how a client fares that has been served by it before, or has not."""
 
     def __init__(self, out: float, bad: Answering | None = None, is_first: bool = False) -> None:
-        self.clock, self.asked, self.told = Clock(), 0, list[str | None]()
+        self.clock, self.asked, self.reported = Clock(), 0, list[str | None]()
         self._out, self._bad, self._waited_for = (
             out,
             bad or failing(503, "maintenance"),
@@ -39,110 +39,111 @@ class Rehearsal:
         self.asked += 1
         return self._bad if self.asked <= self._out else able(asked)
 
-    def known(self, max_pause: float = 7200.0, halted: Callable[[], bool] = lambda: False) -> Capability:
+    def known(self, max_pause: float = 7200.0, should_stop: Callable[[], bool] = lambda: False) -> Capability:
         with serving(self.answer) as server:
             server.answers_canaries = False
             llm = LLMClient(
                 {Role.JUDGE: Endpoint(model="m", base_url=server.url)},
                 RetryPolicy(clock=self.clock.real, max_pause=max_pause),
-                told=lambda who, why: self.told.append(why),
+                on_wait=lambda who, why: self.reported.append(why),
             )
             try:
-                return llm.probe(self._waited_for, halted)[Role.JUDGE]
+                return llm.probe(self._waited_for, should_stop)[Role.JUDGE]
             finally:
                 llm.close()
 
 
 def test_an_endpoint_that_has_served_before_is_waited_for_with_a_small_question_now_and_then() -> None:
-    rehearsal = Rehearsal(out=9)  # six times the first question, then the small one: at once, after 30 s, after 60 s
-    assert rehearsal.known() == ABLE
-    assert [wait for wait in rehearsal.clock.waits if wait >= 30.0] == [30.0, 60.0, 120.0]
-    assert rehearsal.asked == 6 + 4 + 3
-    assert [why is None for why in rehearsal.told] == [False, True]
-    assert "to 6 attempts in a row. The last it said: The endpoint answers 503" in str(rehearsal.told[0])
+    endpoint = ProbedEndpoint(
+        out=9
+    )  # the first question six times, then health checks: at once, after 30 s, after 60 s
+    assert endpoint.known() == ABLE
+    assert [wait for wait in endpoint.clock.waits if wait >= 30.0] == [30.0, 60.0, 120.0]
+    assert endpoint.asked == 6 + 4 + 3
+    assert [why is None for why in endpoint.reported] == [False, True]
+    assert "after 6 failed attempts in a row. Last error: HTTP 503" in str(endpoint.reported[0])
 
 
 def test_waiting_for_an_endpoint_ends_after_the_longest_pause() -> None:
-    rehearsal = Rehearsal(out=math.inf)
-    with pytest.raises(
-        EndpointUnavailable, match=r"judge at http://127\.0\.0\.1:\d+/v1: It has been out for 10 minutes"
-    ):
-        rehearsal.known(max_pause=600.0)
+    endpoint = ProbedEndpoint(out=math.inf)
+    with pytest.raises(EndpointUnavailable, match=r"judge at http://127\.0\.0\.1:\d+/v1: Unavailable for 10 minutes"):
+        endpoint.known(max_pause=600.0)
 
 
 def test_a_stop_ends_the_wait_for_an_endpoint() -> None:
-    rehearsal = Rehearsal(out=math.inf)
+    endpoint = ProbedEndpoint(out=math.inf)
     with pytest.raises(Cancelled):
-        rehearsal.known(max_pause=1e6, halted=lambda: rehearsal.asked > 20)
+        endpoint.known(max_pause=1e6, should_stop=lambda: endpoint.asked > 20)
 
 
 def test_a_stop_does_not_disturb_the_probe_of_an_endpoint_that_answers() -> None:
-    assert Rehearsal(out=0).known(halted=lambda: True) == ABLE
+    assert ProbedEndpoint(out=0).known(should_stop=lambda: True) == ABLE
 
 
 def test_an_endpoint_that_is_waited_for_and_refuses_the_key_fails_at_once() -> None:
     with pytest.raises(ProbeError, match="key_variable"):
-        Rehearsal(out=math.inf, bad=failing(401, "Incorrect API key")).known()
+        ProbedEndpoint(out=math.inf, bad=failing(401, "Incorrect API key")).known()
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_probe_waits_as_long_as_a_busy_endpoint_asks(is_first: bool) -> None:
-    rehearsal = Rehearsal(out=3, bad=busy(7), is_first=is_first)
-    assert rehearsal.known() == ABLE
-    assert rehearsal.clock.waits == [7.0, 7.0, 7.0]
-    assert rehearsal.told == []
+    endpoint = ProbedEndpoint(out=3, bad=busy(7), is_first=is_first)
+    assert endpoint.known() == ABLE
+    assert endpoint.clock.waits == [7.0, 7.0, 7.0]
+    assert endpoint.reported == []
 
 
 def test_an_endpoint_that_has_served_before_is_not_asked_before_the_long_wait_it_asks_for_is_over() -> None:
-    rehearsal = Rehearsal(out=3, bad=busy(1800))
-    assert rehearsal.known() == ABLE
-    assert rehearsal.clock.waits == [1800.0, 1800.0, 1800.0]
+    endpoint = ProbedEndpoint(out=3, bad=busy(1800))
+    assert endpoint.known() == ABLE
+    assert endpoint.clock.waits == [1800.0, 1800.0, 1800.0]
 
 
 @pytest.mark.parametrize("bad", [BUSY, busy(10)], ids=["without a wait", "with a wait"])
 def test_an_endpoint_that_has_served_before_may_be_busy_for_half_an_hour(bad: Answering) -> None:
-    rehearsal = Rehearsal(out=200, bad=bad)
-    assert rehearsal.known() == ABLE
-    assert 1900 < sum(rehearsal.clock.waits) < 3600
-    assert max(rehearsal.clock.waits) <= 16
+    endpoint = ProbedEndpoint(out=200, bad=bad)
+    assert endpoint.known() == ABLE
+    assert 1900 < sum(endpoint.clock.waits) < 3600
+    assert max(endpoint.clock.waits) <= 16
 
 
 @pytest.mark.parametrize(("bad", "waits"), [(BUSY, None), (busy(250), [250.0, 250.0]), (busy(601), [])])
 def test_a_busy_endpoint_is_waited_for_no_longer_than_the_longest_pause(
     bad: Answering, waits: list[float] | None
 ) -> None:
-    rehearsal = Rehearsal(out=math.inf, bad=bad)
+    endpoint = ProbedEndpoint(out=math.inf, bad=bad)
     with pytest.raises(
-        EndpointUnavailable, match=r"judge at http://127\.0\.0\.1:\d+/v1: It asks for more patience .* answers 429"
+        EndpointUnavailable,
+        match=r"judge at http://127\.0\.0\.1:\d+/v1: Rate limited for longer than --max-pause .* HTTP 429",
     ):
-        rehearsal.known(max_pause=600.0)
-    assert rehearsal.clock.waits == waits or (waits is None and 600 < sum(rehearsal.clock.waits) < 620)
+        endpoint.known(max_pause=600.0)
+    assert endpoint.clock.waits == waits or (waits is None and 600 < sum(endpoint.clock.waits) < 620)
 
 
 @pytest.mark.parametrize(("bad", "times"), [(BUSY, 6), (busy(119), 2), (busy(121), 1)])
 def test_an_endpoint_that_never_served_is_given_up_when_busy_for_two_minutes(bad: Answering, times: int) -> None:
-    rehearsal = Rehearsal(out=math.inf, bad=bad, is_first=True)
+    endpoint = ProbedEndpoint(out=math.inf, bad=bad, is_first=True)
     with pytest.raises(ProbeError, match="wait until the limit is reset"):
-        rehearsal.known()
-    assert rehearsal.asked == times
+        endpoint.known()
+    assert endpoint.asked == times
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_long_wait_that_was_asked_for_is_told_until_the_answer_has_come(is_first: bool) -> None:
-    rehearsal = Rehearsal(out=2, bad=busy(40), is_first=is_first)
-    assert rehearsal.known() == ABLE
-    first, second, end = rehearsal.told
+    endpoint = ProbedEndpoint(out=2, bad=busy(40), is_first=is_first)
+    assert endpoint.known() == ABLE
+    first, second, end = endpoint.reported
     assert first == second
     assert str(first).startswith("judge at http://127.0.0.1:")
-    assert "asks to wait; the last it said: The endpoint answers 429: rate limit It asks to wait 40 s." in str(first)
+    assert "is rate limited. Last response: HTTP 429: rate limit (retry after 40 s)" in str(first)
     assert end is None
 
 
 def test_short_waits_that_are_long_together_are_told() -> None:
-    rehearsal = Rehearsal(out=8, bad=BUSY)
-    assert rehearsal.known() == ABLE
-    assert sum(rehearsal.clock.waits) == pytest.approx(47.75)
-    assert [why is None for why in rehearsal.told] == [False, False, True]
+    endpoint = ProbedEndpoint(out=8, bad=BUSY)
+    assert endpoint.known() == ABLE
+    assert sum(endpoint.clock.waits) == pytest.approx(47.75)
+    assert [why is None for why in endpoint.reported] == [False, False, True]
 
 
 class LastingClock(Clock):
@@ -156,19 +157,19 @@ class LastingClock(Clock):
 @pytest.mark.parametrize("is_first", [True, False])
 @pytest.mark.parametrize("bad", [BUSY, busy(100), failing(503)], ids=["busy", "asks to wait", "in trouble"])
 def test_a_stop_ends_every_wait_of_a_probe(bad: Answering, is_first: bool) -> None:
-    rehearsal = Rehearsal(out=1, bad=bad, is_first=is_first)
-    rehearsal.clock = LastingClock()
+    endpoint = ProbedEndpoint(out=1, bad=bad, is_first=is_first)
+    endpoint.clock = LastingClock()
     with pytest.raises(Cancelled):
-        rehearsal.known(halted=lambda: bool(rehearsal.clock.waits))
-    assert rehearsal.asked == 1
-    assert rehearsal.told[-1:] == ([None] if bad == busy(100) else [])
+        endpoint.known(should_stop=lambda: bool(endpoint.clock.waits))
+    assert endpoint.asked == 1
+    assert endpoint.reported[-1:] == ([None] if bad == busy(100) else [])
 
 
 def test_a_question_that_is_answered_at_last_holds_up_no_other() -> None:
     clock = Clock()
-    holdup = ProbeWaitReporter(clock.real, lambda why: None)
-    with holdup.question():
-        assert not holdup.is_on
-        holdup.waits("judge", Transient("503"), 1.0)
-        assert holdup.is_on
-    assert not holdup.is_on
+    reporter = ProbeWaitReporter(clock.real, lambda why: None)
+    with reporter.question():
+        assert not reporter.is_waiting
+        reporter.on_retry("judge", Transient("503"), 1.0)
+        assert reporter.is_waiting
+    assert not reporter.is_waiting

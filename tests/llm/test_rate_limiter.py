@@ -84,8 +84,8 @@ def test_a_server_that_slows_down_is_followed_down_and_up_again(time: VirtualClo
 
 
 def test_a_limit_on_calls_at_a_time_is_found_too(time: VirtualClock) -> None:
-    pace = AdaptiveLimiter(100, time.clock)
-    clients = Clients(time, pace, Crowd(12, lambda: pace.in_flight), silent, latency=0.5)
+    limiter = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, limiter, Crowd(12, lambda: limiter.in_flight), silent, latency=0.5)
     seconds = clients.ask(2000, 100)
     assert clients.lost == 0
     assert seconds <= 1.3 * 2000 * 0.5 / 12
@@ -93,10 +93,10 @@ def test_a_limit_on_calls_at_a_time_is_found_too(time: VirtualClock) -> None:
 
 
 def test_without_a_limit_the_calls_in_flight_double_until_all_are(time: VirtualClock) -> None:
-    pace = AdaptiveLimiter(100, time.clock)
-    clients = Clients(time, pace, Bucket(1e9, burst=1e9), latency=1.0)
+    limiter = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, limiter, Bucket(1e9, burst=1e9), latency=1.0)
     assert clients.ask(1000, 100) == pytest.approx(5 + 9, abs=1)
-    assert (pace.limit, pace.rate) == (100, None)
+    assert (limiter.limit, limiter.rate) == (100, None)
 
 
 def test_the_limit_starts_at_four_or_at_what_is_asked(time: VirtualClock) -> None:
@@ -106,24 +106,24 @@ def test_the_limit_starts_at_four_or_at_what_is_asked(time: VirtualClock) -> Non
 
 
 def test_the_limit_does_not_grow_while_it_is_not_used_up(time: VirtualClock) -> None:
-    pace = AdaptiveLimiter(100, time.clock)
-    clients = Clients(time, pace, Bucket(1e9, burst=1e9))
+    limiter = AdaptiveLimiter(100, time.clock)
+    clients = Clients(time, limiter, Bucket(1e9, burst=1e9))
     clients.ask(200, 3)
-    assert pace.limit == 4
+    assert limiter.limit == 4
 
 
 def test_a_burst_of_refusals_is_one_cut(time: VirtualClock) -> None:
-    pace = AdaptiveLimiter(100, time.clock)
-    Clients(time, pace, Bucket(1e9, burst=1e9)).ask(1000, 100)
-    assert pace.limit == 100
+    limiter = AdaptiveLimiter(100, time.clock)
+    Clients(time, limiter, Bucket(1e9, burst=1e9)).ask(1000, 100)
+    assert limiter.limit == 100
 
     async def story() -> None:
         leave = asyncio.Event()
 
         async def call() -> None:
-            async with pace.turn() as turn:
+            async with limiter.permit() as permit:
                 await leave.wait()
-                turn.limited(None)
+                permit.on_rate_limit(None)
 
         tasks = [asyncio.create_task(call()) for _ in range(100)]
         await time.sleep(1)
@@ -131,38 +131,38 @@ def test_a_burst_of_refusals_is_one_cut(time: VirtualClock) -> None:
         await asyncio.gather(*tasks)
 
     time.run(story())
-    assert pace.limit == 75
+    assert limiter.limit == 75
 
 
 def test_the_limit_never_falls_under_one(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(4, time.clock)
+        limiter = AdaptiveLimiter(4, time.clock)
         for _ in range(30):
-            async with pace.turn() as turn:
-                turn.succeeded()
-            async with pace.turn() as turn:
-                turn.limited(None)
-        assert pace.limit == 1
+            async with limiter.permit() as permit:
+                permit.on_success()
+            async with limiter.permit() as permit:
+                permit.on_rate_limit(None)
+        assert limiter.limit == 1
 
     time.run(story())
 
 
 def test_failures_of_most_calls_take_back_the_growth_and_a_few_do_not(time: VirtualClock) -> None:
     async def limit_with(failures: int) -> int:
-        pace = AdaptiveLimiter(100, time.clock)
+        limiter = AdaptiveLimiter(100, time.clock)
         numbers = iter(range(1000))
 
         async def work() -> None:
             for number in numbers:
-                async with pace.turn() as turn:
+                async with limiter.permit() as permit:
                     await time.sleep(1)
                     if number % 10 < failures:
-                        turn.failed()
+                        permit.on_failure()
                     else:
-                        turn.succeeded()
+                        permit.on_success()
 
         await asyncio.gather(*[work() for _ in range(100)])
-        return pace.limit
+        return limiter.limit
 
     assert time.run(limit_with(1)) >= 80
     assert time.run(limit_with(9)) <= 8
@@ -170,54 +170,54 @@ def test_failures_of_most_calls_take_back_the_growth_and_a_few_do_not(time: Virt
 
 def test_a_turn_left_without_a_word_changes_nothing(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(100, time.clock)
+        limiter = AdaptiveLimiter(100, time.clock)
         for _ in range(50):
             with pytest.raises(KeyError):
-                async with pace.turn():
+                async with limiter.permit():
                     raise KeyError
-        assert (pace.limit, pace.in_flight, pace.waiting, pace.rate) == (4, 0, 0, None)
+        assert (limiter.limit, limiter.in_flight, limiter.queued, limiter.rate) == (4, 0, 0, None)
 
     time.run(story())
 
 
 def test_a_wait_that_the_server_asks_for_holds_everybody(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(100, time.clock)
+        limiter = AdaptiveLimiter(100, time.clock)
         start = time.now()
         began: list[float] = []
-        async with pace.turn() as one, pace.turn() as two, pace.turn() as three:
-            one.limited(5)
-            two.limited(30)
-            three.limited(10)
-        assert pace.paused_for == 30
+        async with limiter.permit() as one, limiter.permit() as two, limiter.permit() as three:
+            one.on_rate_limit(5)
+            two.on_rate_limit(30)
+            three.on_rate_limit(10)
+        assert limiter.cooldown == 30
 
         async def call() -> None:
-            async with pace.turn():
+            async with limiter.permit():
                 began.append(time.now() - start)
 
         tasks = [asyncio.create_task(call()) for _ in range(20)]
         await time.sleep(29)
-        assert (began, pace.waiting, pace.in_flight) == ([], 20, 0)
-        assert pace.paused_for == pytest.approx(1)
+        assert (began, limiter.queued, limiter.in_flight) == ([], 20, 0)
+        assert limiter.cooldown == pytest.approx(1)
         await asyncio.gather(*tasks)
         assert min(began) == pytest.approx(30, abs=0.01)
-        assert pace.paused_for == 0
+        assert limiter.cooldown == 0
 
     time.run(story())
 
 
 def test_who_comes_at_the_end_of_a_pause_does_not_overtake_who_waited(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(100, time.clock)
+        limiter = AdaptiveLimiter(100, time.clock)
         order: list[str] = []
 
         async def call(name: str, after: float) -> None:
             await time.sleep(after)
-            async with pace.turn():
+            async with limiter.permit():
                 order.append(name)
 
-        async with pace.turn() as turn:
-            turn.limited(30)
+        async with limiter.permit() as permit:
+            permit.on_rate_limit(30)
         await asyncio.gather(call("late", 30), call("first", 1), call("second", 2))
         assert order == ["first", "second", "late"]
 
@@ -226,15 +226,15 @@ def test_who_comes_at_the_end_of_a_pause_does_not_overtake_who_waited(time: Virt
 
 def test_refusals_without_a_success_pause_ever_longer(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(100, time.clock)
-        async with pace.turn() as turn:
-            turn.succeeded()
+        limiter = AdaptiveLimiter(100, time.clock)
+        async with limiter.permit() as permit:
+            permit.on_success()
         start = time.now()
         asked: list[float] = []
         while time.now() < start + 60:
-            async with pace.turn() as turn:
+            async with limiter.permit() as permit:
                 asked.append(time.now() - start)
-                turn.limited(None)
+                permit.on_rate_limit(None)
         assert 8 <= len(asked) <= 15
         assert max(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) <= 10.1
 
@@ -258,11 +258,11 @@ def test_two_lanes_share_evenly_though_one_has_ten_times_the_load(time: VirtualC
 
 def test_within_a_lane_who_came_first_goes_first(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(1, time.clock)
+        limiter = AdaptiveLimiter(1, time.clock)
         order: list[str] = []
 
         async def call(name: str) -> None:
-            async with pace.turn(name[0]):
+            async with limiter.permit(name[0]):
                 order.append(name)
                 await time.sleep(1)
 
@@ -275,18 +275,23 @@ def test_within_a_lane_who_came_first_goes_first(time: VirtualClock) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: VirtualClock, seed: int) -> None:
     random = Random(seed)
-    pace = AdaptiveLimiter(6, time.clock)
+    limiter = AdaptiveLimiter(6, time.clock)
     inside = 0
 
     async def call(lane: int) -> None:
         nonlocal inside
-        async with pace.turn(lane) as turn:
+        async with limiter.permit(lane) as permit:
             inside += 1
-            assert inside <= pace.in_flight <= 6
+            assert inside <= limiter.in_flight <= 6
             try:
                 await time.sleep(random.choice((0.0, 0.0, 0.01, 0.1)))
                 random.choice(
-                    (turn.succeeded, turn.succeeded, turn.failed, lambda: turn.limited(random.choice((None, 0.2))))
+                    (
+                        permit.on_success,
+                        permit.on_success,
+                        permit.on_failure,
+                        lambda: permit.on_rate_limit(random.choice((None, 0.2))),
+                    )
                 )()
             finally:
                 inside -= 1
@@ -301,7 +306,7 @@ def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: Virtual
                 await time.sleep(random.choice((0.0, 0.05)))
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(end) for end in ends} <= {type(None), asyncio.CancelledError}
-        assert (pace.in_flight, pace.waiting) == (0, 0)
+        assert (limiter.in_flight, limiter.queued) == (0, 0)
         async with asyncio.timeout(30):
             await call(0)
 
@@ -310,36 +315,36 @@ def test_no_turn_is_lost_however_waiters_and_holders_are_cancelled(time: Virtual
 
 def test_a_turn_that_comes_while_its_waiter_is_cancelled_goes_to_the_next(time: VirtualClock) -> None:
     async def story() -> None:
-        pace = AdaptiveLimiter(1, time.clock)
+        limiter = AdaptiveLimiter(1, time.clock)
 
         async def call() -> None:
-            async with pace.turn():
+            async with limiter.permit():
                 pass
 
-        async with pace.turn():
+        async with limiter.permit():
             first, second = asyncio.create_task(call()), asyncio.create_task(call())
             await time.sleep(1)
         first.cancel()  # it has the turn, and does not know it yet
         await asyncio.gather(first, second, return_exceptions=True)
         assert first.cancelled()
         assert not second.cancelled()
-        assert (pace.in_flight, pace.waiting) == (0, 0)
+        assert (limiter.in_flight, limiter.queued) == (0, 0)
 
     time.run(story())
 
 
 def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
     async def story() -> float:
-        pace = AdaptiveLimiter(100, time.clock)
+        limiter = AdaptiveLimiter(100, time.clock)
         numbers = iter(range(20_000))
 
         async def work() -> None:
             for _ in numbers:
-                async with pace.turn("lane") as turn:
-                    turn.succeeded()
+                async with limiter.permit("lane") as permit:
+                    permit.on_success()
 
         await asyncio.gather(*[work() for _ in range(100)])
-        return pace.limit
+        return limiter.limit
 
     began = process_time()
     time.run(story())
@@ -347,25 +352,23 @@ def test_a_turn_costs_next_to_nothing(time: VirtualClock) -> None:
 
 
 def test_the_call_that_waits_longest_is_told_with_its_seconds_until_it_ends(time: VirtualClock) -> None:
-    pace = AdaptiveLimiter(4, time.clock)
+    limiter = AdaptiveLimiter(4, time.clock)
 
     async def call(seconds: float) -> None:
-        async with pace.turn():
+        async with limiter.permit():
             await time.sleep(seconds)
 
     async def watched() -> float:
         calls = [asyncio.create_task(call(seconds)) for seconds in (10, 50)]
         await time.sleep(42)
-        oldest = pace.oldest
+        slowest = limiter.slowest
         await asyncio.gather(*calls)
-        return oldest
+        return slowest
 
     assert time.run(watched()) == 42
-    assert pace.oldest == 0
+    assert limiter.slowest == 0
 
 
 def test_a_short_wait_is_no_news_and_a_long_one_is() -> None:
-    assert EndpointStatus(32, 3, 0, None, None, 19.0).told() == "3 of 32 in flight"
-    assert (
-        EndpointStatus(32, 3, 7, None, None, 42.0).told() == "3 of 32 in flight, one without an answer for 42 s, 7 wait"
-    )
+    assert EndpointStatus(32, 3, 0, None, None, 19.0).summary() == "3/32 in flight"
+    assert EndpointStatus(32, 3, 7, None, None, 42.0).summary() == "3/32 in flight (slowest 42 s), 7 queued"
