@@ -224,7 +224,7 @@ def run_supervised(
     beat = heartbeat_file(settings.experiment, os.getpid())
     folders = [job.folder.refinement for job in work]
     with (
-        RunDisplay(progress=progress, limiter=limits.told) as screen,
+        RunDisplay(progress=progress, limits=limits.told) as screen,
         StopSignals(until) as stops,
         Heartbeat(beat, progress, variant=settings.variant, limits=limits.told) as heart,
         Watchdog(progress, folders, limits.give_up, limits.waits),

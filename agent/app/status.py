@@ -1,4 +1,4 @@
-"""What a trait's files tell of it: where its run stands, what was bought, what failed, and what may have been paid."""
+"""Status of every trait, read from files alone: its run, its set, usage, failures, and calls possibly paid."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ from agent.supervision.heartbeat import FRESH, HeartbeatRecord, TraitProcess, tr
 
 ProcessState = Literal["unreadable", "running", "paused", "stale", "died", "interrupted", "stopped", "not begun"]
 
-_RECENT = 300.0  # seconds over which the pace is measured
-_ERRORS_SHOWN = 5
+_PACE_WINDOW = 300.0  # seconds over which the pace is measured; chosen by judgement
+_FAILURES_KEPT = 5
 
 
 class PossiblyPaid(FrozenModel):
-    """A call that was begun (seconds since 1970) and never heard of again, and what was set aside for it, if known."""
+    """A call without a recorded answer: when it was begun (seconds since 1970), and its reserved cost, if known."""
 
     role: str
     purpose: str
@@ -36,7 +36,7 @@ class PossiblyPaid(FrozenModel):
 
 
 class Failure(FrozenModel):
-    """An attempt that brought no answer: its class of error, the sentence, and when (seconds since 1970)."""
+    """A failed attempt: the kind of its error, the sentence, and when it ended (seconds since 1970)."""
 
     role: str
     purpose: str
@@ -46,11 +46,10 @@ class Failure(FrozenModel):
 
 
 class TraitState(FrozenModel):
-    """Where one trait stands. `stop` is None while no run of this campaign has ended, or since another has begun.
+    """Status of one trait. `stop` is why the last run of the campaign ended; None while none has, or another runs.
 
-    `noise` and `controls` are the last measured: how far the judge agrees with itself, and whether its C0 is to be
-    believed. `asked` is what files tell a run to do, this one or the next.
-    `pace` is in answers per minute, `eta` in seconds; both are None where nothing runs or too little is known.
+    `noise` and `controls` are the last measured. `asked` are the requests in STOP and PAUSE files, for this run or the
+    next. `pace` is in answers per minute, `eta` in seconds; both are None where nothing runs or too little is known.
     """
 
     version: Literal[1] = 1
@@ -83,10 +82,32 @@ class TraitState(FrozenModel):
 
 
 def read_states(settings: Settings, time_of_day: Callable[[], float] = time.time) -> list[TraitState]:
-    """The state of every trait of an experiment. What cannot be read is its state's `trouble`."""
+    """Read the status of every trait of an experiment. Files that cannot be read are reported in `trouble`."""
     now = time_of_day()
-    places, problems = trait_processes(settings, now)
-    return [_read(place, settings.caps.target, problems, now) for place in places]
+    processes, problems = trait_processes(settings, now)
+    return [_read(place, settings.caps.target, problems, now) for place in processes]
+
+
+def is_over(states: Sequence[TraitState]) -> bool:
+    """Whether something has run and nothing runs now; false before the first run."""
+    idle = all(not state.running for state in states)
+    return idle and any(state.how != "not begun" for state in states)
+
+
+def watched_part(state: TraitState) -> tuple[object, ...]:
+    """What `--watch` compares: stage, rounds, failures and endings, but not what only grows (calls, time)."""
+    about = state.process.now.traits[state.trait] if state.process else None
+    return (
+        state.how,
+        state.rounds,
+        state.by_status,
+        state.parked,
+        state.stop,
+        state.asked,
+        state.trouble,
+        state.failures,
+        about and (about.stage, about.since),
+    )
 
 
 def _read(place: TraitProcess, target: int, problems: Sequence[str], now: float) -> TraitState:
@@ -95,26 +116,26 @@ def _read(place: TraitProcess, target: int, problems: Sequence[str], now: float)
         ledger=str(place.folder.ledger_path),
         running=place.running,
         process=_process(place),
-        asked=_asked(place.folder),
+        asked=_requests(place.folder),
         trouble="\n".join(problems) or None,
         goal=target,
     )
     try:
-        state = _patiently(lambda: _with_ledger(state, place, now), place.locked)
+        state = _with_retries(lambda: _with_ledger(state, place, now), place.locked)
         stop, _ = _last_stop(place.folder, state.campaign, state.rounds)
         state = state.model_copy(update={"stop": stop})
     except (LedgerError, UserError) as error:
         return state.model_copy(update={"how": "unreadable", "trouble": "\n".join([*problems, str(error)])})
-    return _concluded(state, place, now)
+    return _classified(state, place, now)
 
 
-def _asked(folder: ExperimentFolder) -> tuple[Literal["stop", "pause"], ...]:
+def _requests(folder: ExperimentFolder) -> tuple[Literal["stop", "pause"], ...]:
     stop: tuple[Literal["stop"], ...] = ("stop",) if folder.stop_file.exists() else ()
     return (*stop, "pause") if folder.pause_file.exists() else stop
 
 
-def _patiently(read: Callable[[], TraitState], locked: bool) -> TraitState:
-    """A ledger that somebody writes may be in the making: what cannot be read now may be whole in a moment."""
+def _with_retries(read: Callable[[], TraitState], locked: bool) -> TraitState:
+    """Retry a ledger that is locked: it may just be created, and readable in a moment."""
     for wait in (0.05, 0.2):
         try:
             return read()
@@ -126,15 +147,15 @@ def _patiently(read: Callable[[], TraitState], locked: bool) -> TraitState:
 
 
 def _process(place: TraitProcess) -> HeartbeatRecord | None:
-    """The last heartbeat of the trait's process, without what it says of other traits."""
+    """The last heartbeat of the trait's process, without its other traits."""
     if place.process is None:
         return None
-    beat, trait = place.process.beat, place.folder.trait
-    about = beat.now.traits[trait]
-    somebody_waits = any(one.paused for one in beat.now.traits.values())
-    paused = about.paused if somebody_waits else beat.now.paused
-    own = beat.now.model_copy(update={"traits": {trait: about}, "paused": paused})
-    return beat.model_copy(update={"now": own})
+    heartbeat, trait = place.process.heartbeat, place.folder.trait
+    about = heartbeat.now.traits[trait]
+    is_per_trait = any(one.paused for one in heartbeat.now.traits.values())
+    paused = about.paused if is_per_trait else heartbeat.now.paused
+    own = heartbeat.now.model_copy(update={"traits": {trait: about}, "paused": paused})
+    return heartbeat.model_copy(update={"now": own})
 
 
 def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitState:
@@ -143,7 +164,7 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
         ledger = Ledger.read(path)
     except LedgerMissing:
         return state
-    began = place.process.beat.started if place.process is not None and place.running else None
+    started = place.process.heartbeat.started if place.process is not None and place.running else None
     with ledger:
         campaigns, spent = ledger.campaigns(), ledger.spend()
         found: dict[str, object] = {
@@ -152,18 +173,18 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
             "spent": ledger.spent(),
             "micro_usd": spent.micro_usd,
             "attempts": ledger.attempts(),
-            "possibly_paid": tuple(_possibly(attempt) for attempt in ledger.pending()),
-            "failures": tuple(_failure(attempt) for attempt in ledger.last_failures(_ERRORS_SHOWN)),
-            "pace": None if began is None else _pace(ledger, began, now),
+            "possibly_paid": tuple(_possibly_paid(attempt) for attempt in ledger.pending()),
+            "failures": tuple(_failure(attempt) for attempt in ledger.last_failures(_FAILURES_KEPT)),
+            "pace": None if started is None else _pace(ledger, started, now),
         }
     if campaigns:
-        found |= _set(path, campaigns[-1], state.goal, began, now)
+        found |= _set_state(path, campaigns[-1], state.goal, started, now)
     return state.model_copy(update=found)
 
 
-def _pace(ledger: Ledger, began: float, now: float) -> float:
-    """Answers per minute since the process began, over the last `_RECENT` seconds at most."""
-    since = max(began, now - _RECENT)
+def _pace(ledger: Ledger, started: float, now: float) -> float:
+    """Answers per minute since the process started, over the last `_PACE_WINDOW` seconds at most."""
+    since = max(started, now - _PACE_WINDOW)
     return round(60 * ledger.answered_since(since) / max(1.0, now - since), 1)
 
 
@@ -177,62 +198,64 @@ def _failure(attempt: Attempt) -> Failure:
     )
 
 
-def _possibly(attempt: Attempt) -> PossiblyPaid:
+def _possibly_paid(attempt: Attempt) -> PossiblyPaid:
     role, reserved = attempt.role.value, attempt.reserved or None
     return PossiblyPaid(role=role, purpose=attempt.purpose, begun=attempt.begun, micro_usd=reserved)
 
 
 @dataclass(frozen=True)
-class _Folded:
-    """A campaign's set, and how far all its pairs together had come after each round, which ended when."""
+class _Replay:
+    """A campaign's set; and after each round the sum of all pairs' statuses, and when the round was recorded."""
 
-    now: SetState
+    state: SetState
     reached: tuple[int, ...]
     recorded: tuple[float, ...]
 
 
 @lru_cache(maxsize=256)
-def _folded(path: Path, campaign: CampaignRecord) -> _Folded:
-    """Rounds are never rewritten: a campaign of so many rounds is read once, however often it is looked at."""
+def _replayed(path: Path, campaign: CampaignRecord) -> _Replay:
+    """Replay a campaign's rounds; cached, since rounds are never rewritten."""
     with Ledger.read(path) as ledger:
         history = ledger.history(campaign.id)[: campaign.rounds]
         recorded = ledger.recorded(campaign.id)[: campaign.rounds]
-    now, reached = SetState(), []
+    state, reached = SetState(), []
     for done in history:
-        now = apply_round(now, done)
-        reached.append(sum(item.status for item in now.items.values()))
-    return _Folded(now, tuple(reached), recorded)
+        state = apply_round(state, done)
+        reached.append(sum(item.status for item in state.items.values()))
+    return _Replay(state, tuple(reached), recorded)
 
 
-def _set(path: Path, campaign: CampaignRecord, target: int, began: float | None, now: float) -> dict[str, object]:
-    folded = _folded(path, campaign)
-    standing = folded.now
-    goal = max(target, standing.goal, standing.adopted)
-    passed = len(standing.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
+def _set_state(
+    path: Path, campaign: CampaignRecord, target: int, started: float | None, now: float
+) -> dict[str, object]:
+    replay = _replayed(path, campaign)
+    found = replay.state
+    goal = max(target, found.goal, found.adopted)
+    passed = len(found.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
     return {
         "campaign": campaign.id,
         "rounds": campaign.rounds,
         "goal": goal,
-        "pairs": len(standing.items),
-        "by_status": {s.name.lower(): len(standing.at(s)) for s in Status if standing.at(s)},
-        "parked": len(standing.parked),
-        "noise": standing.noise,
-        "controls": standing.controls,
-        "pass_rate": passed / whole if (whole := len(standing.items) + len(standing.parked)) else None,
-        "eta": None if began is None else _eta(folded, goal * Status.AUDITED, began, now),
+        "pairs": len(found.items),
+        "by_status": {s.name.lower(): len(found.at(s)) for s in Status if found.at(s)},
+        "parked": len(found.parked),
+        "noise": found.noise,
+        "controls": found.controls,
+        "pass_rate": passed / whole if (whole := len(found.items) + len(found.parked)) else None,
+        "eta": None if started is None else _eta(replay, goal * Status.AUDITED, started, now),
     }
 
 
-def _eta(folded: _Folded, wanted: int, began: float, now: float) -> float | None:
-    """Seconds to go, if pairs come on as they have since this process began; None while they have not."""
-    before = sum(when < began for when in folded.recorded)
-    start = folded.reached[before - 1] if before else 0
-    gained = folded.reached[-1] - start if folded.reached else 0
-    return round((wanted - folded.reached[-1]) * (now - began) / gained) if gained > 0 else None
+def _eta(replay: _Replay, wanted: int, started: float, now: float) -> float | None:
+    """Seconds left at the rate since this process started; None while nothing has been gained."""
+    before = sum(when < started for when in replay.recorded)
+    start = replay.reached[before - 1] if before else 0
+    gained = replay.reached[-1] - start if replay.reached else 0
+    return round((wanted - replay.reached[-1]) * (now - started) / gained) if gained > 0 else None
 
 
 def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
-    """Why the last run of this campaign ended, unless it has gone on since, and when that was written."""
+    """Why the last run of this campaign ended, if no round was added since; and when that was written."""
     path = folder.refinement / PROPOSAL
     try:
         proposal, written = Proposal.model_validate_json(path.read_bytes()), path.stat().st_mtime
@@ -240,7 +263,7 @@ def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple
         return None, 0.0
     except ValidationError as error:
         raise UserError(
-            f"{path} cannot be read by this version of the program ({error.errors()[0]['msg']}): move it away."
+            f"{path} cannot be read by this version of the program ({error.errors()[0]['msg']}). Move it away."
         ) from error
     if (proposal.campaign, proposal.rounds) == (campaign, rounds):
         return proposal.stop, written
@@ -249,7 +272,7 @@ def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple
 
 
 def _reported_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
-    """The same from the report, which is always that of the latest campaign."""
+    """The same from report.json, which is always about the latest campaign."""
     path = folder.refinement / "report.json"
     try:
         report, written = Report.model_validate_json(path.read_bytes()), path.stat().st_mtime
@@ -259,8 +282,8 @@ def _reported_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> t
     return (report.stop, written) if is_of_it else (None, 0.0)
 
 
-def _concluded(state: TraitState, place: TraitProcess, now: float) -> TraitState:
-    """The state with its one word for how it is."""
+def _classified(state: TraitState, place: TraitProcess, now: float) -> TraitState:
+    """The state with `how` filled in."""
     if state.running:
         process = state.process if place.process is not None and place.process.works_on(state.trait) else None
         stale = process is not None and now - process.written > FRESH
@@ -277,8 +300,8 @@ def _concluded(state: TraitState, place: TraitProcess, now: float) -> TraitState
 
 
 def _died(state: TraitState, place: TraitProcess) -> bool:
-    """Whether the process ended without a word, and before it had written how this trait's part ended."""
-    if place.process is None or place.process.alive or place.process.has_done_with(state.trait):
+    """Whether the process died before it had written how this trait's part of the run ended."""
+    if place.process is None or place.process.alive or place.process.has_finished(state.trait):
         return False
     stop, written = _last_stop(place.folder, state.campaign, state.rounds)
-    return stop is None or written < place.process.beat.started
+    return stop is None or written < place.process.heartbeat.started

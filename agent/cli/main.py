@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from agent.cli import manual, review, run, status, toyworld
+from agent.cli import control, manual, review, run, status, toyworld
 from agent.errors import STOPPED, USAGE, UserError
 from agent.text import discard_stream
 
@@ -114,9 +114,9 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Evening")(run.init)
 app.command(rich_help_panel="Evening")(run.run)
-app.command(rich_help_panel="Night")(run.pause)
-app.command(rich_help_panel="Night")(run.resume)
-app.command(rich_help_panel="Night")(run.stop)
+app.command(rich_help_panel="Night")(control.pause)
+app.command(rich_help_panel="Night")(control.resume)
+app.command(rich_help_panel="Night")(control.stop)
 app.command(rich_help_panel="Morning")(status.status)
 app.command(rich_help_panel="Morning")(review.report)
 app.command(rich_help_panel="Morning")(review.review)

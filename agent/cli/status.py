@@ -1,4 +1,4 @@
-"""`cliffhanger status`: where every trait stands, from files alone."""
+"""`cliffhanger status`: prints the status of every trait."""
 
 import json
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.supervision.heartbeat import HeartbeatRecord
 
 
-_EVERY = 2.0
+_INTERVAL = 2.0  # seconds between two reads of --watch
 _CALLS_SHOWN = 3
 
 ReadStates = Callable[[], "list[TraitState]"]
@@ -32,12 +32,11 @@ def status(
     watch: Annotated[
         bool,
         typer.Option(
-            "--watch",
-            help="ReadStates again every two seconds until nothing runs any more; with --json, a line per change.",
+            "--watch", help="Refresh every two seconds until no run is active; with --json, print a line per change."
         ),
     ] = False,
 ) -> int:
-    """Say where every trait stands, of a running, finished or dead run: only files are read, nothing is asked.
+    """Show the status of every trait, of an active, finished or dead run. Only files are read.
 
     Examples:
 
@@ -52,25 +51,25 @@ def status(
 
     settings = ExperimentOptions(experiment, traits, model_variant).settings()
     if model_variant is None and not as_json:
-        _point_elsewhere(settings)
+        _print_other_variants(settings)
 
-    def look() -> "list[TraitState]":
+    def read() -> "list[TraitState]":
         return read_states(settings)
 
     if watch:
-        return _watch(look, as_json)
-    states = look()
+        return _watch(read, as_json)
+    states = read()
     typer.echo(_as_json(states, indent=2) if as_json else "\n".join(_page(states, time.time())))
     return 0
 
 
-def _point_elsewhere(settings: "Settings") -> None:
-    """Say which traits are worked on under another variant than the one that is told of."""
+def _print_other_variants(settings: "Settings") -> None:
+    """Name the traits that run, or have a request, under another variant than the one shown."""
     from agent.supervision.heartbeat import other_variants
     from agent.text import safe_text
 
     for place in other_variants(settings, time.time()):
-        what = "runs" if place.running else "was asked to stop or pause"
+        what = "runs" if place.running else "has a request to stop or pause"
         under = f"under variant {place.folder.variant}" if place.folder.variant else "without a variant"
         more = f": `cliffhanger status {place.options}`" if place.folder.variant else ""
         typer.echo(safe_text(f"{place.folder.trait} {what} {under}{more}"))
@@ -80,144 +79,145 @@ def _as_json(states: "list[TraitState]", indent: int | None = None) -> str:
     return json.dumps([state.model_dump(mode="json") for state in states], indent=indent)
 
 
-def _watch(look: ReadStates, as_json: bool) -> int:
-    """Show the states again and again until nothing runs any more; Ctrl-C is another way out and no failure."""
+def _watch(read: ReadStates, as_json: bool) -> int:
+    """Show the status until no run is active; Ctrl-C ends it too, with exit code 0."""
     from rich.console import Console
 
     console = Console()
     try:
         if console.is_terminal and not as_json:
-            _redraw(look, console)
+            _redraw(read, console)
         else:
-            _blocks(look, as_json)
+            print_changes(read, as_json)
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _redraw(look: ReadStates, console: "Console") -> None:
+def _redraw(read: ReadStates, console: "Console") -> None:
     from rich.live import Live
     from rich.text import Text
 
+    from agent.app.status import is_over
+
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            states, now = look(), time.time()
-            last = "nothing runs any more" if _is_over(states) else "Ctrl-C to leave"
+            states, now = read(), time.time()
+            last = "no run is active" if is_over(states) else "Ctrl-C to leave"
             live.update(Text("\n".join([*_page(states, now), "", f"{clock(now)}, {last}"])), refresh=True)
-            if _is_over(states):
+            if is_over(states):
                 return
-            time.sleep(_EVERY)
+            time.sleep(_INTERVAL)
 
 
-def _blocks(look: ReadStates, as_json: bool) -> None:
-    """One block whenever a stage, a round or an ending is another; what only grows (calls, time) is no change."""
-    shown = None
+def print_changes(read: ReadStates, as_json: bool, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Print one block per change until no run is active."""
+    from agent.app.status import is_over, watched_part
+
+    printed = None
     while True:
-        states, now = look(), time.time()
-        marks = [_mark(state) for state in states]
-        if marks != shown:
+        states, now = read(), time.time()
+        watched = [watched_part(state) for state in states]
+        if watched != printed:
             typer.echo(_as_json(states) if as_json else "\n".join([f"at {clock(now)}", *_page(states, now)]))
-        shown = marks
-        if _is_over(states):
+        printed = watched
+        if is_over(states):
             return
-        time.sleep(_EVERY)
-
-
-def _is_over(states: "list[TraitState]") -> bool:
-    """Whether something has run and nothing does; before a first run there is something to wait for."""
-    idle = all(not state.running for state in states)
-    return idle and any(state.how != "not begun" for state in states)
-
-
-def _mark(state: "TraitState") -> tuple[object, ...]:
-    about = state.process.now.traits[state.trait] if state.process else None
-    moving = about and (about.stage, about.since)
-    return (
-        state.how,
-        state.rounds,
-        state.by_status,
-        state.parked,
-        state.stop,
-        state.asked,
-        state.trouble,
-        state.failures,
-        moving,
-    )
+        sleep(_INTERVAL)
 
 
 def _page(states: "list[TraitState]", now: float) -> list[str]:
+    """The traits, then what concerns several of them once: processes and files that cannot be read."""
     from agent.text import safe_text
 
-    return [safe_text(line) for state in states for line in told(state, now)]
+    problems = [f"problem: {line}" for state in states for line in (state.trouble or "").split("\n") if line]
+    lines = [line for state in states for line in trait_lines(state, now)]
+    return [safe_text(line) for line in (*lines, *_process_lines(states, now), *dict.fromkeys(problems))]
 
 
-def told(state: "TraitState", now: float) -> Iterator[str]:
-    """The state in a few lines."""
+def trait_lines(state: "TraitState", now: float) -> Iterator[str]:
+    """One trait in a few lines; `now` is in seconds since 1970."""
     if state.campaign is None:
-        bought = f" but {_counted(state.calls)} calls were made by hand" if state.calls else ""
-        yield f"{state.trait}: no run yet{bought}" if state.how == "not begun" else f"{state.trait}: no round yet"
+        manual = f" but {_counts(state.calls)} calls were made by hand" if state.calls else ""
+        yield f"{state.trait}: no run yet{manual}" if state.how == "not begun" else f"{state.trait}: no round yet"
     else:
         rate = "" if state.pass_rate is None else f", {state.pass_rate:.0%} pass"
         yield (
             f"{state.trait}: campaign {state.campaign}, {state.rounds} rounds, {state.pairs} pairs of {state.goal} "
-            f"wanted ({_counted(state.by_status) or 'empty'}){rate}, {state.parked} parked"
+            f"wanted ({_counts(state.by_status) or 'empty'}){rate}, {state.parked} parked"
         )
     if state.how != "not begun":
-        yield f"  {_how_it_is(state, now)}"
+        yield f"  {_run_state(state, now)}"
     yield from (f"  {line}" for line in _details(state, now))
-    yield from (f"  trouble: {line}" for line in (state.trouble or "").split("\n") if line)
 
 
-def _how_it_is(state: "TraitState", now: float) -> str:
+def _run_state(state: "TraitState", now: float) -> str:
+    from agent.text import RESUME
+
     if state.how == "unreadable":
         return "its files cannot be read" + (", and a process works on it" if state.running else "")
     if state.how == "interrupted":
         ended = state.process and (state.process.now.traits[state.trait].ended or state.process.ended)
-        return f"{f'its last run ended: {ended}' if ended else 'it was interrupted'}; the same command goes on"
+        return f"{f'the last run ended: {ended}.' if ended else 'interrupted.'} {RESUME}"
     if state.how == "stopped" and state.stop is not None:
         kind = "" if state.stop.ending.value == "stopped" else f"{state.stop.ending.value}: "
-        return f"it stopped: {kind}{state.stop.why}"
+        return f"stopped: {kind}{state.stop.why}"
     if state.process is None:
-        return "running now: a command without a heartbeat writes its ledger"
-    return _how_the_process_is(state, state.process, now)
+        return "running: a command without a heartbeat uses its ledger"
+    return _process_state(state, state.process, now)
 
 
-def _how_the_process_is(state: "TraitState", process: "HeartbeatRecord", now: float) -> str:
+def _process_state(state: "TraitState", process: "HeartbeatRecord", now: float) -> str:
+    from agent.text import RESUME
+
     about = process.now.traits[state.trait]
-    doing = f"{about.stage}, since {clock(about.since)} ({lasting(now - about.since)})"
+    stage = f"{about.stage}, since {clock(about.since)} ({duration(now - about.since)})"
     if state.how == "died":
-        return f"the process {process.pid} died; the same command goes on. Last seen {clock(process.written)}: {doing}"
+        return f"process {process.pid} died. {RESUME} Last heartbeat {clock(process.written)}: {stage}"
     if state.how == "stale":
-        silent = lasting(now - process.written)
-        return f"process {process.pid} lives, but its heartbeat is {silent} old: blocked? Last seen: {doing}"
+        age = duration(now - process.written)
+        return f"process {process.pid} is alive, but its heartbeat is {age} old; it may be blocked. Last: {stage}"
     if state.how == "paused":
-        return f"process {process.pid} is paused: {process.now.paused}; {doing}"
+        return f"process {process.pid} is paused: {process.now.paused}; {stage}"
     preflight = "" if process.checked is not None else ", in its pre-flight"
-    return f"running, process {process.pid}{preflight}: {doing}"
+    return f"running, process {process.pid}{preflight}: {stage}"
 
 
 def _details(state: "TraitState", now: float) -> Iterator[str]:
     if state.calls or state.attempts:
         tokens = ", ".join(f"{s.role.value} {s.tokens_in} in and {s.tokens_out} out" for s in state.spent)
-        yield f"calls: {_counted(state.calls) or 'none'}; attempts: {_counted(state.attempts) or 'none'}"
+        yield f"calls: {_counts(state.calls) or 'none'}; attempts: {_counts(state.attempts) or 'none'}"
         yield f"tokens: {tokens or 'none'}; spent: {_usd(state.micro_usd)}"
     if state.running and state.pace is not None:
-        left = "" if state.eta is None else f"; about {lasting(state.eta)} to go, if pairs come on as so far"
+        left = "" if state.eta is None else f"; ETA {duration(state.eta)} at the current rate"
         yield f"pace: {state.pace:g} answers per minute{left}"
-    if state.asked:
-        yield f"asked to {' and '.join(state.asked)}, until `cliffhanger resume`"
-    yield from _trust(state)
+    if requests := _unmentioned_requests(state):
+        yield f"requested: {' and '.join(requests)}; `cliffhanger resume` removes the request"
+    yield from _judge_reliability(state)
     yield from _open_calls(state)
     for failure in reversed(state.failures):
         yield f"{clock(failure.when)} {failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
-    if state.process is not None and state.running:
-        ago = lasting(now - state.process.written)  # as of the last heartbeat; the calls in flight are those of now
-        yield from (f"limit {ago} ago: {line}" for line in state.process.limits)
-        yield from (f"error: {line}" for line in state.process.now.errors)
 
 
-def _trust(state: "TraitState") -> Iterator[str]:
-    """Whether to believe the judge today: how often its wordings disagree and what comes of it, and the controls."""
+def _unmentioned_requests(state: "TraitState") -> list[str]:
+    """The requests whose file the state's own line does not name already."""
+    paused = state.process.now.paused if state.process is not None and state.how == "paused" else None
+    reason = paused or (state.stop.why if state.stop is not None else "")
+    return [request for request in state.asked if f"/{request.upper()};" not in reason]
+
+
+def _process_lines(states: "list[TraitState]", now: float) -> Iterator[str]:
+    """The limits and errors of each running process, as of its last heartbeat."""
+    running = {state.process.pid: state.process for state in states if state.process is not None and state.running}
+    for process in running.values():
+        about = [*(f"limit: {line}" for line in process.limits), *(f"error: {line}" for line in process.now.errors)]
+        if about:
+            yield f"process {process.pid}, {duration(now - process.written)} ago"
+            yield from (f"  {line}" for line in about)
+
+
+def _judge_reliability(state: "TraitState") -> Iterator[str]:
+    """How often the judge's wordings disagree, what follows for a verdict, and how it scored the controls."""
     from agent.stats import wilson
 
     if (noise := state.noise) is not None:
@@ -229,29 +229,29 @@ def _trust(state: "TraitState") -> Iterator[str]:
     if (found := state.controls) is not None:
         size = f"{len(found.committed)} + {len(found.open)}"
         kinds = (("committed", found.committed), ("open", found.open))
-        lie = " and ".join(f"{name} ones at {min(scores):.0f} to {max(scores):.0f}" for name, scores in kinds)
+        ranges = " and ".join(f"{name} ones score {min(scores):.0f} to {max(scores):.0f}" for name, scores in kinds)
         yield (
-            f"controls: AUC of C0 {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}] over {size} texts; "
-            f"it tells the order only: {lie}"
+            f"controls: AUC of C0 {found.auc:.3f} [{found.low:.3f}, {found.high:.3f}] over {size} texts, "
+            f"which measures the order only; {ranges}"
         )
 
 
 def _open_calls(state: "TraitState") -> Iterator[str]:
-    """What is in flight; of a run that is no more, what may have been paid without an answer."""
+    """Calls in flight; of a run that has ended, calls that may have been paid without an answer."""
     calls = state.possibly_paid
     if not calls:
         return
     what = "in flight" if state.running else "possibly paid without an answer"
     reserved = sum(call.micro_usd or 0 for call in calls)
     most = f", at most {_usd(reserved)}" if reserved else ""
-    yield f"{what}: {len(calls)} calls ({_counted(Counter(call.role for call in calls))}){most}"
+    yield f"{what}: {len(calls)} calls ({_counts(Counter(call.role for call in calls))}){most}"
     for call in calls[:_CALLS_SHOWN]:
         yield f"  {call.role} {call.purpose} since {clock(call.begun)}"
     if len(calls) > _CALLS_SHOWN:
         yield f"  and {len(calls) - _CALLS_SHOWN} more"
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
@@ -260,12 +260,12 @@ def _usd(micro: int) -> str:
 
 
 def clock(when: float) -> str:
-    """A moment by the local clock."""
+    """A time (seconds since 1970) on the local clock."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
 
 
-def lasting(seconds: float) -> str:
-    """A length of time in its two largest units."""
+def duration(seconds: float) -> str:
+    """A duration in its two largest units."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

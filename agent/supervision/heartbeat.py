@@ -1,8 +1,7 @@
-"""A run's pulse: what it does, on disk every five seconds, and how another process can tell that it lives.
+"""Heartbeat files: what a run is doing, on disk every five seconds, and whether its process is alive.
 
-One file per process, since one process runs several traits in turn or side by side: two processes never write the
-same file, `--detach` knows the name from the pid alone, and a lock beside it is held exactly as long as its process
-lives, so that no pid is ever mistaken for another's.
+One file per process, named by its pid, since one process may run several traits. A lock file beside it is held for as
+long as the process lives, so that a pid used again is never mistaken for the old process.
 """
 
 import fcntl
@@ -29,14 +28,14 @@ from agent.storage.experiment import ExperimentFolder, heartbeat_files, variants
 from agent.supervision.progress import Progress, ProgressSnapshot
 from agent.text import experiment_options
 
-EVERY = 5.0
-FRESH = 30.0  # seconds after which a heartbeat says nothing about this moment any more
+INTERVAL = 5.0  # seconds between two heartbeats; chosen by judgement
+FRESH = 30.0  # seconds after which a heartbeat is stale: six intervals, chosen by judgement
 _SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class HeartbeatRecord(FrozenModel):
-    """One heartbeat. Times are in seconds since 1970; `checked` is when the pre-flight was passed, if it was."""
+    """One heartbeat, as stored. Times are in seconds since 1970; `checked` is when the pre-flight passed."""
 
     version: Literal[1] = 1
     pid: int
@@ -60,7 +59,7 @@ class HeartbeatTiming:
 
 
 class Heartbeat:
-    """Writes the heartbeat file of a run: a thread replaces it every EVERY seconds, and once more at the end.
+    """Writes the heartbeat file of a run: a thread replaces it every INTERVAL seconds, and once more at the end.
 
     `limits` gives one line per endpoint. A heartbeat that cannot be written is an error in `progress`.
     """
@@ -78,7 +77,7 @@ class Heartbeat:
         self._path, self._progress, self._limits = path, progress, limits
         self._time, self._wait = timing.time_of_day, timing.wait
         self._closed, self._writing = threading.Event(), threading.Lock()
-        self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._write_until_closed, name="heartbeat", daemon=True)
         self._lock: IO[bytes] | None = None
         self._record = HeartbeatRecord(
             pid=os.getpid(),
@@ -107,7 +106,7 @@ class Heartbeat:
         self._closed.set()
         self._thread.join()
         if self._record.ended is None:
-            self.set_ending("done" if error is None else _in_words(error))
+            self.set_ending("done" if error is None else _described(error))
         self._try_write()
         _lock_file(self._path).unlink(missing_ok=True)
         if self._lock is not None:
@@ -119,19 +118,19 @@ class Heartbeat:
         self._try_write()
 
     def set_ending(self, how: str) -> None:
-        """How the run ended, for the last heartbeat."""
+        """Set how the run ended, for the last heartbeat."""
         self._update(ended=without_secrets([" ".join(how.split())], os.environ)[0])
 
     def _update(self, **known: object) -> None:
         with self._writing:
             self._record = self._record.model_copy(update=known)
 
-    def _go_on(self) -> None:
-        while not self._wait(self._closed, EVERY):
+    def _write_until_closed(self) -> None:
+        while not self._wait(self._closed, INTERVAL):
             self._try_write()
 
     def _try_write(self) -> None:
-        """A full disk must not end the run by way of its heartbeat: the next one may succeed."""
+        """Write it; a full disk must not end the run, since the next write may succeed."""
         try:
             self._write()
         except OSError as error:
@@ -146,59 +145,61 @@ class Heartbeat:
             write_atomically(self._path, self._record.model_dump_json(indent=1).encode() + b"\n")
 
 
-def _in_words(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def without_secrets(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The texts without the values of variables named like secrets, and without what looks like a key."""
+    """Redact the values of environment variables named like secrets, and whatever looks like an API key."""
     secrets = [value for name, value in environment.items() if _SECRET_NAME.search(name) and len(value) >= 8]
     return tuple(_IN_URL.sub("[key]@", redact(text, *secrets)) for text in texts)
 
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A heartbeat found on disk, and whether its process lives."""
+    """A heartbeat found on disk, and whether its process is alive."""
 
     path: Path
-    beat: HeartbeatRecord
+    heartbeat: HeartbeatRecord
     alive: bool
 
     def works_on(self, trait: str) -> bool:
-        """Whether the process lives and has not done with this trait."""
-        return self.alive and trait in self.beat.now.traits and not self.has_done_with(trait)
+        """Whether the process is alive and has not finished this trait."""
+        return self.alive and trait in self.heartbeat.now.traits and not self.has_finished(trait)
 
-    def has_done_with(self, trait: str) -> bool:
-        """Whether the process, or its part about this trait, ended in an orderly way."""
-        return self.beat.ended is not None or self.beat.now.traits[trait].ended is not None
+    def has_finished(self, trait: str) -> bool:
+        """Whether the process, or its part of the run about this trait, ended in an orderly way."""
+        return self.heartbeat.ended is not None or self.heartbeat.now.traits[trait].ended is not None
 
 
 def process_records(experiment: Path, now: float) -> tuple[list[ProcessRecord], list[str]]:
-    """All heartbeats of an experiment, and a sentence for each that cannot be read."""
+    """Read all heartbeats of an experiment; also one sentence per file that cannot be read."""
     found, problems = [], []
     for path in heartbeat_files(experiment):
         try:
-            beat = HeartbeatRecord.model_validate_json(path.read_bytes())
+            heartbeat = HeartbeatRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            continue  # cleared away by a new run just now
+            continue  # a new run has just removed it
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-            problems.append(f"{path} cannot be read by this version of the program ({problem}): remove it.")
+            problems.append(f"{path} cannot be read by this version of the program ({problem}). Remove it.")
             continue
-        found.append(ProcessRecord(path, beat, is_alive(path, beat, now)))
+        found.append(ProcessRecord(path, heartbeat, is_alive(path, heartbeat, now)))
     return found, problems
 
 
 def process_record_of(found: Sequence[ProcessRecord], trait: str, variant: str | None) -> ProcessRecord | None:
-    """The process that tells most of a trait: one that works on it before others, then the latest."""
-    about = [one for one in found if trait in one.beat.now.traits and one.beat.variant == variant]
-    rank = [((one.works_on(trait), one.beat.checked is not None, one.beat.started), one) for one in about]
+    """The process to report for a trait: one that works on it before others, then the latest."""
+    candidates = [one for one in found if trait in one.heartbeat.now.traits and one.heartbeat.variant == variant]
+    rank = [
+        ((one.works_on(trait), one.heartbeat.checked is not None, one.heartbeat.started), one) for one in candidates
+    ]
     return max(rank, key=lambda ranked: ranked[0])[1] if rank else None
 
 
 @dataclass(frozen=True)
 class TraitProcess:
-    """One trait's folder, the process that tells of it, and whether any process writes its ledger."""
+    """One trait's folder, the process to report for it, and whether any process holds its ledger's lock."""
 
     folder: ExperimentFolder
     process: ProcessRecord | None
@@ -206,51 +207,52 @@ class TraitProcess:
 
     @property
     def running(self) -> bool:
+        """Whether a run or another command works on the trait."""
         return self.locked or (self.process is not None and self.process.works_on(self.folder.trait))
 
     @property
-    def asked(self) -> list[Path]:
-        """The files that tell a run to wait or to stop, this one or the next."""
+    def requests(self) -> list[Path]:
+        """The PAUSE and STOP files that exist: requests to this run or the next."""
         return [file for file in (self.folder.pause_file, self.folder.stop_file) if file.exists()]
 
     @property
     def name(self) -> str:
-        """The trait, with the variant where there is one."""
+        """The trait, and the variant where there is one."""
         return self.folder.trait + (f" (variant {self.folder.variant})" if self.folder.variant else "")
 
     @property
     def options(self) -> str:
-        """The options that name this place to a command."""
+        """The command line options that select this trait and variant."""
         return experiment_options(self.folder.root, self.folder.trait, self.folder.variant)
 
 
 def trait_processes(settings: Settings, now: float) -> tuple[list[TraitProcess], list[str]]:
-    """Who works on each trait of an experiment, and a sentence for each heartbeat that cannot be read."""
+    """The process of each trait of an experiment; also one sentence per heartbeat that cannot be read."""
     found, problems = process_records(settings.experiment, now)
     folders = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]
-    return [_whereabouts(folder, found) for folder in folders], problems
+    return [_trait_process(folder, found) for folder in folders], problems
 
 
 def other_variants(settings: Settings, now: float) -> list[TraitProcess]:
-    """The traits' folders under other variants than the settings', where something runs or word was left for a run."""
+    """The traits under other variants than that of the settings, where something runs or a request file exists."""
     root = settings.experiment
     found, _ = process_records(root, now)
-    beginning = {one.beat.variant for one in found if one.alive}  # a run makes its folders after its pre-flight
+    starting = {one.heartbeat.variant for one in found if one.alive}  # a run makes its folders after its pre-flight
     places = [
-        _whereabouts(ExperimentFolder(root, trait, variant), found)
+        _trait_process(ExperimentFolder(root, trait, variant), found)
         for trait in settings.traits
-        for variant in sorted({None, *beginning, *variants(root, trait)} - {settings.variant}, key=str)
+        for variant in sorted({None, *starting, *variants(root, trait)} - {settings.variant}, key=str)
     ]
-    return [place for place in places if place.running or place.asked]
+    return [place for place in places if place.running or place.requests]
 
 
-def _whereabouts(folder: ExperimentFolder, found: Sequence[ProcessRecord]) -> TraitProcess:
+def _trait_process(folder: ExperimentFolder, found: Sequence[ProcessRecord]) -> TraitProcess:
     process = process_record_of(found, folder.trait, folder.variant)
     return TraitProcess(folder, process, is_locked(Path(f"{folder.ledger_path}.lock")))
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a file's lock. Nothing is written; the kernel frees a lock when its holder dies."""
+    """Whether a process holds a file's lock. Writes nothing; the kernel frees a lock when its holder dies."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -261,10 +263,10 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def is_alive(path: Path, beat: HeartbeatRecord, now: float) -> bool:
-    """By its lock; a lock held on another machine is not seen here, so there only a fresh heartbeat counts."""
-    if beat.host != socket.gethostname():
-        return beat.ended is None and now - beat.written <= FRESH
+def is_alive(path: Path, heartbeat: HeartbeatRecord, now: float) -> bool:
+    """Whether a heartbeat's process holds its lock; on another host, where no lock is visible, whether it is fresh."""
+    if heartbeat.host != socket.gethostname():
+        return heartbeat.ended is None and now - heartbeat.written <= FRESH
     return is_locked(_lock_file(path))
 
 
@@ -273,9 +275,9 @@ def _lock_file(path: Path) -> Path:
 
 
 def _clear_dead(experiment: Path, mine: HeartbeatRecord) -> None:
-    """Remove what ended or dead processes on this machine left of the same traits: this run takes their place."""
+    """Remove the heartbeats of ended or dead processes of this host with the same traits: this run replaces them."""
     for one in process_records(experiment, mine.started)[0]:
-        same = one.beat.variant == mine.variant and one.beat.now.traits.keys() <= mine.now.traits.keys()
-        if same and not one.alive and one.beat.host == mine.host:
+        same = one.heartbeat.variant == mine.variant and one.heartbeat.now.traits.keys() <= mine.now.traits.keys()
+        if same and not one.alive and one.heartbeat.host == mine.host:
             one.path.unlink(missing_ok=True)
             _lock_file(one.path).unlink(missing_ok=True)

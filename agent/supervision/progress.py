@@ -1,4 +1,4 @@
-"""What a run is doing just now: one record for the screen, the heartbeat and the watchdog. Threads share it."""
+"""Progress of a run: one record that the display, the heartbeat and the watchdog read. Threads share it."""
 
 import threading
 import time
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from agent.schema import FrozenModel
 
-LOADING = "loads the subject"
+LOADING = "loading the subject"
 WAITING = "waiting"
 
 _ERRORS_KEPT = 5
-_QUIET = 20.0  # seconds without anything new that a user should hear of
+_QUIET = 20.0  # seconds without a step after which the stage says so; chosen by judgement
 
 
 class TraitSnapshot(FrozenModel):
-    """One trait at this moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind.
+    """One trait at one moment. `since` is when its stage began, in seconds since 1970; `steps` counts by kind.
 
-    `paused` is why this trait alone waits; what holds up all of them stands in `Now.paused` only.
+    `paused` is why this trait alone waits; what pauses all of them is in `ProgressSnapshot.paused` only.
     """
 
     stage: str = WAITING
@@ -28,9 +28,9 @@ class TraitSnapshot(FrozenModel):
 
 
 class ProgressSnapshot(FrozenModel):
-    """The whole run at this moment. Times are in seconds since 1970.
+    """The whole run at one moment. Times are in seconds since 1970; `moved` is the time of the last step of any kind.
 
-    `paused` says who waits on purpose and why; `held` whether all that is left to do waits so.
+    `paused` says what waits on purpose and why; `held` is true when every unfinished trait waits so.
     """
 
     begun: float
@@ -42,7 +42,7 @@ class ProgressSnapshot(FrozenModel):
 
 
 class Progress:
-    """Written by whoever works, read by whoever looks. `moved` is the time of the last step of any kind."""
+    """Collects stages, steps, pauses and errors of a run; `snapshot` returns them. `time_of_day` is in Unix seconds."""
 
     def __init__(self, traits: tuple[str, ...], time_of_day: Callable[[], float] = time.time) -> None:
         self._time = time_of_day
@@ -50,73 +50,73 @@ class Progress:
         self._begun = self._moved = time_of_day()
         self._traits = {trait: TraitSnapshot(since=self._begun) for trait in traits}
         self._steps: dict[str, Counter[str]] = {trait: Counter() for trait in traits}
-        self._heard = dict.fromkeys(traits, self._begun)
+        self._last_activity = dict.fromkeys(traits, self._begun)
         self._errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
-        self._paused: dict[str, str] = {}
+        self._pauses: dict[str, str] = {}
 
-    def stage(self, trait: str, what: str) -> None:
-        """What a trait is busy with from now on. To begin LOADING, or to have done with it, is a step; no other is."""
+    def stage(self, trait: str, stage: str) -> None:
+        """Set what a trait is doing. Only the begin and the end of LOADING count as a step."""
         with self._lock:
-            if LOADING in (what, self._traits[trait].stage) and what != self._traits[trait].stage:
+            if LOADING in (stage, self._traits[trait].stage) and stage != self._traits[trait].stage:
                 self._moved = self._time()
-            self._heard[trait] = self._time()
-            self._traits[trait] = self._traits[trait].model_copy(update={"stage": what, "since": self._time()})
+            self._last_activity[trait] = self._time()
+            self._traits[trait] = self._traits[trait].model_copy(update={"stage": stage, "since": self._time()})
 
     def step(self, trait: str, kind: str, count: int = 1) -> None:
-        """Something was achieved: an answer stored, a batch of completions made, a round recorded."""
+        """Count a step: an answer stored, a batch of completions made, a round recorded."""
         with self._lock:
             self._steps[trait][kind] += count
-            self._moved = self._heard[trait] = self._time()
+            self._moved = self._last_activity[trait] = self._time()
 
     def error(self, sentence: str) -> None:
-        """A trouble worth showing; the latest few are kept."""
+        """Record an error to show; the latest five are kept."""
         with self._lock:
             self._errors.append(sentence)
 
-    def pause(self, who: str, why: str | None) -> None:
-        """Whoever waits on purpose says why; None when the wait is over. A pause is no stall."""
+    def pause(self, name: str, reason: str | None) -> None:
+        """Record that a trait or an endpoint waits on purpose, and why; None ends the pause. A pause is no stall."""
         with self._lock:
-            if why is None:
-                if self._paused.pop(who, None) is not None:
-                    self._moved = self._time()
-                    held = [who] if who in self._traits else self._traits
-                    self._heard.update(dict.fromkeys(held, self._moved))
-            else:
-                self._paused[who] = why
+            if reason is not None:
+                self._pauses[name] = reason
+            elif self._pauses.pop(name, None) is not None:
+                self._moved = self._time()
+                released = [name] if name in self._traits else self._traits
+                self._last_activity.update(dict.fromkeys(released, self._moved))
 
     def finish(self, trait: str, ending: str) -> None:
-        """How a trait's part of the run ended."""
+        """Record how a trait's part of the run ended."""
         with self._lock:
             self._traits[trait] = self._traits[trait].model_copy(update={"ended": ending, "stage": ending})
             self._moved = self._time()
 
     def stages(self) -> dict[str, str]:
-        """What each trait is busy with, and for how long it has had nothing to show for it, where that is long."""
+        """The stage of each trait, and since when it has made no step, where that is long."""
         with self._lock:
             return {trait: f"{found.stage}{self._quiet(trait, found)}" for trait, found in self._traits.items()}
 
     def _quiet(self, trait: str, found: TraitSnapshot) -> str:
-        seconds = self._time() - self._heard[trait]
-        if seconds < _QUIET or found.ended is not None or found.stage == WAITING or self._is_held(trait):
+        seconds = self._time() - self._last_activity[trait]
+        if seconds < _QUIET or found.ended is not None or found.stage == WAITING or self._is_paused(trait):
             return ""
         return f", nothing new for {f'{seconds:.0f} s' if seconds < 120 else f'{seconds / 60:.0f} min'}"
 
-    def _is_held(self, trait: str) -> bool:
-        """Whether a trait waits on purpose, by itself or with all the others."""
-        return any(who == trait or who not in self._traits for who in self._paused)
+    def _is_paused(self, trait: str) -> bool:
+        """Whether a trait waits on purpose, alone or with all others."""
+        return any(name == trait or name not in self._traits for name in self._pauses)
 
     def snapshot(self) -> ProgressSnapshot:
-        """All of it, as it stands."""
+        """A consistent copy of everything."""
         with self._lock:
             traits = {
-                trait: found.model_copy(update={"steps": dict(self._steps[trait]), "paused": self._paused.get(trait)})
+                trait: found.model_copy(update={"steps": dict(self._steps[trait]), "paused": self._pauses.get(trait)})
                 for trait, found in self._traits.items()
             }
+            unfinished = [name for name, found in traits.items() if found.ended is None]
             return ProgressSnapshot(
                 begun=self._begun,
                 moved=self._moved,
-                paused="; ".join(dict.fromkeys(self._paused.values())) or None,
-                held=bool(self._paused) and all(self._is_held(name) for name, t in traits.items() if t.ended is None),
+                paused="; ".join(dict.fromkeys(self._pauses.values())) or None,
+                held=bool(self._pauses) and all(map(self._is_paused, unfinished)),
                 traits=traits,
                 errors=tuple(self._errors),
             )

@@ -1,4 +1,4 @@
-"""How a person stops a run or holds it up: a signal once or twice, a file named STOP or PAUSE, a deadline."""
+"""Stop control: how a run is stopped or paused, by a signal, a STOP or PAUSE file, a deadline or a time cap."""
 
 import os
 import re
@@ -17,17 +17,21 @@ from agent.schema import Ending
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from agent.supervision.progress import Progress
+from agent.text import RESUME
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"
-_ONCE = b"\nStopping: what is in flight is finished and stored first. Once more stops now.\n"
-_TWICE = b"\nStopped now. Everything bought is stored; the same command goes on from there.\n"
+_FIRST = b"\nStopping after the calls in flight. Press Ctrl-C again to exit immediately.\n"
+_SECOND = f"\nExiting. {RESUME}\n".encode()
+_PAUSE_POLL = 1.0  # seconds between two looks for the PAUSE file
+_TOUCH_INTERVAL = 1.0  # seconds between two updates of a session's duration in the ledger
 
 
 class StopSignals:
-    """While open, the first SIGINT or SIGTERM asks for a stop at the next move; the second ends the process.
+    """Signal handler: the first SIGINT or SIGTERM requests a stop, the second ends the process with exit code 6.
 
-    Open it in the main thread, which is where signals arrive; any thread may ask. `until` is in seconds since 1970.
+    Open it in the main thread, where signals arrive; any thread may ask for `stop_reason`. `until`, the deadline, is
+    in seconds since 1970.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class StopSignals:
         time_of_day: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.asked: str | None = None
+        self.signal_name: str | None = None
         self._until, self._time, self._sleep = until, time_of_day, sleep
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
@@ -52,60 +56,60 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        # Bytes straight to the descriptor: the interrupted code may hold any lock, the screen's included.
-        if self.asked is not None:
-            _say((_SHOW_CURSOR if os.isatty(2) else b"") + _TWICE)
+        # Bytes straight to the descriptor: the interrupted code may hold any lock, also that of the display.
+        if self.signal_name is not None:
+            _write_stderr((_SHOW_CURSOR if os.isatty(2) else b"") + _SECOND)
             os._exit(STOPPED)
-        self.asked = signal.Signals(number).name
-        _say(_ONCE)
+        self.signal_name = signal.Signals(number).name
+        _write_stderr(_FIRST)
 
     def stop_reason(self, stop_file: Path) -> str | None:
-        """Who asked for a stop, or None."""
-        if self.asked is not None:
-            return self.asked
+        """Why the run must stop: a signal, the STOP file or the deadline; None while it need not."""
+        if self.signal_name is not None:
+            return self.signal_name
         if stop_file.exists():
-            return f"the file {stop_file}; remove it to go on"
+            return f"the file {stop_file}; `cliffhanger resume` removes it"
         if self._until is not None and self._time() >= self._until:
             return f"the deadline {datetime.fromtimestamp(self._until):%H:%M} (--until)"
         return None
 
     def wait_while_paused(self, trait: str, pause_file: Path, stop_file: Path, progress: Progress) -> None:
-        """Hold the calling thread while the file named PAUSE is there, unless a stop is asked for meanwhile."""
+        """Block the calling thread while the PAUSE file exists and no stop is requested."""
         if not pause_file.exists():
             return
-        progress.pause(trait, f"the file {pause_file}; `cliffhanger resume` goes on")
+        progress.pause(trait, f"the file {pause_file}; `cliffhanger resume` removes it")
         try:
             while pause_file.exists() and self.stop_reason(stop_file) is None:
-                # A sleep rather than an event: a signal's handler must not wait for a lock to wake anybody.
-                self._sleep(1.0)
+                # A sleep and no event: a signal handler must not wait for the event's lock.
+                self._sleep(_PAUSE_POLL)
         finally:
             progress.pause(trait, None)
 
 
-def _say(words: bytes) -> None:
-    """On standard error, where that can be written: a log without room must not keep a run from stopping well."""
+def _write_stderr(content: bytes) -> None:
+    """Write to standard error if possible: a full disk must not keep a run from stopping."""
     with suppress(OSError):
-        os.write(2, words)
+        os.write(2, content)
 
 
 def deadline(text: str, now: float) -> float:
-    """When `--until` means, in seconds since 1970: the next HH:MM by the local clock, or a date with a time.
+    """Parse `--until` into seconds since 1970: the next HH:MM by the local clock, or a date with a time.
 
-    Raises Refusal.
+    Raises UserError for anything else, and for a time in the past.
     """
     when = _clock_time(text, now) or _date_time(text)
     if when is None:
         raise UserError(
-            f"--until {text!r} is no time: write HH:MM for the next such time here, such as 07:00, "
+            f"--until {text!r} is not a time. Write HH:MM for the next such local time, such as 07:00, "
             "or a date with a time, such as 2031-05-17T07:00."
         )
     if when.timestamp() <= now:
-        raise UserError(f"--until {text!r} is over already: it is {datetime.fromtimestamp(now):%Y-%m-%d %H:%M} now.")
+        raise UserError(f"--until {text!r} is in the past: it is {datetime.fromtimestamp(now):%Y-%m-%d %H:%M} now.")
     return when.timestamp()
 
 
 def _clock_time(text: str, now: float) -> datetime | None:
-    """The next time that clocks here show this; None where it is no time of a day."""
+    """The next such time on the local clock; None where it is not a time of day."""
     found = re.fullmatch(r"\s*(\d{1,2}):(\d{2})\s*", text, re.ASCII)
     hour, minute = map(int, found.groups()) if found else (24, 0)
     if hour > 23 or minute > 59:
@@ -115,7 +119,7 @@ def _clock_time(text: str, now: float) -> datetime | None:
 
 
 def _date_time(text: str) -> datetime | None:
-    """A date with a time, local unless it names its zone; a date alone is refused, midnight is hardly meant."""
+    """A date with a time, local unless it names its zone; a date alone is refused, since midnight is hardly meant."""
     if not re.search(r"\d[T ]\d", text):
         return None
     try:
@@ -124,12 +128,12 @@ def _date_time(text: str) -> datetime | None:
         return None
 
 
-_TOUCH = 1.0  # seconds between two notes that a session still runs
-
-
 @dataclass
 class TraitControl:
-    """Stands beside one trait's loop. Any thread may ask it."""
+    """Stop, pause and time cap of one trait's run, and its session in the ledger. Thread-safe.
+
+    `minutes` is the cap over all sessions of the trait; `clock` is in seconds.
+    """
 
     trait: str
     folder: ExperimentFolder
@@ -139,33 +143,33 @@ class TraitControl:
     minutes: float | None = None
     clock: Callable[[], float] = time.monotonic
     _session: int = field(init=False, default=0)
-    _began: float = field(init=False, default=0.0)
+    _started: float = field(init=False, default=0.0)
     _touched: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self._session = self.ledger.begin_session()
-        self._began = self._touched = self.clock()
+        self._started = self._touched = self.clock()
 
     def should_stop(self) -> bool:
-        """Whether nothing new is to be sent just now."""
+        """Whether to send no new call now, because of a stop or a pause."""
         return self.interruption() is not None or self.folder.pause_file.exists()
 
     def interruption(self) -> Interrupted | None:
-        """Why the work is to end here, if it is."""
+        """The exception to end the work with; None while it may go on."""
         why = self.stops.stop_reason(self.folder.stop_file)
         if why is not None:
-            return Interrupted(Ending.STOPPED, f"a stop was asked for ({why}).")
+            return Interrupted(Ending.STOPPED, f"a stop was requested ({why}).")
         cap = self.cap_reached()
         return Interrupted(Ending.CAP, cap) if cap else None
 
     def cap_reached(self) -> str | None:
-        """The cap on minutes, once this trait's runs have taken them all."""
+        """The cap on minutes as a sentence, once this trait's sessions have reached it."""
         if self.minutes is None or self.ledger.minutes() < self.minutes:
             return None
         return f"the cap of {self.minutes:g} minutes is reached (--max-minutes)"
 
     def check(self) -> None:
-        """Wait while the run is paused. Raises Interrupted where it is to end."""
+        """Wait while the run is paused. Raises Interrupted where it must end."""
         self._touch()
         self.stops.wait_while_paused(self.trait, self.folder.pause_file, self.folder.stop_file, self.progress)
         stop = self.interruption()
@@ -173,12 +177,12 @@ class TraitControl:
             raise stop
 
     def step(self, kind: str, count: int = 1) -> None:
-        """Something was achieved."""
+        """Count a step of the trait."""
         self.progress.step(self.trait, kind, count)
         self._touch()
 
     def _touch(self) -> None:
         now = self.clock()
-        if now - self._touched >= _TOUCH:
+        if now - self._touched >= _TOUCH_INTERVAL:
             self._touched = now
-            self.ledger.touch_session(self._session, now - self._began)
+            self.ledger.touch_session(self._session, now - self._started)

@@ -1,4 +1,4 @@
-"""A run that only looks alive: when nothing is achieved for long, it is written down, asked again once, and ended."""
+"""Watchdog of a run: a stall is dumped to a file and retried once; a second one ends the process."""
 
 import asyncio
 import faulthandler
@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +17,18 @@ from agent.llm import concurrency
 from agent.schema import EXIT_CODES, Ending
 from agent.storage.durable import write_atomically
 from agent.supervision.progress import Progress, ProgressSnapshot
-from agent.text import safe_text
+from agent.text import RESUME, safe_text
 
-LIMIT = 600.0  # seconds
+LIMIT = 600.0  # seconds without a step; chosen by judgement
 
-_ANSWER = 1.0  # seconds in which a healthy event loop lists its tasks
-_WRITING = 10.0  # seconds in which a healthy disk takes the dump
+_LOOP_TIMEOUT = 1.0  # seconds in which a healthy event loop lists its tasks; chosen by judgement
+_DISK_TIMEOUT = 10.0  # seconds in which a healthy disk stores the dump; chosen by judgement
 _SHOW_CURSOR = "\x1b[?25h"
 
 
 @dataclass(frozen=True)
 class WatchdogTiming:
-    """After how many seconds without a step a run is stalled, by which clock, and how often that is checked."""
+    """Seconds without a step that are a stall, the clock they are measured by, and seconds between two checks."""
 
     limit: float = LIMIT
     clock: Callable[[], float] = time.monotonic
@@ -35,13 +36,11 @@ class WatchdogTiming:
 
 
 class Watchdog:
-    """Armed as soon as it is entered; `limit` seconds without a step, and without a pause, are a stall.
+    """Detects stalls while open: `timing.limit` seconds without a step or a pause, and with `is_waiting` false.
 
-    `waits` says whether an endpoint has asked for a pause.
-
-    The first stall is dumped into stall.txt of each folder, and `retry` is called to have the stage asked again. The
-    second in a row is dumped too, and ends the process by `leave`. Neither waits for what may be stuck: `retry`, the
-    event loop, the disk and the terminal are met in threads of their own.
+    `is_waiting` says whether an endpoint has asked for a pause. The first stall writes stall.txt into each folder and
+    calls `retry`, which cancels the calls in flight. A second one in a row writes it again and calls `exit_process`
+    with the exit code. What may be stuck (`retry`, the event loop, the disk, the terminal) runs in threads of its own.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Watchdog:
         self._progress, self._folders, self._retry = progress, tuple(folders), retry
         self._is_waiting, self._exit_process = is_waiting, exit_process
         self._limit, self._clock, self._poll = timing.limit, timing.clock, timing.poll
-        self._over = threading.Event()
+        self._closed = threading.Event()
         self._moved = progress.snapshot().moved
         self._quiet_since = self._clock()
         self._retried = False
@@ -68,14 +67,14 @@ class Watchdog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._closed.set()
 
     def _watch(self) -> None:
-        while not self._over.wait(self._poll):
+        while not self._closed.wait(self._poll):
             self.check()
 
     def check(self) -> None:
-        """One look at the run. It compares what it sees from look to look, so that a clock set anew is no stall."""
+        """Check for a stall. Compares with the check before, so that a change of the system time is no stall."""
         now, checked_at = self._progress.snapshot(), self._clock()
         if now.moved != self._moved:
             self._moved, self._quiet_since, self._retried = now.moved, checked_at, False
@@ -87,25 +86,25 @@ class Watchdog:
 
     def _on_stall(self, now: ProgressSnapshot) -> None:
         what = f"Stalled: no step for {self._limit:g} seconds ({_stages(now)})."
-        where = self._dumped(f"{what}\n")
+        where = self._dump(f"{what}\n")
         if not self._retried:
             self._retried = True
-            self._progress.error(f"{what} {where} What is in flight is asked again.")
-            within(0, self._asked_again)
+            self._progress.error(f"{what} {where} Retrying the calls in flight.")
+            run_with_timeout(0, self._try_retry)
             return
-        told = f"{what} Retrying did not help. {where} Bought answers are stored; the same command goes on."
-        within(_ANSWER, lambda: os.write(2, f"\n{_cursor()}{safe_text(told)}\n".encode()))
-        self._over.set()
+        message = f"{what} Retrying did not help. {where} {RESUME}"
+        run_with_timeout(_LOOP_TIMEOUT, lambda: os.write(2, f"\n{_cursor()}{safe_text(message)}\n".encode()))
+        self._closed.set()
         self._exit_process(EXIT_CODES[Ending.STALLED])
 
-    def _asked_again(self) -> None:
+    def _try_retry(self) -> None:
         try:
             self._retry()
         except Exception as error:  # noqa: BLE001 - whatever it is, the second stall still ends the run
-            self._progress.error(f"What is in flight could not be asked again: {type(error).__name__}: {error}")
+            self._progress.error(f"The calls in flight could not be retried: {type(error).__name__}: {error}")
 
-    def _dumped(self, heading: str) -> str:
-        """Write the dump beside each ledger; where it is, or that it is nowhere, as a sentence."""
+    def _dump(self, heading: str) -> str:
+        """Write the dump beside each ledger; returns a sentence that says where."""
         files = [folder / "stall.txt" for folder in self._folders]
         written: list[Path] = []
 
@@ -115,10 +114,12 @@ class Watchdog:
                 write_atomically(file, content)
                 written.append(file)
 
-        within(_ANSWER + _WRITING, write)
+        run_with_timeout(_LOOP_TIMEOUT + _DISK_TIMEOUT, write)
         if not written:
-            return "What is in flight could not be written down."
-        return f"What is in flight is in {written[0]}" + (f" and {len(written) - 1} more." if written[1:] else ".")
+            return "No dump could be written."
+        return f"The calls in flight are listed in {written[0]}" + (
+            f" and {len(written) - 1} more." if written[1:] else "."
+        )
 
 
 def _stages(now: ProgressSnapshot) -> str:
@@ -126,46 +127,44 @@ def _stages(now: ProgressSnapshot) -> str:
 
 
 def _cursor() -> str:
-    """A live view hides the cursor of its terminal."""
+    """The escape code that shows the cursor again, which a live view hides; empty where there is no terminal."""
     return _SHOW_CURSOR if os.isatty(2) else ""
 
 
-def within(seconds: float, work: Callable[[], object]) -> None:
-    """Let a thread do some work and wait for it no longer than this. An OSError of its own ends it."""
+def run_with_timeout(seconds: float, work: Callable[[], object]) -> None:
+    """Run `work` in a thread and wait at most so long. An OSError ends the thread; the caller sees no result."""
 
-    def tried() -> None:
-        try:
+    def run() -> None:
+        with suppress(OSError):
             work()
-        except OSError:
-            return  # whoever waits sees that nothing has come of it
 
-    thread = threading.Thread(target=tried, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
 
 
 def tasks_in_flight() -> str:
-    """Where each task of the background event loop waits, if the loop still answers."""
+    """Stacks of the tasks of the background event loop, or a sentence that it is blocked."""
     found: list[str] = []
-    within(_ANSWER, lambda: found.append(concurrency.run(_tasks())))
-    return found[0] if found else f"The event loop did not answer within {_ANSWER:g} second: it is blocked."
+    run_with_timeout(_LOOP_TIMEOUT, lambda: found.append(concurrency.run(_list_tasks())))
+    return found[0] if found else f"The event loop did not answer within {_LOOP_TIMEOUT:g} second: it is blocked."
 
 
-async def _tasks() -> str:
+async def _list_tasks() -> str:
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    lines = [f"{task.get_name()}: {' > '.join(_waits(task.get_coro()))}" for task in others]
+    lines = [f"{task.get_name()}: {' > '.join(_awaited(task.get_coro()))}" for task in others]
     return "\n".join([f"{len(lines)} tasks of the event loop:", *sorted(lines)]) + "\n"
 
 
-def _waits(coroutine: Any) -> Iterator[str]:
-    """From a coroutine to the innermost one that it awaits: function, file and line. No text of anybody's."""
+def _awaited(coroutine: Any) -> Iterator[str]:
+    """From a coroutine to the innermost one that it awaits: function, file and line, without any data."""
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         yield f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
         coroutine = coroutine.cr_await
 
 
 def stacks() -> str:
-    """Where every thread of the process is, by faulthandler, and the threads' names."""
+    """Stacks of all threads of the process, by faulthandler, and the threads' names."""
     with tempfile.TemporaryFile() as file:
         faulthandler.dump_traceback(file, all_threads=True)
         file.seek(0)

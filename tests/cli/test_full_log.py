@@ -43,7 +43,7 @@ def test_a_run_whose_log_has_no_room_ends_as_ever_and_its_heartbeat_says_that_no
         code = ran({"stdout": full, "stderr": full if both else subprocess.PIPE}, "run", "-e", str(folder))
     assert code == 0
     assert status_of(folder)["by_status"] == {"audited": 6}
-    assert errors_of(folder) == ["Nothing can be printed just now: [Errno 28] No space left on device"]
+    assert errors_of(folder) == ["The display cannot be written: [Errno 28] No space left on device"]
 
 
 def test_a_run_whose_reader_has_gone_ends_as_ever(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from agent.loop.state import SetState
 from agent.schema import Reply, Request
 from agent.storage.ledger import Ledger
 from tests.cli.scripted import NEGATIVE, POSITIVE, SETTINGS, ReadingSubject, cliffhanger, experiment
-from tests.cli.test_live import until
+from tests.supervision.worker import wait_until
 
 NOISY = SETTINGS.replace("flips = 0.0", "flips = 0.03").replace("weak = 0.0", "weak = 0.1")
 
@@ -171,7 +171,7 @@ def test_a_file_named_pause_holds_its_trait_alone(tmp_path: Path) -> None:
     (held / "PAUSE").touch()
 
     def go_on_when_the_other_is_ready() -> None:
-        until((other / "proposal.json").exists)
+        wait_until((other / "proposal.json").exists)
         with Ledger.read(held / "ledger.sqlite") as ledger:
             rounds.append(len(ledger.history(1)))
         (held / "PAUSE").unlink()
@@ -210,7 +210,7 @@ def test_a_signal_is_answered_at_once_while_all_traits_are_busy_and_the_second_e
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline() == "\n"
-        assert "Once more stops now" in process.stderr.readline()
+        assert "Press Ctrl-C again to exit immediately" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 6
         assert time.monotonic() - begun < 10

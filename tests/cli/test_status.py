@@ -1,4 +1,4 @@
-"""Where every trait stands, told from files: of running, blocked, dead and finished runs, and of torn files."""
+"""Status from files alone: of running, blocked, dead and finished runs, and with files that cannot be read."""
 
 import fcntl
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.app.status import TraitState, read_states
+from agent.cli.status import trait_lines
 from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.review.proposal import Proposal
@@ -23,9 +24,10 @@ from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
 from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
+from agent.text import RESUME
 from tests.cli.scripted import cliffhanger, experiment
 from tests.loop.histories import FAIL, adopted, confirmed, findings, history, pairs
-from tests.supervision.test_heartbeat import TRAIT, beat_of, until, worker
+from tests.supervision.worker import TRAIT, ManualClock, read_heartbeat, running_worker, wait_until
 from tests.support.bases import basis
 
 MINUTE = 60.0
@@ -47,24 +49,19 @@ def settings(folder: Path) -> Settings:
     return load_settings(folder)
 
 
-class Hands:
-    """A clock that is set by hand."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def told(folder: Path, *options: str) -> str:
+def output(folder: Path, *options: str) -> str:
     done = cliffhanger("status", folder, *options)
     assert done.exit_code == 0, done.output
     return done.output
 
 
+def add_trait(folder: Path, trait: str) -> None:
+    file = folder / "refine.toml"
+    file.write_text(file.read_text().replace('["toy/refusal"]', f'["toy/refusal", "{trait}"]'))
+
+
 def state(settings: Settings, now: float | None = None) -> TraitState:
-    (found,) = read_states(settings, time.time if now is None else Hands(now))
+    (found,) = read_states(settings, time.time if now is None else ManualClock(now))
     return found
 
 
@@ -89,7 +86,7 @@ def buy(ledger: Ledger, *keys: str, role: Role = Role.JUDGE) -> None:
         ledger.settle(ledger.intend(key, role, "vet"), answer(key, role))
 
 
-def record(ledger: Ledger, *when: float, clock: Hands) -> int:
+def record(ledger: Ledger, *when: float, clock: ManualClock) -> int:
     """A campaign of two rounds: three pairs of which two pass, then one of them confirmed."""
     campaign = ledger.campaign(basis())
     some = pairs(3)
@@ -105,94 +102,78 @@ def propose(place: ExperimentFolder, campaign: int, rounds: int) -> None:
     write_atomically(place.refinement / "proposal.json", proposal.model_dump_json().encode())
 
 
-def test_before_the_first_run_it_says_so(folder: Path, settings: Settings) -> None:
-    assert told(folder) == "toy/refusal: no run yet\n"
+def test_before_the_first_run_there_is_no_run_yet(folder: Path, settings: Settings) -> None:
+    assert output(folder) == "toy/refusal: no run yet\n"
     assert state(settings).how == "not begun"
 
 
-def test_a_running_run_is_told_by_its_heartbeat(folder: Path) -> None:
-    with worker(folder) as process:
-        until(lambda: "step" in beat_of(heartbeat_file(folder, process.pid)).now.traits[TRAIT].stage)
-        said = told(folder)
-        found = json.loads(told(folder, "--json"))[0]
-    assert f"running, process {process.pid}: step " in said
-    assert (found["how"], found["running"], found["process"]["pid"]) == ("running", True, process.pid)
-
-
-def test_a_run_whose_heartbeat_is_old_while_it_lives_is_stale(folder: Path, settings: Settings) -> None:
-    with worker(folder) as process:
-        process.send_signal(signal.SIGSTOP)
-        written = beat_of(heartbeat_file(folder, process.pid)).written
-        assert [state(settings, written + age).how for age in (29.0, 31.0)] == ["running", "stale"]
-
-
-def test_a_killed_run_is_dead_and_its_last_step_is_told(folder: Path, settings: Settings) -> None:
-    with worker(folder) as process:
-        until(lambda: "step" in beat_of(heartbeat_file(folder, process.pid)).now.traits[TRAIT].stage)
-    process.wait()
-    said = told(folder)
-    assert f"the process {process.pid} died; the same command goes on. Last seen 2" in said
-    assert "step " in said
-    assert state(settings).running is False
-
-
-def test_an_orderly_end_is_told_with_its_stop(folder: Path, place: ExperimentFolder, settings: Settings) -> None:
-    with Ledger(place.ledger_path) as ledger:
-        campaign = record(ledger, 1.0, 2.0, clock=Hands())
-    propose(place, campaign, rounds=2)
-    assert "  it stopped: cap: 2 rounds were played" in told(folder)
-    propose(place, campaign, rounds=1)
-    assert "it was interrupted; the same command goes on" in told(folder)
-
-
-def test_a_run_that_died_after_an_earlier_one_had_stopped_is_dead_and_not_stopped(
-    place: ExperimentFolder, settings: Settings
+def test_a_run_is_running_then_stale_when_its_heartbeat_is_old_then_dead_when_it_is_killed(
+    folder: Path, place: ExperimentFolder, settings: Settings
 ) -> None:
     with Ledger(place.ledger_path) as ledger:
-        campaign = record(ledger, 1.0, 2.0, clock=Hands())
+        campaign = record(ledger, 1.0, 2.0, clock=ManualClock())
     propose(place, campaign, rounds=2)
-    with worker(settings.experiment) as process:
+    with running_worker(folder) as process:
+        path = heartbeat_file(folder, process.pid)
+        wait_until(lambda: "step" in read_heartbeat(path).now.traits[TRAIT].stage)
+        assert f"running, process {process.pid}: step " in output(folder)
+        found = json.loads(output(folder, "--json"))[0]
+        assert (found["how"], found["running"], found["process"]["pid"]) == ("running", True, process.pid)
         assert state(settings).stop is None
+        process.send_signal(signal.SIGSTOP)
+        written = read_heartbeat(path).written
+        assert [state(settings, written + age).how for age in (29.0, 31.0)] == ["running", "stale"]
     process.wait()
-    assert state(settings).how == "died"
-    propose(place, campaign, rounds=2)  # it had come so far as to say why it stopped
+    printed = output(folder)
+    assert f"process {process.pid} died. {RESUME} Last heartbeat 2" in printed
+    assert ": step " in printed
+    assert (state(settings).how, state(settings).running) == ("died", False)
+    propose(place, campaign, rounds=2)  # it had still written why it stopped
     assert state(settings).how == "stopped"
 
 
+def test_an_orderly_end_is_shown_with_its_reason(folder: Path, place: ExperimentFolder, settings: Settings) -> None:
+    with Ledger(place.ledger_path) as ledger:
+        campaign = record(ledger, 1.0, 2.0, clock=ManualClock())
+    propose(place, campaign, rounds=2)
+    assert "  stopped: cap: 2 rounds were played" in output(folder)
+    propose(place, campaign, rounds=1)
+    assert f"  interrupted. {RESUME}" in output(folder)
+
+
 def test_a_run_that_ended_before_its_first_round_says_why(folder: Path, settings: Settings) -> None:
-    pulse = Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,)))
-    with pytest.raises(ValueError, match="no"), pulse:
+    heartbeat = Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,)))
+    with pytest.raises(ValueError, match="no"), heartbeat:
         raise ValueError("no key")
-    assert "its last run ended: ValueError: no key; the same command goes on" in told(folder)
+    assert f"the last run ended: ValueError: no key. {RESUME}" in output(folder)
     assert state(settings).how == "interrupted"
 
 
-def test_one_trait_that_waits_does_not_make_another_wait(folder: Path) -> None:
-    text = (folder / "refine.toml").read_text()
-    (folder / "refine.toml").write_text(text.replace('["toy/refusal"]', '["toy/refusal", "toy/gloom"]'))
+def test_a_paused_trait_does_not_make_another_one_paused(folder: Path) -> None:
+    add_trait(folder, "toy/gloom")
     progress = Progress((TRAIT, "toy/gloom"))
     progress.pause(TRAIT, "the file PAUSE")
     with Heartbeat(heartbeat_file(folder, 1), progress):
         assert [one.how for one in read_states(load_settings(folder))] == ["paused", "running"]
-        assert "process" in told(folder)
+        assert "process" in output(folder)
     progress.pause(TRAIT, None)
     progress.pause("judge", "the endpoint is out")
     with Heartbeat(heartbeat_file(folder, 1), progress):
         assert [one.how for one in read_states(load_settings(folder))] == ["paused", "paused"]
 
 
-def test_calls_tokens_money_and_pass_rate_are_told_by_role(folder: Path, place: ExperimentFolder) -> None:
+def test_calls_tokens_cost_and_pass_rate_are_shown_by_role(folder: Path, place: ExperimentFolder) -> None:
     with Ledger(place.ledger_path) as ledger:
-        record(ledger, 1.0, 2.0, clock=Hands())
+        record(ledger, 1.0, 2.0, clock=ManualClock())
         buy(ledger, "a", "b")
         buy(ledger, "c", role=Role.AUTHOR)
-    said = told(folder)
-    assert "3 pairs of 6 wanted (1 confirmed, 1 failing, 1 passed), 67% pass, 0 parked" in said
-    assert "calls: 1 author, 2 judge; attempts: 3 answered" in said
-    assert "tokens: author 100 in and 2 out, judge 200 in and 4 out; spent: 0.0150 USD" in said
+    printed = output(folder)
+    assert "3 pairs of 6 wanted (1 confirmed, 1 failing, 1 passed), 67% pass, 0 parked" in printed
+    assert "calls: 1 author, 2 judge; attempts: 3 answered" in printed
+    assert "tokens: author 100 in and 2 out, judge 200 in and 4 out; spent: 0.0150 USD" in printed
 
 
-def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: Path, place: ExperimentFolder) -> None:
+def test_the_reliability_of_the_judge_is_shown_with_its_intervals(folder: Path, place: ExperimentFolder) -> None:
     flaps = (
         WordingDisagreement(question=Question.C0, wording="b", k=3, n=60),
         WordingDisagreement(question=Question.C5, wording="b", k=2, n=40),
@@ -203,43 +184,43 @@ def test_how_far_the_judge_is_to_be_believed_is_told_with_its_intervals(folder: 
     with Ledger(place.ledger_path) as ledger:
         measured = done.model_copy(update={"noise": noise, "controls": controls})
         ledger.append(ledger.campaign(basis()), measured)
-    said = told(folder)
-    assert "judge: its wordings disagree in 5/100 = 5.0% [2.2%, 11.2%]; expected of the vote: " in said
-    assert "false accept 0.40%, false reject 1.25% of good pairs" in said
-    assert "controls: AUC of C0 1.000 [0.342, 1.000] over 2 + 2 texts; it tells the order only: " in said
-    assert "committed ones at 90 to 95 and open ones at 5 to 10" in said
-    (as_json,) = json.loads(told(folder, "--json"))
+    printed = output(folder)
+    assert "judge: its wordings disagree in 5/100 = 5.0% [2.2%, 11.2%]; expected of the vote: " in printed
+    assert "false accept 0.40%, false reject 1.25% of good pairs" in printed
+    assert "controls: AUC of C0 1.000 [0.342, 1.000] over 2 + 2 texts, " in printed
+    assert "committed ones score 90 to 95 and open ones score 5 to 10" in printed
+    (as_json,) = json.loads(output(folder, "--json"))
     assert (as_json["noise"]["edited"], as_json["controls"]["auc"]) == (0.0125, 1.0)
 
 
-def test_calls_that_may_have_been_paid_are_listed_and_in_flight_while_somebody_writes(
+def test_calls_without_an_answer_are_in_flight_during_a_run_and_possibly_paid_after_it(
     folder: Path, place: ExperimentFolder
 ) -> None:
     with Ledger(place.ledger_path) as ledger:
         for key in "abcde":
             ledger.intend(key, Role.JUDGE, f"vet {key}", 20_000)
-        assert "in flight: 5 calls (5 judge), at most 0.1000 USD" in told(folder)
-    said = told(folder)
-    assert "possibly paid without an answer: 5 calls (5 judge), at most 0.1000 USD" in said
-    assert "judge vet a since 2" in said
-    assert "and 2 more" in said
-    calls = json.loads(told(folder, "--json"))[0]["possibly_paid"]
+        assert "in flight: 5 calls (5 judge), at most 0.1000 USD" in output(folder)
+    printed = output(folder)
+    assert "possibly paid without an answer: 5 calls (5 judge), at most 0.1000 USD" in printed
+    assert "judge vet a since 2" in printed
+    assert "and 2 more" in printed
+    calls = json.loads(output(folder, "--json"))[0]["possibly_paid"]
     assert [(call["purpose"], call["micro_usd"]) for call in calls] == [(f"vet {key}", 20_000) for key in "abcde"]
 
 
-def test_the_last_failures_are_told_harmlessly_and_answers_are_none(folder: Path, place: ExperimentFolder) -> None:
+def test_the_last_failures_are_shown_without_control_characters(folder: Path, place: ExperimentFolder) -> None:
     with Ledger(place.ledger_path) as ledger:
         for number in range(7):
             ledger.fail(ledger.intend(f"k{number}", Role.JUDGE, "vet"), "rate", f"no. {number} \x1b[2J")
         buy(ledger, "k0")
-    lines = [line for line in told(folder).split("\n") if "judge vet: " in line]
+    lines = [line for line in output(folder).split("\n") if "judge vet: " in line]
     assert [line[22:] for line in lines] == [f"judge vet: rate: no. {number} ␛[2J" for number in range(2, 7)]
 
 
-def test_pace_and_time_to_go_are_measured_over_this_run_alone(
+def test_pace_and_eta_are_measured_over_this_run_alone(
     folder: Path, place: ExperimentFolder, settings: Settings
 ) -> None:
-    clock = Hands()
+    clock = ManualClock()
     began = 100 * MINUTE
     with Ledger(place.ledger_path, clock=clock) as ledger:
         record(ledger, 1 * MINUTE, began + 5 * MINUTE, clock=clock)
@@ -247,9 +228,10 @@ def test_pace_and_time_to_go_are_measured_over_this_run_alone(
         buy(ledger, "early")
         clock.now = began + 7 * MINUTE
         buy(ledger, *"0123456789")
-        hands = Hands(began)
-        with Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,), hands), timing=HeartbeatTiming(hands)):
+        started = ManualClock(began)
+        with Heartbeat(heartbeat_file(folder, 1), Progress((TRAIT,), started), timing=HeartbeatTiming(started)):
             found = state(settings, began + 10 * MINUTE)
+        assert "ETA 3 h 0 min at the current rate" in "\n".join(trait_lines(found, began + 10 * MINUTE))
     assert found.pace == 2.0  # ten answers in the last five minutes
     # Six audited pairs are 24 steps; round 1 made 1 + 2 + 2 of them in an earlier run, round 2 one more in ten minutes.
     assert found.eta == (24 - 6) * 10 * MINUTE
@@ -277,14 +259,14 @@ def test_a_ledger_is_read_while_another_thread_writes_it(place: ExperimentFolder
     assert counts[-1] > counts[0]
 
 
-def test_a_ledger_still_without_tables_has_bought_nothing_yet(place: ExperimentFolder, settings: Settings) -> None:
+def test_a_ledger_without_tables_has_no_calls(place: ExperimentFolder, settings: Settings) -> None:
     place.refinement.mkdir(parents=True)
     with closing(sqlite3.connect(place.ledger_path)) as raw:
         raw.execute("PRAGMA journal_mode = WAL")
     assert (state(settings).trouble, state(settings).calls) == (None, {})
 
 
-def test_a_ledger_that_is_just_being_made_is_waited_for(place: ExperimentFolder, settings: Settings) -> None:
+def test_a_ledger_that_is_just_being_created_is_waited_for(place: ExperimentFolder, settings: Settings) -> None:
     place.refinement.mkdir(parents=True)
     place.ledger_path.write_bytes(b"torn" * 1000)
     assert "not a database" in str(state(settings).trouble)
@@ -301,19 +283,32 @@ def test_a_ledger_that_is_just_being_made_is_waited_for(place: ExperimentFolder,
 
 
 @pytest.mark.parametrize("name", ["ledger.sqlite", "proposal.json"])
-def test_a_torn_file_is_a_sentence_and_the_rest_is_told(folder: Path, place: ExperimentFolder, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_a_problem_and_the_rest_is_shown(
+    folder: Path, place: ExperimentFolder, name: str
+) -> None:
     place.refinement.mkdir(parents=True)
     (place.refinement / name).write_bytes(b"torn \x1b[2J" * 100)
-    said = told(folder)
-    assert "its files cannot be read" in said
-    assert f"trouble: {place.refinement / name}" in said
-    assert json.loads(told(folder, "--json"))[0]["how"] == "unreadable"
+    printed = output(folder)
+    assert "its files cannot be read" in printed
+    assert f"problem: {place.refinement / name}" in printed
+    assert json.loads(output(folder, "--json"))[0]["how"] == "unreadable"
 
 
-def test_a_torn_heartbeat_is_a_sentence_and_the_ledger_is_told(folder: Path, place: ExperimentFolder) -> None:
+def test_a_heartbeat_that_cannot_be_read_is_shown_once_for_all_traits(folder: Path, place: ExperimentFolder) -> None:
+    add_trait(folder, "toy/gloom")
     heartbeat_file(folder, 7).write_text("{")
     with Ledger(place.ledger_path) as ledger:
         buy(ledger, "a")
-    said = told(folder)
-    assert "heartbeat-7.json cannot be read" in said
-    assert "calls: 1 judge" in said
+    printed = output(folder)
+    assert printed.count("heartbeat-7.json cannot be read") == 1
+    assert "calls: 1 judge" in printed
+
+
+def test_limits_and_errors_of_a_process_are_shown_once_for_all_of_its_traits(folder: Path) -> None:
+    add_trait(folder, "toy/gloom")
+    progress = Progress((TRAIT, "toy/gloom"))
+    progress.error("judge: 502")
+    with Heartbeat(heartbeat_file(folder, 1), progress, limits=lambda: ["judge: 12/32 in flight"]):
+        printed = output(folder)
+    assert printed.count("  limit: judge: 12/32 in flight\n") == 1
+    assert printed.count("  error: judge: 502\n") == 1

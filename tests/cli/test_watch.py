@@ -1,22 +1,22 @@
-"""`status --watch`: the same again and again, until Ctrl-C."""
+"""`status --watch`: refreshed until no run is active or Ctrl-C."""
 
 import os
 import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.cli.status import lasting
+from agent.app.status import read_states
+from agent.cli.status import duration, print_changes
+from agent.config.load import load_settings
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from tests.cli.scripted import experiment
-from tests.cli.test_status import Hands, record
-from tests.supervision.test_heartbeat import TRAIT
+from tests.cli.test_status import record
+from tests.supervision.worker import TRAIT, ManualClock
 
 WATCH = [sys.executable, "-c", "from agent.cli.main import main; main()", "status", "--watch", "-e"]
 
@@ -26,41 +26,40 @@ def folder(tmp_path: Path) -> Path:
     return experiment(tmp_path)
 
 
-@pytest.fixture
-def watched(folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    with subprocess.Popen([*WATCH, str(folder)], stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
-
-
-def test_watch_prints_a_block_per_change_and_ends_by_itself_when_nothing_runs_any_more(
-    folder: Path, watched: "subprocess.Popen[str]"
+def test_watch_prints_a_block_per_change_and_ends_when_no_run_is_active(
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert watched.stdout is not None
-    assert watched.stdout.readline().startswith("at 2")
-    assert watched.stdout.readline() == "toy/refusal: no run yet\n"
-    time.sleep(2.5)  # looked at again, and nothing said
-    with Ledger(ExperimentFolder(folder, TRAIT).ledger_path) as ledger:
-        record(ledger, 1.0, clock=Hands())
-    assert watched.stdout.readline().startswith("at 2")
-    assert watched.stdout.readline().startswith("toy/refusal: campaign 1, 1 rounds, 3 pairs")
-    assert watched.wait(20) == 0
+    settings, waits = load_settings(folder), list[float]()
+
+    def record_a_round_at_the_second_wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            with Ledger(ExperimentFolder(folder, TRAIT).ledger_path) as ledger:
+                record(ledger, 1.0, clock=ManualClock())
+
+    print_changes(lambda: read_states(settings), as_json=False, sleep=record_a_round_at_the_second_wait)
+    assert waits == [2.0, 2.0]
+    first, unchanged, second, changed, *_ = capsys.readouterr().out.split("\n")
+    assert first.startswith("at 2")
+    assert unchanged == "toy/refusal: no run yet"
+    assert second.startswith("at 2")
+    assert changed.startswith("toy/refusal: campaign 1, 1 rounds, 3 pairs")
 
 
-def test_watch_redraws_on_a_terminal_and_ends_well_by_ctrl_c(folder: Path) -> None:
+def test_watch_redraws_on_a_terminal_and_ctrl_c_ends_it_with_zero(folder: Path) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen([*WATCH, str(folder)], stdin=theirs, stdout=theirs, stderr=theirs) as process:
         shown = b""
         while shown.count(b"no run yet") < 2:
             shown += os.read(ours, 4096)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert b"Ctrl-C to leave" in shown
     assert b"Traceback" not in shown
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0.4, "0 s"),
         (59, "59 s"),
@@ -71,5 +70,5 @@ def test_watch_redraws_on_a_terminal_and_ends_well_by_ctrl_c(folder: Path) -> No
         (-3, "0 s"),
     ],
 )
-def test_a_length_of_time_is_told_in_its_largest_units(seconds: float, words: str) -> None:
-    assert lasting(seconds) == words
+def test_a_duration_is_shown_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

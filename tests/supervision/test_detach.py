@@ -1,4 +1,4 @@
-"""A run that outlives its terminal."""
+"""Detached runs: they outlive their terminal."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from agent.supervision.detach import detach
 from agent.supervision.heartbeat import Heartbeat
 from agent.supervision.progress import Progress
 from tests.cli.scripted import experiment
-from tests.supervision.test_heartbeat import beat_of, until
+from tests.supervision.worker import read_heartbeat, wait_until
 
-# Stands in for a run: it reports what it was given, passes its pre-flight where it is told to, and stays a while.
+# Stands in for a run: it prints its arguments, passes its pre-flight unless an argument says otherwise, and stays.
 _CHILD = """
 import os, sys, time
 from pathlib import Path
@@ -26,9 +26,9 @@ from agent.supervision.heartbeat import Heartbeat, HeartbeatTiming
 from agent.supervision.progress import Progress
 from agent.storage.experiment import heartbeat_file
 print("given", sys.argv[1:], repr(sys.stdin.read()), flush=True)
-progress = Progress(())
-time_of_day = (lambda: time.time() - 3600) if "set back" in sys.argv else time.time
-with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress, timing=HeartbeatTiming(time_of_day)) as heart:
+progress, file = Progress(()), heartbeat_file(Path(sys.argv[2]), os.getpid())
+timing = HeartbeatTiming((lambda: time.time() - 3600) if "set back" in sys.argv else time.time)
+with Heartbeat(file, progress, timing=timing) as heartbeat:
     if "stuck" in sys.argv:
         time.sleep(60)
     if "killed" in sys.argv:
@@ -36,7 +36,7 @@ with Heartbeat(heartbeat_file(Path(sys.argv[2]), os.getpid()), progress, timing=
     if "waits" in sys.argv:
         progress.pause("judge", "it is out")
         time.sleep(60)
-    heart.preflight_passed()
+    heartbeat.preflight_passed()
     time.sleep(0 if "brief" in sys.argv else 60)
 """
 CHILD = (sys.executable, "-c", _CHILD)
@@ -75,7 +75,7 @@ def typed_ahead() -> Iterator[None]:
     os.close(before)
 
 
-def test_once_its_preflight_is_passed_one_line_says_where_to_find_the_run(
+def test_after_the_preflight_one_line_of_json_says_where_the_run_is(
     folder: Path, capsys: pytest.CaptureFixture[str], typed_ahead: None
 ) -> None:
     argv = ["run", str(folder), "--detach", "--target", "5"]
@@ -91,12 +91,12 @@ def test_once_its_preflight_is_passed_one_line_says_where_to_find_the_run(
         "heartbeat": str(heartbeat_file(folder, pid)),
         "status": f"cliffhanger status -e {folder}",
     }
-    assert beat_of(heartbeat_file(folder, pid)).checked is not None
+    assert read_heartbeat(heartbeat_file(folder, pid)).checked is not None
     assert run_log(folder).read_text() == f"given {['run', str(folder), '--target', '5']} ''\n"
     end(pid)
 
 
-def test_its_status_is_asked_of_the_program_as_it_was_called(
+def test_the_status_command_names_the_program_as_it_was_called(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -107,44 +107,44 @@ def test_its_status_is_asked_of_the_program_as_it_was_called(
     end(line["pid"])
 
 
-def test_settings_that_cannot_be_used_are_told_in_the_line_with_the_code(
+def test_invalid_settings_are_in_the_line_with_their_exit_code(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "refine.toml").write_text("version = 1\ntraits = 7\n")
-    run_log(folder).write_text("what an earlier run had said\n")
+    run_log(folder).write_text("what an earlier run had printed\n")
     assert detach(["run", "--detach", "-e", str(folder)], folder) == 64
     line = printed(capsys)
     assert line["code"] == 64
     assert "`traits`" in str(line["error"])
     assert "earlier run" not in str(line["error"])
-    assert run_log(folder).read_text().startswith("what an earlier run had said\ncliffhanger: ")
+    assert run_log(folder).read_text().startswith("what an earlier run had printed\ncliffhanger: ")
 
 
-def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_is_an_error_and_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detach(["run"], tmp_path / "none", CHILD) == 64
     assert printed(capsys) == {"error": f"There is no folder {tmp_path / 'none'}.", "code": 64}
     assert not (tmp_path / "none").exists()
 
 
-def test_a_run_that_is_over_already_had_passed_all_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_has_ended_already_counts_as_passed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detach(["run", str(folder), "brief"], folder, CHILD, sleep=lambda seconds: os.waitid(*_ANY_END)) == 0
     assert "pid" in printed(capsys)
 
 
-def test_a_run_that_is_killed_in_its_preflight_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_killed_in_its_preflight_has_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detach(["run", str(folder), "killed"], folder, CHILD) == 137
     assert "given" in str(printed(capsys)["error"])
 
 
-def test_a_long_preflight_is_left_to_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_preflight_is_not_waited_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     waits: list[float] = []
     assert detach(["run", str(folder), "stuck"], folder, CHILD, sleep=waits.append) == 0
     assert sum(waits) == pytest.approx(300, abs=1)
     end(printed(capsys)["pid"])
 
 
-def for_a_minute(why: str) -> Callable[[float], None]:
-    """A sleep that does not go on for longer; `why` says what should have ended it."""
+def at_most_a_minute(why: str) -> Callable[[float], None]:
+    """A real sleep that fails after a minute in all; `why` says what should have ended it."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -155,41 +155,40 @@ def for_a_minute(why: str) -> Callable[[float], None]:
     return wait
 
 
-def test_a_clock_that_is_set_back_by_an_hour_meanwhile_keeps_nobody_waiting(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_system_time_that_is_set_back_delays_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
-        detach(["run", str(folder), "set back"], folder, CHILD, for_a_minute("the pre-flight was passed long ago")) == 0
+        detach(["run", str(folder), "set back"], folder, CHILD, at_most_a_minute("the pre-flight was passed long ago"))
+        == 0
     )
     line = printed(capsys)
-    assert beat_of(Path(str(line["heartbeat"]))).checked is not None
+    assert read_heartbeat(Path(str(line["heartbeat"]))).checked is not None
     end(line["pid"])
 
 
-def test_a_preflight_that_waits_for_an_endpoint_is_left_to_itself_at_once(
+def test_a_preflight_that_waits_for_an_endpoint_is_not_waited_for(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert detach(["run", str(folder), "waits"], folder, CHILD, for_a_minute("it was paused long ago")) == 0
+    assert detach(["run", str(folder), "waits"], folder, CHILD, at_most_a_minute("it was paused long ago")) == 0
     end(printed(capsys)["pid"])
 
 
-def test_ctrl_c_before_the_line_ends_the_run_too(folder: Path) -> None:
+def test_ctrl_c_before_the_line_ends_the_run(folder: Path) -> None:
     def interrupted(seconds: float) -> None:
         if list(folder.glob("heartbeat-*.json")):
             raise KeyboardInterrupt
-        until(lambda: bool(list(folder.glob("heartbeat-*.json"))))
+        wait_until(lambda: bool(list(folder.glob("heartbeat-*.json"))))
 
     with pytest.raises(KeyboardInterrupt):
         detach(["run", str(folder), "stuck"], folder, CHILD, sleep=interrupted)
     (path,) = folder.glob("heartbeat-*.json")
-    assert os.waitstatus_to_exitcode(os.waitpid(beat_of(path).pid, 0)[1]) == -signal.SIGTERM
+    assert os.waitstatus_to_exitcode(os.waitpid(read_heartbeat(path).pid, 0)[1]) == -signal.SIGTERM
 
 
-def test_what_an_old_run_left_under_the_same_pid_is_no_sign(
+def test_a_heartbeat_that_an_old_run_left_under_the_same_pid_is_ignored(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with Heartbeat(tmp_path / "old.json", Progress(())) as heart:
-        heart.preflight_passed()
+    with Heartbeat(tmp_path / "old.json", Progress(())) as heartbeat:
+        heartbeat.preflight_passed()
     old = (tmp_path / "old.json").read_bytes()
     with subprocess.Popen([sys.executable, "-c", ""]) as probe:
         last = probe.pid
