@@ -97,8 +97,9 @@ def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) 
     stop_file.touch()
     done = checked(folder)
     assert done.exit_code == 6
-    assert f"nothing was begun: a stop was asked for (the file {stop_file}; remove it to go on)." in " ".join(
-        done.output.split()
+    assert (
+        f"nothing was begun: a stop was asked for (the file {stop_file}; `cliffhanger resume` removes it)."
+        in " ".join(done.output.split())
     )
 
 

@@ -110,7 +110,7 @@ def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(
     (refinement(folder) / "STOP").touch()
     stopped = run(folder)
     assert stopped.exit_code == 6
-    assert "remove it to go on" in stopped.output
+    assert "`cliffhanger resume` removes it" in stopped.output
     assert status_of(folder)["rounds"] == 1
     (refinement(folder) / "STOP").unlink()
     assert run(folder).exit_code == 0

@@ -76,7 +76,7 @@ def test_it_fits_its_window_in_both_schemes(
 
 def test_a_long_path_in_the_reason_makes_a_narrow_page_no_wider(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    why = f"a stop was asked for (the file /{'a_long_name' * 12}/STOP; remove it to go on)"
+    why = f"a stop was asked for (the file /{'a_long_name' * 12}/STOP; `cliffhanger resume` removes it)"
     path.write_text(page(example(rounds()[:1], stop=Stop(ending=Ending.STOPPED, why=why))), encoding="utf-8")
     tab = Window(browser, path, 480).tab
     assert tab.evaluate("document.documentElement.scrollWidth") == 480
