@@ -53,6 +53,8 @@ TABLE = (
 OWNERS = {
     "openai": {"agent.llm.transport"},
     "tenacity": {"agent.llm.retry"},
+    "filelock": {"agent.storage.durable"},
+    "fcntl": {"agent.storage.durable"},
     "torch": {"agent.subject.model", "experiments.toyworld.train"},
     "transformers": {"agent.subject.model", "experiments.toyworld.train"},
 }

@@ -18,10 +18,10 @@ from agent.llm.errors import Cancelled
 from agent.loop.act import Subject
 from agent.prompts import PromptBook
 from agent.schema import Ending, Role, Sampling
+from agent.storage.durable import is_locked
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import LedgerError
 from agent.subject.weights import SubjectError
-from agent.supervision.heartbeat import is_locked
 from agent.supervision.progress import Progress
 from agent.supervision.stop_control import StopSignals
 from agent.text import experiment_options, pluralize, program_name

@@ -12,7 +12,7 @@ from agent.review.file_transaction import (
     NAMES,
     ApplyError,
     FileContents,
-    folder_lock,
+    dataset_lock,
     journal_of,
     read_files,
     read_journal,
@@ -194,7 +194,7 @@ def write(plan: ApplyPlan, refinement: Path) -> None:
 
     Raises ApplyError where a file has changed since it was planned, and then nothing was written.
     """
-    with folder_lock(plan.folder):
+    with dataset_lock(plan.folder):
         recover(plan.folder)
         if read_files(plan.folder) != plan.before:
             raise ApplyError(
@@ -210,7 +210,7 @@ def write(plan: ApplyPlan, refinement: Path) -> None:
 
 def complete(folder: Path) -> bool:
     """Complete an apply or undo that was interrupted; whether there was one."""
-    with folder_lock(folder):
+    with dataset_lock(folder):
         return recover(folder) is not None
 
 
@@ -219,7 +219,7 @@ def undo(folder: Path, refinement: Path) -> str:
 
     Raises NothingToUndo where nothing was applied, and ApplyError where a file has changed since.
     """
-    with folder_lock(folder):
+    with dataset_lock(folder):
         recover(folder)
         present = read_files(folder)
         for record in _records(refinement):

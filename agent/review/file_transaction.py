@@ -8,10 +8,9 @@ somebody carries the journal out, the files are mixed: `load_dataset` refuses th
 """
 
 import base64
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 from agent.errors import UserError
 from agent.schema import FrozenModel
 from agent.storage.dataset import JOURNAL
-from agent.storage.durable import failpoint, sync_folder, write_atomically
+from agent.storage.durable import failpoint, folder_lock, sync_folder, write_atomically
 
 Name = Literal["positive.txt", "negative.txt", "positive.jsonl", "negative.jsonl"]
 NAMES: tuple[Name, ...] = ("positive.txt", "negative.txt", "positive.jsonl", "negative.jsonl")
@@ -102,17 +101,14 @@ def read_files(folder: Path) -> FileContents:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Keep every other apply out of a dataset's folder. The lock lies on the folder itself and leaves no file."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ApplyError(f"{folder} cannot be opened ({error.strerror}): there is no dataset to write.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+def dataset_lock(folder: Path) -> Iterator[None]:
+    """Keep every other apply out of a dataset's folder. Raises ApplyError where there is no such folder."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_lock(folder))
+        except OSError as error:
+            raise ApplyError(f"{folder} cannot be opened ({error.strerror}): there is no dataset to write.") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def write_files(folder: Path, journal: Journal) -> None:

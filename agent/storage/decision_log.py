@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from agent.errors import UserError
 from agent.schema import Act, Decision
-from agent.storage.durable import failpoint, sync_folder
+from agent.storage.durable import LockHeld, exclusive_lock, failpoint, sync_folder
 
 NAME = "decisions.jsonl"
 _TORN = b"\x18\n"  # "cancel": JSON cannot hold it raw, so what ends in it is known to be no line
-_PATIENCE = 30.0  # seconds; another reviewer holds the lock for milliseconds
+_LOCK_WAIT = 30.0  # seconds, chosen by judgement: another reviewer holds the lock for milliseconds
 
 
 class DecisionError(UserError):
@@ -35,9 +34,13 @@ class Recorded:
 
 @dataclass(frozen=True)
 class DecisionLog:
-    """The decisions of one trait. Any number of processes may read and append at one time."""
+    """The decisions of one trait. Any number of processes may read and append at one time.
+
+    `lock_wait` (seconds) is how long an append waits for another process.
+    """
 
     path: Path
+    lock_wait: float = _LOCK_WAIT
 
     def read(self) -> Recorded:
         """Every decision so far; none where there is no file. Raises DecisionError for a damaged line."""
@@ -56,9 +59,9 @@ class DecisionLog:
         content = b"".join(line_of(decision) for decision in decisions)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.path}.lock", timeout=_PATIENCE):
+            with exclusive_lock(Path(f"{self.path}.lock"), self.lock_wait):
                 self._write(content)
-        except Timeout as error:
+        except LockHeld as error:
             raise DecisionError(f"{self.path} is held by another process: end it, then decide again.") from error
         except OSError as error:
             raise DecisionError(f"{self.path} cannot be written: {error}. The decision is not stored.") from error

@@ -1,12 +1,17 @@
-"""Named points at durable steps, so that a test can have the process killed exactly there."""
+"""Durable files: atomic replacement, locks among processes, and failpoints that let a test kill the process."""
 
+import fcntl
 import hashlib
 import os
 import signal
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout, lock_descriptor
 
 VARIABLE = "CLIFFHANGER_CRASH"
 
@@ -69,6 +74,54 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class LockHeld(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def exclusive_lock(path: Path, wait: float) -> Iterator[None]:
+    """Hold an exclusive lock on a file among processes; the kernel releases it when its holder dies.
+
+    Makes the file, and leaves it. Raises LockHeld after `wait` seconds, OSError where the file cannot be made.
+    """
+    path.parent.stat()  # a missing folder is an error; filelock would make it
+    lock = FileLock(path, timeout=wait, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise LockHeld(f"{path} is locked by another process") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder itself, which leaves no file; waits for whoever holds it. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock_descriptor(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds `exclusive_lock` on a file. Writes nothing.
+
+    A shared lock, which filelock does not offer: two processes that ask at once must not take each other for a holder.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def hash_of(path: Path) -> str | None:

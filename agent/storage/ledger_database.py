@@ -7,13 +7,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent.errors import UserError
 from agent.schema import CampaignBasis, FrozenModel, Role
-from agent.storage.durable import failpoint
+from agent.storage.durable import LockHeld, exclusive_lock, failpoint
 from agent.storage.ledger_schema import CURRENT, LedgerSchema, UnknownVersionError
 
 N = TypeVar("N", bound=FrozenModel)
@@ -163,7 +162,7 @@ def _unescaped(text: str) -> str:
 
 
 _MISSING = "There is no ledger at {path}: nothing has run there yet. Start with `cliffhanger run`."
-_STATUS_LOOKS = 0.2  # seconds; `status` holds the lock for a moment to see whether somebody else does
+_LOCK_WAIT = 0.2  # seconds, chosen by judgement: `status` holds the lock for a moment to see whether a run does
 
 
 class Database:
@@ -173,12 +172,13 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, reading: sqlite3.Connection, lock: FileLock | None
+        self, path: Path, connection: sqlite3.Connection, reading: sqlite3.Connection, opened: ExitStack
     ) -> None:
+        """`opened` closes the connections, and then releases the writer's lock."""
         self.path = path
         self._connection = connection
         self._reading = reading
-        self._process_lock = lock
+        self._opened = opened
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
 
@@ -195,14 +195,12 @@ class Database:
                 "Put the experiment on a local disk and copy it back when the run has ended."
             )
         with ExitStack() as undo:
-            lock = _locked(path)
-            undo.callback(lock.release)
+            _acquire_writer_lock(path, undo)
             connection = undo.enter_context(closing(_connected(path, "rwc")))
             with _explained(path):
                 _set_up(path, connection, schema)
             reading = undo.enter_context(closing(_connected(path, "ro")))
-            undo.pop_all()
-        return cls(path, connection, reading, lock)
+            return cls(path, connection, reading, undo.pop_all())
 
     @classmethod
     def read(cls, path: Path, schema: LedgerSchema = CURRENT) -> "Database":
@@ -216,8 +214,7 @@ class Database:
                     raise LedgerMissing(_MISSING.format(path=path))
                 if schema.needs_migration(connection):
                     connection = undo.enter_context(closing(_migrated_copy(connection, schema)))
-            undo.pop_all()
-        return cls(path, connection, connection, None)
+            return cls(path, connection, connection, undo.pop_all())
 
     def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """All rows of one query."""
@@ -246,24 +243,19 @@ class Database:
     def close(self) -> None:
         """Close the file and let the next writer in. Closing twice is harmless."""
         with self._write_lock, self._read_lock:
-            self._reading.close()
-            self._connection.close()  # last, since the last one out tidies the write-ahead log away
-            if self._process_lock is not None:
-                self._process_lock.release()
+            self._opened.close()  # the writing connection after the reading one: the last to close removes the log
 
 
-def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock", timeout=_STATUS_LOOKS, thread_local=False)
+def _acquire_writer_lock(path: Path, held: ExitStack) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
+        held.enter_context(exclusive_lock(Path(f"{path}.lock"), _LOCK_WAIT))
+    except LockHeld as error:
         raise LedgerBusy(
             f"Another run is writing {path}. Look at it with `cliffhanger status`, or wait until it has ended."
         ) from error
     except OSError as error:
         raise LedgerError(f"{path} cannot be opened for writing: {error}. Check the folder's permissions.") from error
-    return lock
 
 
 def _connected(path: Path, mode: str) -> sqlite3.Connection:

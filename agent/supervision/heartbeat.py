@@ -4,7 +4,6 @@ One file per process, named by its pid, since one process may run several traits
 long as the process lives, so that a pid used again is never mistaken for the old process.
 """
 
-import fcntl
 import os
 import re
 import socket
@@ -12,10 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -23,13 +23,14 @@ from agent.config.settings import Settings
 from agent.errors import UserError
 from agent.llm.errors import redact
 from agent.schema import FrozenModel
-from agent.storage.durable import write_atomically
+from agent.storage.durable import LockHeld, exclusive_lock, is_locked, write_atomically
 from agent.storage.experiment import ExperimentFolder, heartbeat_files, variants
 from agent.supervision.progress import Progress, ProgressSnapshot
 from agent.text import experiment_options
 
 INTERVAL = 5.0  # seconds between two heartbeats; chosen by judgement
 FRESH = 30.0  # seconds after which a heartbeat is stale: six intervals, chosen by judgement
+_LOCK_WAIT = 5.0  # seconds, chosen by judgement: `status` holds a run's lock for a moment
 _SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -78,7 +79,7 @@ class Heartbeat:
         self._time, self._wait = timing.time_of_day, timing.wait
         self._closed, self._writing = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._write_until_closed, name="heartbeat", daemon=True)
-        self._lock: IO[bytes] | None = None
+        self._lock = ExitStack()
         self._record = HeartbeatRecord(
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -91,11 +92,11 @@ class Heartbeat:
 
     def __enter__(self) -> Self:
         try:
-            self._lock = _lock_file(self._path).open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._lock.enter_context(exclusive_lock(_lock_file(self._path), _LOCK_WAIT))
             _clear_dead(self._path.parent, self._record)
             self._write()
-        except OSError as error:
+        except (OSError, LockHeld) as error:
+            self._lock.close()
             raise UserError(f"{self._path} cannot be written: {error}. Check the folder's permissions.") from error
         self._thread.start()
         return self
@@ -109,8 +110,7 @@ class Heartbeat:
             self.set_ending("done" if error is None else _described(error))
         self._try_write()
         _lock_file(self._path).unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.close()
 
     def preflight_passed(self) -> None:
         """Record that the pre-flight has passed, and write it at once: `--detach` waits for it."""
@@ -249,18 +249,6 @@ def other_variants(settings: Settings, now: float) -> list[TraitProcess]:
 def _trait_process(folder: ExperimentFolder, found: Sequence[ProcessRecord]) -> TraitProcess:
     process = process_record_of(found, folder.trait, folder.variant)
     return TraitProcess(folder, process, is_locked(Path(f"{folder.ledger_path}.lock")))
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds a file's lock. Writes nothing; the kernel frees a lock when its holder dies."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def is_alive(path: Path, heartbeat: HeartbeatRecord, now: float) -> bool:

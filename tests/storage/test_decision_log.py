@@ -117,11 +117,11 @@ def test_killed_while_it_stores_a_line_the_log_holds_it_whole_or_not_at_all(log:
     assert log.read().decisions[-1].pair == "d0002"
 
 
-def test_nothing_is_written_while_another_holds_the_lock(log: DecisionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_while_another_holds_the_lock(log: DecisionLog) -> None:
     log.append(decision("d0000"))
-    monkeypatch.setattr("agent.storage.decision_log._PATIENCE", 0.05)
+    hurried = DecisionLog(log.path, lock_wait=0.05)
     with FileLock(f"{log.path}.lock"), pytest.raises(DecisionError, match="held by another process"):
-        log.append(decision("d0001"))
+        hurried.append(decision("d0001"))
     assert [d.pair for d in log.read().decisions] == ["d0000"]
 
 
