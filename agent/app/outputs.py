@@ -15,8 +15,8 @@ from agent.loop.state import SetState, Status, replay
 from agent.review.card_builder import build_cards
 from agent.review.cards import Card, CardState
 from agent.review.proposal import PROPOSAL, Proposal, final_pairs, propose, read_proposal
-from agent.review.report.build import RunRecord, by_role, measured, report
-from agent.review.report.markdown import confidence, left, summary
+from agent.review.report.build import RunRecord, build_report, calls_by_role, measure_run
+from agent.review.report.markdown import confidence, dropped_and_parked, summary
 from agent.review.report.model import Report, RunSettings
 from agent.review.report.page import page
 from agent.schema import Completion, Decision, Ending, Finding, History, Pair, Plan, Polarity, Stop, Trait, Usage
@@ -139,7 +139,7 @@ def report_of(
     """A campaign's report, from its ledger. `dataset`: the pairs it began from, as far as they are still there."""
     history = ledger.history(campaign.id)
     basis = campaign.basis
-    asked = RunSettings(trait=Trait.model_validate_json(basis.trait), plan=plan, models=basis.models)
+    run_settings = RunSettings(trait=Trait.model_validate_json(basis.trait), plan=plan, models=basis.models)
     record = RunRecord(
         campaign=campaign.id,
         dataset=_begun_from(history, dataset),
@@ -149,7 +149,7 @@ def report_of(
         spent=ledger.spent(),
         completions=dict(ledger.spend().calls).get("subject", 0),
     )
-    return report(asked, record, measured(history))
+    return build_report(run_settings, record, measure_run(history))
 
 
 def began_from(campaign: CampaignRecord, hashes: FileHashes) -> bool:
@@ -236,8 +236,8 @@ def trait_summary(result: Result) -> tuple[str, str, str, str, str]:
     trait = result.job.trait.id
     return (
         f"{trait}: {result.stop.ending.value}: {result.stop.why}. {passed(result)}",
-        f"  left: {left(result.proposal)}",
-        f"  sure: {confidence(measured(result.history))}",
+        f"  left: {dropped_and_parked(result.proposal)}",
+        f"  sure: {confidence(measure_run(result.history))}",
         f"  cost: {cost(result)}",
         f"  next: {advice(result)}",
     )
@@ -264,7 +264,7 @@ def passed(result: Result) -> str:
 
 
 def cost(result: Result) -> str:
-    calls = by_role(result.history)
+    calls = calls_by_role(result.history)
     told = ", ".join(f"{n} {role}" for role, n in sorted(calls.items())) or "no call"
     unfinished = "" if result.stop.ready else " (what an unfinished round bought is not in it)"
     rounds = f"{pluralize(len(result.history), 'round')}, all of the campaign{unfinished}"

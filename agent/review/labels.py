@@ -93,6 +93,7 @@ DECISIONS: Mapping[Act, str] = {
 
 OUTCOMES: Mapping[Outcome, str] = {Outcome.PASS: "passes", Outcome.FAIL: "fails", Outcome.UNJUDGED: "not judged"}
 NOT_EXAMINED = "not examined"
+NOT_JUDGED = OUTCOMES[Outcome.UNJUDGED]
 
 WARNINGS: Mapping[CardWarning, str] = {
     CardWarning.FAILING: "a check failed on the text as it stands",

@@ -40,6 +40,7 @@ _FIRST_RUNG = {
     Verdict.EXPRESS: Rung.STRENGTHEN,  # the test passes but the forecast does not
 }
 
+NOT_PASSED = "does not pass"  # why a candidate that was examined is refused; it is stored
 _TWICE = 2  # an edit that came to nothing twice is not made a third time: another topic is
 _NEXT_RUNG = {Rung.SIMPLIFY: Rung.RETOPIC, Rung.CUT: Rung.CLIFFHANGER, Rung.SHORTEN: Rung.CLIFFHANGER}
 
@@ -70,7 +71,7 @@ class CandidateResult:
     scores: tuple[tuple[Question, float], ...]
 
     def noted(self) -> Candidate:
-        refused = None if self.passes else "does not pass"
+        refused = None if self.passes else NOT_PASSED
         return Candidate(
             text=self.scenario.text, rung=self.rung, refused=refused, verdict=self.verdict, scores=self.scores
         )

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from agent.loop.state import apply_round, replay
-from agent.review.report.build import by_role
+from agent.review.report.build import calls_by_role
 from agent.schema import Finding, Polarity, Role, Round
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
@@ -66,7 +66,7 @@ def saving(quick: bool) -> Row:
         ended = rehearse(loop, before=endpoint).exit_code
         with Ledger.read(loop / PLACE / "ledger.sqlite") as ledger:
             history = ledger.history(ledger.campaigns()[-1].id)
-        sent = len(endpoint.questions) - by_role(history)[Role.AUTHOR]
+        sent = len(endpoint.questions) - calls_by_role(history)[Role.AUTHOR]
         confirmed = _judged_afresh(loop, root)
     full = full_rejudge_calls(history)
     saved = 1 - sent / full

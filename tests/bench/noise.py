@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from agent.loop.state import Status
-from agent.review.report.build import by_role
+from agent.review.report.build import calls_by_role
 from agent.stats import wilson
 from tests.bench.naive import Naive, naive
 from tests.bench.report import Row, met, table, tell
@@ -69,7 +69,7 @@ def _held(night: DemoRun, trait: str) -> Told:
     history, now = night.history(trait), night.standing(trait)
     good = truth(trait, sides(now.pairs))
     edited, good_pairs = needlessly_edited(night, trait)
-    calls = by_role(history)
+    calls = calls_by_role(history)
     flaps = now.noise.flaps if now.noise else ()
     return Told(
         exit_code=night.exit_code,

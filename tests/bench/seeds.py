@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from agent.loop.state import Status
-from agent.review.report.build import by_role
+from agent.review.report.build import calls_by_role
 from agent.schema import History, Outcome
 from tests.bench.calls import full_rejudge_calls
 from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
@@ -35,7 +35,7 @@ def row(seed: int, trait: str, night: DemoRun) -> str:
     good = truth(trait, sides(now.pairs))
     failed, started = failed_first(history)
     edited, good_pairs = needlessly_edited(night, trait)
-    calls = ", ".join(f"{n} {role}" for role, n in sorted(by_role(history).items()))
+    calls = ", ".join(f"{n} {role}" for role, n in sorted(calls_by_role(history).items()))
     return (
         f"{seed:>4}  {trait:<16} {night.exit_code:>4}  {len(history):>6}  {len(now.items):>5}  "
         f"{len(now.at(Status.AUDITED)):>7}  {failed:>5} of {started:<4}  {edited:>4} of {good_pairs:<4}  "

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from agent.app.outputs import HEADINGS
 from agent.review.proposal import Proposal, propose
-from agent.review.report.markdown import code, left, summary
+from agent.review.report.markdown import code_span, dropped_and_parked, summary
 from agent.schema import Ending, Park, Recheck, Stop
 from agent.storage.dataset import FileHashes
 from agent.supervision.display import RunDisplay
@@ -32,7 +32,7 @@ from tests.review.report.examples import example, rounds, sustained
     ],
 )
 def test_a_text_cannot_leave_its_code_span(text: str, shown: str) -> None:
-    assert code(text) == shown
+    assert code_span(text) == shown
 
 
 def test_what_left_is_counted_by_reason() -> None:
@@ -53,7 +53,7 @@ def test_what_left_is_counted_by_reason() -> None:
         stop=Stop(ending=Ending.READY, why=""),
         changes=(),
     )
-    told = left(propose(empty, (first, second, third), rounds))
+    told = dropped_and_parked(propose(empty, (first, second, third), rounds))
     assert told == "1 dropped (1 x ), 2 parked (2 x undecided)"
 
 

@@ -54,7 +54,7 @@ def test_a_run_leaves_a_page_and_data_that_tell_the_same(folder: Path) -> None:
     assert (folder / PLACE / "report.html").read_text() == page(told)
     assert (folder / PLACE / "summary.md").read_text() == summary(told)
     assert told.stop is not None
-    assert (told.stop.ending, told.last.audited, told.asked.plan.goal) == (Ending.READY, 6, 6)
+    assert (told.stop.ending, told.latest.audited, told.asked.plan.goal) == (Ending.READY, 6, 6)
     assert dict(told.asked.models)["judge"] == "toyworld at toyworld by logprobs"
     assert (told.first.k, told.first.n) == (4, 6)
     assert told.measured.rounds[-1].move == "audit"

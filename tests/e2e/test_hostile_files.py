@@ -17,7 +17,7 @@ from agent.config.settings import Settings
 from agent.review.apply import plan_changes, undo, write
 from agent.review.file_transaction import NAMES, FileContents, read_files
 from agent.review.patch import patch_of
-from agent.review.report.markdown import plain
+from agent.review.report.markdown import markdown_text
 from agent.schema import Act, Completion, Decision, Pair
 from agent.storage.dataset import FileHashes, load_dataset, read_definition, write_dataset
 from agent.storage.experiment import ExperimentFolder, GenerationInfo, LayoutError, read_responses, write_responses
@@ -157,7 +157,7 @@ def test_git_finds_each_file_below_a_folder_of_a_hostile_name_and_no_other(tmp_p
 
 def test_each_reason_is_one_line_of_words_in_the_summary_and_no_markdown() -> None:
     for text in TEXTS:
-        said = plain(text)
+        said = markdown_text(text)
         assert re.sub(r"\\([\\\[\]<&*])", r"\1", said).removesuffix("…") == safe_text(text[:320]).removesuffix("…")
         assert not set(re.sub(r"\\[\\\[\]<&*]", "", said)) & set("[]<&*\n")
 

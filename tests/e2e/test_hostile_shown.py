@@ -78,7 +78,7 @@ def report(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Windo
 
 def test_the_report_runs_nothing_asks_for_nothing_and_says_nothing(report: Window) -> None:
     require_untouched(report.tab, report.address)
-    assert (report.outside, report.complaints) == ([], [])
+    assert (report.external_requests, report.messages) == ([], [])
     assert report.tab.evaluate("document.documentElement.scrollWidth") <= 1280
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from agent.review import labels
 from agent.review.proposal import Proposal
-from agent.review.report.model import followed
+from agent.review.report.model import changed_for_twin
 from agent.review.session import ReviewSession
 from agent.review.terminal.evidence import sides as terminal_sides
 from agent.review.web import view_models
@@ -76,6 +76,6 @@ def test_a_side_that_was_changed_with_its_twin_says_so_in_both_reviews(toned: Re
 def test_only_a_text_that_became_another_has_followed_its_twin() -> None:
     change = sustained().changes[0]
     negative = change.sides[1]
-    assert followed(change, negative) is Polarity.POSITIVE
-    assert followed(change, negative.model_copy(update={"after": negative.before})) is None
-    assert followed(change, negative.model_copy(update={"before": None})) is None
+    assert changed_for_twin(change, negative) is Polarity.POSITIVE
+    assert changed_for_twin(change, negative.model_copy(update={"after": negative.before})) is None
+    assert changed_for_twin(change, negative.model_copy(update={"before": None})) is None

@@ -1,4 +1,4 @@
-"""What a report holds: every number and text of the page, so that the page follows from it alone."""
+"""Report model: every number and text of the page, so that the page follows from it alone."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ from agent.storage.ledger_database import Spent
 
 
 class RunSettings(FrozenModel):
-    """What the run was to do. `models` is (role or "subject", model and method) as the campaign recorded them."""
+    """Settings of the run. `models` is (role or "subject", model and method) as the campaign recorded them."""
 
     trait: Trait
     plan: Plan
@@ -31,7 +31,7 @@ class RunSettings(FrozenModel):
 
 
 class RoundFacts(FrozenModel):
-    """One round and how the set stood after it. `passing` includes confirmed, and `confirmed` audited pairs."""
+    """One round, and the set after it. `passing` includes confirmed, and `confirmed` audited pairs."""
 
     number: int
     move: str
@@ -46,7 +46,7 @@ class RoundFacts(FrozenModel):
 
 
 class RunMeasures(FrozenModel):
-    """What follows from the history by the loop's own rules."""
+    """Statistics of the history: its rounds, the audit rate, the flap rate of each question."""
 
     rounds: tuple[RoundFacts, ...] = ()
     audit: Rate
@@ -63,7 +63,7 @@ class ScoreDistribution(FrozenModel):
 
 
 class RungFacts(FrozenModel):
-    """How often a rung was tried on texts of one diagnosis (None: none of their own), and how often it mended them."""
+    """How often a rung was tried on texts with one verdict, and repaired them. No verdict: only the twin failed."""
 
     verdict: Verdict | None
     rung: Rung
@@ -72,7 +72,7 @@ class RungFacts(FrozenModel):
 
 
 class RungYield(FrozenModel):
-    """What a rung came to: repairs that reached it, candidates offered, fit to be tried, passing, and texts taken.
+    """Yield of a rung: repairs that reached it, candidates offered, fit to be tried, passing, and texts taken.
 
     `words` is the median number of words that a taken text puts in and takes out.
     """
@@ -87,20 +87,20 @@ class RungYield(FrozenModel):
 
 
 class Drift(FrozenModel):
-    """What edits changed on `n` texts, each as (mean, low, high): forecast towards its own side, and C0."""
+    """Score changes of `n` edited texts as (mean, low, high): forecast towards the text's own side, and C0."""
 
     n: int
     forecast: tuple[float, float, float]
     commitment: tuple[float, float, float]
 
     @property
-    def is_bought(self) -> bool:
-        """Whether better scores come with texts that commit themselves: both rise, by more than chance."""
+    def is_inflated(self) -> bool:
+        """Whether better scores come with texts that give the trait away: both rise, by more than chance."""
         return self.forecast[1] > 0 and self.commitment[1] > 0
 
 
 class Step(FrozenModel):
-    """One repair of a pair: what was found before, what was tried, what was refused for which reason, what came of it.
+    """One repair of a pair: verdicts before, rungs tried, candidates refused by reason, texts after.
 
     `texts` is empty where the pair was kept as it was.
     """
@@ -115,14 +115,14 @@ class Step(FrozenModel):
 
 
 class RepairHistory(FrozenModel):
-    """The repairs of a pair that was hard to mend, in order."""
+    """The repairs of one pair, in order."""
 
     pair: str
     steps: tuple[Step, ...]
 
 
 class Report(FrozenModel):
-    """A trait's night. `stop` is None while no run of the campaign has ended; `state` then says how it is."""
+    """The report on one trait. `stop` is None while no run of the campaign has ended; `state` then describes it."""
 
     version: Literal[1] = 1
     asked: RunSettings
@@ -144,57 +144,57 @@ class Report(FrozenModel):
     changes: tuple[PairChange, ...]
 
     @property
-    def last(self) -> RoundFacts:
-        """How the set stands."""
+    def latest(self) -> RoundFacts:
+        """The set after the last round; all zero before the first."""
         nothing = RoundFacts(
             number=0, move="", size=0, passing=0, confirmed=0, audited=0, parked=0, dropped=0, cost=Usage()
         )
         return self.measured.rounds[-1] if self.measured.rounds else nothing
 
     @property
-    def only_advice(self) -> bool:
-        """Whether the self-check says that verdicts of this run are not to be relied on."""
-        return self.controls is not None and self.controls.high < BELIEVED
+    def is_judge_unreliable(self) -> bool:
+        """Whether the self-check failed: the whole interval of its AUC lies below the required one."""
+        return self.controls is not None and self.controls.high < RELIABLE_AUC
 
     @property
     def is_sustained(self) -> bool:
-        """Whether the tone may show in a text already, so that neither V nor C0 nor C5 is a criterion."""
+        """Whether the trait is a tone that the text may already show, so that V, C0 and C5 are not criteria."""
         return self.asked.trait.mode is Mode.SUSTAINED
 
-    def those(self, *whats: str) -> tuple[PairChange, ...]:
-        """The pairs proposed as any of these, in order."""
-        return tuple(change for change in self.changes if change.what in whats)
+    def those(self, *kinds: str) -> tuple[PairChange, ...]:
+        """The pairs of these kinds, in order."""
+        return tuple(change for change in self.changes if change.what in kinds)
 
 
-BELIEVED = 0.9  # where the whole interval of the self-check lies below, verdicts are advice
+RELIABLE_AUC = 0.9  # AUC that the controls must reach: the default of `Caps.min_control_auc`
 
 
 def flags_of(change: PairChange) -> tuple[Flag, ...]:
-    """The flags of both sides' last evidence, each once."""
+    """The flags of both sides' latest evidence, each once."""
     found = [side.after.evidence for side in change.sides]
     return tuple(dict.fromkeys(flag for evidence in found if evidence for flag in evidence.flags))
 
 
-def followed(change: PairChange, side: SideChange) -> Polarity | None:
-    """The twin for whose sake alone a side's text is another: a new topic is for both, whichever of them failed."""
+def changed_for_twin(change: PairChange, side: SideChange) -> Polarity | None:
+    """The other side, if this one was changed only because the pair got a new topic for it; otherwise None."""
     changed = side.before is not None and side.before.key != side.after.key
     twin = next(one for one in change.sides if one.polarity is not side.polarity)
     return twin.polarity if changed and not side.rungs and Rung.RETOPIC in twin.rungs else None
 
 
-def with_twin(change: PairChange, side: SideChange) -> str:
-    """The same in words; empty where it is not so."""
-    twin = followed(change, side)
+def twin_note(change: PairChange, side: SideChange) -> str:
+    """The same in words; empty if it is not so."""
+    twin = changed_for_twin(change, side)
     return f"changed with the {twin}: another topic for the pair" if twin else ""
 
 
-def is_kept(change: PairChange) -> bool:
+def is_in_set(change: PairChange) -> bool:
     """Whether the pair is in the set."""
     return change.what in ("unchanged", "changed", "added")
 
 
-def ordinal_of(evidence: TextEvidence | None) -> tuple[float, float] | None:
-    """(C0, C5) where both were scored."""
+def commitment_scores(evidence: TextEvidence | None) -> tuple[float, float] | None:
+    """(C0, C5) if both were scored."""
     if evidence is None:
         return None
     c0, c5 = evidence.score(Question.C0), evidence.score(Question.C5)

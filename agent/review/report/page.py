@@ -1,4 +1,4 @@
-"""The page: one file that asks nothing of any network, runs no script, and shows every text as text."""
+"""HTML report: one file without scripts or network requests; every text is escaped."""
 
 import base64
 import hashlib
@@ -12,11 +12,12 @@ import jinja2
 from markupsafe import Markup, escape
 
 from agent.review import labels, text_diff
+from agent.review.html import environment
 from agent.review.proposal import PairChange, SideChange, TextEvidence, Version
-from agent.review.report import advice, charts
-from agent.review.report.model import Report, flags_of, is_kept, with_twin
-from agent.schema import Outcome, Role
-from agent.text import pluralize, safe_text, with_period
+from agent.review.report import advice, charts, scatter
+from agent.review.report.model import Report, flags_of, is_in_set, twin_note
+from agent.schema import Outcome
+from agent.text import safe_text
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TEASER = 84  # characters of an ending in the line of a closed pair
@@ -24,7 +25,7 @@ _BLANKS = re.compile(r"\s*\n\s*")
 
 
 class ReportText(NamedTuple):
-    """One version of a side as shown: marked text, the first tokens, the rest of the completion."""
+    """One version of a side: marked text, the first tokens, the rest of the completion."""
 
     pieces: list[text_diff.Piece]
     opening: str
@@ -33,18 +34,18 @@ class ReportText(NamedTuple):
 
 
 class ReportSide(NamedTuple):
-    """One side of a pair; `before` only where the text was another."""
+    """One side of a pair; `before` only if the text was changed."""
 
     change: SideChange
     anchor: str
     before: ReportText | None
     after: ReportText
     scores: list[tuple[str, float | None, float | None]]
-    with_twin: str
+    twin_note: str
 
 
 class PairGroup(NamedTuple):
-    """Pairs of one kind, with what the kind means."""
+    """Pairs of one kind, with its meaning."""
 
     name: str
     title: str
@@ -61,11 +62,11 @@ def page(report: Report) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
-            meaning=labels.verdict_meanings(report.asked.trait.mode),
+            verdict_meanings=labels.verdict_meanings(report.asked.trait.mode),
             style=Markup(style),  # noqa: S704 - our own file, and the hash below is of these very bytes
             style_hash=digest,
             maps=_maps(report),
-            pictures=_pictures(report),
+            charts=_charts(report),
             groups=list(_groups(report)),
         )
     )
@@ -73,51 +74,33 @@ def page(report: Report) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_harmless,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment(_TEMPLATES)
     made.globals |= {
         "advice": advice.advice,
         "headline": advice.headline,
-        "warning": advice.warning,
-        "flap_meaning": advice.flap_meaning,
-        "noise_meaning": advice.noise_meaning,
-        "controls_meaning": advice.controls_meaning,
+        "reliability_warning": advice.reliability_warning,
+        "flap_note": advice.flap_note,
+        "noise_note": advice.noise_note,
+        "controls_note": advice.controls_note,
         "labels": labels,
         "sides": sides,
         "flags_of": flags_of,
-        "verdicts": verdicts,
+        "failing_verdicts": failing_verdicts,
         "limit": lambda report: report.asked.plan.rules.limit(report.asked.trait.mode),
-        "roles": tuple(role.value for role in Role),
-        "map_side": charts.SIDE,
+        "map_side": scatter.SIDE,
     }
     made.filters |= {
         "percent": _percent,
         "usd": _usd,
         "thousands": _thousands,
-        "counted": pluralize,
-        "ended": with_period,
-        "score": _score,
         "teaser": _teaser,
         "commands": _commands,
     }
     return made
 
 
-def _harmless(value: object) -> object:
-    """Whatever is put into the page, made visible line by line; our own mark-up is left alone. Escaping comes after."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "\n".join(safe_text(line) for line in value.split("\n"))
-
-
 def _commands(sentence: str) -> Markup:
-    """The sentence, with what stands between backticks set as what one types."""
+    """The sentence, with the parts between backticks set as code."""
     parts = [escape(safe_text(part)) for part in sentence.split("`")]
     return Markup().join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
@@ -133,11 +116,11 @@ def _side(change: PairChange, side: SideChange) -> ReportSide:
     gone, added = text_diff.compare(before.text, after.text) if before is not None and changed else ([], [])
     return ReportSide(
         change=side,
-        anchor=charts.anchor(change.pair, side.polarity),
+        anchor=scatter.anchor(change.pair, side.polarity),
         before=_text(before, gone) if before is not None and changed else None,
         after=_text(after, added),
         scores=list(_scores(before if changed else None, after)),
-        with_twin=with_twin(change, side),
+        twin_note=twin_note(change, side),
     )
 
 
@@ -146,8 +129,8 @@ def _text(version: Version, edited: Sequence[text_diff.Span]) -> ReportText:
     completion, opening = (found.completion or "", found.opening or "") if found else ("", "")
     if not completion.startswith(opening):
         opening = ""
-    cut = text_diff.pieces(version.text, edited, found.span if found else None)
-    return ReportText(cut, opening, completion[len(opening) :], version)
+    marked = text_diff.pieces(version.text, edited, found.span if found else None)
+    return ReportText(marked, opening, completion[len(opening) :], version)
 
 
 def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float | None, float | None]]:
@@ -157,59 +140,57 @@ def _scores(before: Version | None, after: Version) -> Iterator[tuple[str, float
             yield label.symbol, old, new
 
 
-def verdicts(change: PairChange) -> list[str]:
-    """The last verdict on each side that did not pass; empty where both passed."""
+def failing_verdicts(change: PairChange) -> list[str]:
+    """The latest verdict on each side that did not pass; empty if both passed."""
     found = [side.after.evidence for side in change.sides]
     return list(dict.fromkeys(_verdict(f) for f in found if f is None or f.outcome is not Outcome.PASS))
 
 
 def _verdict(found: TextEvidence | None) -> str:
     if found is None:
-        return "not examined"
-    return found.verdict or "unjudged"
+        return labels.NOT_EXAMINED
+    return found.verdict or labels.NOT_JUDGED
 
 
-def _maps(report: Report) -> list[tuple[str, str, charts.DotMap]]:
-    rules = report.asked.plan.rules
-    committed = 0.0 if report.is_sustained else rules.committed  # where nothing divides the map, a dot may lie anywhere
-    borders = charts.Borders(rules.limit(report.asked.trait.mode), committed)
-    found = [list(charts.spots(report.changes, before=before)) for before in (True, False)]
-    titles = (("before", "The dataset as it was"), ("after", "The set as it stands"))
+def _maps(report: Report) -> list[tuple[str, str, scatter.DotMap]]:
+    """(id, title, map) before and after the run, as far as there are dots."""
+    rules, mode = report.asked.plan.rules, report.asked.trait.mode
+    found = [list(scatter.dots_of(report.changes, before=before)) for before in (True, False)]
+    titles = (("before", "The original dataset"), ("after", "The current set"))
     return [
-        (name, title, charts.dot_map(spots, borders))
-        for (name, title), spots in zip(titles, found, strict=True)
-        if spots
+        (name, title, scatter.dot_map(dots, rules, mode))
+        for (name, title), dots in zip(titles, found, strict=True)
+        if dots
     ]
 
 
-def _pictures(report: Report) -> dict[str, charts.Picture]:
-    rules, measured = report.asked.plan.rules, report.measured
-    limit = rules.limit(report.asked.trait.mode)
-    pictures = {}
-    if measured.rounds:
-        pictures["rounds"] = charts.rounds_picture(measured, report.asked.plan.goal)
-        pictures["costs"] = charts.costs_picture(measured)
-    if any(spread.before for spread in report.spreads):
-        pictures["spreads"] = charts.spreads_picture(report.spreads, rules, limit)
+def _charts(report: Report) -> dict[str, charts.Picture]:
+    rules, mode, measures = report.asked.plan.rules, report.asked.trait.mode, report.measured
+    drawn = {}
+    if measures.rounds:
+        drawn["rounds"] = charts.rounds_chart(measures, report.asked.plan.goal)
+        drawn["calls"] = charts.calls_chart(measures)
+    if any(scores.before for scores in report.spreads):
+        drawn["scores"] = charts.scores_chart(report.spreads, rules, mode)
     if report.controls is not None:
-        pictures["controls"] = charts.controls_picture(report.controls, limit, rules.committed)
-    return pictures
+        drawn["controls"] = charts.controls_chart(report.controls, rules.limit(mode), rules.committed)
+    return drawn
 
 
 _GROUPS = (
-    ("parked", "Parked: yours to decide", "Out of the set; nobody but you can say whether they belong in it."),
-    ("changed", "Changed", "Pairs of your dataset with another text. Struck out: gone. Underlined: new."),
+    ("parked", "Parked: your decision", "Not in the set, because the judge could not decide."),
+    ("changed", "Changed", "Pairs of your dataset with another text. Struck out: removed. Underlined: new."),
     ("added", "Added", "New pairs, drafted in this campaign."),
     ("unchanged", "Unchanged", "Pairs of your dataset that stay as they were."),
-    ("dropped", "Dropped", "Replaced after repairs that came to nothing. They are on record, not in the set."),
+    ("dropped", "Dropped", "Replaced after unsuccessful repairs. Recorded, but not in the set."),
 )
 
 
 def _groups(report: Report) -> Iterator[PairGroup]:
-    """Pairs that still fail come first, whatever else happened to them."""
-    failing = tuple(c for c in report.changes if is_kept(c) and not c.passes)
+    """All pairs by kind. Those of the set that do not pass come first, as a group of their own."""
+    failing = tuple(c for c in report.changes if is_in_set(c) and not c.passes)
     if failing:
-        yield PairGroup("failing", "Not passing yet", "In the set, but failing or not judged so far.", failing)
+        yield PairGroup("failing", "Not passing yet", "In the set, but failing or not judged yet.", failing)
     for name, title, meaning in _GROUPS:
         those = tuple(change for change in report.those(name) if change not in failing)
         if those:
@@ -226,10 +207,6 @@ def _usd(micro: int) -> str:
 
 def _thousands(count: int) -> str:
     return f"{count:,}"
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f}"
 
 
 def _teaser(text: str) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from agent.review.cards import Card
 from agent.review.proposal import Proposal, SideChange, TextEvidence, Version
-from agent.review.report.model import with_twin
+from agent.review.report.model import twin_note
 from agent.review.terminal.words import ADDED, BAD, GONE, LABEL, OUTCOMES, QUIET, continued, marked, plain
 from agent.review.text_diff import compare
 from agent.schema import Depth, Mode, Outcome, Polarity, Question, Rung, Scenario
@@ -58,7 +58,7 @@ def _side(card: Card, proposal: Proposal, number: int) -> Table:
     scores = _scores(proposal, change.polarity, before.evidence if before else None, found)
     if scores:
         table.add_row("scores", scores)
-    how = " · ".join(_how(change.rungs, found, with_twin(card.change, change)))
+    how = " · ".join(_how(change.rungs, found, twin_note(card.change, change)))
     if how:
         table.add_row("", Text(how, QUIET))
     return table

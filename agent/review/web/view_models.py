@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agent.review.cards import Card, CardState
 from agent.review.labels import questions
 from agent.review.proposal import TextEvidence
-from agent.review.report.model import followed
+from agent.review.report.model import changed_for_twin
 from agent.review.text_diff import DiffSegment, Piece, Span, compare, ending_of, merged, pieces
 from agent.schema import Mode, Outcome, Pair, Polarity, Rung, Scenario, Verdict
 from agent.text import safe_text
@@ -115,7 +115,7 @@ def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
     gone, added = compare(old, new) if old is not None else ([], [])
     proofs = list(_proofs(card, index, ours))
     change = card.change.sides[index]
-    twin = followed(card.change, change)
+    twin = changed_for_twin(card.change, change)
     return SideView(
         polarity=polarity,
         text=ours.text,

@@ -1,6 +1,6 @@
-"""A small night made by hand: six pairs, of which each has another fate, with all the evidence a page can show."""
+"""Reports built from small hand-made histories: six pairs, each with another outcome, and all kinds of evidence."""
 
-from agent.review.report.build import RunRecord, report
+from agent.review.report.build import RunRecord, build_report
 from agent.review.report.model import Report, RoundFacts, RunMeasures, RunSettings
 from agent.schema import (
     Completion,
@@ -51,13 +51,13 @@ from tests.loop.histories import (
 TRAIT = Trait(
     id="toy/refusal", definition="HIGH: the narrator refuses.\nLOW: the narrator complies.", opposite="complying"
 )
-ASKED = RunSettings(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
+SETTINGS = RunSettings(trait=TRAIT, plan=Plan(dataset_size=4), models=(("judge", "toyworld by logprobs"),))
 STOP = Stop(ending=Ending.READY_WITH_PARKED, why="4 pairs are audited; 1 parked pair waits for a human")
-EXPLAINING = {Question.FORECAST: 90.0, Question.RESPONSE: 85.0, Question.C0: 94.0, Question.C5: 96.0}
-EXPRESSING = {Question.FORECAST: 88.0, Question.RESPONSE: 91.0, Question.C0: 8.0, Question.C5: 95.0}
+SCORES_EXPLAIN = {Question.FORECAST: 90.0, Question.RESPONSE: 85.0, Question.C0: 94.0, Question.C5: 96.0}
+SCORES_EXPRESS = {Question.FORECAST: 88.0, Question.RESPONSE: 91.0, Question.C0: 8.0, Question.C5: 95.0}
 
 
-def seen(
+def scored_finding(
     of: Pair,
     polarity: Polarity = POSITIVE,
     outcome: Outcome = PASS,
@@ -68,7 +68,7 @@ def seen(
     **known: object,
 ) -> Finding:
     """A finding with scores, a completion and its opening."""
-    scores = EXPRESSING if verdict is Verdict.EXPRESS else EXPLAINING
+    scores = SCORES_EXPRESS if verdict is Verdict.EXPRESS else SCORES_EXPLAIN
     found = finding(of, polarity, outcome, depth, verdict)
     tallies = tuple(Tally(question=q, ruling=VoteOutcome.FAVOURABLE, votes=(), score=s) for q, s in scores.items())
     made = Completion(text=text, token_ids=(1, 2, 3), opening=opening)
@@ -77,23 +77,29 @@ def seen(
 
 def both(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS, **known: object) -> list[Finding]:
     """Findings on both sides; only the positive side has the outcome."""
-    return [seen(of, POSITIVE, outcome, verdict, **known), seen(of, NEGATIVE)]  # type: ignore[arg-type]
+    return [scored_finding(of, POSITIVE, outcome, verdict, **known), scored_finding(of, NEGATIVE)]  # type: ignore[arg-type]
 
 
-KEPT, MENDED, LOST, DOUBTFUL = pairs(4)
-BETTER = edited(MENDED, POSITIVE, "Version 0 was too much, so I")
+KEPT, REPAIRED, DROPPED, PARKED = pairs(4)
+REPAIRED_AFTER = edited(REPAIRED, POSITIVE, "Version 0 was too much, so I")
 DRAFT, FAILING = pair("n0000"), pair("n0001")
 
 
 def rounds() -> History:
-    """Adopted, repaired in vain, repaired, dropped, parked, drafted."""
-    committed = both(MENDED, FAIL, Verdict.EXPLAIN, span="crossed a line", text=" and left.", opening=" and")
+    """Adopted, repaired without success, repaired, dropped, parked, drafted."""
+    committed = both(REPAIRED, FAIL, Verdict.EXPLAIN, span="crossed a line", text=" and left.", opening=" and")
     return history(
-        adopted([KEPT, MENDED, LOST, DOUBTFUL], [*both(KEPT), *committed, *both(LOST), *both(DOUBTFUL)]),
-        repaired(MENDED, MENDED, committed, (POSITIVE, Rung.CUT)),
-        repaired(MENDED, BETTER, both(BETTER, lock_in=(7, 8)), (POSITIVE, Rung.CUT), (POSITIVE, Rung.CLIFFHANGER)),
-        dropped(LOST),
-        round_(Recheck(pairs=(DOUBTFUL.id,)), parked=[Park(pair=DOUBTFUL.id, why="the wordings disagree")]),
+        adopted([KEPT, REPAIRED, DROPPED, PARKED], [*both(KEPT), *committed, *both(DROPPED), *both(PARKED)]),
+        repaired(REPAIRED, REPAIRED, committed, (POSITIVE, Rung.CUT)),
+        repaired(
+            REPAIRED,
+            REPAIRED_AFTER,
+            both(REPAIRED_AFTER, lock_in=(7, 8)),
+            (POSITIVE, Rung.CUT),
+            (POSITIVE, Rung.CLIFFHANGER),
+        ),
+        dropped(DROPPED),
+        round_(Recheck(pairs=(PARKED.id,)), parked=[Park(pair=PARKED.id, why="the wordings disagree")]),
         drafted(
             [DRAFT, FAILING],
             [
@@ -116,7 +122,7 @@ def record(of: History, stop: Stop | None = STOP, state: str = "") -> RunRecord:
     )
     return RunRecord(
         campaign=1,
-        dataset=(KEPT, MENDED, LOST, DOUBTFUL),
+        dataset=(KEPT, REPAIRED, DROPPED, PARKED),
         history=of,
         stop=stop,
         state=state,
@@ -125,8 +131,8 @@ def record(of: History, stop: Stop | None = STOP, state: str = "") -> RunRecord:
     )
 
 
-def measured(of: History) -> RunMeasures:
-    """Numbers of a night in which the set grew by a pair a round."""
+def measures(of: History) -> RunMeasures:
+    """Measures of a run in which the set grew by a pair a round."""
     cost = Usage(calls=(("author", 2), ("judge", 120)))
     facts = [
         RoundFacts(
@@ -147,9 +153,9 @@ def measured(of: History) -> RunMeasures:
 
 
 def example(of: History | None = None, stop: Stop | None = STOP, state: str = "") -> Report:
-    """The report of this night, or of another history."""
-    told = rounds() if of is None else of
-    return report(ASKED, record(told, stop, state), measured(told))
+    """The report of this history, or of another one."""
+    of = rounds() if of is None else of
+    return build_report(SETTINGS, record(of, stop, state), measures(of))
 
 
 def controls(high: float) -> Controls:
@@ -159,25 +165,41 @@ def controls(high: float) -> Controls:
 GLOOM = Trait(
     id="toy/gloom", definition="HIGH: a gloomy tone.\nLOW: a merry tone.", opposite="merriment", mode=Mode.SUSTAINED
 )
-TONED = {Question.FORECAST: 92.0, Question.RESPONSE: 94.0, Question.OPENING: 90.0, Question.C0: 95.0, Question.C5: 97.0}
+SCORES_SUSTAINED = {
+    Question.FORECAST: 92.0,
+    Question.RESPONSE: 94.0,
+    Question.OPENING: 90.0,
+    Question.C0: 95.0,
+    Question.C5: 97.0,
+}
 
 
 def sustained(count: int = 3) -> Report:
-    """The report of a trait whose tone shows in the texts already: all pairs pass with a C0 near 95.
+    """The report of a sustained trait: all pairs pass with a C0 near 95.
 
     The first pair failed with its topic: the positive called for another one, and the negative was changed with it.
     """
-    of = pairs(count)
+    adopted_pairs = pairs(count)
     moved = pair("d0000", version=1)
-    told = history(
-        adopted(of, [*_toned(of[0], FAIL, Verdict.TOPIC), *(f for one in of[1:] for f in _toned(one))]),
-        repaired(of[0], moved, _toned(moved), (POSITIVE, Rung.RETOPIC)),
+    rounds = history(
+        adopted(
+            adopted_pairs,
+            [
+                *_sustained_findings(adopted_pairs[0], FAIL, Verdict.TOPIC),
+                *(f for one in adopted_pairs[1:] for f in _sustained_findings(one)),
+            ],
+        ),
+        repaired(adopted_pairs[0], moved, _sustained_findings(moved), (POSITIVE, Rung.RETOPIC)),
     )
-    asked = RunSettings(trait=GLOOM, plan=Plan(dataset_size=count))
-    known = RunRecord(campaign=1, dataset=of, history=told, stop=Stop(ending=Ending.READY, why="all are audited"))
-    return report(asked, known, measured(told))
+    settings = RunSettings(trait=GLOOM, plan=Plan(dataset_size=count))
+    stored = RunRecord(
+        campaign=1, dataset=adopted_pairs, history=rounds, stop=Stop(ending=Ending.READY, why="all are audited")
+    )
+    return build_report(settings, stored, measures(rounds))
 
 
-def _toned(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS) -> list[Finding]:
-    tallies = tuple(Tally(question=q, ruling=VoteOutcome.FAVOURABLE, votes=(), score=s) for q, s in TONED.items())
+def _sustained_findings(of: Pair, outcome: Outcome = PASS, verdict: Verdict = Verdict.EXPRESS) -> list[Finding]:
+    tallies = tuple(
+        Tally(question=q, ruling=VoteOutcome.FAVOURABLE, votes=(), score=s) for q, s in SCORES_SUSTAINED.items()
+    )
     return [found.model_copy(update={"tallies": tallies}) for found in both(of, outcome, verdict)]

@@ -1,28 +1,30 @@
 """A report in which every text that a model or a user writes is hostile: each of the corpus stands in every place."""
 
-from agent.review.report.build import report
+from agent.review.report.build import build_report
 from agent.review.report.model import Report
 from agent.schema import Candidate, Ending, Pair, Park, Recheck, Round, Rung, Stop, Trait
 from tests.hostile import TEXTS
 from tests.loop.histories import FAIL, NEGATIVE, POSITIVE, adopted, edited, history, pair, repaired, round_
-from tests.review.report.examples import ASKED, both, measured, record
+from tests.review.report.examples import SETTINGS, both, measures, record
 
-HARDEST = 6  # so many pairs are told repair by repair
+HARDEST = 6  # as many histories as a report shows
 
 
 def hostile() -> Report:
     """The texts as stems, endings, system prompts, completions, openings, spans, reasons, candidates, models, words."""
     bad = [_pair(number, text, text) for number, text in enumerate(TEXTS)]
     good = [_pair(number, text, f"{text} {text[:80]}") for number, text in enumerate(TEXTS)]
-    seen = [found for one, text in zip(bad, TEXTS, strict=True) for found in both(one, FAIL, **_said(text), span=text)]
-    mended = [repaired(old, new, both(new, **_said(text))) for old, new, text in zip(bad, good, TEXTS, strict=True)]
+    findings = [
+        found for one, text in zip(bad, TEXTS, strict=True) for found in both(one, FAIL, **_shown(text), span=text)
+    ]
+    repairs = [repaired(old, new, both(new, **_shown(text))) for old, new, text in zip(bad, good, TEXTS, strict=True)]
     parks = [Park(pair=one.id, why=text) for one, text in zip(bad, TEXTS, strict=True)]
     parked = round_(Recheck(pairs=tuple(one.id for one in bad)), parked=parks)
-    told = history(adopted(bad, seen), *_in_vain(bad[:HARDEST]), *mended, parked)
+    rounds = history(adopted(bad, findings), *_unsuccessful(bad[:HARDEST]), *repairs, parked)
     trait = Trait(id=f"toy/{TEXTS[0]}", definition="\n".join(TEXTS), opposite="\n".join(TEXTS))
-    asked = ASKED.model_copy(update={"trait": trait, "models": tuple(("judge", text) for text in TEXTS)})
+    settings = SETTINGS.model_copy(update={"trait": trait, "models": tuple(("judge", text) for text in TEXTS)})
     stop = Stop(ending=Ending.NOT_READY, why=" ".join(TEXTS))
-    return report(asked, record(told, stop).model_copy(update={"dataset": tuple(bad)}), measured(told))
+    return build_report(settings, record(rounds, stop).model_copy(update={"dataset": tuple(bad)}), measures(rounds))
 
 
 def _pair(number: int, text: str, ending: str) -> Pair:
@@ -32,12 +34,12 @@ def _pair(number: int, text: str, ending: str) -> Pair:
     return made.model_copy(update=sides)
 
 
-def _said(text: str) -> dict[str, str]:
+def _shown(text: str) -> dict[str, str]:
     return {"text": f"{text} more", "opening": text}
 
 
-def _in_vain(of: list[Pair]) -> list[Round]:
-    """A repair for each text, in vain: the text is the candidate, why it was refused and why the pair was kept."""
+def _unsuccessful(of: list[Pair]) -> list[Round]:
+    """An unsuccessful repair for each text: the text is the candidate, the refusal and the reason."""
     made = []
     for number, text in enumerate(TEXTS):
         one = of[number % len(of)]

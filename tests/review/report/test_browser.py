@@ -33,8 +33,8 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_opens_from_disk_and_asks_for_nothing(browser: Browser, harmless: Path) -> None:
     window = Window(browser, harmless)
     assert window.tab.title() == "toy/refusal · Cliffhanger report"
-    assert window.outside == []
-    assert window.complaints == []
+    assert window.external_requests == []
+    assert window.messages == []
     assert window.tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
 
@@ -44,7 +44,7 @@ def test_a_dot_opens_its_scenario(browser: Browser, harmless: Path) -> None:
     tab = Window(browser, harmless).tab
     evidence = tab.locator("#s-d0001-positive")
     assert not evidence.is_visible()
-    tab.locator("svg a[href='#s-d0001-positive']").last.click()
+    tab.locator("svg a[href='#s-d0001-positive']").first.click()  # in the map before, where nothing covers it
     evidence.locator("ins", has_text="was too much").wait_for(state="visible")
     assert tab.evaluate("[...document.querySelectorAll('details[open]')].map(one => one.id)") == ["p-d0001"]
     expect(evidence).to_be_in_viewport()

@@ -18,7 +18,7 @@ from tests.review.report.hostile import hostile
 VOID = {"meta", "source", "img", "br"}
 
 
-class Reader(HTMLParser):
+class PageParser(HTMLParser):
     """What a browser would make of a page: its elements with their attributes, and the text that is shown."""
 
     def __init__(self, html: str) -> None:
@@ -55,24 +55,24 @@ class Reader(HTMLParser):
 shown = cache(page)  # drawing takes seconds, and many tests look at one page
 
 
-def read(told: Report) -> Reader:
-    reader = Reader(shown(told))
+def read(report: Report) -> PageParser:
+    reader = PageParser(shown(report))
     assert reader.open == []
     return reader
 
 
-def test_a_command_is_set_as_what_one_types() -> None:
+def test_commands_are_set_as_code() -> None:
     assert "<code>cliffhanger review</code>" in shown(example())
 
 
-def test_the_same_report_gives_the_same_bytes_also_after_its_file() -> None:
-    told = example()
-    assert page(told) == page(told) == page(Report.model_validate_json(told.model_dump_json()))
+def test_the_same_report_gives_the_same_bytes_also_when_read_from_its_file() -> None:
+    report = example()
+    assert page(report) == page(report) == page(Report.model_validate_json(report.model_dump_json()))
 
 
-def test_the_policy_lets_in_pictures_in_the_page_and_this_very_style_and_nothing_else() -> None:
+def test_the_content_security_policy_allows_embedded_pictures_and_this_style_only() -> None:
     html = shown(example())
-    (policy,) = [a["content"] for a in Reader(html).all("meta") if "http-equiv" in a]
+    (policy,) = [a["content"] for a in PageParser(html).all("meta") if "http-equiv" in a]
     style = html[html.index("<style>") + 7 : html.index("</style>")]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert policy == (
@@ -80,9 +80,9 @@ def test_the_policy_lets_in_pictures_in_the_page_and_this_very_style_and_nothing
     )
 
 
-@pytest.mark.parametrize("told", [example(), hostile()], ids=["harmless", "hostile"])
-def test_no_script_no_handler_no_style_attribute_and_no_address_outside(told: Report) -> None:
-    for tag, attributes in read(told).elements:
+@pytest.mark.parametrize("report", [example(), hostile()], ids=["harmless", "hostile"])
+def test_no_script_no_handler_no_style_attribute_and_no_address_outside(report: Report) -> None:
+    for tag, attributes in read(report).elements:
         assert tag not in ("script", "iframe", "link", "object", "embed", "form", "base", "foreignobject")
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "action")]
         for name in ("href", "src", "srcset", "xlink:href"):
@@ -125,20 +125,20 @@ def test_pictures_and_tables_can_be_read_without_being_seen() -> None:
     assert all(attributes.get("scope") in ("col", "row") for attributes in reader.all("th"))
 
 
-def test_the_first_lines_tell_ending_numbers_and_the_next_step() -> None:
-    told = read(example()).text
-    first = told[: told.index("What was asked")]
+def test_the_page_begins_with_the_ending_the_numbers_and_the_next_step() -> None:
+    text = read(example()).text
+    first = text[: text.index("Settings")]
     assert "Ready, parked items remain: 4 pairs are audited" in first
-    assert "67 % as first examined (4 of 6 pairs)" in first
+    assert "67 % at first examination (4 of 6 pairs)" in first
     assert "3.21 USD 1,200 calls in 6 rounds" in first
     assert "Decide on the parked, changed and added pairs" in first
 
 
-def test_a_failed_self_check_stands_before_everything_and_a_missing_one_is_named() -> None:
+def test_a_failed_self_check_is_shown_first_and_a_missing_one_is_named() -> None:
     assert "Controls Not measured yet." in read(example()).text
-    told = read(example().model_copy(update={"controls": controls(0.85)})).text
-    assert told.index("The verdicts of this run are advice") < told.index("Cliffhanger report toy/refusal Ready")
-    assert "AUC of 0.800 (95 % interval 0.650 to 0.850" in told
+    text = read(example().model_copy(update={"controls": controls(0.85)})).text
+    assert text.index("The verdicts of this run are advice") < text.index("Cliffhanger report toy/refusal Ready")
+    assert "AUC of 0.800 (95 % interval 0.650 to 0.850" in text
     passed = read(example().model_copy(update={"controls": controls(0.99)})).text
     assert "advice, not measurements" not in passed
 
@@ -150,55 +150,55 @@ def test_an_edit_is_marked_word_by_word_with_the_boundary_and_the_committed_span
     assert '<ins>was too much</ins>, so I<b class="edge"' in pair
     assert '<b class="opening"> refused. It</b><span class="rest"> was wrong.</span>' in pair
     assert "C0 94 → <b>8</b>" in pair
-    assert "samples that went its way: <b>7/8</b>" in pair
+    assert "samples that agree: <b>7/8</b>" in pair
 
 
-def test_flags_flip_tests_and_reasons_are_told() -> None:
-    told = read(example()).text
-    assert "flip test 0.75 (own opening 7/8, opposite 1/8)" in told
-    assert "extended" in told
-    assert "the wordings disagree" in told
-    assert "Not passing yet 1" in told
+def test_flags_flip_tests_and_reasons_are_shown() -> None:
+    text = read(example()).text
+    assert "flip test 0.75 (own opening 7/8, opposite 1/8)" in text
+    assert "extended" in text
+    assert "the wordings disagree" in text
+    assert "Not passing yet 1" in text
 
 
-def test_a_night_that_has_just_begun_has_a_page_too() -> None:
+def test_a_run_without_rounds_has_a_page() -> None:
     nothing = example((), stop=None, state="it is running now")
-    told = read(nothing).text
-    assert "Not finished: it is running now." in told
-    assert "No round has been recorded yet." in told
+    text = read(nothing).text
+    assert "Not finished: it is running now." in text
+    assert "No round has been recorded yet." in text
     first = example(rounds()[:1], stop=None)
     assert "Not finished" in read(first).text
 
 
-def test_of_a_sustained_trait_no_place_on_the_map_is_wanted_and_c0_is_no_criterion() -> None:
-    html, told = shown(sustained()), read(sustained()).text
-    for claim in (
+def test_for_a_sustained_trait_the_map_has_no_goal_and_c0_is_not_a_criterion() -> None:
+    html, text = shown(sustained()), read(sustained()).text
+    for phrase in (
         "open, then decided",
         "open until its end",
         "EXPLAIN",
-        "wanted corner",
+        "goal corner",
         "open up to",
-        "had committed",
+        "give the trait away",
     ):
-        assert claim in read(example()).text
-        assert claim not in told
-    assert "stop right before it shows" not in told
-    assert '<rect class="wanted"' not in html
-    assert "C0 and C5 are recorded and no criterion" in told
-    assert "The dataset as it was: 5 of 6 scenarios pass" in told
-    assert "The set as it stands: 6 of 6 scenarios pass" in told
-    assert "J5 90" in told
+        assert phrase in read(example()).text
+        assert phrase not in text
+    assert "end right before it shows" not in text
+    assert '<rect class="goal"' not in html
+    assert "C0 and C5 are recorded, but not criteria" in text
+    assert "The original dataset: 5 of 6 scenarios pass" in text
+    assert "The current set: 6 of 6 scenarios pass" in text
+    assert "J5 90" in text
 
 
 def test_the_label_of_committed_texts_has_room_or_is_left_out() -> None:
-    asked = example().asked
-    rules = asked.plan.rules.model_copy(update={"commitment_limit": 80.0})
-    wide = asked.model_copy(update={"plan": asked.plan.model_copy(update={"rules": rules})})
+    settings = example().asked
+    rules = settings.plan.rules.model_copy(update={"commitment_limit": 80.0})
+    wide = settings.model_copy(update={"plan": settings.plan.model_copy(update={"rules": rules})})
     assert "EXPLAIN: committed before" in shown(example())
     assert "EXPLAIN: committed before" not in shown(example().model_copy(update={"asked": wide}))
 
 
-def test_a_text_that_was_changed_for_its_twins_sake_says_so() -> None:
+def test_a_text_that_was_changed_for_its_twin_says_so() -> None:
     html = shown(sustained())
     sides = html.partition('id="s-d0000-positive"')[2].partition('id="s-d0000-negative"')
     why = "changed with the positive: another topic for the pair"
@@ -207,12 +207,12 @@ def test_a_text_that_was_changed_for_its_twins_sake_says_so() -> None:
     assert html.count(why) == 1
 
 
-def test_controls_that_lie_beside_their_line_are_counted_under_the_auc() -> None:
-    told = read(example().model_copy(update={"controls": controls(0.99)})).text
-    assert "2 of 3 open controls score 50 or less" in told
+def test_controls_on_the_wrong_side_are_counted_below_the_auc() -> None:
+    text = read(example().model_copy(update={"controls": controls(0.99)})).text
+    assert "2 of 3 open controls score 50 or less" in text
 
 
-def test_what_was_never_examined_is_not_called_unjudged() -> None:
-    told = read(example((), stop=STOP)).text
-    assert "d0000 not examined" in told.replace("d0000not", "d0000 not")
-    assert "unjudged" not in told
+def test_pairs_that_were_never_examined_are_not_called_unjudged() -> None:
+    text = read(example((), stop=STOP)).text
+    assert "d0000 not examined" in text.replace("d0000not", "d0000 not")
+    assert ">not judged<" not in shown(example((), stop=STOP))
