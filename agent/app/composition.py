@@ -67,7 +67,7 @@ class TraitJob:
 
 def spent_so_far(ledger: Ledger) -> dict[Role, Amount]:
     """What each role has cost in all runs so far; calls that may have been paid without an answer count as paid."""
-    return {s.role: Amount(s.micro_usd, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent()}
+    return {s.role: Amount(s.micro_usd, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent_by_role()}
 
 
 _STORED_TOGETHER = 64  # completions

@@ -146,8 +146,8 @@ def report_of(
         history=history,
         stop=stop,
         state=state,
-        spent=ledger.spent(),
-        completions=dict(ledger.spend().calls).get("subject", 0),
+        spent=ledger.spent_by_role(),
+        completions=dict(ledger.total_usage().calls).get("subject", 0),
     )
     return build_report(run_settings, record, measure_run(history))
 

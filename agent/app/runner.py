@@ -189,7 +189,10 @@ class TraitRun:
     def refine(self) -> TraitResult:
         """All rounds, then the proposal and its summary."""
         began = time.monotonic()
-        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(self.job.trait.id, ledger.spend):
+        with (
+            Ledger(self.job.folder.ledger_path) as ledger,
+            self.screen.track_cost(self.job.trait.id, ledger.total_usage),
+        ):
             start = start_of(self.job, ledger)
             tools = self._tools(ledger, self._campaign(ledger, start), start)
             result = self._play(tools, began)
@@ -198,7 +201,7 @@ class TraitRun:
             if earlier_stays is None:
                 outputs.write_proposal(result)
             outputs.write_report_of(result)
-            cells = table_row(result, ledger.spend())
+            cells = table_row(result, ledger.total_usage())
         self.screen.print(*trait_summary(result), *([f"{self.job.trait.id}: {earlier_stays}"] if earlier_stays else []))
         self.progress.finish(self.job.trait.id, result.stop.ending.value)
         return TraitResult(EXIT_CODES[result.stop.ending], cells)
@@ -240,7 +243,7 @@ class TraitRun:
         trait, size = self.job.trait.id, len(self.job.dataset.pairs)
         if self.stops.stop_reason(self.job.folder.stop_file) is not None:
             return self._failed(STOPPED, "stopped", "not examined, since a stop was asked for.")
-        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(trait, ledger.spend):
+        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(trait, ledger.total_usage):
             tools = self._tools(ledger, _NO_CAMPAIGN, StartingSet(pairs=self.job.dataset.pairs))
             done = examine_changed(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
         outputs.write_guides_files(self.workshop, self.job, replay((done,)))

@@ -166,11 +166,11 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
         return state
     started = place.process.heartbeat.started if place.process is not None and place.running else None
     with ledger:
-        campaigns, spent = ledger.campaigns(), ledger.spend()
+        campaigns, spent = ledger.campaigns(), ledger.total_usage()
         found: dict[str, object] = {
             "campaigns": len(campaigns),
             "calls": dict(spent.calls),
-            "spent": ledger.spent(),
+            "spent": ledger.spent_by_role(),
             "micro_usd": spent.micro_usd,
             "attempts": ledger.attempts(),
             "possibly_paid": tuple(_possibly_paid(attempt) for attempt in ledger.pending()),

@@ -230,7 +230,7 @@ class BatchJudge:
         usage = (0, 0) if row.text is not None else completion.usage or reservation(call)
         completion = replace(completion, model=completion.model or endpoint.model)
         answer = answer_of(call, endpoint, completion, content, usage)
-        self._ledger.settle(self._ledger.intend(call.key, call.role, "import"), answer)
+        self._ledger.record_answer(self._ledger.begin_attempt(call.key, call.role, "import"), answer)
         report.stored += 1
 
     def _check_readable(self, call: Call, content: str) -> None:

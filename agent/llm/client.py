@@ -93,7 +93,7 @@ class EndpointClient:
             spent = reserved
             self.sending.add((ledger.identity, call.key))
             try:
-                attempt = await ledger.intended(call.key, call.role, call.purpose, reserved.micro_usd)
+                attempt = await ledger.begin_attempt_async(call.key, call.role, call.purpose, reserved.micro_usd)
                 began = self._policy.clock.now()
                 try:
                     completion = await self.transport.send(call.body, self.admission.timeout(timeouts))
@@ -102,7 +102,7 @@ class EndpointClient:
                     cost = charged(self.endpoint, call, error)
                     spent = Amount(cost, 1, *(error.usage or (0, 0)))
                     self.admission.on_failure(permit, error)
-                    await ledger.failed(attempt, error.kind, error.sentence, cost)
+                    await ledger.record_failure_async(attempt, error.kind, error.sentence, cost)
                     raise
                 answer = answer_of(call, self.endpoint, completion, content, completion.usage or usage)
                 spent = Amount(answer.micro_usd, 1, answer.tokens_in, answer.tokens_out)
@@ -110,7 +110,7 @@ class EndpointClient:
             finally:
                 self._budget.settle(ledger.identity, call.role, reserved, spent)
                 self.sending.discard((ledger.identity, call.key))
-        return await ledger.settled(attempt, answer)  # cancelled here, it is stored all the same
+        return await ledger.record_answer_async(attempt, answer)  # cancelled here, it is stored all the same
 
     async def close(self) -> None:
         """Stop health checks and close the connections."""

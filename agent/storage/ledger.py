@@ -1,4 +1,4 @@
-"""A trait's durable record: every answer bought, every attempt, every completion, every round of every campaign."""
+"""The ledger of a trait: every paid answer, attempt, completion and round of every campaign, in one SQLite file."""
 
 import json
 import time
@@ -24,7 +24,7 @@ from agent.storage.ledger_database import (
     Spent,
     int_of,
     model_from_row,
-    parsed,
+    parse_stored,
 )
 from agent.storage.ledger_schema import CURRENT, LedgerSchema
 from agent.storage.ledger_writer import (
@@ -73,11 +73,10 @@ _COUNT_COMPLETIONS = "SELECT count(*) FROM completions WHERE ?1 IS NULL OR (camp
 
 
 class Ledger:
-    """The one writer of a trait's SQLite file, or (by `Ledger.read`) one of its readers. Safe to share among threads.
+    """The single writer of a trait's SQLite file, or (`Ledger.read`) one of its readers. Threads may share it.
 
-    What is stored has reached the disk when a method returns. Any failure is a LedgerError that says what to do.
-    `intended`, `settled` and `failed` are `intend`, `settle` and `fail` for callers on an event loop: what many of
-    them ask for at one time is committed together. `clock` gives seconds since 1970.
+    Data is on disk when a method returns. Every failure is a LedgerError that says what to do. Methods that end in
+    `_async` are for callers on an event loop: concurrent ones share a commit. `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -89,12 +88,12 @@ class Ledger:
         schema: LedgerSchema = CURRENT,
     ) -> None:
         self._db = Database.read(path, schema) if reading else Database.write(path, mounts, schema)
-        self._purchases = AttemptStore(self._db)
+        self._attempts = AttemptStore(self._db)
         if not reading:
-            self._purchases.load()
-        self._writer = GroupCommitWriter(self._purchases.store, self._withdraw)
+            self._attempts.load()
+        self._writer = GroupCommitWriter(self._attempts.store, self._withdraw)
         self._clock = clock
-        self._place: RoundRef = (None, None)
+        self._round: RoundRef = (None, None)
         self.identity = object()  # names this open ledger as a key in dictionaries; unlike id(), it is never reused
         self._sessions: dict[int, float] = {}  # when those of this process began
 
@@ -116,7 +115,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Store what has been handed in, then let the next writer in. Closing twice is harmless."""
+        """Store pending writes, then release the lock. Closing twice is harmless."""
         self._writer.close()
         self._db.close()
 
@@ -124,37 +123,37 @@ class Ledger:
 
     def answer(self, key: str) -> Answer | None:
         """The stored answer to exactly this request, deployment and sample. Never waits for a commit."""
-        if not self._purchases.may_have(key):
+        if not self._attempts.may_have(key):
             return None
         rows = self._db.rows(SELECT_ANSWER, key)
         return model_from_row(Answer, rows[0]) if rows else None
 
-    def intend(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+    def begin_attempt(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
         """Record, before the send, that a call may cost up to `reserved` millionths of a dollar. Returns its id."""
         return self._writer.wait(self._begin(key, role, purpose, reserved))
 
-    async def intended(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
-        """`intend` on an event loop. If it is cancelled the call is not sent, and its attempt is closed again."""
+    async def begin_attempt_async(self, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        """The same on an event loop. If cancelled, the call is not sent and its attempt is closed as withdrawn."""
         return await self._writer.wait_async(self._begin(key, role, purpose, reserved))
 
-    def settle(self, attempt: int, answer: Answer) -> Answer:
+    def record_answer(self, attempt: int, answer: Answer) -> Answer:
         """Store the answer and close its attempt in one commit. Returns the one that counts: the first of its key."""
-        return self._writer.wait(RecordAnswer(attempt, answer, self._place, self._clock()))
+        return self._writer.wait(RecordAnswer(attempt, answer, self._round, self._clock()))
 
-    async def settled(self, attempt: int, answer: Answer) -> Answer:
-        """`settle` on an event loop. If it is cancelled the answer is stored all the same."""
-        return await self._writer.wait_async(RecordAnswer(attempt, answer, self._place, self._clock()))
+    async def record_answer_async(self, attempt: int, answer: Answer) -> Answer:
+        """The same on an event loop. If cancelled, the answer is still stored."""
+        return await self._writer.wait_async(RecordAnswer(attempt, answer, self._round, self._clock()))
 
-    def fail(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
-        """Close an attempt that brought no answer; `charged` is what it cost all the same (millionths of a dollar)."""
+    def record_failure(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        """Close an attempt without an answer; `charged` is what it still cost (millionths of a dollar)."""
         self._writer.wait(self._failure(attempt, error_class, detail, charged))
 
-    async def failed(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
-        """`fail` on an event loop. If it is cancelled the attempt is closed all the same."""
+    async def record_failure_async(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        """The same on an event loop. If cancelled, the attempt is still closed."""
         await self._writer.wait_async(self._failure(attempt, error_class, detail, charged))
 
     def _begin(self, key: str, role: Role, purpose: str, reserved: int) -> BeginAttempt:
-        return BeginAttempt(key, role, _storable(purpose), self._place, self._clock(), reserved)
+        return BeginAttempt(key, role, _storable(purpose), self._round, self._clock(), reserved)
 
     def _failure(self, attempt: int, error_class: str, detail: str, charged: int) -> RecordFailure:
         if error_class in ("", ANSWERED, REPEATED, PENDING):
@@ -162,17 +161,17 @@ class Ledger:
         return RecordFailure(attempt, error_class, _storable(detail), charged, self._clock())
 
     def _withdraw(self, operation: Operation[Any], result: object) -> None:
-        """Close an attempt whose caller was cancelled before it could send: it cannot have been paid for."""
+        """Close an attempt whose caller was cancelled before it sent anything: it cost nothing."""
         if isinstance(operation, BeginAttempt):
-            with suppress(LedgerError):  # closed by now: the attempt stays listed as possibly paid
+            with suppress(LedgerError):  # the ledger is closed by now: the attempt stays listed as possibly paid
                 self._writer.post(self._failure(int_of(result), WITHDRAWN, "Cancelled before it was sent.", 0))
 
     def pending(self) -> tuple[Attempt, ...]:
-        """Attempts begun and not ended, oldest first: in flight, or possibly paid when a run was killed."""
+        """Attempts without an outcome, oldest first: in flight, or possibly paid when a run was killed."""
         return tuple(model_from_row(Attempt, row) for row in self._db.rows(_SELECT_PENDING))
 
     def attempts(self, campaign: int | None = None) -> dict[str, int]:
-        """How many attempts ended how ("pending" while unknown), in one campaign or in all."""
+        """The number of attempts per outcome ("pending" without one), in one campaign or in all."""
         rows = self._db.rows(_COUNT_ATTEMPTS, PENDING, campaign)
         return {str(outcome): int_of(count) for outcome, count in rows}
 
@@ -192,18 +191,18 @@ class Ledger:
         return self.completions([key]).get(key)
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """Those of the keys that are stored, in the order asked for."""
+        """The stored completions among these keys, in the order of the keys."""
         wanted = list(dict.fromkeys(keys))
         bodies = {str(key): body for key, body in self._db.rows(_SELECT_COMPLETIONS, json.dumps(wanted))}
         what = f"{self.path}: completion"
-        return {key: parsed(Completion, bodies[key], f"{what} {key}") for key in wanted if key in bodies}
+        return {key: parse_stored(Completion, bodies[key], f"{what} {key}") for key in wanted if key in bodies}
 
     def store_completions(self, completions: Mapping[str, Completion]) -> None:
-        """Store a batch in one commit. A completion that is already there stays as it was first made."""
+        """Store a batch in one commit. A completion that exists already is kept."""
         if not completions:
             return
         with self._db.durable("completions") as db:
-            rows = [(key, made.model_dump_json(), *self._place) for key, made in completions.items()]
+            rows = [(key, made.model_dump_json(), *self._round) for key, made in completions.items()]
             db.executemany(_INSERT_COMPLETION, rows)
 
     # Campaigns and rounds
@@ -212,7 +211,7 @@ class Ledger:
         """The latest campaign on this basis, or (if there is none, or `new`) another one. It becomes current."""
         latest = self._db.rows("SELECT max(id) FROM campaigns WHERE key = ?", basis.key)[0][0]
         found = self._new_campaign(basis) if new or latest is None else int_of(latest)
-        self._place = (found, None)
+        self._round = (found, None)
         return found
 
     def _new_campaign(self, basis: CampaignBasis) -> int:
@@ -228,14 +227,14 @@ class Ledger:
         return tuple(model_from_row(CampaignRecord, row) for row in self._db.rows(_SELECT_CAMPAIGNS))
 
     def start_round(self, campaign: int, number: int) -> None:
-        """From now on new answers and completions count as bought by this round."""
-        self._place = (campaign, number)
+        """Attribute new answers and completions to this round from now on."""
+        self._round = (campaign, number)
 
     def history(self, campaign: int) -> History:
         """All rounds of a campaign, first to last."""
         rows = self._db.rows("SELECT number, body FROM rounds WHERE campaign = ? ORDER BY number", campaign)
         what = f"of campaign {campaign} in {self.path}"
-        return tuple(parsed(Round, body, f"Round {number} {what}") for number, body in rows)
+        return tuple(parse_stored(Round, body, f"Round {number} {what}") for number, body in rows)
 
     def recorded(self, campaign: int) -> tuple[float, ...]:
         """When each round of a campaign was recorded (seconds since 1970), first to last."""
@@ -255,28 +254,28 @@ class Ledger:
             db.execute("INSERT INTO rounds (campaign, number, body, recorded) VALUES (?, ?, ?, ?)", values)
 
     def canonical(self, campaign: int) -> bytes:
-        """The history as bytes that two identical runs share: without times, attempts and rechecks."""
+        """The history as bytes that are equal for equal runs: without times, attempts and rechecks."""
         return canonical_lines(self.history(campaign))
 
     # Costs
 
     def cost(self, campaign: int, number: int) -> Usage:
-        """What this round was the first to buy. The same whatever the order in which answers came."""
-        return self._cost(campaign, number)
+        """The usage of a round: answers and completions it was the first to need, in whatever order they came."""
+        return self._usage(campaign, number)
 
-    def spend(self) -> Usage:
-        """All that the ledger has bought, and what failed and repeated attempts cost besides."""
+    def total_usage(self) -> Usage:
+        """The usage of all campaigns, including what failed and repeated attempts cost."""
         charged = self._db.rows("SELECT coalesce(sum(charged), 0) FROM attempts")[0][0]
-        return add_costs(self._cost(None, None), Usage(micro_usd=int_of(charged)))
+        return add_costs(self._usage(None, None), Usage(micro_usd=int_of(charged)))
 
-    def spent(self) -> tuple[Spent, ...]:
-        """What each role has cost so far, by name; a budget goes on from here after a restart."""
+    def spent_by_role(self) -> tuple[Spent, ...]:
+        """What each role has cost so far, by name. A budget starts from this after a restart."""
         return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, REPEATED))
 
     # Sessions
 
     def begin_session(self) -> int:
-        """Record that a run works on this trait from now on. Returns the session's id."""
+        """Record that a run has started on this trait. Returns the session's id."""
         now = self._clock()
         with self._db.durable("session") as db:
             session = int_of(db.execute("INSERT INTO sessions (begun, seen) VALUES (?, ?)", (now, now)).lastrowid)
@@ -284,28 +283,25 @@ class Ledger:
         return session
 
     def touch_session(self, session: int, seconds: float) -> None:
-        """Note that a session begun here has run for so long, by a clock that nobody sets anew.
-
-        Waits for nothing: it reaches the disk with the next commit or soon.
-        """
+        """Record that a session begun here has run for `seconds` (of a monotonic clock). Does not wait for the disk."""
         self._writer.post(TouchSession(session, self._sessions.get(session, 0.0) + seconds))
 
     def minutes(self) -> float:
-        """How long all sessions together have been seen to run, in minutes."""
+        """The running time of all sessions together, in minutes, as far as it was recorded."""
         total = self._db.rows("SELECT CAST(1000 * coalesce(sum(seen - begun), 0) AS INTEGER) FROM sessions")
         return int_of(total[0][0]) / 60_000
 
-    def _cost(self, campaign: int | None, number: int | None) -> Usage:
+    def _usage(self, campaign: int | None, number: int | None) -> Usage:
         rows = self._db.rows(_SUM_ANSWERS, campaign, number)
-        bought = [_role_cost(str(role), *map(int_of, sums)) for role, *sums in rows]
+        answered = [_role_usage(str(role), *map(int_of, sums)) for role, *sums in rows]
         made = int_of(self._db.rows(_COUNT_COMPLETIONS, campaign, number)[0][0])
-        return add_costs(*bought, Usage(calls=((_SUBJECT, made),) if made else ()))
+        return add_costs(*answered, Usage(calls=((_SUBJECT, made),) if made else ()))
 
 
-def _role_cost(role: str, calls: int, tokens_in: int, tokens_out: int, micro_usd: int) -> Usage:
+def _role_usage(role: str, calls: int, tokens_in: int, tokens_out: int, micro_usd: int) -> Usage:
     return Usage(calls=((role, calls),), tokens_in=tokens_in, tokens_out=tokens_out, micro_usd=micro_usd)
 
 
 def _storable(text: str) -> str:
-    """The text with lone surrogates spelt out: a strange error message must not keep the error from being recorded."""
+    """The text with lone surrogates escaped, so that a strange error message can be recorded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

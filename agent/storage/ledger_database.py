@@ -14,10 +14,11 @@ from agent.errors import UserError
 from agent.schema import CampaignBasis, FrozenModel, Role
 from agent.storage.durable import LockHeld, exclusive_lock, failpoint
 from agent.storage.ledger_schema import CURRENT, LedgerSchema, UnknownVersionError
+from agent.text import RESUME
 
 N = TypeVar("N", bound=FrozenModel)
 
-RoundRef = tuple[int | None, int | None]  # the campaign and the round for which something is bought
+RoundRef = tuple[int | None, int | None]  # the campaign and round that an answer or completion is attributed to
 
 PENDING = "pending"
 ANSWERED = "answered"
@@ -30,7 +31,7 @@ class LedgerError(UserError):
 
 
 class LedgerMissing(LedgerError):
-    """No run has begun this ledger yet."""
+    """There is no ledger yet: no run has started."""
 
 
 class LedgerBusy(LedgerError):
@@ -38,7 +39,7 @@ class LedgerBusy(LedgerError):
 
 
 class Answer(FrozenModel):
-    """One reply that was bought: its raw text, the log-probabilities as received (JSON) and what it cost."""
+    """A paid reply: its raw text, the log-probabilities as received (JSON) and what it cost."""
 
     key: str
     role: Role
@@ -54,10 +55,9 @@ class Answer(FrozenModel):
 
 
 class Attempt(FrozenModel):
-    """One send: begun before it left (seconds since 1970). `outcome` is None while nobody knows what came of it.
+    """One send of a request, recorded before it left (`begun`, seconds since 1970). `outcome` is None while unknown.
 
-    `reserved` is the most it can cost, `charged` what it did cost without bringing an answer that counts (millionths
-    of a dollar).
+    `reserved` is its maximum cost, `charged` what it cost without an answer that counts (millionths of a dollar).
     """
 
     id: int
@@ -75,7 +75,7 @@ class Attempt(FrozenModel):
 
 
 class Spent(FrozenModel):
-    """What one role has cost: calls that were answered, charged or never ended; tokens of the answers kept.
+    """The cost of one role: calls that were answered, charged or never ended; tokens of the answers kept.
 
     `micro_usd` (millionths of a dollar) includes failed and repeated attempts, and `possibly_paid`: the reservations
     of the `open_calls` attempts that never ended.
@@ -102,22 +102,22 @@ class CampaignRecord(FrozenModel):
     @property
     def basis(self) -> CampaignBasis:
         """The basis it was started on. Raises LedgerError when another version wrote it."""
-        return parsed(CampaignBasis, self.about, f"The basis of campaign {self.id}")
+        return parse_stored(CampaignBasis, self.about, f"The basis of campaign {self.id}")
 
 
-def model_from_row(noun: type[N], row: Sequence[object]) -> N:
-    """A noun from a row whose columns are the noun's fields, in order."""
-    return noun.model_validate(dict(zip(noun.model_fields, row, strict=True)), strict=False)
+def model_from_row(model: type[N], row: Sequence[object]) -> N:
+    """A model from a row whose columns are its fields, in order."""
+    return model.model_validate(dict(zip(model.model_fields, row, strict=True)), strict=False)
 
 
-def parsed(noun: type[N], body: object, what: str) -> N:
-    """A noun from its stored JSON. Raises LedgerError, which calls it `what`, when another version wrote it."""
+def parse_stored(model: type[N], body: object, what: str) -> N:
+    """A model from its stored JSON. Raises LedgerError, which calls it `what`, when another version wrote it."""
     try:
-        return noun.model_validate_json(str(body))
+        return model.model_validate_json(str(body))
     except ValidationError as error:
         raise LedgerError(
             f"{what} cannot be read by this version of the program ({error.errors()[0]['msg']}). "
-            "Use the version that wrote it, or begin again with `--new`."
+            "Use the version that wrote it, or start again with `--new`."
         ) from error
 
 
@@ -130,7 +130,7 @@ def int_of(value: object) -> int:
 
 MOUNTS = Path("/proc/self/mounts")
 
-# 9p is not among them: sandboxes mount their root by it, and there locks do hold.
+# Without 9p: sandboxes mount their root with it, and locks work there.
 NETWORK_TYPES = frozenset(
     {"nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "lustre", "gpfs", "beegfs"}
     | {"glusterfs", "orangefs", "pvfs2", "ocfs2", "gfs2", "davfs", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse"}
@@ -139,12 +139,12 @@ NETWORK_TYPES = frozenset(
 
 
 def network_file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """The type of the network file system that holds a path; None for a local one, or where no table of mounts is."""
+    """The type of the network file system a path lies on; None for a local one, or without a table of mounts."""
     if not mounts.is_file():
         return None
     here = path.resolve()
     found = [(point, kind) for point, kind in _table(mounts) if here == point or point in here.parents]
-    # A later line covers an earlier one at the same point, so the last of the longest is the one in force.
+    # A later line covers an earlier one at the same point: the last of the longest matches counts.
     deepest = max((len(point.parts) for point, _ in found), default=0)
     kinds = [kind for point, kind in found if len(point.parts) == deepest]
     return kinds[-1] if kinds and kinds[-1] in NETWORK_TYPES else None
@@ -161,14 +161,14 @@ def _unescaped(text: str) -> str:
     return text
 
 
-_MISSING = "There is no ledger at {path}: nothing has run there yet. Start with `cliffhanger run`."
+_MISSING = "There is no ledger at {path}: no run has started there. Start one with `cliffhanger run`."
 _LOCK_WAIT = 0.2  # seconds, chosen by judgement: `status` holds the lock for a moment to see whether a run does
 
 
 class Database:
-    """The connections, their locks among threads, and (for the writer) its lock among processes.
+    """Connections to the file with their thread locks, and the writer's lock among processes.
 
-    The writer reads by a second connection, so that nobody who reads waits for a commit to reach the disk.
+    The writer reads with a second connection, so that a reading thread never waits for a commit.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Database:
         kind = network_file_system(path, mounts)
         if kind is not None:
             raise LedgerError(
-                f"{path} lies on a network file system ({kind}), where SQLite can corrupt its files. "
+                f"{path} is on a network file system ({kind}), where SQLite can corrupt its files. "
                 "Put the experiment on a local disk and copy it back when the run has ended."
             )
         with ExitStack() as undo:
@@ -223,9 +223,9 @@ class Database:
 
     @contextmanager
     def durable(self, *names: str) -> Iterator[sqlite3.Connection]:
-        """One transaction that is on disk when the block is left, and nowhere if the block or the commit fails.
+        """A transaction that is on disk when the block ends, or rolled back if the block or the commit fails.
 
-        Each name is a point that is passed before it, and one ("name-done") after it.
+        Each name is a failpoint before it, and "name-done" one after it.
         """
         with self._write_lock, _explained(self.path):
             for name in names:
@@ -241,7 +241,7 @@ class Database:
                 failpoint(f"{name}-done")
 
     def close(self) -> None:
-        """Close the file and let the next writer in. Closing twice is harmless."""
+        """Close the file and release the lock. Closing twice is harmless."""
         with self._write_lock, self._read_lock:
             self._opened.close()  # the writing connection after the reading one: the last to close removes the log
 
@@ -252,7 +252,7 @@ def _acquire_writer_lock(path: Path, held: ExitStack) -> None:
         held.enter_context(exclusive_lock(Path(f"{path}.lock"), _LOCK_WAIT))
     except LockHeld as error:
         raise LedgerBusy(
-            f"Another run is writing {path}. Look at it with `cliffhanger status`, or wait until it has ended."
+            f"Another run is writing {path}. See `cliffhanger status`, or wait until it has ended."
         ) from error
     except OSError as error:
         raise LedgerError(f"{path} cannot be opened for writing: {error}. Check the folder's permissions.") from error
@@ -278,7 +278,7 @@ def _set_up(path: Path, connection: sqlite3.Connection, schema: LedgerSchema) ->
     """Make the tables in a new file; migrate an older one."""
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise LedgerError(f"{path} lies on a file system without shared memory ({mode}). Use a local disk.")
+        raise LedgerError(f"{path} is on a file system without shared memory ({mode}). Use a local disk.")
     connection.execute("PRAGMA synchronous = FULL")
     if _is_empty(connection):
         failpoint("create")
@@ -304,17 +304,17 @@ def _explained(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: {error}. {_remedy(str(error))}") from error
     except (UnicodeEncodeError, PydanticSerializationError) as error:
         raise LedgerError(
-            f"{path}: a text holds half of a surrogate pair, which is no character. It was not stored."
+            f"{path}: a text contains half a surrogate pair, which is not a character. It was not stored."
         ) from error
 
 
 def _remedy(error: str) -> str:
     remedies = {
-        "disk is full": "Nothing that was stored before is lost. Free some space, then give the same command again.",
-        "disk I/O error": "Nothing that was stored before is lost. Check the disk, then give the same command again.",
+        "disk is full": f"Free some space. {RESUME}",
+        "disk I/O error": f"Check the disk. {RESUME}",
         "readonly": "The ledger was opened for reading only, or its folder forbids writing.",
-        "not a database": "Move the file away to begin a new ledger.",
-        "malformed": "The file is damaged: move it away, and recover what can be read with the `sqlite3` program.",
-        "closed database": "The ledger was used after it had been closed.",
+        "not a database": "Move the file away to start a new ledger.",
+        "malformed": "The file is damaged: move it away and recover it with the `sqlite3` program (.recover).",
+        "closed database": "The ledger was used after it was closed.",
     }
-    return next((remedy for sign, remedy in remedies.items() if sign in error), "The ledger was left as it was before.")
+    return next((remedy for sign, remedy in remedies.items() if sign in error), "The ledger is unchanged.")

@@ -1,4 +1,4 @@
-"""Group commit: one thread takes all that waits, has it stored in one transaction, and only then tells each caller."""
+"""Group commit: one thread stores all waiting operations in one transaction, then resolves their callers."""
 
 import asyncio
 import sqlite3
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 
 class Operation(Generic[T]):
-    """Something to be stored. T is what its caller learns when it has reached the disk."""
+    """A write to the ledger. T is the result its caller gets once it is on disk."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The outcome of an operation that was not stored."""
+    """The result of an operation that was not stored."""
 
     error: BaseException
 
@@ -48,37 +48,37 @@ class _PendingWrite:
 
 
 class GroupCommitWriter:
-    """The thread, started by the first operation. `store` gives each operation's result or Failed, in order.
+    """A writer thread, started by the first operation. `store` returns each operation's result or Failed, in order.
 
-    `abandoned` is told, on the event loop, of operations that were stored when their caller had been cancelled.
+    `on_abandoned` is called on the event loop for operations that were stored after their caller was cancelled.
     """
 
-    def __init__(self, store: Store, abandoned: Callable[[Operation[Any], object], None]) -> None:
+    def __init__(self, store: Store, on_abandoned: Callable[[Operation[Any], object], None]) -> None:
         self._store = store
-        self._abandoned = abandoned
+        self._on_abandoned = on_abandoned
         self._queue: SimpleQueue[_PendingWrite | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._lock = threading.Lock()
 
     def wait(self, operation: Operation[T]) -> T:
-        """Block until the operation is on disk. Raises what kept it from getting there."""
+        """Block until the operation is on disk. Raises the error that prevented it."""
         future: Future[T] = Future()
         self._put(_PendingWrite(operation, blocked=future))
         return future.result()
 
     async def wait_async(self, operation: Operation[T]) -> T:
-        """The same without blocking the event loop. When cancelled, the operation is stored all the same."""
+        """The same without blocking the event loop. If cancelled, the operation is still stored."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._put(_PendingWrite(operation, awaited=future))
         return await future
 
     def post(self, operation: Operation[Any]) -> None:
-        """Have it stored soon; nobody waits, and nobody hears of a failure."""
+        """Store it soon, without waiting; a failure is not reported."""
         self._put(_PendingWrite(operation))
 
     def close(self) -> None:
-        """Store what waits, then end the thread. Closing twice is harmless."""
+        """Store pending operations, then end the thread. Closing twice is harmless."""
         with self._lock:
             self._is_closed = True
             thread, self._thread = self._thread, None
@@ -86,49 +86,49 @@ class GroupCommitWriter:
             self._queue.put(None)
             thread.join()
 
-    def _put(self, ticket: _PendingWrite) -> None:
+    def _put(self, write: _PendingWrite) -> None:
         with self._lock:
             if self._is_closed:
-                raise LedgerError("The ledger was used after it had been closed.")
+                raise LedgerError("The ledger was used after it was closed.")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
                 self._thread.start()
-            self._queue.put(ticket)
+            self._queue.put(write)
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             waiting = [first, *(self._queue.get() for _ in range(self._queue.qsize()))]
-            group = [ticket for ticket in waiting if ticket is not None]
-            self._tell(group, self._stored(group))
+            group = [write for write in waiting if write is not None]
+            self._resolve_callers(group, self._stored(group))
             if len(group) < len(waiting):
-                return  # what closes the queue is its last entry
+                return  # the None of `close` is the last entry
 
     def _stored(self, group: Sequence[_PendingWrite]) -> Sequence[object]:
         try:
-            return self._store([ticket.operation for ticket in group])
-        except BaseException as error:  # noqa: BLE001 - it rises in each caller; here it would leave them waiting
+            return self._store([write.operation for write in group])
+        except BaseException as error:  # noqa: BLE001 - it is raised in each caller, which would wait for ever otherwise
             return [Failed(error) for _ in group]
 
-    def _tell(self, group: Sequence[_PendingWrite], outcomes: Sequence[object]) -> None:
-        """Blocked callers at once; those of an event loop by one wake-up of that loop."""
+    def _resolve_callers(self, group: Sequence[_PendingWrite], outcomes: Sequence[object]) -> None:
+        """Blocked callers directly; those of an event loop with one wake-up of that loop."""
         loops: dict[_Loop, list[tuple[_PendingWrite, object]]] = {}
-        for ticket, outcome in zip(group, outcomes, strict=True):
-            if ticket.awaited is not None:
-                loops.setdefault(ticket.awaited.get_loop(), []).append((ticket, outcome))
-            elif ticket.blocked is not None:
-                _resolve(ticket.blocked, outcome)
+        for write, outcome in zip(group, outcomes, strict=True):
+            if write.awaited is not None:
+                loops.setdefault(write.awaited.get_loop(), []).append((write, outcome))
+            elif write.blocked is not None:
+                _resolve(write.blocked, outcome)
         for loop, pairs in loops.items():
-            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-                loop.call_soon_threadsafe(self._tell_loop, pairs)
+            with suppress(RuntimeError):  # the loop is closed: no caller is left
+                loop.call_soon_threadsafe(self._resolve_on_loop, pairs)
 
-    def _tell_loop(self, pairs: Sequence[tuple[_PendingWrite, object]]) -> None:
-        for ticket, outcome in pairs:
-            if ticket.awaited is None:
+    def _resolve_on_loop(self, pairs: Sequence[tuple[_PendingWrite, object]]) -> None:
+        for write, outcome in pairs:
+            if write.awaited is None:
                 continue
-            if not ticket.awaited.cancelled():
-                _resolve(ticket.awaited, outcome)
+            if not write.awaited.cancelled():
+                _resolve(write.awaited, outcome)
             elif not isinstance(outcome, Failed):
-                self._abandoned(ticket.operation, outcome)
+                self._on_abandoned(write.operation, outcome)
 
 
 def _resolve(future: "Future[Any] | asyncio.Future[Any]", outcome: object) -> None:
@@ -149,36 +149,36 @@ _END = """
 """
 _ANSWER = "INSERT INTO answers VALUES {}"
 _TOUCH = "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?"
-_MOST_ROWS = 64  # of one statement; 13 columns of them stay far below SQLite's limit on parameters
+_MOST_ROWS = 64  # per statement, by judgement: times 13 columns it is far below SQLite's limit of 32766 parameters
 
 SqlRow = tuple[object, ...]
 
 
 @dataclass(frozen=True)
 class BeginAttempt(Operation[int]):
-    """An attempt is about to be sent (seconds since 1970) that may cost up to `reserved` millionths of a dollar."""
+    """An attempt is about to be sent, at `begun` (seconds since 1970). `reserved`: its maximum cost."""
 
     key: str
     role: Role
     purpose: str
-    place: RoundRef
+    round_ref: RoundRef
     begun: float
     reserved: int
 
 
 @dataclass(frozen=True)
 class RecordAnswer(Operation[Answer]):
-    """An attempt brought an answer. The result is the answer that counts: the first of its key."""
+    """An attempt got an answer. The result is the answer that counts: the first of its key."""
 
     attempt: int
     answer: Answer
-    place: RoundRef
+    round_ref: RoundRef
     ended: float
 
 
 @dataclass(frozen=True)
 class RecordFailure(Operation[None]):
-    """An attempt brought none; `charged` is what it cost all the same (millionths of a dollar)."""
+    """An attempt got no answer; `charged` is what it still cost (millionths of a dollar)."""
 
     attempt: int
     error_class: str
@@ -195,48 +195,48 @@ class TouchSession(Operation[None]):
     seen: float
 
 
-_POINTS = {BeginAttempt: "intent", RecordAnswer: "answer", RecordFailure: "fail"}
+_FAILPOINTS = {BeginAttempt: "intent", RecordAnswer: "answer", RecordFailure: "fail"}
 
 
 @dataclass
 class _Plan:
-    """What a group writes, and what is true once it has been committed."""
+    """The rows a group writes, and the state once they are committed."""
 
     begun: dict[int, BeginAttempt] = field(default_factory=dict)
     ended: dict[int, SqlRow] = field(default_factory=dict)
-    bought: dict[str, RecordAnswer] = field(default_factory=dict)
+    answers: dict[str, RecordAnswer] = field(default_factory=dict)
     touched: list[TouchSession] = field(default_factory=list)
 
 
 class AttemptStore:
-    """Open attempts, known keys, and the way of both to the disk. One thread at a time stores."""
+    """Open attempts and known keys, in memory and on disk. One thread at a time stores."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._known: set[int] | None = None  # hashes of keys: half the memory, and a collision costs only a look
+        self._known: set[int] | None = None  # hashes of keys: half the memory; a collision costs one query
         self._open: dict[int, str] = {}
         self._last = 0
 
     def load(self) -> None:
-        """Learn what the file holds; from now on nobody else may write it."""
+        """Read the state from the file. From now on nothing else may write it."""
         self._known = {hash(key) for (key,) in self._db.rows("SELECT key FROM answers")}
         attempts = self._db.rows("SELECT id, key FROM attempts WHERE outcome IS NULL")
         self._open = {int_of(attempt): str(key) for attempt, key in attempts}
         self._last = int_of(self._db.rows("SELECT coalesce(max(id), 0) FROM attempts")[0][0])
 
     def may_have(self, key: str) -> bool:
-        """False where no answer to this key has been committed; a mere reader cannot tell without looking."""
+        """False where no answer to this key is committed. A reader, which has loaded nothing, always says True."""
         return self._known is None or hash(key) in self._known
 
     def store(self, operations: Sequence[Operation[Any]]) -> list[object]:
         """Each operation's result or Failed, in order.
 
-        What is not allowed or cannot be written fails alone; a failed commit fails all of them.
+        An invalid operation fails alone; a failed commit fails all of them.
         """
         is_written = False
         plan = _Plan()
         try:
-            with self._db.durable(*(_POINTS[type(one)] for one in operations if type(one) in _POINTS)) as db:
+            with self._db.durable(*(_FAILPOINTS[type(one)] for one in operations if type(one) in _FAILPOINTS)) as db:
                 results = [self._outcome(plan, one, db) for one in operations]
                 _write(db, plan)
                 is_written = True
@@ -244,7 +244,7 @@ class AttemptStore:
             if not is_written and len(operations) > 1:
                 return [result for one in operations for result in self.store([one])]
             return [Failed(error)] if len(operations) == 1 else [Failed(LedgerError(str(error))) for _ in operations]
-        self._keep(plan)
+        self._apply(plan)
         return results
 
     def _outcome(self, plan: _Plan, operation: Operation[Any], db: sqlite3.Connection) -> object:
@@ -260,7 +260,7 @@ class AttemptStore:
                 plan.begun[number] = operation
                 return number
             case RecordAnswer():
-                return self._settle(plan, operation, db)
+                return self._record_answer(plan, operation, db)
             case RecordFailure():
                 how = (operation.ended, operation.error_class, operation.detail, operation.charged)
                 self._end(plan, operation.attempt, *how)
@@ -268,62 +268,62 @@ class AttemptStore:
                 plan.touched.append(operation)
         return None
 
-    def _settle(self, plan: _Plan, settle: RecordAnswer, db: sqlite3.Connection) -> Answer:
-        answer = settle.answer
-        if self._key(plan, settle.attempt) != answer.key:
-            raise LedgerError(f"Attempt {settle.attempt} was not begun for the request that its answer is for.")
+    def _record_answer(self, plan: _Plan, record: RecordAnswer, db: sqlite3.Connection) -> Answer:
+        answer = record.answer
+        if self._key_of(plan, record.attempt) != answer.key:
+            raise LedgerError(f"Attempt {record.attempt} was not begun for the request that its answer is for.")
         first = self._first(plan, answer.key, db)
         outcome, charged = (ANSWERED, 0) if first is None else (REPEATED, answer.micro_usd)
-        self._end(plan, settle.attempt, settle.ended, outcome, "", charged)
+        self._end(plan, record.attempt, record.ended, outcome, "", charged)
         if first is None:
-            plan.bought[answer.key] = settle
+            plan.answers[answer.key] = record
         return first or answer
 
     def _first(self, plan: _Plan, key: str, db: sqlite3.Connection) -> Answer | None:
-        if key in plan.bought:
-            return plan.bought[key].answer
+        if key in plan.answers:
+            return plan.answers[key].answer
         row = db.execute(SELECT_ANSWER, (key,)).fetchone() if self.may_have(key) else None
         return model_from_row(Answer, row) if row else None
 
-    def _key(self, plan: _Plan, attempt: int) -> str:
-        """The request an open attempt is for. Raises LedgerError where it is not open."""
+    def _key_of(self, plan: _Plan, attempt: int) -> str:
+        """The key of an open attempt's request. Raises LedgerError where the attempt is not open."""
         key = plan.begun[attempt].key if attempt in plan.begun else self._open.get(attempt)
         if key is None or attempt in plan.ended:
             raise LedgerError(f"Attempt {attempt} is not open: it was never begun, or its outcome is already recorded.")
         return key
 
     def _end(self, plan: _Plan, attempt: int, *how: object) -> None:
-        self._key(plan, attempt)
+        self._key_of(plan, attempt)
         plan.ended[attempt] = (attempt, *how)
 
-    def _keep(self, plan: _Plan) -> None:
+    def _apply(self, plan: _Plan) -> None:
         self._last += len(plan.begun)
         self._open |= {number: begin.key for number, begin in plan.begun.items()}
         for attempt in plan.ended:
             del self._open[attempt]
         if self._known is not None:
-            self._known.update(map(hash, plan.bought))
+            self._known.update(map(hash, plan.answers))
 
 
 def _write(db: sqlite3.Connection, plan: _Plan) -> None:
     _execute(db, _BEGIN, [_begin_row(number, begin) for number, begin in plan.begun.items()])
-    _execute(db, _ANSWER, map(_answer_row, plan.bought.values()))
+    _execute(db, _ANSWER, map(_answer_row, plan.answers.values()))
     _execute(db, _END, plan.ended.values())
     for touch in plan.touched:
         db.execute(_TOUCH, (touch.seen, touch.session))
 
 
 def _begin_row(number: int, begin: BeginAttempt) -> SqlRow:
-    return number, begin.key, begin.role.value, begin.purpose, *begin.place, begin.begun, begin.reserved
+    return number, begin.key, begin.role.value, begin.purpose, *begin.round_ref, begin.begun, begin.reserved
 
 
-def _answer_row(settle: RecordAnswer) -> SqlRow:
-    values = settle.answer.__dict__ | {"role": settle.answer.role.value}
-    return *(values[name] for name in Answer.model_fields), *settle.place
+def _answer_row(record: RecordAnswer) -> SqlRow:
+    values = record.answer.__dict__ | {"role": record.answer.role.value}
+    return *(values[name] for name in Answer.model_fields), *record.round_ref
 
 
 def _execute(db: sqlite3.Connection, sql: str, rows: Iterable[SqlRow]) -> None:
-    """One statement for many rows, by powers of two so that few statements have to be prepared."""
+    """Execute one statement for many rows, in powers of two so that few statements have to be prepared."""
     left = list(rows)
     while left:
         count = min(_MOST_ROWS, 1 << (len(left).bit_length() - 1))

@@ -29,9 +29,9 @@ def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float,
         tallies = vet(context, cases, completions, Depth.FIRST)
         held = dict(enumerate(lock_in(context, cases)))
         firm = {i: own for i, own in held.items() if own.holds is VoteOutcome.FAVOURABLE}
-        before = dict(ledger.spend().calls)
+        before = dict(ledger.total_usage().calls)
         flips = flip_test(context, cases, completions, tallies, firm)
-        after = dict(ledger.spend().calls)
+        after = dict(ledger.total_usage().calls)
         found = Counter(
             (
                 "committed" if displayed(trait.removeprefix("toy/"), cases[i].scenario.text) else "open",

@@ -43,7 +43,7 @@ def naive(folder: Path, trait: str) -> Naive:
     with opened(folder, trait) as (context, ledger, start):
         accepted = _rerolled(context, sides(start))
         rounds, pairs = _rewritten(context, start)
-        calls = Counter(dict(ledger.spend().calls)).total()
+        calls = Counter(dict(ledger.total_usage().calls)).total()
     texts = sides(start)
     true = truth(trait, texts)
     good = [a and b for a, b in zip(true, decided_at_once(trait, texts), strict=True)]

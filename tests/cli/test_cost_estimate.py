@@ -27,6 +27,6 @@ def test_a_real_run_stays_under_its_bound(tmp_path: Path, rounds: int) -> None:
     settings = load_settings(folder, {"caps.max_rounds": rounds})
     bound = upper_bound(settings.caps, settings.rules, Mode.DECISION, 4)
     with Ledger.read(folder / "extraction/toy/refusal/refinement/ledger.sqlite") as ledger:
-        calls = dict(ledger.spend().calls)
+        calls = dict(ledger.total_usage().calls)
     assert calls
     assert all(count <= getattr(bound, role) for role, count in calls.items())

@@ -83,7 +83,7 @@ def answer(key: str, role: Role = Role.JUDGE) -> Answer:
 
 def buy(ledger: Ledger, *keys: str, role: Role = Role.JUDGE) -> None:
     for key in keys:
-        ledger.settle(ledger.intend(key, role, "vet"), answer(key, role))
+        ledger.record_answer(ledger.begin_attempt(key, role, "vet"), answer(key, role))
 
 
 def record(ledger: Ledger, *when: float, clock: ManualClock) -> int:
@@ -198,7 +198,7 @@ def test_calls_without_an_answer_are_in_flight_during_a_run_and_possibly_paid_af
 ) -> None:
     with Ledger(place.ledger_path) as ledger:
         for key in "abcde":
-            ledger.intend(key, Role.JUDGE, f"vet {key}", 20_000)
+            ledger.begin_attempt(key, Role.JUDGE, f"vet {key}", 20_000)
         assert "in flight: 5 calls (5 judge), at most 0.1000 USD" in output(folder)
     printed = output(folder)
     assert "possibly paid without an answer: 5 calls (5 judge), at most 0.1000 USD" in printed
@@ -211,7 +211,9 @@ def test_calls_without_an_answer_are_in_flight_during_a_run_and_possibly_paid_af
 def test_the_last_failures_are_shown_without_control_characters(folder: Path, place: ExperimentFolder) -> None:
     with Ledger(place.ledger_path) as ledger:
         for number in range(7):
-            ledger.fail(ledger.intend(f"k{number}", Role.JUDGE, "vet"), "rate", f"no. {number} \x1b[2J")
+            ledger.record_failure(
+                ledger.begin_attempt(f"k{number}", Role.JUDGE, "vet"), "rate", f"no. {number} \x1b[2J"
+            )
         buy(ledger, "k0")
     lines = [line for line in output(folder).split("\n") if "judge vet: " in line]
     assert [line[22:] for line in lines] == [f"judge vet: rate: no. {number} ␛[2J" for number in range(2, 7)]

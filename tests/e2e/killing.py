@@ -130,7 +130,7 @@ def told(folder: Path, plan: str, run: Run) -> Story:
             billed=_billed(folder),
             prices={short(key): price for key, price in _rows(folder, "SELECT key, micro_usd FROM answers")},
             attempts=sum(ledger.attempts().values()),
-            spent=ledger.spend().micro_usd,
+            spent=ledger.total_usage().micro_usd,
             reserved=sum(attempt.reserved for attempt in ledger.pending()),
             log=_log(folder),
         )

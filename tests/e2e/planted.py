@@ -17,37 +17,37 @@ LATE = 0.02  # seconds
 
 
 def late_answer() -> None:
-    """The caller has its answer before the answer is on the disk."""
+    """The caller gets its answer before the answer is on disk."""
 
-    async def settled(self: Ledger, attempt: int, answer: Answer) -> Answer:
-        settle = RecordAnswer(attempt, answer, self._place, self._clock())
-        asyncio.get_running_loop().call_later(LATE, self._writer.post, settle)
+    async def record_answer_async(self: Ledger, attempt: int, answer: Answer) -> Answer:
+        record = RecordAnswer(attempt, answer, self._round, self._clock())
+        asyncio.get_running_loop().call_later(LATE, self._writer.post, record)
         return answer
 
-    Ledger.settled = settled  # type: ignore[method-assign]
+    Ledger.record_answer_async = record_answer_async  # type: ignore[method-assign]
 
 
 def late_intent() -> None:
-    """A call is sent before its intent is on the disk."""
+    """A call is sent before its attempt is on disk."""
     numbers: dict[int, Any] = {}
 
-    async def intended(self: Ledger, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
-        number = next(numbers.setdefault(id(self), itertools.count(self._purchases._last + 1)))
+    async def begin_attempt_async(self: Ledger, key: str, role: Role, purpose: str, reserved: int = 0) -> int:
+        number = next(numbers.setdefault(id(self), itertools.count(self._attempts._last + 1)))
         asyncio.get_running_loop().call_later(LATE, self._writer.post, self._begin(key, role, purpose, reserved))
         return int(number)
 
-    original = Ledger.settled
+    original = Ledger.record_answer_async
 
-    async def settled(self: Ledger, attempt: int, answer: Answer) -> Answer:
+    async def record_answer_async(self: Ledger, attempt: int, answer: Answer) -> Answer:
         await asyncio.sleep(2 * LATE)
         return await original(self, attempt, answer)
 
-    Ledger.intended = intended  # type: ignore[method-assign]
-    Ledger.settled = settled  # type: ignore[method-assign]
+    Ledger.begin_attempt_async = begin_attempt_async  # type: ignore[method-assign]
+    Ledger.record_answer_async = record_answer_async  # type: ignore[method-assign]
 
 
 def early_round() -> None:
-    """A round is recorded first, and what it found in a second step."""
+    """A round is recorded first, and its findings in a second step."""
     original = Ledger.append
 
     def append(self: Ledger, campaign: int, done: Round) -> None:
@@ -60,7 +60,7 @@ def early_round() -> None:
 
 
 def forgotten_history() -> None:
-    """A run begins without reading what earlier ones have recorded."""
+    """A run starts without reading the history of earlier ones."""
     original = Ledger.history
     own: set[int] = set()
 
@@ -78,24 +78,24 @@ def forgotten_history() -> None:
 
 
 def forgotten_answers() -> None:
-    """A run does not look at which answers it has already, and writes the new one over the old."""
+    """A run does not look up the answers it has already."""
     Ledger.answer = lambda self, key: None  # type: ignore[method-assign]
 
 
 def counted_twice() -> None:
-    """What an answer costs is charged to its attempt too."""
+    """The cost of an answer is charged to its attempt too."""
     original = AttemptStore._end
 
     def end(self: AttemptStore, plan: Any, attempt: int, *how: Any) -> None:
         ended, outcome, detail, charged = how
-        bought = [settle.answer.micro_usd for settle in plan.bought.values()]
-        original(self, plan, attempt, ended, outcome, detail, charged or (bought[-1] if bought else 0))
+        costs = [record.answer.micro_usd for record in plan.answers.values()]
+        original(self, plan, attempt, ended, outcome, detail, charged or (costs[-1] if costs else 0))
 
     AttemptStore._end = end  # type: ignore[method-assign]
 
 
 def tidied_attempts() -> None:
-    """What a killed run left open is closed as failed by the next one."""
+    """Attempts left open by a killed run are closed as failed by the next one."""
     original = Database.write.__func__  # type: ignore[attr-defined]
 
     def write(cls: type[Database], *where: Any) -> Database:

@@ -105,7 +105,7 @@ def test_what_a_model_says_is_read_and_comes_back_from_the_ledger_to_the_letter(
         ledger.append(campaign, done[0])
         ledger.store_completions({k: Completion(text=t, token_ids=(1,), opening=t[:9]) for k, t in keys.items()})
         for key, text in keys.items():
-            ledger.settle(ledger.intend(key, Role.JUDGE, text), answer(key, text))
+            ledger.record_answer(ledger.begin_attempt(key, Role.JUDGE, text), answer(key, text))
     with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.history(campaign) == done
         assert ledger.campaigns()[0].basis == basis("".join(texts))
@@ -118,11 +118,11 @@ def test_half_a_character_is_refused_by_the_ledger_with_a_sentence_and_spelt_out
 ) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         for number, half in enumerate(HALVES):
-            attempt = ledger.intend("key", Role.JUDGE, half)
+            attempt = ledger.begin_attempt("key", Role.JUDGE, half)
             with pytest.raises(LedgerError, match="surrogate"):
-                ledger.settle(attempt, answer("key", half))
+                ledger.record_answer(attempt, answer("key", half))
             with pytest.raises(LedgerError, match="surrogate"):
                 ledger.store_completions({"key": Completion(text=half, token_ids=(), opening="")})
-            ledger.fail(attempt, "Malformed", half)
+            ledger.record_failure(attempt, "Malformed", half)
             assert ledger.answer("key") is None
             assert ledger.attempts() == {"Malformed": number + 1}

@@ -103,8 +103,8 @@ def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:
             campaign = ledger.campaign(basis(), new=True)
             ledger.append(campaign, history(adopted([]))[0])
             for text in group:
-                ledger.fail(ledger.intend("key", Role.JUDGE, text), f"Malformed {text}", text)
-                ledger.intend("open", Role.JUDGE, text)
+                ledger.record_failure(ledger.begin_attempt("key", Role.JUDGE, text), f"Malformed {text}", text)
+                ledger.begin_attempt("open", Role.JUDGE, text)
         told = proposal([]).model_copy(update={"campaign": campaign, "rounds": 1})
         stop = Stop(ending=Ending.NOT_READY, why=" ".join(group))
         (place.refinement / PROPOSAL).write_bytes(told.model_copy(update={"stop": stop}).model_dump_json().encode())

@@ -200,7 +200,7 @@ def test_an_unreadable_reply_is_tried_three_times_and_never_stored(
         assert error_of(reply).startswith("malformed: ")
         assert len(server.asked) == 3
         assert ledger.attempts() == {"malformed": 3}
-        assert ledger.spend().micro_usd > 0
+        assert ledger.total_usage().micro_usd > 0
         [reply] = llm.ask_all([ask_number()], ledger)
     assert reply.error is None
 
@@ -290,7 +290,7 @@ def test_a_hung_or_dripping_reply_ends_at_the_attempts_limit(connect: Connect, l
         [reply] = connect(server.url, timeout=0.3).ask_all([ask_number()], ledger)
     assert reply.error is None
     assert ledger.attempts() == {"answered": 1, "timeout": 1}
-    assert ledger.spend().micro_usd > 46
+    assert ledger.total_usage().micro_usd > 46
 
 
 def test_an_endpoint_that_is_not_there_is_out_after_the_longest_pause(connect: Connect, ledger: Ledger) -> None:

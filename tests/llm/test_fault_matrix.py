@@ -184,7 +184,7 @@ def test_each_fault_has_its_class_its_requests_its_price_and_its_reply(
     assert outcome(reply) == ("usable" if is_slowed else row.kind or "usable")
     assert (len(failed), len(answered)) == (row.requests, is_slowed)
     assert ledger.attempts() == {row.kind or "answered": row.requests} | ({"answered": 1} if is_slowed else {})
-    assert ledger.spend().micro_usd == row.charge(failed) + usage(answered)
+    assert ledger.total_usage().micro_usd == row.charge(failed) + usage(answered)
 
 
 def test_who_is_told_for_ever_to_slow_down_gives_up_and_has_paid_nothing(connect: Connect, ledger: Ledger) -> None:
@@ -194,7 +194,7 @@ def test_who_is_told_for_ever_to_slow_down_gives_up_and_has_paid_nothing(connect
     assert outcome(reply) == "rate"
     assert SLOWED < len(server.asked) < MANY
     assert ledger.attempts() == {"rate": len(server.asked)}
-    assert ledger.spend().micro_usd == 0
+    assert ledger.total_usage().micro_usd == 0
 
 
 def outcome(reply: Reply) -> str:
@@ -230,7 +230,7 @@ def test_where_nobody_listens_nothing_is_paid_and_in_the_end_the_endpoint_is_out
     [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert outcome(reply) == "outage"
     assert ledger.attempts() == {"transient": 6}
-    assert ledger.spend().micro_usd == 0
+    assert ledger.total_usage().micro_usd == 0
 
 
 def reset_of(**kinds: str) -> tuple[Header, ...]:
@@ -268,4 +268,4 @@ def test_the_wait_that_a_server_asks_for_is_waited_and_then_it_answers(
     assert len(server.asked) == 2
     assert seconds - 1.5 <= max(clock.waits) <= seconds + 1  # a date has whole seconds
     assert ledger.attempts() == {"answered": 1, "rate" if code == 429 else "transient": 1}
-    assert ledger.spend().micro_usd == usage(server.asked[:1])
+    assert ledger.total_usage().micro_usd == usage(server.asked[:1])

@@ -49,13 +49,13 @@ def bought(folder: Path, key: str) -> Answer:
 
 def one_by_one(ledger: Ledger, folder: Path, keys: list[str]) -> None:
     for key in keys:
-        ledger.settle(ledger.intend(key, Role.JUDGE, f"question {key}"), bought(folder, key))
+        ledger.record_answer(ledger.begin_attempt(key, Role.JUDGE, f"question {key}"), bought(folder, key))
 
 
 def side_by_side(ledger: Ledger, folder: Path, keys: list[str]) -> None:
     async def call(key: str) -> None:
-        attempt = await ledger.intended(key, Role.JUDGE, f"question {key}")
-        await ledger.settled(attempt, bought(folder, key))
+        attempt = await ledger.begin_attempt_async(key, Role.JUDGE, f"question {key}")
+        await ledger.record_answer_async(attempt, bought(folder, key))
 
     async def call_all() -> None:
         await asyncio.gather(*map(call, keys))

@@ -70,7 +70,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def begin(ledger: Ledger, keys: Sequence[str]) -> list[int]:
-    return [ledger.intend(key, Role.JUDGE, "forecast") for key in keys]
+    return [ledger.begin_attempt(key, Role.JUDGE, "forecast") for key in keys]
 
 
 def statements(connection: sqlite3.Connection, work: Callable[[], object]) -> list[str]:
@@ -84,7 +84,7 @@ def statements(connection: sqlite3.Connection, work: Callable[[], object]) -> li
 
 def test_what_waits_at_one_time_is_committed_once(ledger: Ledger) -> None:
     keys = [f"k{n}" for n in range(MANY)]
-    asked = [lambda key=key: ledger.intended(key, Role.JUDGE, "forecast") for key in keys]
+    asked = [lambda key=key: ledger.begin_attempt_async(key, Role.JUDGE, "forecast") for key in keys]
     ids: list[int] = []
     ran = statements(ledger._db._connection, lambda: ids.extend(together(ledger, *asked)))
     assert ids == list(range(1, MANY + 1))
@@ -105,7 +105,9 @@ def test_callers_on_a_loop_are_told_of_a_group_by_one_wake_up(ledger: Ledger) ->
 
         loop.call_soon_threadsafe = counted  # type: ignore[assignment]
         with busy_writing(ledger):
-            tasks = [asyncio.create_task(ledger.intended(f"k{n}", Role.JUDGE, "forecast")) for n in range(MANY)]
+            tasks = [
+                asyncio.create_task(ledger.begin_attempt_async(f"k{n}", Role.JUDGE, "forecast")) for n in range(MANY)
+            ]
             await asyncio.sleep(0)
         await asyncio.gather(*tasks)
 
@@ -115,10 +117,10 @@ def test_callers_on_a_loop_are_told_of_a_group_by_one_wake_up(ledger: Ledger) ->
 
 def test_a_caller_hears_of_an_intent_when_another_process_could_read_it(ledger: Ledger, path: Path) -> None:
     async def call(key: str) -> None:
-        attempt = await ledger.intended(key, Role.JUDGE, "forecast", reserved=9)
+        attempt = await ledger.begin_attempt_async(key, Role.JUDGE, "forecast", reserved=9)
         with Ledger.read(path) as reader:
             assert (attempt, key, 9) in {(one.id, one.key, one.reserved) for one in reader.pending()}
-        bought = await ledger.settled(attempt, answer(key))
+        bought = await ledger.record_answer_async(attempt, answer(key))
         with Ledger.read(path) as reader:
             assert reader.answer(key) == bought == answer(key)
             assert attempt not in {one.id for one in reader.pending()}
@@ -134,14 +136,14 @@ def test_within_a_group_only_what_is_wrong_fails(ledger: Ledger) -> None:
     first, second, third, fourth, fifth = begin(ledger, ["a", "b", "c", "d", "e"])
     results = together(
         ledger,
-        lambda: ledger.settled(first, answer("a")),
-        lambda: ledger.settled(77, answer("a")),
-        lambda: ledger.settled(second, answer("c")),
-        lambda: ledger.settled(third, answer("c", content="\ud800")),
-        lambda: ledger.failed(fourth, "transient", "503", charged=4),
-        lambda: ledger.failed(fourth, "transient", "503 again"),
-        lambda: ledger.settled(fifth, answer("e", micro_usd=2**63)),
-        lambda: ledger.intended("f", Role.AUTHOR, "draft"),
+        lambda: ledger.record_answer_async(first, answer("a")),
+        lambda: ledger.record_answer_async(77, answer("a")),
+        lambda: ledger.record_answer_async(second, answer("c")),
+        lambda: ledger.record_answer_async(third, answer("c", content="\ud800")),
+        lambda: ledger.record_failure_async(fourth, "transient", "503", charged=4),
+        lambda: ledger.record_failure_async(fourth, "transient", "503 again"),
+        lambda: ledger.record_answer_async(fifth, answer("e", micro_usd=2**63)),
+        lambda: ledger.begin_attempt_async("f", Role.AUTHOR, "draft"),
     )
     assert results[0] == answer("a")
     assert [type(result) for result in results[1:]] == [
@@ -155,31 +157,31 @@ def test_within_a_group_only_what_is_wrong_fails(ledger: Ledger) -> None:
     ]
     assert "is not open" in str(results[1])
     assert "was not begun for the request" in str(results[2])
-    assert "half of a surrogate pair" in str(results[3])
+    assert "half a surrogate pair" in str(results[3])
     assert "is not open" in str(results[5])
     assert ledger.attempts() == {"answered": 1, "pending": 4, "transient": 1}
     assert [attempt.key for attempt in ledger.pending()] == ["b", "c", "e", "f"]
-    assert ledger.settle(third, answer("c")) == answer("c")
+    assert ledger.record_answer(third, answer("c")) == answer("c")
 
 
 def test_of_two_answers_in_one_group_the_first_counts(ledger: Ledger) -> None:
     first, second = begin(ledger, ["k", "k"])
     results = together(
         ledger,
-        lambda: ledger.settled(first, answer("k", content="72")),
-        lambda: ledger.settled(second, answer("k", content="15")),
+        lambda: ledger.record_answer_async(first, answer("k", content="72")),
+        lambda: ledger.record_answer_async(second, answer("k", content="15")),
     )
     assert [result.content for result in results] == ["72", "72"]
     assert ledger.attempts() == {"answered": 1, "repeated": 1}
-    assert ledger.spend().micro_usd == 60
+    assert ledger.total_usage().micro_usd == 60
 
 
 def test_an_attempt_is_closed_once_also_within_one_group(ledger: Ledger) -> None:
     (attempt,) = begin(ledger, ["k"])
     results = together(
         ledger,
-        lambda: ledger.failed(attempt, "timeout", "late", charged=7),
-        lambda: ledger.settled(attempt, answer("k")),
+        lambda: ledger.record_failure_async(attempt, "timeout", "late", charged=7),
+        lambda: ledger.record_answer_async(attempt, answer("k")),
     )
     assert results[0] is None
     assert "is not open" in str(results[1])
@@ -189,9 +191,11 @@ def test_an_attempt_is_closed_once_also_within_one_group(ledger: Ledger) -> None
 
 def test_a_group_larger_than_one_statement_is_stored_whole_and_in_order(ledger: Ledger) -> None:
     keys = [f"k{n}" for n in range(203)]
-    ids = together(ledger, *(lambda key=key: ledger.intended(key, Role.JUDGE, "x") for key in keys))
+    ids = together(ledger, *(lambda key=key: ledger.begin_attempt_async(key, Role.JUDGE, "x") for key in keys))
     pairs = list(zip(ids, keys, strict=True))
-    settled = together(ledger, *(lambda i=i, key=key: ledger.settled(i, answer(key, content=key)) for i, key in pairs))
+    settled = together(
+        ledger, *(lambda i=i, key=key: ledger.record_answer_async(i, answer(key, content=key)) for i, key in pairs)
+    )
     assert [one.content for one in settled] == keys
     assert [(ledger.answer(key) or answer("")).content for key in keys] == keys
     assert ledger.attempts() == {"answered": 203}
@@ -221,12 +225,15 @@ class FailingDisk:
 
 def test_a_failed_commit_fails_the_whole_group_and_leaves_no_trace_of_it(ledger: Ledger) -> None:
     (attempt,) = begin(ledger, ["a"])
-    asked = [lambda: ledger.settled(attempt, answer("a")), lambda: ledger.intended("b", Role.JUDGE, "x")]
+    asked = [
+        lambda: ledger.record_answer_async(attempt, answer("a")),
+        lambda: ledger.begin_attempt_async("b", Role.JUDGE, "x"),
+    ]
     disk = FailingDisk(ledger._db._connection, good=2)  # of the thread in the way, and of what the writer held
     ledger._db._connection = disk  # type: ignore[assignment]
     results = together(ledger, *asked)
     assert [str(result).partition(": ")[2] for result in results] == [
-        "disk I/O error. Nothing that was stored before is lost. Check the disk, then give the same command again."
+        "disk I/O error. Check the disk. Progress is saved; rerun the command to resume."
     ] * 2
     assert disk.left == -1  # nothing was tried again
     assert ledger.answer("a") is None
@@ -239,12 +246,12 @@ def test_an_answer_whose_caller_is_cancelled_is_stored_all_the_same(ledger: Ledg
 
     async def ask() -> None:
         with busy_writing(ledger):
-            task = asyncio.create_task(ledger.settled(attempt, answer("a")))
+            task = asyncio.create_task(ledger.record_answer_async(attempt, answer("a")))
             await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        await ledger.intended("b", Role.JUDGE, "x")
+        await ledger.begin_attempt_async("b", Role.JUDGE, "x")
 
     asyncio.run(ask())
     assert ledger.answer("a") == answer("a")
@@ -253,7 +260,7 @@ def test_an_answer_whose_caller_is_cancelled_is_stored_all_the_same(ledger: Ledg
 def test_an_attempt_cancelled_before_it_was_sent_is_not_listed_as_possibly_paid(ledger: Ledger) -> None:
     async def ask() -> None:
         with busy_writing(ledger):
-            tasks = [asyncio.create_task(ledger.intended(key, Role.JUDGE, "x", reserved=5)) for key in "ab"]
+            tasks = [asyncio.create_task(ledger.begin_attempt_async(key, Role.JUDGE, "x", reserved=5)) for key in "ab"]
             await asyncio.sleep(0)
             tasks[0].cancel()
             await asyncio.wait(tasks[:1])
@@ -262,4 +269,4 @@ def test_an_attempt_cancelled_before_it_was_sent_is_not_listed_as_possibly_paid(
 
     asyncio.run(ask())
     assert [one.key for one in ledger.pending()] == ["b"]
-    assert ledger.spend() == Usage()
+    assert ledger.total_usage() == Usage()

@@ -50,7 +50,7 @@ def completion(text: str = " refused") -> Completion:
 
 
 def buy(ledger: Ledger, bought: Answer) -> Answer:
-    return ledger.settle(ledger.intend(bought.key, bought.role, "forecast of d0001"), bought)
+    return ledger.record_answer(ledger.begin_attempt(bought.key, bought.role, "forecast of d0001"), bought)
 
 
 def scenario(polarity: Polarity, stem: str = "He asked me for the code. ") -> Scenario:
@@ -100,21 +100,21 @@ def test_an_answer_is_returned_exactly_as_it_was_stored(path: Path) -> None:
 
 def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
     with Ledger(path) as ledger:
-        ledger.fail(
-            ledger.intend("k1", Role.JUDGE, "forecast"), "transient", "503 \ud800 from the endpoint", charged=12
+        ledger.record_failure(
+            ledger.begin_attempt("k1", Role.JUDGE, "forecast"), "transient", "503 \ud800 from the endpoint", charged=12
         )
         assert ledger.answer("k1") is None
         assert ledger.attempts() == {"transient": 1}
-        assert ledger.spend() == Usage(micro_usd=12)
+        assert ledger.total_usage() == Usage(micro_usd=12)
 
 
 def test_the_last_failures_come_latest_first_without_answers_and_withdrawn_calls(path: Path) -> None:
     with Ledger(path) as ledger:
         buy(ledger, answer("k0"))
         buy(ledger, answer("k0"))
-        ledger.intend("in flight", Role.JUDGE, "forecast")
+        ledger.begin_attempt("in flight", Role.JUDGE, "forecast")
         for kind in ("transient", "withdrawn", "timeout", "refused"):
-            ledger.fail(ledger.intend("k1", Role.JUDGE, "forecast"), kind, f"it was {kind}")
+            ledger.record_failure(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), kind, f"it was {kind}")
         found = ledger.last_failures(2)
     assert [(one.outcome, one.detail) for one in found] == [
         ("refused", "it was refused"),
@@ -127,13 +127,13 @@ def test_answers_are_counted_from_a_moment_on(path: Path) -> None:
     with Ledger(path, clock=lambda: float(next(times))) as ledger:
         buy(ledger, answer("k0"))  # begun at 100, ended at 101
         buy(ledger, answer("k0"))  # repeated, ended at 103
-        ledger.fail(ledger.intend("k1", Role.JUDGE, "forecast"), "timeout", "late")
+        ledger.record_failure(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), "timeout", "late")
         assert [ledger.answered_since(when) for when in (100.0, 101.0, 103.0)] == [2, 1, 0]
 
 
 def test_an_attempt_is_pending_on_disk_before_anything_is_sent(path: Path) -> None:
     with Ledger(path) as ledger:
-        attempt = ledger.intend("k1", Role.AUTHOR, "draft of n0003")
+        attempt = ledger.begin_attempt("k1", Role.AUTHOR, "draft of n0003")
         with Ledger.read(path) as reader:
             (pending,) = reader.pending()
         assert (pending.id, pending.key, pending.role, pending.purpose) == (
@@ -146,27 +146,27 @@ def test_an_attempt_is_pending_on_disk_before_anything_is_sent(path: Path) -> No
 
 def test_a_second_answer_to_the_same_request_is_paid_but_never_replaces_the_first(path: Path) -> None:
     with Ledger(path) as ledger:
-        first, second = ledger.intend("k1", Role.JUDGE, "a"), ledger.intend("k1", Role.JUDGE, "a")
-        ledger.settle(first, answer("k1", content="72"))
-        assert ledger.settle(second, answer("k1", content="15")).content == "72"
+        first, second = ledger.begin_attempt("k1", Role.JUDGE, "a"), ledger.begin_attempt("k1", Role.JUDGE, "a")
+        ledger.record_answer(first, answer("k1", content="72"))
+        assert ledger.record_answer(second, answer("k1", content="15")).content == "72"
         assert ledger.attempts() == {"answered": 1, "repeated": 1}
-        assert ledger.spend().micro_usd == 60
-        assert ledger.spend().calls == (("judge", 1),)
+        assert ledger.total_usage().micro_usd == 60
+        assert ledger.total_usage().calls == (("judge", 1),)
 
 
 def test_an_attempt_is_settled_once_and_only_by_its_own_request(path: Path) -> None:
     with Ledger(path) as ledger:
-        attempt = ledger.intend("k1", Role.JUDGE, "forecast")
+        attempt = ledger.begin_attempt("k1", Role.JUDGE, "forecast")
         with pytest.raises(LedgerError, match="was not begun for the request"):
-            ledger.settle(attempt, answer("k2"))
+            ledger.record_answer(attempt, answer("k2"))
         assert ledger.answer("k2") is None
-        ledger.settle(attempt, answer("k1"))
+        ledger.record_answer(attempt, answer("k1"))
         with pytest.raises(LedgerError, match="is not open"):
-            ledger.settle(attempt, answer("k1"))
+            ledger.record_answer(attempt, answer("k1"))
         with pytest.raises(LedgerError, match="is not open"):
-            ledger.fail(attempt, "timeout", "late")
+            ledger.record_failure(attempt, "timeout", "late")
         with pytest.raises(ValueError, match="no class of error"):
-            ledger.fail(ledger.intend("k3", Role.JUDGE, "x"), "answered", "an error is no answer")
+            ledger.record_failure(ledger.begin_attempt("k3", Role.JUDGE, "x"), "answered", "an error is no answer")
 
 
 def test_completions_come_back_in_the_order_asked_and_stay_as_first_made(path: Path) -> None:
@@ -239,7 +239,7 @@ def test_what_was_bought_before_any_round_belongs_to_none_but_to_the_spend(path:
         campaign = ledger.campaign(basis())
         buy(ledger, answer("later"))
         assert ledger.cost(campaign, 1) == Usage()
-        assert ledger.spend().calls == (("judge", 2),)
+        assert ledger.total_usage().calls == (("judge", 2),)
         assert ledger.attempts(campaign) == {"answered": 1}
 
 
@@ -254,7 +254,7 @@ def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_pa
     for n, rounds in enumerate((undisturbed, outage, other)):
         with Ledger(tmp_path / f"{n}.sqlite") as ledger:
             for _ in range(n):
-                ledger.fail(ledger.intend("k", Role.JUDGE, "x"), "transient", "503")
+                ledger.record_failure(ledger.begin_attempt("k", Role.JUDGE, "x"), "transient", "503")
             campaign = ledger.campaign(basis(), new=True)
             for done in rounds:
                 ledger.append(campaign, done)
@@ -276,7 +276,7 @@ def test_readers_see_each_commit_while_the_writer_works_and_cannot_write(path: P
         buy(writer, answer("k1"))
         assert reader.answer("k1") == answer("k1")
         with pytest.raises(LedgerError, match="opened for reading only"):
-            reader.intend("k2", Role.JUDGE, "x")
+            reader.begin_attempt("k2", Role.JUDGE, "x")
 
 
 def test_many_threads_share_one_ledger(path: Path) -> None:
@@ -291,7 +291,7 @@ def test_many_threads_share_one_ledger(path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert ledger.spend().calls == (("judge", 160),)
+        assert ledger.total_usage().calls == (("judge", 160),)
         assert ledger.attempts() == {"answered": 160}
 
 
@@ -324,7 +324,7 @@ def test_a_full_disk_is_said_so_and_loses_nothing_that_was_stored(path: Path) ->
     with Ledger(path) as ledger:
         ledger._db._connection.execute("PRAGMA max_page_count = 20")
         stored = iter(range(100))
-        with pytest.raises(LedgerError, match="is full.*Free some space, then give the same command again"):
+        with pytest.raises(LedgerError, match=r"is full.*Free some space\. Progress is saved"):
             all(buy(ledger, answer(f"k{n}", content="x" * 2000)) for n in stored)
         failed = next(stored) - 1
         assert failed > 1

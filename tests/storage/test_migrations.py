@@ -76,7 +76,7 @@ def path(tmp_path: Path) -> Path:
     """A ledger of version 101: one answer, and attempts without the column that came with 102."""
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
-        ledger.settle(ledger.intend("k1", Role.JUDGE, "forecast"), ANSWER)
+        ledger.record_answer(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), ANSWER)
         ledger.append(ledger.campaign(basis()), next_round(1))
     run_sql(path, "ALTER TABLE attempts DROP COLUMN reserved", "PRAGMA user_version = 101", "PRAGMA journal_mode = WAL")
     return path
@@ -95,13 +95,13 @@ def test_a_ledger_of_an_earlier_commit_is_read_and_continued(tmp_path: Path) -> 
         assert campaign.basis.key == campaign.key
         assert [done.number for done in history] == [1, 2, 3]
         assert ledger.attempts() == {"answered": 13, "pending": 1}
-        assert dict(ledger.spend().calls) == {"auditor": 1, "author": 4, "judge": 8, "subject": 4}
+        assert dict(ledger.total_usage().calls) == {"auditor": 1, "author": 4, "judge": 8, "subject": 4}
     keys = [str(key) for (key,) in run_sql(path, "SELECT key FROM answers")]
     with Ledger(path) as ledger:
         assert ledger.campaign(campaign.basis) == campaign.id
         assert all(ledger.answer(key) is not None for key in keys)
         ledger.append(campaign.id, next_round(4))
-        ledger.settle(ledger.intend("k1", Role.JUDGE, "forecast"), ANSWER)
+        ledger.record_answer(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), ANSWER)
     with Ledger.read(path) as ledger:
         assert ledger.history(campaign.id) == (*history, next_round(4))
         assert ledger.answer("k1") == ANSWER
@@ -113,7 +113,7 @@ def test_the_writer_migrates_an_older_file_step_by_step_and_keeps_what_was_paid(
         assert ledger.answer("k1") == ANSWER
         (campaign,) = ledger.campaigns()
         assert ledger.history(campaign.id) == (next_round(1),)
-        ledger.intend("k2", Role.JUDGE, "forecast", reserved=40)
+        ledger.begin_attempt("k2", Role.JUDGE, "forecast", reserved=40)
         assert [attempt.reserved for attempt in ledger.pending()] == [40]
     assert version_of(path) == 103
     assert run_sql(path, "SELECT reserved, retries FROM attempts ORDER BY id") == [(0, 1), (40, 0)]
@@ -128,9 +128,9 @@ def test_a_reader_of_an_older_file_sees_the_current_tables_and_writes_nothing(pa
     with Ledger.read(path, later) as ledger:
         assert ledger.answer("k1") == ANSWER
         assert [one.reserved for one in ledger.last_failures(5)] == []
-        assert [spent.calls for spent in ledger.spent()] == [1]
+        assert [spent.calls for spent in ledger.spent_by_role()] == [1]
         with pytest.raises(LedgerError, match="opened for reading only"):
-            ledger.intend("k2", Role.JUDGE, "forecast")
+            ledger.begin_attempt("k2", Role.JUDGE, "forecast")
     assert path.read_bytes() == before
     assert version_of(path) == 101
 

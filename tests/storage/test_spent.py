@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 def settled(ledger: Ledger) -> None:
     """Wait until what was handed in before is on disk: operations are stored in order."""
-    ledger.fail(ledger.intend("wait", Role.JUDGE, "x"), "transient", "to wait for the writer")
+    ledger.record_failure(ledger.begin_attempt("wait", Role.JUDGE, "x"), "transient", "to wait for the writer")
 
 
 def test_minutes_add_up_over_sessions_and_survive_a_restart(path: Path) -> None:
@@ -75,15 +75,15 @@ def test_touching_a_session_waits_for_no_commit(path: Path) -> None:
 def test_what_is_spent_includes_failures_repeats_and_what_may_have_been_paid(path: Path) -> None:
     with Ledger(path) as ledger:
         for key in ("a", "b", "a"):
-            ledger.settle(ledger.intend(key, Role.JUDGE, "x", reserved=100), answer(key))
-        ledger.settle(ledger.intend("b", Role.JUDGE, "x"), answer("b", micro_usd=0))
-        ledger.fail(ledger.intend("c", Role.JUDGE, "x", reserved=100), "timeout", "late", charged=100)
-        ledger.fail(ledger.intend("d", Role.JUDGE, "x", reserved=100), "rate", "429")
-        ledger.intend("e", Role.JUDGE, "x", reserved=70)
-        ledger.intend("f", Role.AUTHOR, "draft", reserved=900)
-        ledger.intend("g", Role.AUTHOR, "draft")
+            ledger.record_answer(ledger.begin_attempt(key, Role.JUDGE, "x", reserved=100), answer(key))
+        ledger.record_answer(ledger.begin_attempt("b", Role.JUDGE, "x"), answer("b", micro_usd=0))
+        ledger.record_failure(ledger.begin_attempt("c", Role.JUDGE, "x", reserved=100), "timeout", "late", charged=100)
+        ledger.record_failure(ledger.begin_attempt("d", Role.JUDGE, "x", reserved=100), "rate", "429")
+        ledger.begin_attempt("e", Role.JUDGE, "x", reserved=70)
+        ledger.begin_attempt("f", Role.AUTHOR, "draft", reserved=900)
+        ledger.begin_attempt("g", Role.AUTHOR, "draft")
     with Ledger.read(path) as reader:
-        assert reader.spent() == (
+        assert reader.spent_by_role() == (
             Spent(
                 role=Role.AUTHOR,
                 calls=2,
@@ -104,18 +104,18 @@ def test_what_is_spent_includes_failures_repeats_and_what_may_have_been_paid(pat
             ),
         )
         assert [(one.key, one.reserved) for one in reader.pending()] == [("e", 70), ("f", 900), ("g", 0)]
-        assert reader.spend().micro_usd == 190  # without what is only possibly paid
+        assert reader.total_usage().micro_usd == 190  # without what is only possibly paid
 
 
 def test_an_attempt_that_ends_frees_its_reservation(path: Path) -> None:
     with Ledger(path) as ledger:
-        attempt = ledger.intend("a", Role.JUDGE, "x", reserved=70)
-        assert [one.micro_usd for one in ledger.spent()] == [70]
-        ledger.settle(attempt, answer("a"))
-        assert [(one.micro_usd, one.possibly_paid) for one in ledger.spent()] == [(30, 0)]
+        attempt = ledger.begin_attempt("a", Role.JUDGE, "x", reserved=70)
+        assert [one.micro_usd for one in ledger.spent_by_role()] == [70]
+        ledger.record_answer(attempt, answer("a"))
+        assert [(one.micro_usd, one.possibly_paid) for one in ledger.spent_by_role()] == [(30, 0)]
 
 
 def test_nothing_is_spent_in_a_new_ledger(path: Path) -> None:
     with Ledger(path) as ledger:
-        assert ledger.spent() == ()
+        assert ledger.spent_by_role() == ()
         assert ledger.minutes() == 0.0
