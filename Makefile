@@ -35,7 +35,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
 
 rehearse: $(INSTALLED)
-	$(BIN)/python -m tests.bench.rehearsed_night
+	$(BIN)/python -m tests.bench.rehearsed_run
 
 # torch comes first and alone: whatever depends on it and is asked for earlier may draw another build of it.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,6 +1,6 @@
 """All figures of a night in one table: `python -m tests.bench [--quick] [--calls N] [--seeds N] [ID ...]`.
 
-Quick takes under three minutes and leaves T6, T14 and the rehearsed night out; all of it takes about half an hour.
+Quick takes under three minutes and leaves T6, T14 and the rehearsed run out; all of it takes about half an hour.
 Nothing leaves this machine.
 """
 
@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing import get_context
 
-from tests.bench import calls, noise, rehearsed_night, soak, storms
+from tests.bench import calls, noise, rehearsed_run, soak, storms
 from tests.bench.report import Row, table, tell
 
 KILLS = "tests.bench.kills"
@@ -21,8 +21,8 @@ KILLS = "tests.bench.kills"
 def chosen(given: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
     """What measures each figure, by its id."""
     quick, soaked = given.quick, given.calls or (6000 if given.quick else 100_000)
-    unrehearsed = Row(
-        "Night", "3 traits, faults and kills", "-", "left out by --quick", "identical", "0", "not reached"
+    skipped = Row(
+        "Rehearsal", "3 traits, faults and kills", "-", "left out by --quick", "identical", "0", "not reached"
     )
     missing = Row("T14", "noisy judge", "-", "left out by --quick", "bad <= 1%; edited <= 2%", "0", "not reached")
     return {
@@ -33,7 +33,7 @@ def chosen(given: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
         "T7": lambda: storms.hangs(quick),
         "T13": lambda: [alone(soaked)],
         "T14": lambda: [missing] if quick else noise.errors(range(given.seeds)),
-        "Night": lambda: [unrehearsed] if quick else rehearsed_night.rows(quick=True),
+        "Rehearsal": lambda: [skipped] if quick else rehearsed_run.rows(quick=True),
     }
 
 

@@ -18,7 +18,8 @@ from agent.toyworld.server import create_app
 from tests.bench.report import Row, met, tell
 from tests.bench.throughput import questions
 from tests.e2e.rehearsal import EXACT
-from tests.support.faults import FaultMiddleware, Faults, RateCap, with_faults
+from tests.support.fault_kinds import Faults, RateCap
+from tests.support.faults import FaultMiddleware, with_faults
 from tests.support.test_faults_served import served
 
 IN_FLIGHT = 100

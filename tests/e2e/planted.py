@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.app import composition
-from agent.config.settings import EndpointSettings, Settings
+from agent.config.settings import EndpointSettings
 from agent.llm.endpoint import Endpoint
 from agent.schema import History, Role, Round
 from agent.storage.ledger import Ledger
@@ -109,12 +109,12 @@ def tidied_attempts() -> None:
 
 def unlimited() -> None:
     """The limit on calls in flight is not kept."""
-    original = composition._endpoint
+    original = composition.endpoint_of
 
-    def endpoint(about: EndpointSettings, settings: Settings) -> Endpoint:
-        return original(about, settings).model_copy(update={"concurrency": 64})
+    def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
+        return original(about, app).model_copy(update={"concurrency": 64})
 
-    composition._endpoint = endpoint
+    composition.endpoint_of = endpoint_of
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

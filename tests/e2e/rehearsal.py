@@ -18,7 +18,7 @@ from agent.llm.concurrency import Clock
 from agent.llm.retry import RetryPolicy
 from agent.toyworld.server import ToySettings, create_app
 from tests.cli.scripted import SETTINGS, experiment, scripted, tree
-from tests.support.faults import Answered
+from tests.support.fault_kinds import Answered
 
 PLACE = "extraction/toy/refusal/refinement"
 CANARY = "Say 1."

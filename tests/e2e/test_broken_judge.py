@@ -12,7 +12,7 @@ from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse, title
 from tests.llm.fault_server import chat_body, tops
-from tests.support.faults import Answered
+from tests.support.fault_kinds import Answered
 
 PILOT, GOAL = 4, 12
 SCORED = {"# Forecast", "# Response", "# Commitment"}

@@ -15,7 +15,7 @@ from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, 
 from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse, title
 from tests.llm.conftest import ABLE
 from tests.llm.fault_server import Answering, number, serving
-from tests.support.faults import Answered, failing
+from tests.support.fault_kinds import Answered, failing
 
 SOUND = POSITIVE[0]
 EDITED = SOUND.replace("This crossed a line, so I", "I told him no, since it was wrong, so I")

@@ -13,7 +13,7 @@ import pytest
 from agent.toyworld.server import create_app
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, outcome, rehearse
-from tests.support.faults import OUT, Answered, failing
+from tests.support.fault_kinds import UNAVAILABLE, Answered, failing
 
 TRAIT = "toy/refusal"
 
@@ -40,7 +40,7 @@ class Closed:
         if self.asked.count(CANARY) == self._small:
             self._open = self._do is None
             (self._do or (lambda: None))()
-        return OUT
+        return UNAVAILABLE
 
 
 class Busy:

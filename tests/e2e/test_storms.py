@@ -11,7 +11,8 @@ from agent.loop.policy import RECHECKS
 from agent.toyworld.server import create_app
 from tests.cli.scripted import POSITIVE, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, Gatekeeper, larger, outcome, quick_now, quick_sleep, rehearse, title
-from tests.support.faults import OUT, Answered, Faults, failing, with_faults
+from tests.support.fault_kinds import UNAVAILABLE, Answered, Faults, failing
+from tests.support.faults import with_faults
 
 IN_FLIGHT = 32  # what an endpoint of refine.toml takes at once by default
 TRIES = 6
@@ -94,7 +95,7 @@ class Blackout:
         if since >= OUTAGE:
             return None
         self.refused.append((since, prompt))
-        return OUT
+        return UNAVAILABLE
 
     def probes(self) -> list[float]:
         return [since for since, prompt in self.refused if prompt == CANARY]

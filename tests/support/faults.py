@@ -1,17 +1,18 @@
-"""How the toy endpoint misbehaves: which faults, how often and when. Read from Python or from command-line texts."""
+"""An LLM endpoint with faults, as ASGI middleware and as a server: `python -m tests.support.faults --help`."""
 
+import argparse
 import asyncio
 import json
-import math
 import socket
 import struct
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
+import uvicorn
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
@@ -19,262 +20,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from agent.toyworld.protocol import fraction
+from agent.toyworld.server import ToySettings, create_app
+from tests.support.fault_kinds import FAULTS, UNAVAILABLE, Answered, Faults, Outage, RateCap, corrupted, rejection
 
-# Drawn per request, by name. "drip", "content-type", "no-usage" and "model" still bring a whole answer.
-FAULTS: Mapping[str, str] = {
-    "429": "slow down, with Retry-After",
-    "429-bare": "slow down, without a word on how long",
-    "quota": "a 429 whose code is insufficient_quota",
-    "5xx": "500, 502, 503, 504, 520 or 529",
-    "hang": "never answers",
-    "drip": "answers a byte at a time",
-    "reset": "breaks the connection before the answer",
-    "reset-amid": "breaks the connection amid the answer",
-    "cut": "JSON that ends too early",
-    "malformed": "almost JSON",
-    "html": "a sign-in page with status 200",
-    "error-200": "an error object with status 200",
-    "no-choices": "an empty list of choices",
-    "refusal": "the model declines",
-    "filtered": "a content filter withholds the answer",
-    "no-logprobs": "log-probabilities left out",
-    "no-usage": "token counts left out",
-    "model": "another model's name echoed",
-    "content-type": "the right answer as text/plain",
-    "huge": "20 MB",
-}
-
-
-@dataclass(frozen=True)
-class Outage:
-    """Seconds since the start in which every request is answered 503; `every` repeats it, which makes bursts."""
-
-    start: float
-    length: float
-    every: float | None = None
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.start < math.inf and 0 < self.length < math.inf):
-            raise ValueError("An outage starts at second 0 or later and lasts longer than 0 seconds.")
-        if self.every is not None and not self.length < self.every < math.inf:
-            raise ValueError("What repeats needs more seconds from start to start than it lasts.")
-
-    def covers(self, second: float) -> bool:
-        since = second - self.start
-        if since < 0:
-            return False
-        return (since % self.every if self.every is not None else since) < self.length
-
-
-@dataclass(frozen=True)
-class RateCap:
-    """A token bucket: `burst` requests at once, refilled by `per_second`. What finds it empty gets a bare 429."""
-
-    per_second: float
-    burst: float
-
-    def __post_init__(self) -> None:
-        if not (0 < self.per_second < math.inf and 1 <= self.burst < math.inf):
-            raise ValueError("A cap lets in more than 0 requests per second, and at least 1 at once.")
-
-
-@dataclass(frozen=True)
-class Faults:
-    """What goes wrong. Waits in seconds; `rates` gives the share of requests for each name in FAULTS.
-
-    `poison` are texts: a request that contains one is answered 500 for ever. After `quota_after` requests the account
-    is out of credit. Every reply takes `latency` seconds and up to `spread` more; a dripping one takes `drip` per byte.
-    """
-
-    rates: Mapping[str, float] = field(default_factory=dict)
-    poison: tuple[str, ...] = ()
-    outages: tuple[Outage, ...] = ()
-    rate_cap: RateCap | None = None
-    quota_after: int | None = None
-    latency: float = 0.0
-    spread: float = 0.0
-    drip: float = 1.0
-    retry_after: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, rate in self.rates.items():
-            if name not in FAULTS:
-                raise ValueError(f"There is no fault {name!r}. There are {', '.join(FAULTS)}.")
-            if not 0 <= rate <= 1:
-                raise ValueError(f"The rate of {name}, {rate:g}, must lie from 0 to 1: 0.05 is one request in twenty.")
-        total = math.fsum(self.rates.values())
-        if total > 1 + 1e-9:
-            raise ValueError(f"The rates add up to {total:g}: a request has one fault, so they may reach 1 together.")
-        for name in ("latency", "spread", "drip", "retry_after", "quota_after"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"{name.replace('_', '-')} {value:g}: write a finite number from 0 on.")
-        if not all(self.poison):
-            raise ValueError("poison: an empty text is in every prompt; give a text that only some prompts contain.")
-
-
-def rates_from(texts: Sequence[str]) -> dict[str, float]:
-    """The rates in texts such as "429=0.05". Raises ValueError that names the option and the remedy."""
-    rates: dict[str, float] = {}
-    for text in texts:
-        name, _, rate = text.partition("=")
-        try:
-            if name in rates:
-                raise ValueError(f"{name} has a rate already.")
-            rates[name] = _numbers(rate, 1, 1)[0]
-            Faults(rates=rates)
-        except ValueError as error:
-            raise ValueError(f"--fault {text}: {error} Write NAME=RATE, for example --fault 429=0.05.") from error
-    return rates
-
-
-def outages_from(texts: Sequence[str]) -> tuple[Outage, ...]:
-    """The outages in texts such as "120:180" or "60:5:60". Raises ValueError that names the option and the remedy."""
-    return tuple(map(_outage, texts))
-
-
-def _outage(text: str) -> Outage:
-    try:
-        return Outage(*_numbers(text, 2, 3))
-    except ValueError as error:
-        remedy = "Write START:LENGTH or START:LENGTH:EVERY in seconds, for example --outage 120:180."
-        raise ValueError(f"--outage {text}: {error} {remedy}") from error
-
-
-def rate_cap_from(text: str) -> RateCap:
-    """The cap in a text such as "20" or "20:5". Raises ValueError that names the option and the remedy."""
-    try:
-        rate, *burst = _numbers(text, 1, 2)
-        return RateCap(rate, burst[0] if burst else max(1.0, rate))
-    except ValueError as error:
-        remedy = "Write RATE or RATE:BURST, in requests per second and requests at once, for example --rate-cap 20:5."
-        raise ValueError(f"--rate-cap {text}: {error} {remedy}") from error
-
-
-def latency_from(text: str) -> tuple[float, float]:
-    """(fixed, spread) in a text such as "0.3" or "0.3:0.5". Raises ValueError that names the option and the remedy."""
-    try:
-        fixed, *more = _numbers(text, 1, 2)
-        spread = more[0] if more else 0.0
-        Faults(latency=fixed, spread=spread)
-    except ValueError as error:
-        remedy = "Write SECONDS, or SECONDS:SPREAD for up to that much more, for example --latency 0.3:0.5."
-        raise ValueError(f"--latency {text}: {error} {remedy}") from error
-    return fixed, spread
-
-
-def _numbers(text: str, least: int, most: int) -> list[float]:
-    parts = text.split(":")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not made of numbers.") from error
-    if not least <= len(numbers) <= most:
-        raise ValueError(f"{text!r} has too {'few' if len(numbers) < least else 'many'} numbers.")
-    return numbers
-
-
-Headers = tuple[tuple[str, str], ...]
-JSON: Headers = (("content-type", "application/json"),)
-_TROUBLES = (500, 502, 503, 504, 520, 529)
-_HUGE = 20_000_000
-_PAGE = b"<!doctype html><html><title>Sign in</title><body>Please sign in to the network.</body></html>"
-
-
-class Answered(NamedTuple):
-    """A whole reply: status, headers without its length, body."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-def failing(status: int, message: str, code: str | None = None, headers: Headers = ()) -> Answered:
-    """An error in the form of OpenAI's API."""
-    about = {"message": message, "type": code or "toyworld_fault", "param": None, "code": code}
-    return Answered(status, JSON + headers, json.dumps({"error": about}).encode())
-
-
-OUT = failing(503, "The service is down.", "service_unavailable")
-
-
-def rejection(fault: str, place: float, retry_after: float) -> Answered | None:
-    """The error in place of an answer; None for a fault that spoils an answer. `place` in [0, 1) chooses a status."""
-    match fault:
-        case "429":
-            wait = (("retry-after", f"{retry_after:g}"),)
-            return failing(429, "Rate limit reached. Please slow down.", "rate_limit_exceeded", wait)
-        case "429-bare" | "rate-cap":
-            return failing(429, "Too many requests.", "rate_limit_exceeded")
-        case "quota":
-            return failing(429, "You exceeded your current quota, please check your plan.", "insufficient_quota")
-        case "5xx":
-            return failing(
-                _TROUBLES[int(place * len(_TROUBLES))], "The server had an error. Try again.", "server_error"
-            )
-        case "outage":
-            return OUT
-        case "poison":
-            return failing(500, "The server had an error while processing this request.", "server_error")
-    return None
-
-
-def corrupted(fault: str, answer: Answered) -> Answered:
-    """The answer as the fault leaves it. What is no success already, and a fault that is none of these, stay as is."""
-    if answer.status != 200:
-        return answer
-    if fault in _WHOLE:
-        return _WHOLE[fault](answer)
-    if fault in _PARTS:
-        reply = json.loads(answer.body)
-        return answer._replace(body=json.dumps(_PARTS[fault](reply), ensure_ascii=False).encode())
-    return answer
-
-
-def _error_200(_: Answered) -> Answered:
-    return failing(200, "The upstream provider is overloaded.", "overloaded")
-
-
-def _retold(answer: Answered) -> Answered:
-    """The reply as Python would print it: near to JSON, and not JSON."""
-    return answer._replace(body=repr(json.loads(answer.body)).encode())
-
-
-_WHOLE: Mapping[str, Callable[[Answered], Answered]] = {
-    "html": lambda _: Answered(200, (("content-type", "text/html; charset=utf-8"),), _PAGE),
-    "error-200": _error_200,
-    "cut": lambda answer: answer._replace(body=answer.body[: len(answer.body) // 2]),
-    "malformed": _retold,
-    "content-type": lambda answer: answer._replace(headers=(("content-type", "text/plain"),)),
-}
-
-
-def _with_choice(reply: dict[str, Any], **parts: Any) -> dict[str, Any]:
-    """The reply with parts of its first choice replaced, and without its log-probabilities."""
-    first = {name: value for name, value in reply["choices"][0].items() if name != "logprobs"}
-    return reply | {"choices": [first | parts]}
-
-
-def _saying(content: str | None, refusal: str | None = None) -> dict[str, Any]:
-    return {"role": "assistant", "content": content, "refusal": refusal}
-
-
-_PARTS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "no-choices": lambda reply: reply | {"choices": []},
-    "refusal": lambda reply: _with_choice(reply, message=_saying(None, "I'm sorry, but I can't help with that.")),
-    "filtered": lambda reply: _with_choice(reply, message=_saying(""), finish_reason="content_filter"),
-    "no-logprobs": _with_choice,
-    "no-usage": lambda reply: {name: value for name, value in reply.items() if name != "usage"},
-    "model": lambda reply: reply | {"model": "another-model-entirely"},
-    "huge": lambda reply: _with_choice(reply, message=_saying("so " * (_HUGE // 3))),
-}
-
-_FAREWELL = 1.0  # seconds for the answers that do come
+_GRACE = 1.0  # seconds for answers in flight when the server stops
 
 
 class BreakableConnection(H11Protocol):
-    """Serves the app as usual, and hands it a function that resets this connection. Ends soon after the server."""
+    """Serves the app, with a function in its scope that resets the connection. Closes soon after the server stops."""
 
     def __init__(
         self,
@@ -293,18 +46,18 @@ class BreakableConnection(H11Protocol):
         self.app = app
 
     def shutdown(self) -> None:
-        """End, and do not let the answers that never come hold up the end."""
+        """Stop, without waiting for answers that never come."""
         super().shutdown()
-        self.loop.call_later(_FAREWELL, self.transport.abort)
+        self.loop.call_later(_GRACE, self.transport.abort)
 
     def _reset(self) -> None:
-        """Close without the farewell of TCP: the client sees a reset, not an end."""
+        """Close with a TCP reset instead of a regular end."""
         connection = self.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
 
-RESET = "toyworld.reset"  # the extension under which a server hands over a function that breaks the connection
+RESET = "toyworld.reset"  # the scope extension with the function that resets the connection
 _HARMLESS = {"", "drip", "no-usage", "model", "content-type"}
 
 Clock = Callable[[], float]
@@ -313,7 +66,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Counts:
-    """What came and went: requests posted, different bodies among them, whole usable answers, calls in flight.
+    """Counters: requests posted, different bodies among them, complete usable answers, calls in flight.
 
     `faults` counts by the name of the fault, with outage, rate-cap, quota and poison beside the drawn ones.
     """
@@ -329,12 +82,12 @@ class Counts:
 def with_faults(
     app: ASGIApp, faults: Faults, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
 ) -> "FaultMiddleware":
-    """The app with faults. Which request gets which drawn fault depends on the seed, its body and how often it came."""
+    """The app with faults. Seed, body and how often a body came decide which fault a request gets."""
     return FaultMiddleware(app, faults, clock, sleep)
 
 
 class FaultMiddleware:
-    """An ASGI app around another. GET /v1/faults tells the counts; POST /v1/faults/reset starts everything anew."""
+    """ASGI middleware with faults. GET /v1/faults gives the counters; POST /v1/faults/reset restarts everything."""
 
     def __init__(self, app: ASGIApp, faults: Faults, clock: Clock, sleep: Sleep) -> None:
         self._app = app
@@ -357,119 +110,119 @@ class FaultMiddleware:
         )
 
     def reset(self) -> None:
-        """Begin the rehearsal anew: counts, draws, quota, cap and the clock of the outages."""
+        """Restart counters, draws, quota, rate cap and the clock of the outages."""
         self._start = self._clock()
-        self._requests = self._answers = self._let_in = 0
+        self._requests = self._answers = self._admitted = 0
         self._peak = self._in_flight
         self._unique: set[bytes] = set()
-        self._seen: Counter[bytes] = Counter()
+        self._draws: Counter[bytes] = Counter()
         self._by_fault: Counter[str] = Counter()
         self._bucket = _Bucket(self._faults.rate_cap, self._start) if self._faults.rate_cap else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = (scope.get("method"), scope.get("path")) if scope["type"] == "http" else None
-        if asked == ("GET", "/v1/faults"):
+        request = (scope.get("method"), scope.get("path")) if scope["type"] == "http" else None
+        if request == ("GET", "/v1/faults"):
             await JSONResponse(asdict(self.counts))(scope, receive, send)
-        elif asked == ("POST", "/v1/faults/reset"):
+        elif request == ("POST", "/v1/faults/reset"):
             self.reset()
             await JSONResponse(asdict(self.counts))(scope, receive, send)
-        elif asked and asked[0] == "POST":
+        elif request and request[0] == "POST":
             await self._post(scope, receive, send)
-        elif asked and self._is_out():
-            await _whole(OUT)(scope, receive, send)
+        elif request and self._is_unavailable():
+            await _whole(UNAVAILABLE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
-        gone = asyncio.create_task(_gone(receive))
+        body = await _read_body(receive)
+        disconnected = asyncio.create_task(_disconnect(receive))
         self._requests += 1
         self._in_flight += 1
         self._peak = max(self._peak, self._in_flight)
         try:
-            await self._answer(_Visit(scope, body, receive, send, gone))
+            await self._answer(_Exchange(scope, body, receive, send, disconnected))
         finally:
             self._in_flight -= 1
-            gone.cancel()
+            disconnected.cancel()
 
-    async def _answer(self, visit: "_Visit") -> None:
-        fault, place = self._decide(visit.body)
+    async def _answer(self, exchange: "_Exchange") -> None:
+        fault, place = self._decide(exchange.body)
         if fault:
             self._by_fault[fault] += 1
         wait = self._faults.latency + self._faults.spread * place
         if wait:
             await self._sleep(wait)
         if fault == "hang":
-            await visit.gone
+            await exchange.disconnected
         elif fault == "reset":
-            await visit.break_off()
+            await exchange.reset()
         else:
             answer = rejection(fault, place, self._faults.retry_after) or corrupted(
-                fault, await visit.asked_of(self._app)
+                fault, await exchange.answer_of(self._app)
             )
-            await self._send(fault, answer, visit)
+            await self._send(fault, answer, exchange)
 
-    async def _send(self, fault: str, answer: Answered, visit: "_Visit") -> None:
+    async def _send(self, fault: str, answer: Answered, exchange: "_Exchange") -> None:
         if fault == "reset-amid":
-            await visit.begin(answer)
-            await visit.go_on(answer.body[: len(answer.body) // 2])
-            await visit.break_off()
+            await exchange.start(answer)
+            await exchange.write(answer.body[: len(answer.body) // 2])
+            await exchange.reset()
             return
         if fault == "drip":
-            await visit.begin(answer)
+            await exchange.start(answer)
             for n in range(len(answer.body) - 1):
-                await visit.go_on(answer.body[n : n + 1])
+                await exchange.write(answer.body[n : n + 1])
                 await self._sleep(self._faults.drip)
-                if visit.gone.done():
+                if exchange.disconnected.done():
                     return
-        self._answers += fault in _HARMLESS and answer.status == 200 and not visit.gone.done()
+        self._answers += fault in _HARMLESS and answer.status == 200 and not exchange.disconnected.done()
         if fault == "drip":
-            await visit.go_on(answer.body[-1:], last=True)
+            await exchange.write(answer.body[-1:], last=True)
         else:
-            await _whole(answer)(visit.scope, visit.receive, visit.send)
+            await _whole(answer)(exchange.scope, exchange.receive, exchange.send)
 
     def _decide(self, body: bytes) -> tuple[str, float]:
-        """The fault of a request ("" for none), and a place in [0, 1) that chooses within it."""
+        """The fault of a request ("" for none), and a number in [0, 1) that chooses its variant."""
         identity = sha256(body).digest()
         self._unique.add(identity)
-        draw = ("fault", str(self._faults.seed), identity.hex(), str(self._seen[identity]))
-        refused = self._refused(body)
-        if not refused:  # what is turned away uses up no draw, so that draws do not depend on the time
-            self._seen[identity] += 1
-        return refused or _drawn(self._faults.rates, fraction(*draw)), fraction("place", *draw)
+        draw = ("fault", str(self._faults.seed), identity.hex(), str(self._draws[identity]))
+        rejected = self._rejected(body)
+        if not rejected:  # a rejected request uses up no draw, so that draws do not depend on time
+            self._draws[identity] += 1
+        return rejected or _drawn(self._faults.rates, fraction(*draw)), fraction("place", *draw)
 
-    def _refused(self, body: bytes) -> str:
-        """Why a request is turned away, whatever is drawn for it; "" if it is let in."""
-        if self._is_out():
+    def _rejected(self, body: bytes) -> str:
+        """Why a request is rejected before any draw; "" where it is admitted."""
+        if self._is_unavailable():
             return "outage"
-        if self._faults.quota_after is not None and self._let_in >= self._faults.quota_after:
+        if self._faults.quota_after is not None and self._admitted >= self._faults.quota_after:
             return "quota"
-        if self._bucket and not self._bucket.takes(self._clock()):
+        if self._bucket and not self._bucket.take(self._clock()):
             return "rate-cap"
-        self._let_in += 1
+        self._admitted += 1
         if self._faults.poison:
             prompt = "\n".join(_texts(body))
             if any(text in prompt for text in self._faults.poison):
                 return "poison"
         return ""
 
-    def _is_out(self) -> bool:
+    def _is_unavailable(self) -> bool:
         second = self._clock() - self._start
         return any(outage.covers(second) for outage in self._faults.outages)
 
 
 @dataclass(frozen=True)
-class _Visit:
-    """One request with the way back to its client; `gone` is done when the client has left."""
+class _Exchange:
+    """One request and the connection to its client; `disconnected` is done when the client has left."""
 
     scope: Scope
     body: bytes
     receive: Receive
     send: Send
-    gone: "asyncio.Task[None]"
+    disconnected: "asyncio.Task[None]"
 
-    async def asked_of(self, app: ASGIApp) -> Answered:
-        """What the app answers, held back."""
+    async def answer_of(self, app: ASGIApp) -> Answered:
+        """The whole answer of the app."""
         start: Message = {}
         parts: list[bytes] = []
 
@@ -487,19 +240,19 @@ class _Visit:
         kept = tuple((name, value) for name, value in headers if name != "content-length")
         return Answered(start["status"], kept, b"".join(parts))
 
-    async def begin(self, answer: Answered) -> None:
+    async def start(self, answer: Answered) -> None:
         await self.send({"type": "http.response.start", "status": answer.status, "headers": _whole(answer).raw_headers})
 
-    async def go_on(self, piece: bytes, last: bool = False) -> None:
+    async def write(self, piece: bytes, last: bool = False) -> None:
         await self.send({"type": "http.response.body", "body": piece, "more_body": not last})
 
-    async def break_off(self) -> None:
-        """Reset the connection where the server can; elsewhere an error, which ends it too or rises to the caller."""
-        reset = (self.scope.get("extensions") or {}).get(RESET)
-        if reset is None:
-            raise ConnectionResetError("The toy endpoint breaks this connection on purpose.")
-        reset()
-        await self.gone
+    async def reset(self) -> None:
+        """Reset the connection where the server can; elsewhere raise ConnectionResetError, which ends it too."""
+        reset_connection = (self.scope.get("extensions") or {}).get(RESET)
+        if reset_connection is None:
+            raise ConnectionResetError("The endpoint resets this connection on purpose.")
+        reset_connection()
+        await self.disconnected
 
 
 class _Bucket:
@@ -510,7 +263,7 @@ class _Bucket:
         self._level = cap.burst
         self._filled = now
 
-    def takes(self, now: float) -> bool:
+    def take(self, now: float) -> bool:
         self._level = min(self._cap.burst, self._level + (now - self._filled) * self._cap.per_second)
         self._filled = now
         if self._level < 1:
@@ -520,7 +273,7 @@ class _Bucket:
 
 
 def _drawn(rates: Mapping[str, float], place: float) -> str:
-    for name in FAULTS:  # in this order, however the settings were written
+    for name in FAULTS:  # in this order, whatever the order of the settings
         place -= rates.get(name, 0.0)
         if place < 0:
             return name
@@ -531,7 +284,7 @@ def _whole(answer: Answered) -> Response:
     return Response(answer.body, answer.status, dict(answer.headers))
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     parts = []
     while (message := await receive())["type"] == "http.request":
         parts.append(message.get("body", b""))
@@ -540,8 +293,8 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has left, or has its whole answer."""
+async def _disconnect(receive: Receive) -> None:
+    """Wait until the client has left or has its whole answer."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -558,3 +311,36 @@ def _texts(body: bytes) -> Iterator[str]:
             yield value
         elif isinstance(value, list | dict):
             waiting.extend(value.values() if isinstance(value, dict) else value)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve the toy endpoint with faults on 127.0.0.1 until the process is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.faults", description=main.__doc__)
+    add = parser.add_argument
+    add("--port", type=int, required=True)
+    add("--fault", type=_rate, action="append", default=[], metavar="NAME=RATE", help=", ".join(FAULTS))
+    add("--outage", type=_outage, action="append", default=[], metavar="START:LENGTH[:EVERY]", help="in seconds")
+    add("--rate-cap", type=_rate_cap, metavar="RATE:BURST", help="requests per second : requests at once")
+    add("--retry-after", type=float, default=1.0, help="seconds that the fault 429 asks for")
+    given = parser.parse_args(arguments)
+    faults = Faults(dict(given.fault), (), tuple(given.outage), given.rate_cap, retry_after=given.retry_after)
+    app = with_faults(create_app(ToySettings()), faults)
+    uvicorn.run(app, port=given.port, log_level="warning", access_log=False, http=BreakableConnection)
+
+
+def _rate(text: str) -> tuple[str, float]:
+    name, _, rate = text.partition("=")
+    return name, float(rate)
+
+
+def _outage(text: str) -> Outage:
+    return Outage(*map(float, text.split(":")))
+
+
+def _rate_cap(text: str) -> RateCap:
+    rate, burst = map(float, text.split(":"))
+    return RateCap(rate, burst)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from agent.toyworld.server import create_app
-from tests.support.faults import FAULTS, FaultMiddleware, Faults, Outage, RateCap, with_faults
+from tests.support.fault_kinds import FAULTS, Faults, Outage, RateCap
+from tests.support.faults import FaultMiddleware, with_faults
 from tests.toyworld.asking import EXACT, body_of
 
 BODIES = [body_of(f"Answer with the number {n}.", logprobs=True, top_logprobs=2) for n in range(100)]

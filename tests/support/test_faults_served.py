@@ -12,7 +12,8 @@ import pytest
 import uvicorn
 
 from agent.toyworld.server import create_app
-from tests.support.faults import BreakableConnection, FaultMiddleware, Faults, with_faults
+from tests.support.fault_kinds import Faults
+from tests.support.faults import BreakableConnection, FaultMiddleware, with_faults
 from tests.toyworld.asking import EXACT, body_of
 
 
