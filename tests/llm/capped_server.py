@@ -1,4 +1,4 @@
-"""Servers with a cap and the clients that ask them, in virtual time and without a network."""
+"""Rate-limited servers and clients that ask them, in virtual time and without a network."""
 
 import asyncio
 from collections import Counter
@@ -9,17 +9,17 @@ from typing import Protocol
 from agent.llm.rate_limiter import AdaptiveLimiter
 from tests.llm.virtual_clock import VirtualClock
 
-PATIENCE = 6  # rate-limit answers in a row after which a client loses its call
+ATTEMPTS = 6  # rate-limit answers in a row after which a client loses its call
 
 
-class Gate(Protocol):
+class Server(Protocol):
     def wait(self, now: float) -> float | None:
-        """None where the call is let through, else the seconds until the next one would be."""
+        """None for an admitted call, else the seconds until the next one would be admitted."""
 
 
 @dataclass
 class Bucket:
-    """So many requests a second, and a burst of unused ones; `rate` may change while it runs."""
+    """A token bucket: `rate` requests a second, and a burst; `rate` may change while it runs."""
 
     rate: float
     burst: float = 10.0
@@ -37,7 +37,7 @@ class Bucket:
 
 @dataclass
 class Window:
-    """So many requests in each second by the clock."""
+    """A fixed window: `many` requests in each second of the clock."""
 
     many: int
     offset: float = 0.0
@@ -50,8 +50,8 @@ class Window:
 
 
 @dataclass
-class Crowd:
-    """So many requests at a time."""
+class Concurrency:
+    """A limit on concurrent requests."""
 
     most: int
     inside: Callable[[], int] = lambda: 0
@@ -74,11 +74,11 @@ def whole_second(wait: float) -> float | None:
 
 @dataclass
 class Clients:
-    """Clients that ask again at once after a rate-limit answer, as often as patience lasts."""
+    """Clients that ask again at once after a rate-limit answer, up to ATTEMPTS times."""
 
     time: VirtualClock
     limiter: AdaptiveLimiter
-    gate: Gate
+    server: Server
     says: Callable[[float], float | None] = silent
     latency: float = 0.05
     done: list[tuple[float, Hashable]] = field(default_factory=list)
@@ -86,14 +86,14 @@ class Clients:
     lost: int = 0
 
     async def call(self, lane: Hashable = None) -> None:
-        for _ in range(PATIENCE):
+        for _ in range(ATTEMPTS):
             if await self.attempt(lane):
                 return
         self.lost += 1
 
     async def attempt(self, lane: Hashable) -> bool:
         async with self.limiter.permit(lane) as permit:
-            wait = self.gate.wait(self.time.now())
+            wait = self.server.wait(self.time.now())
             await self.time.sleep(self.latency)
             if wait is None:
                 permit.on_success()
@@ -104,7 +104,7 @@ class Clients:
         return wait is None
 
     def ask(self, calls: int, at_once: int) -> float:
-        """Ask so many calls by so many tasks; the seconds it took."""
+        """Make so many calls by so many tasks; the seconds it took."""
         start = self.time.now()
         numbers = iter(range(calls))
 

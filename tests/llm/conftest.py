@@ -1,4 +1,4 @@
-"""Ledgers on disk and clients over loopback, with a clock that does not let tests wait."""
+"""Fixtures: a ledger on disk, clients over loopback, and a clock whose waits take no time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +15,11 @@ from agent.schema import Role
 from agent.storage.ledger import Ledger
 
 ABLE = Capability(logprobs=True, scale="percent", structured="json_schema")
-CANARY = "canary-key-1f9b7c"
+KEY = "canary-key-1f9b7c"  # searched for in all output
 
 
 class Clock:
-    """Waits that take no time and are remembered, in seconds."""
+    """A clock whose waits take no time and are recorded, in seconds."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -58,7 +58,7 @@ def connect(clock: Clock) -> Iterator[Connect]:
         url: str, known: Capability = ABLE, timeout: float = 5.0, role: Role = Role.JUDGE, model: str = "m"
     ) -> LLMClient:
         endpoint = Endpoint(
-            model=model, base_url=url, key=SecretStr(CANARY), concurrency=16, input_price=2.0, output_price=8.0
+            model=model, base_url=url, key=SecretStr(KEY), concurrency=16, input_price=2.0, output_price=8.0
         )
         llm = LLMClient({role: endpoint}, RetryPolicy(attempt_timeout=timeout, clock=clock.real), {role: known})
         opened.append(llm)

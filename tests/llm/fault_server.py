@@ -11,7 +11,7 @@ from typing import Any
 
 
 class ScriptRanOut(AssertionError):
-    """The server was asked more often than the test foresaw."""
+    """The server was asked more often than its script has answers."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Asked:
     body: dict[str, Any]
 
 
-CANARY = "Say 1."  # what a client asks to learn whether an endpoint is there at all
+HEALTH_CHECK = "Say 1."  # the prompt of a client's health check
 Answerer = Callable[[Asked], Answering]
 
 
@@ -58,7 +58,7 @@ def tops(*tokens: tuple[str, dict[str, float]]) -> dict[str, Any]:
 
 
 def chat_body(content: str | None, logprobs: Any = None, finish: str = "stop", **more: Any) -> dict[str, Any]:
-    """A chat completion as a well-behaved endpoint writes it; `more` replaces parts of it."""
+    """A valid chat completion; `more` replaces fields of it."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}
     if logprobs is not None:
         choice["logprobs"] = logprobs
@@ -71,7 +71,7 @@ def chat(content: str | None, logprobs: Any = None, finish: str = "stop", **more
 
 
 def number(value: int) -> Answering:
-    """A well-behaved scored answer."""
+    """A valid scored answer."""
     return chat(str(value), tops((str(value), {str(value): 0.9, "x": 0.1})))
 
 
@@ -86,13 +86,13 @@ def failing(
 class FaultServer:
     """Answers from a list, once each, or by a function of the request. `asked` holds what arrived, in order.
 
-    The small question whether it is there at all it answers by itself, unless it is to play dead.
+    Health checks are answered too and not kept, unless `answers_health_checks` is off.
     """
 
     script: Iterable[Answering] | Answerer
     asked: list[Asked] = field(default_factory=list)
     ran_out: bool = False
-    answers_canaries: bool = True
+    answers_health_checks: bool = True
     in_flight: int = 0
     peak: int = 0
     url: str = ""
@@ -117,7 +117,7 @@ class FaultServer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (asked := await _read(reader)) is not None:
-                if self.answers_canaries and asked.body["messages"][0]["content"] == CANARY:
+                if self.answers_health_checks and asked.body["messages"][0]["content"] == HEALTH_CHECK:
                     await _write(writer, number(1))
                     continue
                 self.asked.append(asked)

@@ -35,7 +35,9 @@ def spend(budget: BudgetTracker, amount: Amount, trait: str = "a", role: Role = 
         (UsageLimits(tokens_out=10), Amount(tokens_out=10), Amount(tokens_out=1)),
     ],
 )
-def test_a_limit_is_filled_to_the_last_unit_and_not_beyond(limits: UsageLimits, fits: Amount, too_much: Amount) -> None:
+def test_a_limit_can_be_spent_to_the_last_unit_and_not_exceeded(
+    limits: UsageLimits, fits: Amount, too_much: Amount
+) -> None:
     budget = tracker(run=limits)
     spend(budget, fits)
     with pytest.raises(BudgetExhausted, match="budget.run"):
@@ -43,7 +45,7 @@ def test_a_limit_is_filled_to_the_last_unit_and_not_beyond(limits: UsageLimits, 
     assert budget.spent == fits
 
 
-def test_a_limit_of_nothing_allows_nothing_but_what_is_free() -> None:
+def test_a_limit_of_zero_allows_free_calls_only() -> None:
     budget = tracker(run=UsageLimits(usd=0.0))
     spend(budget, Amount(calls=1, tokens_in=100))
     with pytest.raises(BudgetExhausted, match="budget.run.usd = 0"):
@@ -74,7 +76,7 @@ def test_each_role_has_its_own_account() -> None:
         spend(budget, Amount(calls=1), role=AUTHOR)
 
 
-def test_what_earlier_runs_spent_counts() -> None:
+def test_spending_of_earlier_runs_counts() -> None:
     budget = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
     budget.open_account("a", {JUDGE: Amount(micro_usd=600_000)})
     budget.open_account("b", {JUDGE: Amount(micro_usd=399_999)})
@@ -83,7 +85,7 @@ def test_what_earlier_runs_spent_counts() -> None:
     spend(budget, Amount(micro_usd=1))
 
 
-def test_a_call_waits_for_those_in_flight_and_goes_when_they_turn_out_cheap() -> None:
+def test_a_call_waits_for_reserved_ones_and_is_sent_when_they_cost_less() -> None:
     budget = tracker(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
@@ -106,7 +108,7 @@ def test_a_call_waits_for_those_in_flight_and_goes_when_they_turn_out_cheap() ->
     assert budget.reserved == big
 
 
-def test_a_call_that_waited_for_dear_ones_is_refused() -> None:
+def test_a_call_that_waited_for_expensive_ones_is_refused() -> None:
     budget = tracker(run=UsageLimits(usd=1.0))
     big = Amount(micro_usd=700_000)
 
@@ -122,7 +124,7 @@ def test_a_call_that_waited_for_dear_ones_is_refused() -> None:
     assert budget.reserved == Amount()
 
 
-def test_a_hundred_calls_at_once_never_exceed_the_limit() -> None:
+def test_a_hundred_concurrent_calls_never_exceed_the_limit() -> None:
     budget = tracker(run=UsageLimits(usd=1.0))
     most = Amount(micro_usd=30_000, calls=1)
 

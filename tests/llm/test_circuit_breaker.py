@@ -1,11 +1,11 @@
-"""An endpoint that is out: when it counts as out, how it is asked again, and when the run gives up."""
+"""Availability of an endpoint: the circuit breaker, the adaptive timeout and the status for a live view."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from agent.llm.circuit_breaker import CircuitBreaker, EndpointUnavailable
+from agent.llm.circuit_breaker import AdaptiveTimeout, CircuitBreaker, EndpointStatus, EndpointUnavailable
 from agent.llm.errors import LLMError, Transient
 from tests.llm.virtual_clock import VirtualClock
 
@@ -13,7 +13,7 @@ DOWN = Transient("503: come back later")
 
 
 class Server:
-    """Answers the small question once it is back; keeps the times at which it was asked."""
+    """Answers health checks once it is back; keeps the times of all of them."""
 
     def __init__(self, clock: VirtualClock, back_at: float) -> None:
         self.clock = clock
@@ -41,7 +41,9 @@ def fail(breaker: CircuitBreaker, times: int, error: LLMError = DOWN) -> None:
         breaker.on_failure(error)
 
 
-def test_eight_failures_in_two_silent_minutes_are_an_outage_and_neither_alone(clock: VirtualClock) -> None:
+def test_it_opens_after_eight_failures_and_two_minutes_without_success(
+    clock: VirtualClock,
+) -> None:
     async def story() -> list[bool]:
         breaker, _, _ = outage(clock)
         found = []
@@ -67,7 +69,7 @@ async def tripped(clock: VirtualClock, breaker: CircuitBreaker) -> None:
     fail(breaker, 7)
 
 
-def test_while_it_is_out_it_is_asked_ever_more_seldom_and_the_first_answer_lets_all_go_on(clock: VirtualClock) -> None:
+def test_health_checks_follow_at_doubled_intervals_and_the_first_answer_closes_it(clock: VirtualClock) -> None:
     async def story() -> tuple[list[float], float]:
         breaker, server, waits = outage(clock, back_at=121 + 1000)
         await tripped(clock, breaker)
@@ -82,7 +84,7 @@ def test_while_it_is_out_it_is_asked_ever_more_seldom_and_the_first_answer_lets_
 
 
 @pytest.mark.parametrize("answered", [False, True])
-def test_what_is_asked_by_the_way_counts_as_trouble_and_as_its_end(clock: VirtualClock, answered: bool) -> None:
+def test_outcomes_of_call_count_as_failures_and_successes(clock: VirtualClock, answered: bool) -> None:
     async def story() -> bool:
         breaker, server, _ = outage(clock, back_at=1)
         with pytest.raises(Transient):
@@ -97,7 +99,7 @@ def test_what_is_asked_by_the_way_counts_as_trouble_and_as_its_end(clock: Virtua
     assert clock.run(story()) is not answered
 
 
-def test_whoever_comes_while_it_is_well_does_not_wait(clock: VirtualClock) -> None:
+def test_nobody_waits_while_it_is_closed(clock: VirtualClock) -> None:
     async def story() -> float:
         breaker, _, _ = outage(clock)
         await breaker.wait_until_closed()
@@ -106,7 +108,7 @@ def test_whoever_comes_while_it_is_well_does_not_wait(clock: VirtualClock) -> No
     assert clock.run(story()) == 0.0
 
 
-def test_after_the_longest_pause_everybody_is_waits_that_it_is_given_up(clock: VirtualClock) -> None:
+def test_after_the_longest_pause_all_waiting_calls_raise(clock: VirtualClock) -> None:
     async def story() -> list[object]:
         breaker, _, _ = outage(clock, back_at=1e9, max_pause=600)
         await tripped(clock, breaker)
@@ -119,7 +121,7 @@ def test_after_the_longest_pause_everybody_is_waits_that_it_is_given_up(clock: V
     assert clock.now() == pytest.approx(121 + 600)
 
 
-def test_a_success_from_elsewhere_ends_it_at_once(clock: VirtualClock) -> None:
+def test_a_success_of_another_call_closes_it_at_once(clock: VirtualClock) -> None:
     async def story() -> float:
         breaker, server, _ = outage(clock, back_at=1e9)
         await tripped(clock, breaker)
@@ -133,7 +135,7 @@ def test_a_success_from_elsewhere_ends_it_at_once(clock: VirtualClock) -> None:
     assert clock.run(story()) == pytest.approx(126)
 
 
-def test_one_failing_item_is_not_an_outage_where_the_small_question_is_answered(clock: VirtualClock) -> None:
+def test_one_failing_request_does_not_open_it_while_the_health_check_succeeds(clock: VirtualClock) -> None:
     async def story() -> tuple[bool, int]:
         breaker, server, _ = outage(clock)
         found = await asyncio.gather(*(breaker.is_down(DOWN) for _ in range(10)))
@@ -142,7 +144,7 @@ def test_one_failing_item_is_not_an_outage_where_the_small_question_is_answered(
     assert clock.run(story()) == (False, 1)
 
 
-def test_an_unanswered_small_question_is_an_outage_at_once(clock: VirtualClock) -> None:
+def test_a_failed_health_check_opens_it_at_once(clock: VirtualClock) -> None:
     async def story() -> tuple[bool, bool]:
         breaker, _, _ = outage(clock, back_at=100)
         found = await breaker.is_down(DOWN)
@@ -154,7 +156,7 @@ def test_an_unanswered_small_question_is_an_outage_at_once(clock: VirtualClock) 
     assert clock.now() == pytest.approx(210)
 
 
-def test_a_waiter_who_is_cancelled_disturbs_nobody(clock: VirtualClock) -> None:
+def test_cancelling_one_waiting_call_leaves_the_others_waiting(clock: VirtualClock) -> None:
     async def story() -> float:
         breaker, _, _ = outage(clock, back_at=121 + 10)
         await tripped(clock, breaker)
@@ -168,3 +170,47 @@ def test_a_waiter_who_is_cancelled_disturbs_nobody(clock: VirtualClock) -> None:
         return clock.now() - 121
 
     assert clock.run(story()) == pytest.approx(30)
+
+
+def measured(*seconds: float) -> AdaptiveTimeout:
+    learned = AdaptiveTimeout()
+    for second in seconds:
+        learned.record(second)
+    return learned
+
+
+def test_the_timeout_is_a_minute_until_twenty_answers_came() -> None:
+    assert measured().timeout() == 60
+    assert measured(*[1.0] * 19).timeout() == 60
+    assert measured(*[10.0] * 20).timeout() == 40
+
+
+def test_the_timeout_is_four_times_the_95th_percentile() -> None:
+    assert measured(*[6.0] * 95, *[40.0] * 5).timeout() == 24
+    assert measured(*[6.0] * 94, *[40.0] * 6).timeout() == 160
+
+
+@pytest.mark.parametrize(("seconds", "timeout"), [(0.05, 20), (5.0, 20), (7.0, 28), (45.0, 180), (900.0, 180)])
+def test_the_timeout_stays_between_twenty_seconds_and_three_minutes(seconds: float, timeout: float) -> None:
+    assert measured(*[seconds] * 50).timeout() == timeout
+
+
+def test_only_the_last_two_hundred_answers_count_for_the_timeout() -> None:
+    assert measured(*[40.0] * 500, *[8.0] * 200).timeout() == 32
+    assert measured(*[8.0] * 500, *[40.0] * 11, *[8.0] * 189).timeout() == 160
+    assert measured(*[8.0] * 500, *[40.0] * 11, *[8.0] * 190).timeout() == 32
+
+
+def test_the_order_of_answers_does_not_matter_for_the_timeout() -> None:
+    mixed = [float(7 * number % 200) / 10 for number in range(400)]
+    assert measured(*mixed).timeout() == measured(*sorted(mixed[200:])).timeout() == pytest.approx(4 * 18.9)
+
+
+@pytest.mark.parametrize(("timeouts", "timeout"), [(0, 40), (1, 80), (2, 160), (3, 180), (99, 180), (10**9, 180)])
+def test_each_attempt_that_timed_out_doubles_the_timeout_of_its_request(timeouts: int, timeout: float) -> None:
+    assert measured(*[10.0] * 20).timeout(timeouts) == timeout
+
+
+def test_the_status_names_a_slow_call_and_the_queue() -> None:
+    assert EndpointStatus(32, 3, 0, None, None, 19.0).summary() == "3/32 in flight"
+    assert EndpointStatus(32, 3, 7, None, None, 42.0).summary() == "3/32 in flight (slowest 42 s), 7 queued"

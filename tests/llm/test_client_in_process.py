@@ -46,7 +46,7 @@ PLAYED = {
 
 
 @pytest.mark.parametrize(("settings", "method", "structured"), PLAYED.values(), ids=PLAYED.keys())
-def test_the_toy_endpoint_is_read_right_in_each_of_its_parts(
+def test_the_toy_endpoint_is_read_right_with_each_capability(
     ledger: Ledger, settings: dict[str, Any], method: str, structured: str
 ) -> None:
     with toy_judge(**settings) as llm:
@@ -109,7 +109,7 @@ def test_a_thousand_requests_run_as_a_few_tasks_on_one_loop(ledger: Ledger) -> N
     assert len(app.loops) == 1
 
 
-def test_a_bug_in_the_app_is_not_taken_for_trouble_of_the_network(ledger: Ledger) -> None:
+def test_a_bug_in_the_app_is_not_taken_for_a_network_error(ledger: Ledger) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError("a bug")
 

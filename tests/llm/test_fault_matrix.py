@@ -1,7 +1,6 @@
-"""Whatever a provider may send: its class, its requests, its price and its reply. One row each.
+"""Fault matrix: for each faulty reply the error kind, the number of requests, the cost and the reply. One row each.
 
-The rows are what a night demands, and the place to look up how a fault is treated. One item meets the fault, and the
-endpoint answers everything else well: what an endpoint that is out altogether brings about is tested elsewhere.
+One request meets the fault while the endpoint answers all others; an endpoint that is down is tested elsewhere.
 """
 
 import json
@@ -19,11 +18,11 @@ from tests.llm.conftest import Clock, Connect
 from tests.llm.fault_server import Answerer, Answering, Asked, chat, chat_body, failing, number, serving, tops
 from tests.llm.test_client import ask_number, ask_object, ask_text
 
-INPUT, OUTPUT = 2, 8  # dollars per million tokens, which are micro-USD per token, of the endpoint that `connect` makes
+INPUT, OUTPUT = 2, 8  # USD per million tokens of the endpoint that `connect` makes
 EIGHTY_FIVE = tops(("85", {"85": 0.9, "x": 0.1}))
-WHOLE = number(85)
+GOOD = number(85)
 SLOWED = 5
-MANY = 100  # more than any request may be sent
+MANY = 100  # more than any request is sent
 
 Charge = Callable[[Sequence[Asked]], int]
 Header = tuple[str, str]
@@ -35,19 +34,19 @@ def free(_: Sequence[Asked]) -> int:
 
 
 def usage(asked: Sequence[Asked]) -> int:
-    """What the reply itself says, each time: 11 tokens in, 3 out."""
+    """The usage that each reply states: 11 tokens in, 3 out."""
     return (11 * INPUT + 3 * OUTPUT) * len(asked)
 
 
 def reserved(asked: Sequence[Asked]) -> int:
-    """The most it can have cost, since nobody says what it did: a token per byte in, all that was allowed out."""
+    """The upper bound, where the reply states no usage: a token per byte in, the token limit out."""
     return sum(int(one.headers["content-length"]) * INPUT + one.body["max_tokens"] * OUTPUT for one in asked)
 
 
 class Row(NamedTuple):
-    """`kind` is the class of the failure, or "" for a usable reply; `requests` meet the fault before it is given up.
+    """`kind` of the error, or "" for a usable reply; `requests` are made before it is given up.
 
-    A request to slow down is no reason to give an item up: after so many of them a good answer comes, and is taken.
+    Rate limits are not given up so soon: after SLOWED of them a good answer follows, and is used.
     """
 
     answer: Answering
@@ -58,12 +57,12 @@ class Row(NamedTuple):
 
 
 def status(code: int, kind: str, message: str = "trouble", error: str | None = None) -> Row:
-    """Passing trouble is asked six times, everything else once. None of it costs anything."""
+    """Transient errors are requested six times, all others once. None of them costs anything."""
     return Row(failing(code, message, error), kind, {"transient": 6, "rate": SLOWED}.get(kind, 1), free)
 
 
 def page(code: int, kind: str) -> Row:
-    """The page of a proxy before the provider."""
+    """The error page of a proxy."""
     html = Answering(code, b"<html><h1>Something is wrong</h1></html>", (("content-type", "text/html"),))
     return Row(html, kind, 6 if code != 200 else 3, free if code != 200 else reserved)
 
@@ -76,7 +75,7 @@ def error_200(kind: str, requests: int, **error: object) -> Row:
     return Row(raw(json.dumps({"error": error}).encode()), kind, requests, free)
 
 
-def saying(content: str | None, finish: str = "stop", **message: object) -> Answering:
+def saying(content: object, finish: str = "stop", **message: object) -> Answering:
     choice = {"index": 0, "message": {"content": content, **message}, "finish_reason": finish, "logprobs": EIGHTY_FIVE}
     return chat(None, choices=[choice])
 
@@ -85,6 +84,7 @@ RATE_LINK = (
     "Rate limit reached for m on requests per min. Limit: 3. Please try again in 20s. You can increase your rate limit "
     "by adding a payment method at https://platform.openai.com/account/billing."
 )
+TEXT_LOGPROB = {"token": "85", "logprob": "x", "top_logprobs": []}
 BALANCE = "Your credit balance is too low to access the API. Please go to Plans & Billing to purchase credits."
 
 STATUSES = {
@@ -128,12 +128,12 @@ BODIES = {
     "null content": Row(chat(None, EIGHTY_FIVE), "malformed", 3, usage),
     "empty content": Row(chat("", EIGHTY_FIVE), "malformed", 3, usage),
     "nothing": Row(raw(b""), "malformed", 3, reserved),
-    "cut JSON": Row(raw(WHOLE.body[:-20]), "malformed", 3, reserved),
+    "cut JSON": Row(raw(GOOD.body[:-20]), "malformed", 3, reserved),
     "almost JSON": Row(raw(repr(chat_body("85", EIGHTY_FIVE)).encode()), "malformed", 3, reserved),
-    "a JSON list": Row(raw(b"[" + WHOLE.body + b"]"), "malformed", 3, reserved),
+    "a JSON list": Row(raw(b"[" + GOOD.body + b"]"), "malformed", 3, reserved),
     "20 MB": Row(raw(json.dumps(chat_body("85" + " " * 20_000_000)).encode()), "malformed", 3, reserved),
-    "fine JSON as text/plain": Row(raw(WHOLE.body, (("content-type", "text/plain"),)), "", 1, usage),
-    "fine JSON without content type": Row(raw(WHOLE.body, ()), "", 1, usage),
+    "fine JSON as text/plain": Row(raw(GOOD.body, (("content-type", "text/plain"),)), "", 1, usage),
+    "fine JSON without content type": Row(raw(GOOD.body, ()), "", 1, usage),
     "lone surrogates": Row(chat("so \ud83d I"), "", 1, usage, ask_text()),
     "cut at the limit, a text": Row(chat("half a", finish="length"), "truncated", 1, usage, ask_text()),
     "cut at the limit, JSON": Row(chat('{"endings": ["so', finish="length"), "truncated", 1, usage, ask_object()),
@@ -141,16 +141,27 @@ BODIES = {
     "content_filter": Row(saying("85", "content_filter"), "refusal", 1, usage),
     "refusal": Row(saying(None, refusal="I can't help with that."), "refusal", 1, usage),
     "no log-probabilities": Row(chat("85"), "malformed", 3, usage),
+    "log-probabilities of another form": Row(chat("85", {"content": [{"tok": 1}]}), "malformed", 3, usage),
+    "log-probability a text": Row(chat("85", {"content": [TEXT_LOGPROB]}), "malformed", 3, usage),
+    "probabilities above one": Row(chat("85", tops(("85", {"85": 0.9, "80": 0.9}))), "malformed", 3, usage),
+    "choices of nulls": Row(chat("85", choices=[None]), "malformed", 3, usage),
+    "no message": Row(chat("85", choices=[{"finish_reason": "stop"}]), "malformed", 3, usage),
+    "content a number": Row(saying(85), "malformed", 3, usage),
+    "content blank": Row(chat("  ", EIGHTY_FIVE), "malformed", 3, usage),
+    "not UTF-8": Row(raw(b'{"choices": "\xff\xfe"}'), "malformed", 3, reserved),
+    "deep nesting": Row(raw(b"[" * 100_000), "malformed", 3, reserved),
+    "a number too long to read": Row(raw(b'{"choices": ' + b"9" * 10_000 + b"}"), "malformed", 3, reserved),
+    "an error text with 200": Row(raw(b'{"error": "overloaded", "choices": []}'), "transient", 6, free),
     "no usage": Row(chat("85", EIGHTY_FIVE, usage=None), "", 1, reserved),
     "another model's name": Row(chat("85", EIGHTY_FIVE, model="gpt-3.5-cheap"), "", 1, usage),
 }
 
 WIRES = {
     "reset before the answer": Row(Answering(deed="reset"), "transient", 6, reserved),
-    "reset amid the answer": Row(Answering(body=WHOLE.body, deed="reset-amid"), "transient", 6, reserved),
-    "closed amid the answer": Row(Answering(body=WHOLE.body, missing=10), "transient", 6, reserved),
+    "reset amid the answer": Row(Answering(body=GOOD.body, deed="reset-amid"), "transient", 6, reserved),
+    "closed amid the answer": Row(Answering(body=GOOD.body, missing=10), "transient", 6, reserved),
     "hang": Row(Answering(deed="hang"), "timeout", 6, reserved),
-    "drip": Row(Answering(body=WHOLE.body, deed="drip"), "timeout", 6, reserved),
+    "drip": Row(Answering(body=GOOD.body, deed="drip"), "timeout", 6, reserved),
 }
 
 ROWS = STATUSES | BODIES | WIRES
@@ -160,24 +171,24 @@ def is_ours(asked: Asked, request: Request) -> bool:
     return bool(asked.body["messages"][0]["content"] == request.prompt)
 
 
-def ill(row: Row, times: int = MANY) -> Answerer:
-    """Answers that item alone with the row's fault, so many times."""
+def faulty(row: Row, times: int = MANY) -> Answerer:
+    """Answers the row's request with its fault, so many times, and all other requests well."""
     ours = count()
 
     def answer(asked: Asked) -> Answering:
         if not is_ours(asked, row.request):
             return chat("1")
-        return row.answer if next(ours) < times else WHOLE
+        return row.answer if next(ours) < times else GOOD
 
     return answer
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_each_fault_has_its_class_its_requests_its_price_and_its_reply(
+def test_each_fault_has_its_kind_its_number_of_requests_its_cost_and_its_reply(
     connect: Connect, ledger: Ledger, row: Row
 ) -> None:
     is_slowed = row.kind == "rate"
-    with serving(ill(row, SLOWED if is_slowed else MANY)) as server:
+    with serving(faulty(row, SLOWED if is_slowed else MANY)) as server:
         [reply] = connect(server.url, timeout=0.2 if row.kind == "timeout" else 5.0).ask_all([row.request], ledger)
     asked = [one for one in server.asked if is_ours(one, row.request)]
     failed, answered = asked[: row.requests], asked[row.requests :]
@@ -187,9 +198,9 @@ def test_each_fault_has_its_class_its_requests_its_price_and_its_reply(
     assert ledger.total_usage().micro_usd == row.charge(failed) + usage(answered)
 
 
-def test_who_is_told_for_ever_to_slow_down_gives_up_and_has_paid_nothing(connect: Connect, ledger: Ledger) -> None:
+def test_a_request_that_is_always_rate_limited_is_given_up_and_costs_nothing(connect: Connect, ledger: Ledger) -> None:
     row = ROWS["429"]
-    with serving(ill(row)) as server:
+    with serving(faulty(row)) as server:
         [reply] = connect(server.url).ask_all([row.request], ledger)
     assert outcome(reply) == "rate"
     assert SLOWED < len(server.asked) < MANY
@@ -198,7 +209,7 @@ def test_who_is_told_for_ever_to_slow_down_gives_up_and_has_paid_nothing(connect
 
 
 def outcome(reply: Reply) -> str:
-    """The class of a reply's error, which leaves nothing beside it that could be taken for an answer; or usable."""
+    """The kind of a reply's error, or "usable". A reply with an error has no other field."""
     if reply.error is None:
         assert reply.answers
         assert reply.text == "so \ufffd I" if reply.text else reply.score and reply.score.value == 85.0
@@ -212,17 +223,17 @@ LASTING = {name: row for name, row in ROWS.items() if row.kind not in ("", "rate
 
 @pytest.mark.parametrize("row", LASTING.values(), ids=LASTING.keys())
 def test_no_fault_is_served_as_an_answer_after_a_restart(connect: Connect, ledger: Ledger, row: Row) -> None:
-    good = {ask_text(): chat("so \ud83d I"), ask_object(): chat('{"endings": []}')}.get(row.request, WHOLE)
-    now = [ill(row)]
+    good = {ask_text(): chat("so \ud83d I"), ask_object(): chat('{"endings": []}')}.get(row.request, GOOD)
+    now = [faulty(row)]
     with serving(lambda asked: now[0](asked)) as server:
-        [faulty] = connect(server.url).ask_all([row.request], ledger)
+        [first] = connect(server.url).ask_all([row.request], ledger)
         now[0] = lambda _: good
-        [sound] = connect(server.url).ask_all([row.request], ledger)
-    assert faulty.error is not None
-    assert sound.error is None
+        [second] = connect(server.url).ask_all([row.request], ledger)
+    assert first.error is not None
+    assert second.error is None
 
 
-def test_where_nobody_listens_nothing_is_paid_and_in_the_end_the_endpoint_is_out(
+def test_where_nothing_listens_no_call_costs_anything_and_the_endpoint_is_unavailable(
     connect: Connect, ledger: Ledger
 ) -> None:
     with serving([]) as server:
@@ -234,7 +245,7 @@ def test_where_nobody_listens_nothing_is_paid_and_in_the_end_the_endpoint_is_out
 
 
 def reset_of(**kinds: str) -> tuple[Header, ...]:
-    """The headers of a limit that is used up."""
+    """The headers of an exhausted limit."""
     return tuple(
         header
         for kind, wait in kinds.items()
@@ -254,7 +265,7 @@ WAITS: dict[str, tuple[int, Callable[[], tuple[Header, ...]], float]] = {
 
 
 @pytest.mark.parametrize(("code", "headers", "seconds"), WAITS.values(), ids=WAITS.keys())
-def test_the_wait_that_a_server_asks_for_is_waited_and_then_it_answers(
+def test_the_retry_after_of_a_server_is_waited_for(
     connect: Connect,
     ledger: Ledger,
     clock: Clock,
@@ -262,7 +273,7 @@ def test_the_wait_that_a_server_asks_for_is_waited_and_then_it_answers(
     headers: Callable[[], tuple[Header, ...]],
     seconds: float,
 ) -> None:
-    with serving([failing(code, headers=headers()), WHOLE]) as server:
+    with serving([failing(code, headers=headers()), GOOD]) as server:
         [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert outcome(reply) == "usable"
     assert len(server.asked) == 2

@@ -1,4 +1,4 @@
-"""A rate learned from refusals: never faster for one, close to what was measured, and probing from there."""
+"""The learned rate: lowered by each refusal, close to the measured rate, and rising from there."""
 
 from itertools import pairwise
 
@@ -30,7 +30,7 @@ def test_a_rate_rises_to_its_ceiling_stays_near_it_and_then_leaves_it_ever_faste
         RateEvidence, st.floats(0.01, 1e5), st.integers(1, 1000), st.booleans(), st.floats(0.001, 60), st.floats(0, 60)
     ),
 )
-def test_a_refusal_always_slows_down_but_never_under_half(
+def test_a_refusal_always_lowers_the_rate_but_never_below_half(
     ceiling: float, step: float, climbs: float, evidence: RateEvidence
 ) -> None:
     learned = LearnedRate(ceiling, step, 5.0)
@@ -39,26 +39,26 @@ def test_a_refusal_always_slows_down_but_never_under_half(
     assert after >= 0.5 * before
 
 
-def test_a_rate_that_held_gives_way_to_what_was_measured() -> None:
+def test_a_proven_rate_is_replaced_by_the_measured_one() -> None:
     assert after_rate_limit(LearnedRate(22, 0.05, 5), 5, EVIDENCE).rate(0) == pytest.approx(19)
 
 
-def test_a_rate_that_did_not_hold_was_far_off() -> None:
+def test_an_unproven_rate_is_cut_far() -> None:
     assert after_rate_limit(LearnedRate(50, 0.05, 5), 5, evidence(proven=2)).rate(0) == pytest.approx(30)
 
 
-def test_what_was_measured_while_nobody_waited_says_nothing() -> None:
+def test_a_rate_measured_while_no_call_was_queued_is_ignored() -> None:
     assert after_rate_limit(LearnedRate(20, 0.05, 5), 5, evidence(measured=1.0, saturated=False)).rate(
         0
     ) == pytest.approx(19)
 
 
-def test_where_a_refusal_costs_a_long_wait_the_next_probe_comes_later() -> None:
+def test_a_long_retry_after_delays_the_next_climb() -> None:
     cheap, dear = (after_rate_limit(LearnedRate(20, 0.05, 5), 5, evidence(wait=wait)) for wait in (0.0, 2.0))
     assert (cheap.climb, dear.climb) == (5, 25)
 
 
-def test_of_two_pauses_the_later_end_counts() -> None:
+def test_of_two_cooldowns_the_later_end_counts() -> None:
     cooldown = Cooldown()
     cooldown.extend(100, 30)
     cooldown.extend(101, 5)
@@ -67,7 +67,7 @@ def test_of_two_pauses_the_later_end_counts() -> None:
     assert cooldown.until == 140
 
 
-def test_a_pause_is_left_out_of_the_time_that_proves_a_rate() -> None:
+def test_cooldowns_are_left_out_of_the_time_that_raises_a_rate() -> None:
     cooldown = Cooldown()
     cooldown.extend(100, 30)
     cooldown.extend(110, 30)
@@ -92,7 +92,7 @@ def test_rare_successes_are_counted_over_longer() -> None:
     assert successes.rate(490) == pytest.approx(0.1, rel=0.1)
 
 
-def test_after_an_idle_hour_the_count_begins_anew() -> None:
+def test_after_an_idle_hour_the_count_starts_anew() -> None:
     successes = SuccessWindow()
     for number in range(50):
         successes.add(number / 10)

@@ -1,4 +1,4 @@
-"""What the probe finds out about endpoints, each played by a server on loopback that can do less than the last."""
+"""What the probe finds about endpoints with fewer and fewer capabilities, each a server on loopback."""
 
 import json
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from agent.llm.endpoint import Capability, Endpoint
 from agent.llm.probe import ProbeError, drop_unsupported_option
 from agent.llm.retry import RetryPolicy
 from agent.schema import Role
-from tests.llm.conftest import ABLE, CANARY, Clock
+from tests.llm.conftest import ABLE, KEY, Clock
 from tests.llm.fault_server import Answering, Asked, chat, failing, number, serving, tops
 
 Answer = Callable[[Asked], Answering]
 
 
 def probed(url: str, roles: tuple[Role, ...] = (Role.JUDGE,)) -> Capability:
-    endpoint = Endpoint(model="m", base_url=url, key=SecretStr(CANARY))
+    endpoint = Endpoint(model="m", base_url=url, key=SecretStr(KEY))
     llm = LLMClient(dict.fromkeys(roles, endpoint), RetryPolicy(clock=Clock().real))
     try:
         return llm.probe()[roles[0]]
@@ -42,7 +42,7 @@ def refusing(option: str, message: str, otherwise: Answer = able) -> Answer:
     return lambda asked: failing(400, message) if option in asked.body else otherwise(asked)
 
 
-def test_a_usual_endpoint_is_known_after_three_requests() -> None:
+def test_a_usual_endpoint_is_probed_by_three_requests() -> None:
     with serving(able) as server:
         assert probed(server.url) == ABLE
         assert len(server.asked) == 3
@@ -64,15 +64,15 @@ def test_an_endpoint_that_leaves_out_log_probabilities_is_sampled() -> None:
 
 @pytest.mark.parametrize("value", ["85", "100"])
 @pytest.mark.parametrize("bare", [1, 2])
-def test_a_reply_or_two_without_log_probabilities_do_not_change_what_an_endpoint_can_do(value: str, bare: int) -> None:
+def test_one_or_two_replies_without_log_probabilities_are_taken_for_faults(value: str, bare: int) -> None:
     left = [value] * bare
 
-    def forgetful(asked: Asked) -> Answering:
+    def without_some(asked: Asked) -> Answering:
         if literal(asked) in left:
             return chat(left.pop())
         return able(asked)
 
-    with serving(forgetful) as server:
+    with serving(without_some) as server:
         assert probed(server.url) == ABLE
         assert len(server.asked) == 3 + bare
 
@@ -134,7 +134,7 @@ def test_a_shorter_list_of_alternatives_is_accepted() -> None:
     assert (known.logprobs, known.top_logprobs) == (True, 5)
 
 
-def test_a_model_that_thinks_first_gets_headroom_and_is_sampled() -> None:
+def test_a_reasoning_model_gets_headroom_and_is_sampled() -> None:
     def answer(asked: Asked) -> Answering:
         return chat("", finish="length") if asked.body["max_tokens"] < 1000 else able(asked)
 
@@ -144,7 +144,7 @@ def test_a_model_that_thinks_first_gets_headroom_and_is_sampled() -> None:
     assert known.method == "samples"
 
 
-def test_json_schema_counts_only_where_it_is_obeyed() -> None:
+def test_json_schema_counts_only_where_it_is_enforced() -> None:
     def answer(asked: Asked) -> Answering:
         form = asked.body.get("response_format", {}).get("type")
         return chat("Hello there!") if form == "json_schema" else able(asked)
@@ -153,13 +153,13 @@ def test_json_schema_counts_only_where_it_is_obeyed() -> None:
         assert probed(server.url).structured == "json_object"
 
 
-def test_without_response_formats_json_is_asked_in_plain_words() -> None:
+def test_without_response_formats_json_is_requested_in_the_prompt() -> None:
     with serving(refusing("response_format", "response_format is unknown")) as server:
         assert probed(server.url).structured == "plain"
 
 
-HOPELESS = {
-    "bad key": (failing(401, f"Incorrect API key provided: {CANARY}"), "key_variable"),
+UNUSABLE = {
+    "bad key": (failing(401, f"Incorrect API key provided: {KEY}"), "key_variable"),
     "no credit": (failing(429, "You exceeded your current quota", "insufficient_quota"), "Add credit"),
     "no such model": (failing(404, "The model `m` does not exist"), "Check that `model` (m) exists"),
     "a web page": (Answering(body=b"<html></html>"), "base_url"),
@@ -169,14 +169,14 @@ HOPELESS = {
 }
 
 
-@pytest.mark.parametrize(("bad", "advice"), HOPELESS.values(), ids=HOPELESS.keys())
+@pytest.mark.parametrize(("bad", "advice"), UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_a_failed_probe_names_role_endpoint_and_remedy(bad: Answering, advice: str) -> None:
     with serving(lambda _: bad) as server, pytest.raises(ProbeError) as caught:
         probed(server.url)
     sentence = str(caught.value)
     assert sentence.startswith(f"judge: the model m at {server.url} cannot be used.")
     assert advice in sentence
-    assert CANARY not in sentence
+    assert KEY not in sentence
 
 
 def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
@@ -189,13 +189,13 @@ def test_an_endpoint_that_is_not_there_fails_the_probe_at_once() -> None:
     assert clock.waits == []
 
 
-def test_an_unrelated_complaint_changes_nothing() -> None:
+def test_an_unrelated_error_message_drops_no_option() -> None:
     assert drop_unsupported_option(ABLE, "HTTP 400: the context is too long") is None
 
 
 def test_an_endpoint_is_serialised_without_key_and_app() -> None:
-    endpoint = Endpoint(model="m", base_url="http://x", key=SecretStr(CANARY), app=able)
+    endpoint = Endpoint(model="m", base_url="http://x", key=SecretStr(KEY), app=able)
     assert set(json.loads(endpoint.model_dump_json())) == {
         "model", "base_url", "concurrency", "input_price", "output_price",
     }  # fmt: skip
-    assert CANARY not in repr(endpoint)
+    assert KEY not in repr(endpoint)

@@ -168,7 +168,7 @@ def test_three_tokens_deep_and_in_lower_case() -> None:
     assert dict(choice_probabilities(positions, OPTIONS))["EXPRESS"] == pytest.approx(0.9)
 
 
-def test_an_open_token_off_the_path_belongs_to_nobody() -> None:
+def test_an_undecided_token_off_the_path_counts_for_no_option() -> None:
     positions = [at("NE", {"NE": 0.6, "EXP": 0.4}), at("ITHER", {"ITHER": 0.9, "RESS": 0.1})]
     assert dict(choice_probabilities(positions, OPTIONS)) == {"EXPRESS": 0.0, "EXPLAIN": 0.0, "NEITHER": 1.0}
 
@@ -208,7 +208,7 @@ UNREAD = ("-5", "8.5", "101", "85 or 90", "about 85", "eighty", "", "0x10", "85/
 
 
 @pytest.mark.parametrize(("content", "value"), READ.items())
-def test_a_sampled_number_may_wear_marks(content: str, value: int) -> None:
+def test_a_sampled_number_may_have_marks_around_it(content: str, value: int) -> None:
     assert number_in(content) == value
 
 

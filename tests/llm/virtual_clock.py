@@ -1,4 +1,4 @@
-"""Time that passes only when every task waits: two hours of outage take milliseconds, and the same ones every time."""
+"""A virtual clock: time passes only when every task waits, so hours take milliseconds and runs repeat exactly."""
 
 import asyncio
 import selectors
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class StuckError(AssertionError):
-    """Every task waits, and for nothing that time will bring."""
+    """Every task waits, and no timer is pending."""
 
 
 class VirtualClock:
-    """Seconds that pass at once when nothing else can happen.
+    """A clock whose seconds pass at once when nothing else can happen.
 
     `VirtualClock().run(coroutine)` runs it on a fresh event loop whose own time is this clock's: `sleep` here,
     `asyncio.sleep`, `asyncio.timeout` and `call_later` all end in their order, and none takes real time. `clock` is
@@ -66,7 +66,7 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0 if timeout is not None else 1.0)  # real time is granted to threads alone
         if not ready and timeout is None:
-            raise StuckError("Every task waits, and for nothing that time will bring.")
+            raise StuckError("Every task waits, and no timer is pending.")
         if not ready and timeout:
             self._clock.advance(timeout)
         return ready
