@@ -186,7 +186,7 @@ def _process_state(state: "TraitState", process: "HeartbeatRecord", now: float) 
 def _details(state: "TraitState", now: float) -> Iterator[str]:
     if state.calls or state.attempts:
         tokens = ", ".join(f"{s.role.value} {s.tokens_in} in and {s.tokens_out} out" for s in state.spent)
-        yield f"calls: {_counts(state.calls) or 'none'}; attempts: {_counts(state.attempts) or 'none'}"
+        yield f"calls: {_counts(state.calls) or 'none'}{_unanswered(state)}"
         yield f"tokens: {tokens or 'none'}; spent: {_usd(state.micro_usd)}"
     if state.running and state.pace is not None:
         left = "" if state.eta is None else f"; ETA {duration(state.eta)} at the current rate"
@@ -197,6 +197,14 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
     yield from _open_calls(state)
     for failure in reversed(state.failures):
         yield f"{clock(failure.when)} {failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
+
+
+def _unanswered(state: "TraitState") -> str:
+    """How many attempts ended without an answer, by outcome; answers and calls in flight have lines of their own."""
+    from agent.storage.ledger_database import ANSWERED, PENDING
+
+    outcomes = {outcome: n for outcome, n in state.attempts.items() if outcome not in (ANSWERED, PENDING)}
+    return f"; unanswered attempts: {_counts(outcomes)}" if outcomes else ""
 
 
 def _unmentioned_requests(state: "TraitState") -> list[str]:
