@@ -1,4 +1,4 @@
-"""What `calibrate` does: read labelled endings, have them judged (live, or by files), and report."""
+"""`calibrate`: judge labelled endings, over the network or by batch files, and report."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -9,15 +9,14 @@ from agent.app import preflight
 from agent.app.composition import (
     BACKENDS,
     Backends,
-    NoControl,
     described,
     endpoint_of,
-    make_ask,
     settings_of,
     spent_so_far,
 )
-from agent.app.init_trait import toy_judge
-from agent.calibration.judge_rows import VOTES, JudgedEnding, answered
+from agent.app.init_trait import toy_judge_warning
+from agent.app.model_calls import NoControl, make_ask
+from agent.calibration.judge_rows import VOTES, ContextOf, JudgedEnding, answered
 from agent.calibration.labels import LabelDefaults, LabelError, LabelledEnding, read_gold, read_openers, read_traits
 from agent.calibration.metrics import CalibrationRun, summary
 from agent.calibration.report import gist, write_report
@@ -42,6 +41,7 @@ from agent.steps.questions import AUDIT, WORDINGS
 from agent.storage.dataset import read_definition
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
+from agent.text import RESUME
 
 FOLDER = "calibration"
 TRAITS = "traits.json"
@@ -49,12 +49,11 @@ _UNJUDGED = 2
 _SHOWN = 12
 
 EndingsByWording = dict[str, list[JudgedEnding]]  # by wording
-OpenContext = Callable[[Trait], StepContext]
 
 
 @dataclass(frozen=True)
-class UnusableRows:
-    """What is said of rows that only name their trait or have no opener."""
+class RowDefaults:
+    """Options for rows that only name their trait or have no opener."""
 
     traits: Path | None = None
     definition: Path | None = None
@@ -64,7 +63,7 @@ class UnusableRows:
 
 @dataclass(frozen=True)
 class BatchFiles:
-    """How a judge is reached without asking it here. `plain` names one that answers once, in plain text."""
+    """Batch files to write and read. `plain` names a judge that answers each question once in plain text."""
 
     batch: Path | None = None
     prompts: Path | None = None
@@ -72,18 +71,18 @@ class BatchFiles:
     plain: str | None = None
 
     @property
-    def wanted(self) -> bool:
+    def is_used(self) -> bool:
         return bool(self.batch or self.prompts or self.answers or self.plain)
 
     @property
-    def only_written(self) -> bool:
-        """Requests go out and nothing comes back yet: there is nothing to report."""
+    def is_export_only(self) -> bool:
+        """Whether requests are written and no answers are read, so that there is nothing to report."""
         return bool(self.batch or self.prompts) and not self.answers
 
 
 @dataclass(frozen=True)
 class CalibrationJob:
-    """One calibration as it was ordered."""
+    """One calibration with its options."""
 
     experiment: Path
     gold: Path
@@ -91,111 +90,111 @@ class CalibrationJob:
     wordings: str
     votes: bool
     spans: bool
-    missing: UnusableRows
+    defaults: RowDefaults
     files: BatchFiles
     backends: Backends = BACKENDS
 
     def run(self) -> int:
-        """Judge and report; 2 when something is unjudged."""
+        """Judge and report. Returns 2 when something is unjudged."""
         settings = load_settings(self.experiment, {})
-        rows, ways = self._rows(settings), self._ways()
+        rows, wordings = self._rows(settings), self._wordings()
         folder = settings.experiment / FOLDER
-        with RunDisplay() as screen, Ledger(folder / "ledger.sqlite") as ledger:
-            screen.print(f"{len(rows)} endings of {len({row.trait for row in rows})} traits from {self.gold.name}")
+        with RunDisplay() as display, Ledger(folder / "ledger.sqlite") as ledger:
+            display.print(f"{len(rows)} endings of {len({row.trait for row in rows})} traits from {self.gold.name}")
             try:
-                judge, found = self._judged(settings, rows, ways, ledger, screen)
+                judge, found = self._judge(settings, rows, wordings, ledger, display)
             except Interrupted as error:
-                screen.print(f"{error} What was bought is stored; the same command goes on.")
+                display.print(f"{error} {RESUME}")
                 return EXIT_CODES[error.ending]
-            if self.files.only_written:
+            if self.files.is_export_only:
                 return 0
-            heading = CalibrationRun(self.gold.name, self.part, judge, _prompts_of(ledger, found))
-            done = summary(heading, found, settings.rules)
+            run = CalibrationRun(self.gold.name, self.part, judge, _prompts_of(ledger, found))
+            done = summary(run, found, settings.rules)
             page = write_report(folder, done)
-            worth = () if self.files.plain else toy_judge(settings)
-            screen.print(*gist(done), *worth, f"In full: {page}")
-            return _UNJUDGED if any(way.unjudged for way in done.wordings) else 0
+            warnings = () if self.files.plain else toy_judge_warning(settings)
+            display.print(*gist(done), *warnings, f"Full report: {page}")
+            return _UNJUDGED if any(wording.unjudged for wording in done.wordings) else 0
 
     def _rows(self, settings: Settings) -> tuple[LabelledEnding, ...]:
-        """The endings of the part asked for. Raises Refusal."""
+        """The endings of the requested part. Raises UserError."""
         if self.part not in ("A", "B", "all"):
-            raise UserError(f"--part {self.part!r} is no part: write A, B or all.")
+            raise UserError(f"--part {self.part!r}: unknown part. Use A, B or all.")
         try:
-            rows = read_gold(_bytes(self.gold), self.gold.name, self._beside(settings))
+            rows = read_gold(_bytes(self.gold), self.gold.name, self._label_defaults(settings))
         except LabelError as error:
             raise UserError(str(error)) from error
         chosen = tuple(row for row in rows if self.part in ("all", row.part))
         if not chosen:
             raise UserError(
-                f'No ending in {self.gold.name} has "part": "{self.part}": add it to the rows, or use --part all.'
+                f'No ending in {self.gold.name} has "part": "{self.part}". Add it to the rows, or use --part all.'
             )
         return chosen
 
-    def _beside(self, settings: Settings) -> LabelDefaults:
-        """What stands beside the rows: a file of traits is found by itself where it lies in the same folder."""
-        openers, traits = self.missing.openers, self.missing.traits
+    def _label_defaults(self, settings: Settings) -> LabelDefaults:
+        """Traits and openers for incomplete rows. A file of traits next to the rows is used by default."""
+        openers, traits = self.defaults.openers, self.defaults.traits
         if traits is None and self.gold.with_name(TRAITS).is_file():
             traits = self.gold.with_name(TRAITS)
         return LabelDefaults(
-            _describes(self.missing, settings),
-            read_traits(_bytes(traits), traits.name) if traits and not self.missing.definition else {},
+            _describer(self.defaults, settings),
+            read_traits(_bytes(traits), traits.name) if traits and not self.defaults.definition else {},
             read_openers(_bytes(openers), openers.name) if openers else {},
         )
 
-    def _ways(self) -> tuple[str, ...]:
+    def _wordings(self) -> tuple[str, ...]:
         known = (*WORDINGS, AUDIT)
         named = tuple(dict.fromkeys(name.strip() for name in self.wordings.split(",") if name.strip()))
         if not named or set(named) - set(known):
-            raise UserError(f"--wordings {self.wordings!r} names no wordings: write some of {', '.join(known)}.")
+            raise UserError(f"--wordings {self.wordings!r}: unknown wording. Use any of {', '.join(known)}.")
         return (*named, VOTES) if self.votes else named
 
-    def _judged(
+    def _judge(
         self,
         settings: Settings,
         rows: Sequence[LabelledEnding],
-        ways: Sequence[str],
+        wordings: Sequence[str],
         ledger: Ledger,
-        screen: RunDisplay,
+        display: RunDisplay,
     ) -> tuple[str, EndingsByWording]:
-        """(who the judge is, what it says in each wording). Raises Interrupted."""
+        """(the judge's name, its answers by wording). Raises Interrupted."""
 
         def ask_all(ask: Ask, known: Mapping[Role, Capability]) -> EndingsByWording:
             context_of = _contexts(settings, ask, known)
-            return {way: answered(context_of, rows, way, self.spans and way == ways[0]) for way in ways}
+            return {one: answered(context_of, rows, one, self.spans and one == wordings[0]) for one in wordings}
 
         if self.files.plain:
-            desk = BatchJudge.by_hand(self.files.plain, ledger)
+            batch = BatchJudge.by_hand(self.files.plain, ledger)
             judge = f"{self.files.plain}, one plain text per question (samples, n = 1)"
-            return judge, self._by_file(desk, lambda: ask_all(desk.ask, desk.known), screen)
-        roles = (Role.JUDGE, *([Role.AUDITOR] if AUDIT in ways else []))
-        with _reached(settings, roles, screen, self.backends) as (llm, known):
+            return judge, self._by_file(batch, lambda: ask_all(batch.ask, batch.known), display)
+        roles = (Role.JUDGE, *([Role.AUDITOR] if AUDIT in wordings else []))
+        with _open_client(settings, roles, display, self.backends) as (llm, known):
             judge = " and ".join(dict.fromkeys(llm.signature(role) for role in roles))
-            if self.files.wanted:
-                desk = BatchJudge({role: endpoint_of(settings_of(settings, role)) for role in roles}, known, ledger)
-                return judge, self._by_file(desk, lambda: ask_all(desk.ask, known), screen)
+            if self.files.is_used:
+                batch = BatchJudge({role: endpoint_of(settings_of(settings, role)) for role in roles}, known, ledger)
+                return judge, self._by_file(batch, lambda: ask_all(batch.ask, known), display)
             llm.budget.open_account(ledger.identity, spent_so_far(ledger))
-            screen.print(f"asking {judge}; what the ledger holds is not asked again")
+            display.print(f"asking {judge}; stored answers are reused")
             return judge, ask_all(make_ask(llm, ledger, lambda what: None, NoControl()), known)
 
     def _by_file(
-        self, desk: BatchJudge, ask_all: Callable[[], EndingsByWording], screen: RunDisplay
+        self, batch: BatchJudge, ask_all: Callable[[], EndingsByWording], display: RunDisplay
     ) -> EndingsByWording:
-        """Read in what has come back, then write what is still unanswered."""
+        """Read the answers, then write the requests that are still unanswered."""
         found = ask_all()
         if self.files.answers:
-            found = _receive(desk, self.files.answers, ask_all, screen)
-        bodies = {key: call.body for key, call in desk.missing.items()}
+            found = _import_answers(batch, self.files.answers, ask_all, display)
+        bodies = {key: call.body for key, call in batch.missing.items()}
         for path, write in ((self.files.batch, write_batch), (self.files.prompts, write_prompts)):
             if path:
                 write(path, bodies)
-                screen.print(f"{len(bodies)} unanswered requests written to {path}")
+                display.print(f"{len(bodies)} unanswered requests written to {path}")
         return found
 
 
-def _receive(
-    desk: BatchJudge, paths: Sequence[Path], ask_all: Callable[[], EndingsByWording], screen: RunDisplay
+def _import_answers(
+    batch: BatchJudge, paths: Sequence[Path], ask_all: Callable[[], EndingsByWording], display: RunDisplay
 ) -> EndingsByWording:
-    """Store what the files hold: an answer can raise a further question, which another line may answer."""
+    """Store the answers in the files; an answer can raise a further question, which another line may answer."""
     report = ImportReport()
     left: list[AnswerLine] = []
     broken: list[str] = []
@@ -206,25 +205,25 @@ def _receive(
             raise UserError(str(error)) from error
         left += rows
         broken += problems
-    while len(rest := desk.import_answers(left, report)) < len(left):
+    while len(rest := batch.import_answers(left, report)) < len(left):
         left = rest
         ask_all()
-    screen.print(f"{report.stored} answers stored, {report.repeated} lines repeat one that was already there")
+    display.print(f"{report.stored} answers stored, {report.repeated} duplicate lines")
     unknown = [f"{row.where}: {row.custom_id[:80]}" for row in rest]
     for what, lines in (
-        ("lines that cannot be read", broken),
-        ("lines without a usable answer", report.failed),
-        ("repeated answers that differ; the first counts", report.conflicting),
-        ("lines that answer nothing asked here", unknown),
+        ("unreadable lines", broken),
+        ("lines without an answer", report.failed),
+        ("duplicate answers that differ (the first counts)", report.conflicting),
+        ("lines that match no request", unknown),
     ):
         if lines:
             more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            screen.print(f"{len(lines)} {what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more)
+            display.print(f"{len(lines)} {what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more)
     return ask_all()
 
 
-def _describes(about: UnusableRows, settings: Settings) -> Callable[[str], Trait]:
-    """What a trait is that rows only name: by the options, else by the experiment's own trait of that name."""
+def _describer(about: RowDefaults, settings: Settings) -> Callable[[str], Trait]:
+    """A function that describes a trait by name, from the options, else from the experiment's trait of that name."""
 
     def describe(name: str) -> Trait:
         ids = [i for i in settings.traits if name in (i, i.rpartition("/")[2])]
@@ -234,8 +233,8 @@ def _describes(about: UnusableRows, settings: Settings) -> Callable[[str], Trait
             text = read_definition(settings.datasets / ids[0])
         else:
             raise LabelError(
-                f"The trait {name!r} is only named, and {settings.experiment.name} has no such trait: hand in "
-                "its definition with --definition FILE (and --opposite), or many traits' with --trait-file FILE."
+                f"The rows name the trait {name!r}, and {settings.experiment.name} has no such trait. Give its "
+                "definition with --definition FILE (and --opposite), or those of several with --trait-file FILE."
             )
         trait = described(settings, ids[0] if ids else name, text)
         return trait.model_copy(update={"opposite": about.opposite}) if about.opposite else trait
@@ -244,10 +243,10 @@ def _describes(about: UnusableRows, settings: Settings) -> Callable[[str], Trait
 
 
 @contextmanager
-def _reached(
-    settings: Settings, roles: Sequence[Role], screen: RunDisplay, backends: Backends
+def _open_client(
+    settings: Settings, roles: Sequence[Role], display: RunDisplay, backends: Backends
 ) -> Iterator[tuple[LLMClient, Mapping[Role, Capability]]]:
-    """The client of the roles, proven to work, and what it can do."""
+    """The client of the roles, after probing it, and its capabilities."""
     problems = [*preflight.missing_keys(settings, roles), *preflight.unpriced(settings, roles)]
     if problems:
         raise UserError("\n".join(problems))
@@ -255,28 +254,28 @@ def _reached(
         found = llm.probe()
         for role, known in found.items():
             about = settings_of(settings, role)
-            screen.print(f"{role}: {about.model} at {about.base_url}, scores by {known.method}. {known.note}".rstrip())
+            display.print(f"{role}: {about.model} at {about.base_url}, scores by {known.method}. {known.note}".rstrip())
         yield llm, found
 
 
 def _prompts_of(ledger: Ledger, found: EndingsByWording) -> tuple[str, ...]:
-    """The ids of the prompts whose answers were used."""
+    """Ids of the prompts whose answers were used."""
     keys = {key for answers in found.values() for one in answers for vote in one.votes for key in vote.answers}
     stored = [ledger.answer(key) for key in keys]
     return tuple(sorted({answer.prompt_id for answer in stored if answer}))
 
 
-def _contexts(settings: Settings, ask: Ask, known: Mapping[Role, Capability]) -> OpenContext:
+def _contexts(settings: Settings, ask: Ask, known: Mapping[Role, Capability]) -> ContextOf:
     prompts = PromptBook.load()
     scales = {role: capability.scale for role, capability in known.items()}
 
     def context(trait: Trait) -> StepContext:
-        return StepContext(trait, settings.rules, prompts, ask, _nothing_to_continue, scales)
+        return StepContext(trait, settings.rules, prompts, ask, _no_subject, scales)
 
     return context
 
 
-def _nothing_to_continue(
+def _no_subject(
     scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
 ) -> list[tuple[Completion, ...]]:
     raise AssertionError("calibration needs no subject")
@@ -286,4 +285,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name an existing file.") from error
+        raise UserError(f"{path} cannot be read ({error.strerror}). Give an existing file.") from error

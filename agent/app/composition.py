@@ -1,16 +1,15 @@
-"""Where everything is put together: settings become models, and a trait's folders become the tools of its loop."""
+"""Composition root: builds clients, subjects, contexts and loop tools from the settings."""
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
+from agent.app.model_calls import Control, NoControl, OnStage, make_ask, make_complete
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings
-from agent.errors import Interrupted
 from agent.llm.budget import Amount, BudgetTracker, list_price
 from agent.llm.client import LLMClient, OnWait
 from agent.llm.endpoint import Endpoint
@@ -20,30 +19,20 @@ from agent.prompts import PromptBook, shipped_folder
 from agent.review.apply import StartingSet
 from agent.schema import (
     CampaignBasis,
-    Completion,
-    Ending,
-    ErrorKind,
     Mode,
     NegativeTest,
-    Opener,
     Plan,
-    Reply,
-    Request,
     Role,
-    Sampling,
-    Scenario,
     Signals,
     Trait,
     digest,
-    kind_of,
 )
-from agent.steps.context import Ask, Complete, StepContext
+from agent.steps.context import StepContext
 from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition
 from agent.storage.durable import hash_of
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from agent.supervision.stop_control import TraitControl
-from agent.text import pluralize
 
 if TYPE_CHECKING:
     from agent.subject.model import HuggingFaceSubject
@@ -58,7 +47,7 @@ class NamedSubject(Subject, Protocol):
 
 @dataclass(frozen=True)
 class TraitJob:
-    """One trait of an experiment: what it is, what there is of it already, and where its files go."""
+    """One trait of an experiment: its description, its dataset and its folders."""
 
     trait: Trait
     dataset: Dataset
@@ -66,188 +55,44 @@ class TraitJob:
 
 
 def spent_so_far(ledger: Ledger) -> dict[Role, Amount]:
-    """What each role has cost in all runs so far; calls that may have been paid without an answer count as paid."""
+    """Usage of each role in all runs so far; a call without a recorded answer counts as paid."""
     return {s.role: Amount(s.micro_usd, s.calls, s.tokens_in, s.tokens_out) for s in ledger.spent_by_role()}
-
-
-_STORED_TOGETHER = 64  # completions
-_STORED_AFTER = 2.0  # seconds
-
-
-def cached_completions(subject: Subject, ledger: Ledger, made: Callable[[int], None] = lambda count: None) -> Complete:
-    """The subject behind the ledger: a completion is stored when made and never recomputed.
-
-    `made` hears how many have just been stored; what it raises ends the work, with everything made so far kept.
-    """
-
-    def complete(
-        scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
-    ) -> list[tuple[Completion, ...]]:
-        of_each: Sequence[Opener | None] = openers or [None] * len(scenarios)
-        asked = list(zip(scenarios, of_each, strict=True))
-        keys = [_keys(subject.signature, scenario, sampling, opener) for scenario, opener in asked]
-        known = ledger.completions([key for own in keys for key in own])
-        missing = {own: one for own, one in zip(keys, asked, strict=True) if any(key not in known for key in own)}
-        for new in _made(subject, missing, sampling):
-            ledger.store_completions({key: c for key, c in new.items() if key not in known})
-            known = {**new, **known}
-            made(len(new))
-        return [tuple(known[key] for key in own) for own in keys]
-
-    return complete
-
-
-def _made(
-    subject: Subject, missing: Mapping[tuple[str, ...], tuple[Scenario, Opener | None]], sampling: Sampling
-) -> Iterator[dict[str, Completion]]:
-    """Completions by key, some at a time: a commit for each would cost more than a small subject's completion."""
-    if not missing:
-        return
-    own, texts = list(missing), [(s.text, s.system_prompt) for s, _ in missing.values()]
-    openers = [opener for _, opener in missing.values() if opener]
-    new: dict[str, Completion] = {}
-    since = time.monotonic()
-    for place, drawn in subject.stream(texts, sampling, openers):
-        new |= zip(own[place], drawn, strict=True)
-        if len(new) >= _STORED_TOGETHER or time.monotonic() - since > _STORED_AFTER:
-            yield new
-            new, since = {}, time.monotonic()
-    if new:
-        yield new
-
-
-def _keys(signature: str, scenario: Scenario, sampling: Sampling, opener: Opener | None) -> tuple[str, ...]:
-    """One key per completion wanted. The number of samples is not in it: the third of four is the third of eight.
-
-    An opener is a part of its own: read apart from its text, it may round otherwise than both read as one.
-    """
-    samples = opener.samples if opener else sampling.samples
-    how = sampling.model_copy(update={"samples": 0}).model_dump_json() if samples else _greedy(sampling)
-    draws = range(samples) if samples else (-1,)
-    sent = (signature, scenario.system_prompt or "", scenario.text, how)
-    forced = (opener.text,) if opener else ()
-    return tuple(digest(*sent, str(draw), *forced) for draw in draws)
-
-
-def _greedy(sampling: Sampling) -> str:
-    return f"greedy {sampling.max_new_tokens} {sampling.first_k}"
-
-
-Watch = Callable[[str], None]
-
-# What no text is to blame for, and how the work ends with it. The first that occurs counts.
-_ENDINGS = {
-    ErrorKind.BUDGET: Ending.CAP,
-    ErrorKind.QUOTA: Ending.ENDPOINT,
-    ErrorKind.AUTH: Ending.ENDPOINT,
-    ErrorKind.OUTAGE: Ending.ENDPOINT,
-}
-
-
-class Control(Protocol):
-    """What may hold the work up: see Guard."""
-
-    def should_stop(self) -> bool: ...
-
-    def check(self) -> None: ...
-
-    def step(self, kind: str, count: int = 1) -> None: ...
-
-
-class NoControl:
-    """Nothing holds the work up; what a single command by hand uses."""
-
-    def should_stop(self) -> bool:
-        return False
-
-    def check(self) -> None:
-        """Go on."""
-
-    def step(self, kind: str, count: int = 1) -> None:
-        """Nobody looks."""
-
-
-def make_ask(llm: LLMClient, ledger: Ledger, watch: Watch, guard: Control) -> Ask:
-    """Questions through the ledger. Raises Interrupted; what a stop or a pause cut off is asked again, if at all."""
-
-    def on_reply(reply: Reply) -> None:
-        if reply.error is None:
-            guard.step("answers")
-
-    def ask(requests: Sequence[Request]) -> list[Reply]:
-        if not requests:
-            return []
-        while True:
-            guard.check()
-            watch(f"asks {pluralize(len(requests), 'question')}")
-            replies = llm.ask_all(requests, ledger, guard.should_stop, on_reply)
-            require_supply(replies)
-            if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
-                return replies
-
-    return ask
-
-
-def require_supply(replies: Sequence[Reply]) -> None:
-    """Raise Interrupted when nothing can be bought any more, so that an outage never counts against a text."""
-    errors = {kind_of(reply.error): str(reply.error) for reply in reversed(replies)}
-    for kind, ending in _ENDINGS.items():
-        if kind in errors:
-            raise Interrupted(ending, errors[kind])
-
-
-def make_complete(subject: Subject, ledger: Ledger, watch: Watch, guard: Control) -> Complete:
-    """Completions through the ledger, each stored when made. Raises Interrupted between two of them."""
-
-    def made(count: int) -> None:
-        guard.step("completions", count)
-        guard.check()
-
-    complete = cached_completions(subject, ledger, made)
-
-    def watched(
-        scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
-    ) -> list[tuple[Completion, ...]]:
-        if scenarios:
-            guard.check()
-            watch(f"continues {pluralize(len(scenarios), 'text')}")
-        return complete(scenarios, sampling, openers)
-
-    return watched
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all traits of a run share."""
+    """Settings, prompts, client and subject that all traits of a run share."""
 
     settings: Settings
     prompts: PromptBook
     llm: LLMClient
     subject: Subject
 
-    def context(self, job: TraitJob, ledger: Ledger, watch: Watch, guard: Control | None = None) -> StepContext:
-        """The context of one trait: its questions and completions go through its ledger."""
+    def context(self, job: TraitJob, ledger: Ledger, on_stage: OnStage, control: Control | None = None) -> StepContext:
+        """The step context of one trait; its questions and completions go through its ledger."""
         self.llm.budget.open_account(ledger.identity, spent_so_far(ledger))
         return StepContext(
             trait=job.trait,
             rules=self.settings.rules,
             prompts=self.prompts,
-            ask=make_ask(self.llm, ledger, watch, guard or NoControl()),
-            complete=make_complete(self.subject, ledger, watch, guard or NoControl()),
+            ask=make_ask(self.llm, ledger, on_stage, control or NoControl()),
+            complete=make_complete(self.subject, ledger, on_stage, control or NoControl()),
             scales={role: self.llm.scale(role) for role in Role},
             seed=self.settings.seed,
         )
 
-    def tools(self, job: TraitJob, guard: TraitControl, watch: Watch, campaign: int, start: StartingSet) -> Tools:
-        """All that the loop needs for one trait."""
-        ledger = guard.ledger
+    def tools(
+        self, job: TraitJob, control: TraitControl, on_stage: OnStage, campaign: int, start: StartingSet
+    ) -> Tools:
+        """The loop's tools for one trait."""
+        ledger = control.ledger
 
         def signals() -> Signals:
-            why = guard.stops.stop_reason(job.folder.stop_file)
-            return Signals(stop_requested=why, cap_reached=guard.cap_reached())
+            why = control.stops.stop_reason(job.folder.stop_file)
+            return Signals(stop_requested=why, cap_reached=control.cap_reached())
 
         return Tools(
-            context=self.context(job, ledger, watch, guard),
+            context=self.context(job, ledger, on_stage, control),
             ledger=ledger,
             campaign=campaign,
             plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(start.pairs)),
@@ -258,7 +103,7 @@ class RunContext:
         )
 
     def campaign(self, job: TraitJob, ledger: Ledger, new: bool, start: StartingSet) -> int:
-        """The campaign that rests on just this, or another one."""
+        """The number of the campaign with this basis; a new one if there is none, or if `new`."""
         return ledger.campaign(self.basis(job, start), new)
 
     def basis(self, job: TraitJob, start: StartingSet) -> CampaignBasis:
@@ -281,7 +126,7 @@ class RunContext:
 
 
 def trait_jobs(settings: Settings, pair_by_similarity: bool = False) -> list[TraitJob]:
-    """The traits of a run with their datasets. Raises DatasetError with the sentences of all that cannot be read."""
+    """The traits of a run with their datasets. Raises DatasetError, with a line for each dataset that is unusable."""
     found, problems = [], []
     for trait_id in settings.traits:
         try:
@@ -294,7 +139,7 @@ def trait_jobs(settings: Settings, pair_by_similarity: bool = False) -> list[Tra
 
 
 def job_of(settings: Settings, trait_id: str, pair_by_similarity: bool = False) -> TraitJob:
-    """One trait with its dataset."""
+    """One trait with its dataset. Raises DatasetError."""
     folder = settings.datasets / trait_id
     trait = described(settings, trait_id, read_definition(folder))
     dataset = load_dataset(folder, trait_id, pair_by_similarity)
@@ -305,7 +150,7 @@ _LOW = re.compile(r"^\s*[-*]*\s*LOW\b[^:]*:\s*(\S.*?)\s*$", re.MULTILINE | re.IG
 
 
 def described(settings: Settings, trait_id: str, definition: str) -> Trait:
-    """The trait as its definition and its section of refine.toml say; unsaid, the opposite is the LOW line."""
+    """The trait that its definition and refine.toml describe. The default opposite is the definition's LOW line."""
     about = settings.of(trait_id)
     low = _LOW.search(definition)
     name = trait_id.rpartition("/")[2].replace("_", " ")
@@ -319,7 +164,7 @@ def described(settings: Settings, trait_id: str, definition: str) -> Trait:
 
 
 def settings_of(settings: Settings, role: Role) -> EndpointSettings:
-    """What the settings say of one role."""
+    """The endpoint settings of one role."""
     return {Role.AUTHOR: settings.author, Role.JUDGE: settings.judge, Role.AUDITOR: settings.auditor}[role]
 
 
@@ -330,7 +175,7 @@ def changes(ledger: Ledger, basis: CampaignBasis) -> tuple[str, ...]:
 
 
 def price_of(about: EndpointSettings) -> tuple[float, float] | None:
-    """(input, output) in dollars per million tokens: as refine.toml says, else as published; None if nobody knows."""
+    """(input, output) price in dollars per million tokens: from refine.toml, else the list price; None if unknown."""
     if about.input_price is not None and about.output_price is not None:
         return about.input_price, about.output_price
     published = None if about.free else list_price(about.model, about.base_url)
@@ -343,7 +188,7 @@ def price_of(about: EndpointSettings) -> tuple[float, float] | None:
 
 
 def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
-    """The endpoint that the settings describe, with its key and prices. `app` answers in process, where given."""
+    """The endpoint with its key and prices. `app`, if given, is an ASGI app that answers in process."""
     prices = price_of(about) or (0.0, 0.0)
     return Endpoint(
         model=about.model,
@@ -357,14 +202,14 @@ def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
 
 
 def toy_app(settings: Settings) -> object:
-    """The toy world's endpoint as an application that is called in process."""
+    """The toy world's endpoint as an ASGI app."""
     from agent.toyworld.server import ToySettings, create_app
 
     return create_app(ToySettings(**settings.toyworld.model_dump()))
 
 
 def open_subject(settings: Settings) -> "HuggingFaceSubject":
-    """The subject, loaded."""
+    """Load the subject. Raises SubjectError."""
     from agent.subject.model import load_subject
 
     about = settings.subject
@@ -373,10 +218,10 @@ def open_subject(settings: Settings) -> "HuggingFaceSubject":
 
 @dataclass(frozen=True)
 class Backends:
-    """How a command opens its subject and its endpoints; tests pass their own.
+    """Factories of the subject and the LLM client; tests pass their own.
 
-    `toy_app` makes the toy world's endpoint, `retry` is the policy towards all endpoints, but for `max_pause`, which
-    the settings give.
+    `toy_app` builds the toy world's endpoint. `retry` is the policy for all endpoints; its `max_pause` is replaced by
+    the one in the settings.
     """
 
     open_subject: Callable[[Settings], NamedSubject] = open_subject
@@ -386,7 +231,7 @@ class Backends:
     def open_llm(
         self, settings: Settings, roles: Sequence[Role] = tuple(Role), on_wait: OnWait = lambda who, why: None
     ) -> LLMClient:
-        """The client for these roles; nothing is sent yet. `on_wait` is called with who waits, and why."""
+        """The client of these roles; nothing is sent yet."""
         by_settings: dict[EndpointSettings, Endpoint] = {}
         for about in (settings_of(settings, role) for role in roles):
             if about not in by_settings:

@@ -1,4 +1,4 @@
-"""What `vet` does: the guide's stages 0, 1 and 2 on a dataset as it is."""
+"""Manual steps of the guide: vetting stages 0, 1 and 2, and listings of failures and first tokens."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob
 from agent.app.outputs import write_completions
-from agent.app.run import ExperimentOptions, prepared
+from agent.app.preflight import open_context
+from agent.app.run import ExperimentOptions
 from agent.errors import Interrupted, UserError, worst
 from agent.schema import (
     EXIT_CODES,
@@ -28,56 +29,57 @@ from agent.storage.experiment import ExperimentFolder, LayoutError, Response, re
 from agent.storage.ledger import Ledger
 from agent.storage.vetting_files import SetFindings, Stage, read_scores, write_scores
 from agent.supervision.display import RunDisplay
+from agent.text import RESUME
 
-_UNJUDGED = 2
+_UNJUDGED = 2  # exit code
 _OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.FAIL}
-_NOTHING = Completion(text="", token_ids=(), opening="")
+_NO_COMPLETION = Completion(text="", token_ids=(), opening="")
 
 
 def stages_of(listed: str, vet_scenarios: bool) -> frozenset[int]:
-    """The stages asked for. Raises Refusal for what is no stage."""
+    """Parse --only-stage. Raises UserError for an unknown stage."""
     names = {name.strip() for name in listed.split(",") if name.strip()}
     if not names or names - {"0", "1", "2"}:
-        raise UserError(f"--only-stage {listed!r} names no stages: write some of 0,1,2, separated by commas.")
+        raise UserError(f"--only-stage {listed!r}: unknown stage. Use 0, 1 and 2, separated by commas.")
     return frozenset(map(int, names)) | (frozenset({0}) if vet_scenarios else frozenset())
 
 
-def vet_by_hand(order: ExperimentOptions, stages: frozenset[int], backends: Backends = BACKENDS) -> int:
-    """Run the stages on every trait; 2 when something could not be judged."""
-    settings = order.settings()
-    work = order.jobs(settings)
-    with RunDisplay() as screen, prepared(settings, work, screen, backends=backends) as workshop:
-        for job in work:
-            screen.add_trait(job.trait.id, len(job.dataset.pairs))
+def vet(options: ExperimentOptions, stages: frozenset[int], backends: Backends = BACKENDS) -> int:
+    """Run the stages on every trait; returns 2 when something could not be judged."""
+    settings = options.settings()
+    jobs = options.jobs(settings)
+    with RunDisplay() as display, open_context(settings, jobs, display.print, backends=backends) as context:
+        for job in jobs:
+            display.add_trait(job.trait.id, len(job.dataset.pairs))
         try:
-            return worst([_vet(workshop, job, stages, screen) for job in work])
+            return worst([_vet(context, job, stages, display) for job in jobs])
         except Interrupted as error:
-            screen.print(f"{error} What was bought is stored; the same command goes on.")
+            display.print(f"{error} {RESUME}")
             return EXIT_CODES[error.ending]
 
 
-def _vet(workshop: RunContext, job: TraitJob, stages: frozenset[int], screen: RunDisplay) -> int:
+def _vet(run: RunContext, job: TraitJob, stages: frozenset[int], display: RunDisplay) -> int:
     trait, unjudged = job.trait.id, 0
     scenarios = [side for pair in job.dataset.pairs for side in pair.sides]
-    completions = [_NOTHING] * len(scenarios)
+    completions = [_NO_COMPLETION] * len(scenarios)
     with Ledger(job.folder.ledger_path) as ledger:
-        context = workshop.context(job, ledger, lambda what: screen.stage(trait, what))
+        context = run.context(job, ledger, lambda what: display.stage(trait, what))
         if stages & {1, 2}:
             completions = greedy(context, scenarios)
             made = {s.key: c for s, c in zip(scenarios, completions, strict=True)}
-            write_completions(workshop, job, job.dataset.pairs, made)
-            screen.print(f"{trait}: {len(scenarios)} responses in {job.folder.responses}")
+            write_completions(run, job, job.dataset.pairs, made)
+            display.print(f"{trait}: {len(scenarios)} responses in {job.folder.responses}")
         for stage, which in ((0, Question.FORECAST), (2, Question.RESPONSE)):
             if stage in stages:
-                findings = _judged(context, which, scenarios, completions)
-                unjudged += _written(workshop, job, which, findings, screen)
+                findings = _ask_each(context, which, scenarios, completions)
+                unjudged += _write_findings(run, job, which, findings, display)
     return _UNJUDGED if unjudged else 0
 
 
-def _judged(
+def _ask_each(
     context: StepContext, question: Question, scenarios: Sequence[Scenario], completions: Sequence[Completion]
 ) -> list[Finding]:
-    """One question about every scenario, each adverse answer asked again in another wording."""
+    """Ask one question about every scenario; an adverse answer is asked again in another wording."""
     asked = [JudgeQuestion(question, s, c) for s, c in zip(scenarios, completions, strict=True)]
     tallies = collect_votes(context, [Ballot.at(Depth.FIRST, one) for one in asked])
     return [_finding(one, tally) for one, tally in zip(asked, tallies, strict=True)]
@@ -99,57 +101,57 @@ def _finding(asked: JudgeQuestion, tally: Tally) -> Finding:
     )
 
 
-def _written(
-    workshop: RunContext, job: TraitJob, question: Question, findings: Sequence[Finding], screen: RunDisplay
+def _write_findings(
+    run: RunContext, job: TraitJob, question: Question, findings: Sequence[Finding], display: RunDisplay
 ) -> int:
-    """Write the scores, tell their summary, and return how many are unjudged."""
+    """Write the scores, print their summary, and return the number of unjudged items."""
     which: Stage = "scenario" if question is Question.FORECAST else "response"
     by_key = {finding.key: finding for finding in findings}
-    examined = SetFindings(job.dataset.pairs, by_key, job.trait.definition, workshop.settings.rules, job.trait.mode)
+    examined = SetFindings(job.dataset.pairs, by_key, job.trait.definition, run.settings.rules, job.trait.mode)
     path = write_scores(job.folder, which, examined)
     outcomes = [(f.polarity, f.scenario if which == "scenario" else f.response) for f in findings]
     unjudged = sum(outcome is Outcome.UNJUDGED for _, outcome in outcomes)
     passed = {p: outcomes.count((p, Outcome.PASS)) for p in Polarity}
     total = len(job.dataset.pairs)
-    told = ", ".join(f"{n} of {total} {polarity}" for polarity, n in passed.items())
-    screen.print(f"{job.trait.id}: {which} check: {told} pass, {unjudged} could not be judged; {path}")
+    counts = ", ".join(f"{n} of {total} {polarity}" for polarity, n in passed.items())
+    display.print(f"{job.trait.id}: {which} check: {counts} pass, {unjudged} could not be judged; {path}")
     return unjudged
 
 
-_NAMES = {Outcome.FAIL: "failed", Outcome.UNJUDGED: "unjudged"}
+_OUTCOME_NAMES = {Outcome.FAIL: "failed", Outcome.UNJUDGED: "unjudged"}
 _TAIL = 70  # characters of a prefix that are shown before the boundary
 _WORDS = 5
 
 
-def tell_failures(order: ExperimentOptions) -> int:
-    """Failed and unjudged items of each vetting file, with their texts. Raises LayoutError where there is none."""
-    return _each(order, _failures)
+def print_failures(options: ExperimentOptions) -> int:
+    """Print the failed and unjudged items of each vetting file. Raises LayoutError if there is no file."""
+    return _print_each(options, _failures)
 
 
-def tell_first_tokens(order: ExperimentOptions, count: int) -> int:
-    """The end of each prefix, the boundary ¦, the first tokens, the verdict. Raises LayoutError without responses."""
-    return _each(order, lambda place: _first_tokens(place, count))
+def print_first_tokens(options: ExperimentOptions, count: int) -> int:
+    """Print the end of each prefix, ¦, the first tokens and the verdict. Raises LayoutError without responses."""
+    return _print_each(options, lambda place: _first_tokens(place, count))
 
 
-def _each(order: ExperimentOptions, told: Callable[[ExperimentFolder], Iterator[str]]) -> int:
-    """What the files of each trait tell; where there are several, each under its name, and of some there may be none.
+def _print_each(options: ExperimentOptions, lines_of: Callable[[ExperimentFolder], Iterator[str]]) -> int:
+    """Print lines for each trait, under its name where there are several.
 
-    Raises LayoutError when there is nothing to tell of any.
+    Raises LayoutError when no trait has files.
     """
-    settings = order.settings()
+    settings = options.settings()
     places = [ExperimentFolder(settings.experiment, trait, settings.variant) for trait in settings.traits]
-    screen, missing = RunDisplay(), []
+    display, missing = RunDisplay(), []
     for place in places:
         try:
-            lines = list(told(place))
+            lines = list(lines_of(place))
         except LayoutError as error:
             missing.append(str(error))
             continue
-        screen.print(*([f"{place.trait}:"] if len(places) > 1 else []), *lines)
+        display.print(*([f"{place.trait}:"] if len(places) > 1 else []), *lines)
     if len(missing) == len(places):
         raise LayoutError("\n".join(missing))
     if missing:
-        screen.print(*missing)
+        display.print(*missing)
     return 0
 
 
@@ -157,7 +159,7 @@ def _failures(place: ExperimentFolder) -> Iterator[str]:
     paths = [place.vetting / name for name in ("scenario_scores.json", "response_scores.json", "first_token.json")]
     found = [path for path in paths if path.is_file()]
     if not found:
-        raise LayoutError(f"There are no scores in {place.vetting} yet. Make them with `cliffhanger vet`.")
+        raise LayoutError(f"There are no scores in {place.vetting} yet. Create them with `cliffhanger vet`.")
     texts = _texts(place)
     for path in found:
         lines = _failed(path, texts)
@@ -166,7 +168,7 @@ def _failures(place: ExperimentFolder) -> Iterator[str]:
 
 
 def _texts(place: ExperimentFolder) -> dict[Polarity, tuple[Response, ...]]:
-    """The set that the files are about, where it has been continued."""
+    """The responses of both sides, where they exist."""
     return {p: read_responses(place.responses_of(p)) for p in Polarity if place.responses_of(p).is_file()}
 
 
@@ -174,10 +176,10 @@ def _failed(path: Path, texts: Mapping[Polarity, tuple[Response, ...]]) -> list[
     rows = _first_token_rows(path) if path.name == "first_token.json" else _score_rows(path)
     lines = []
     for polarity, idx, outcome, why, scenario in rows:
-        if outcome in _NAMES:
+        if outcome in _OUTCOME_NAMES:
             row = texts.get(polarity, ())[idx : idx + 1]
             text = f"{row[0].prompt}¦{row[0].response}" if row else scenario or ""
-            lines.append(f"{polarity} {idx} {_NAMES[outcome]} ({why}): {text}")
+            lines.append(f"{polarity} {idx} {_OUTCOME_NAMES[outcome]} ({why}): {text}")
     return lines
 
 
@@ -197,12 +199,12 @@ def _first_token_rows(path: Path) -> list[ResultRow]:
 
 
 def _results(path: Path) -> list[dict[str, Any]]:
-    """The rows of our own first_token.json. Raises LayoutError when it is not ours."""
+    """The rows of first_token.json. Raises LayoutError when this program did not write it."""
     content = read_json(path)
     rows = content.get("results") if isinstance(content, dict) else None
     keys = {"idx", "polarity", "outcome", "verdict", "opening"}
     if not isinstance(rows, list) or not all(isinstance(row, dict) and keys <= row.keys() for row in rows):
-        raise LayoutError(f"{path} is not a first-token file of this program. Make it with `cliffhanger run`.")
+        raise LayoutError(f"{path} was not written by this program. Create it with `cliffhanger run`.")
     return rows
 
 
@@ -210,7 +212,7 @@ def _first_tokens(place: ExperimentFolder, count: int) -> Iterator[str]:
     texts = {polarity: read_responses(place.responses_of(polarity)) for polarity in Polarity}
     tested = _tested(place)
     if not tested:
-        yield f"No first-token test yet (`cliffhanger run --diagnostic`): the first {_WORDS} words are shown."
+        yield f"No first-token test yet (run `cliffhanger run --diagnostic`). Showing the first {_WORDS} words instead."
     for polarity, rows in texts.items():
         for idx, row in enumerate(rows[:count]):
             opening, verdict = tested.get((polarity, idx), (None, ""))
@@ -220,7 +222,7 @@ def _first_tokens(place: ExperimentFolder, count: int) -> Iterator[str]:
 
 
 def _tested(place: ExperimentFolder) -> dict[tuple[Polarity, int], tuple[str | None, str]]:
-    """(first k tokens, verdict) of each item that was tested."""
+    """(first k tokens, verdict) of each tested item."""
     path = place.vetting / "first_token.json"
     rows = _results(path) if path.is_file() else []
     return {
@@ -230,6 +232,6 @@ def _tested(place: ExperimentFolder) -> dict[tuple[Polarity, int], tuple[str | N
 
 
 def _first_words(response: str) -> str:
-    """The first five words, with the blank before them where there is one."""
+    """The first five words, with the leading space if there is one."""
     lead = " " if response[:1].isspace() else ""
     return lead + " ".join(response.split()[:_WORDS])

@@ -1,4 +1,4 @@
-"""What is made sure of before the first paid call: everything free first, each failure a sentence with its remedy."""
+"""Preflight checks before the first paid call, the free ones first; each failure is a sentence with its remedy."""
 
 import os
 import shutil
@@ -24,17 +24,19 @@ from agent.storage.ledger_database import LedgerError
 from agent.subject.weights import SubjectError
 from agent.supervision.progress import Progress
 from agent.supervision.stop_control import StopSignals
-from agent.text import experiment_options, pluralize, program_name
+from agent.text import experiment_options, pluralize, program_name, verb_for
 
-ENOUGH_DISK = 500_000_000  # bytes: a long night's ledger with its write-ahead log
-_TIMED = 8  # texts in the timed batch
+# Room for the ledger of a large trait with its write-ahead log; chosen by judgement.
+MIN_FREE_BYTES = 500_000_000
+_TIMED_TEXTS = 8
 _PLAIN_TEXT = "I opened the door and looked outside, and"
-_ASKING = "asks the endpoints what they can do"
+_PROBING = "asks the endpoints what they can do"
+_LISTED_WARNINGS = 12
 
 
 @dataclass(frozen=True)
 class StartupControl:
-    """Who hears that a run waits, and who may stop it meanwhile."""
+    """Progress and stop signals of a run that is still starting."""
 
     progress: Progress
     stops: StopSignals
@@ -43,97 +45,108 @@ class StartupControl:
         for job in jobs:
             self.progress.stage(job.trait.id, what)
 
-    def is_over(self, jobs: Sequence[TraitJob]) -> bool:
-        """Whether every trait is to stop."""
+    def should_stop(self, jobs: Sequence[TraitJob]) -> bool:
+        """Whether a stop is requested for every trait."""
         return all(self.stops.stop_reason(job.folder.stop_file) is not None for job in jobs)
 
-    def require_go(self, jobs: Sequence[TraitJob]) -> None:
-        """Raise Interrupted where every trait is to stop before anything is loaded or asked."""
-        if self.is_over(jobs):
-            whys = dict.fromkeys(str(self.stops.stop_reason(job.folder.stop_file)) for job in jobs)
-            raise Interrupted(Ending.STOPPED, f"nothing was begun: a stop was asked for ({'; '.join(whys)}).")
+    def raise_if_stopped(self, jobs: Sequence[TraitJob]) -> None:
+        """Raise Interrupted where a stop is requested for every trait."""
+        if self.should_stop(jobs):
+            reasons = dict.fromkeys(str(self.stops.stop_reason(job.folder.stop_file)) for job in jobs)
+            raise Interrupted(Ending.STOPPED, f"Not started, because a stop is requested ({'; '.join(reasons)}).")
 
 
 @contextmanager
-def checked(
+def open_context(
     settings: Settings,
     jobs: Sequence[TraitJob],
     say: Callable[[str], None],
-    night: StartupControl | None = None,
+    control: StartupControl | None = None,
     backends: Backends = BACKENDS,
 ) -> Iterator[RunContext]:
-    """All that a run shares, proven to work. Raises Refusal with one sentence per problem; nothing is paid before.
+    """Load the subject, probe the endpoints and report both; nothing is paid before the free checks pass.
 
-    An unattended run waits for an endpoint that is out or too busy and has served its traits before, here as later on:
-    raises Interrupted when that takes too long. Every wait, also a first run's, ends when a stop is asked for.
+    Raises UserError with one line per problem. With `control`, waits for an endpoint that served these traits before
+    and is now unavailable or rate limited; raises Interrupted when that takes too long or a stop is requested.
     """
+    for job in jobs:
+        for warning in dataset_warnings(job):
+            say(f"{job.trait.id}: {warning}")
     require_free(settings, jobs)
     prompts = PromptBook.load()
     subject = backends.open_subject(settings)
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
-    on_wait = night.progress.pause if night else lambda who, why: None
+    on_wait = control.progress.pause if control else lambda who, why: None
     with closing(backends.open_llm(settings, on_wait=on_wait)) as llm:
-        for role, found in _probed(llm, jobs, night).items():
+        for role, found in _probed(llm, jobs, control).items():
             about = settings_of(settings, role)
             note = f" {found.note}" if found.note else ""
             say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")
         yield RunContext(settings, prompts, llm, subject)
 
 
+def dataset_warnings(job: TraitJob) -> list[str]:
+    """Warnings of loading the dataset, in file order; a long list is cut, with the number left out."""
+    warnings = [str(issue) for issue in job.dataset.issues]
+    more = [f"… and {len(warnings) - _LISTED_WARNINGS} more warnings"] if len(warnings) > _LISTED_WARNINGS else []
+    return warnings[:_LISTED_WARNINGS] + more
+
+
 def require_free(settings: Settings, jobs: Sequence[TraitJob]) -> None:
-    """Raise Refusal with all that can be found wrong without a model and without a call."""
+    """Raise UserError with every problem found without loading a model and without a call."""
     problems = list(free_problems(settings, jobs))
     if problems:
         raise UserError("\n".join(problems))
 
 
 def free_problems(settings: Settings, jobs: Sequence[TraitJob]) -> Iterator[str]:
-    """What can be found wrong without a model and without a call, as sentences."""
+    """Problems found without loading a model and without a call, as sentences."""
     yield from missing_keys(settings, tuple(Role))
     yield from unpriced(settings, tuple(Role))
     for folder in sorted({job.folder.refinement for job in jobs}):
         yield from _unwritable(folder)
     if jobs:
-        yield from _little_room(jobs[0].folder.refinement)
+        yield from _low_disk(jobs[0].folder.refinement)
 
 
 def require_unlocked(jobs: Sequence[TraitJob]) -> None:
-    """Raise Refusal where every trait's ledger is being written. Where only some are, the others' turn comes."""
+    """Raise UserError where every trait's ledger is locked; where only some are, the others can run."""
     if all(is_locked(Path(f"{job.folder.ledger_path}.lock")) for job in jobs):
         raise UserError("\n".join(_busy(job) for job in jobs))
 
 
 def _busy(job: TraitJob) -> str:
     where = experiment_options(job.folder.root, job.folder.trait, job.folder.variant)
-    look = f"Look at it with `{program_name()} status {where}`, or wait until it has ended."
-    return f"{job.trait.id}: another run is writing its ledger. {look}"
+    status = f"See `{program_name()} status {where}`, or wait until it has ended."
+    return f"{job.trait.id}: another run is writing its ledger. {status}"
 
 
 def missing_keys(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
-    """The environment variables that should hold a key and do not; the toy world and keyless servers need none."""
+    """Environment variables that should hold a key and are empty; the toy world and keyless servers need none."""
     named: dict[str, list[str]] = {}
     for role in roles:
         about = settings_of(settings, role)
         if about.base_url != TOYWORLD and about.key_variable and not os.environ.get(about.key_variable, "").strip():
             named.setdefault(about.key_variable, []).append(role.value)
-    for variable, whose in named.items():
+    for variable, roles_of in named.items():
         yield (
-            f"The environment variable {variable} is empty, but {' and '.join(whose)} need the key in it: "
-            f"export {variable}=…, or name another one as key_variable in refine.toml."
+            f"The environment variable {variable} is empty, but {' and '.join(roles_of)} "
+            f"{verb_for(len(roles_of), 'needs', 'need')} an API key from it. Set it with export {variable}=…, or name "
+            "another variable as key_variable in refine.toml."
         )
 
 
 def unpriced(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
-    """Models whose calls would count as nothing: no price is stated, none is published, and none is waived."""
+    """Models without a price: none in refine.toml, no list price, and not declared free."""
     named: dict[EndpointSettings, list[str]] = {}
     for role in roles:
         about = settings_of(settings, role)
         if price_of(about) is None:
             named.setdefault(about, []).append(role.value)
-    for about, whose in named.items():
+    for about, roles_of in named.items():
         yield (
-            f"No price is known for {about.model} at {about.base_url} ({' and '.join(whose)}): write input_price and "
-            "output_price (dollars per million tokens) in refine.toml, or free = true where its calls cost nothing."
+            f"No price is known for {about.model} at {about.base_url} ({' and '.join(roles_of)}). Set input_price and "
+            "output_price (dollars per million tokens) in refine.toml, or free = true if its calls cost nothing."
         )
 
 
@@ -145,40 +158,40 @@ def _existing(folder: Path) -> Path:
 def _unwritable(folder: Path) -> Iterator[str]:
     above = _existing(folder)
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        yield f"{folder} cannot be written in ({above} forbids it): change its permissions, or copy the experiment."
+        yield f"{folder} is not writable ({above} denies it). Change its permissions, or copy the experiment."
 
 
-def _little_room(folder: Path) -> Iterator[str]:
+def _low_disk(folder: Path) -> Iterator[str]:
     free = shutil.disk_usage(_existing(folder)).free
-    if free < ENOUGH_DISK:
+    if free < MIN_FREE_BYTES:
         yield (
-            f"Only {free / 1e6:.0f} MB are free on the disk of {folder}; a night may need {ENOUGH_DISK / 1e6:.0f}: "
-            "free some space, or move the experiment."
+            f"Only {free / 1e6:.0f} MB are free on the disk of {folder}; a run may need {MIN_FREE_BYTES / 1e6:.0f} MB. "
+            "Free some space, or move the experiment."
         )
 
 
 def _timed(subject: Subject, jobs: Sequence[TraitJob], settings: Settings) -> str:
-    """One batch of completions, timed; a subject that says nothing at all is refused."""
-    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED] or [_PLAIN_TEXT]
+    """Time one batch of completions. Raises SubjectError for a subject that generates nothing."""
+    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED_TEXTS] or [_PLAIN_TEXT]
     began = time.monotonic()
     how = Sampling(max_new_tokens=settings.rules.max_new_tokens)
     made = [own for _, own in subject.stream([(text, None) for text in texts], how)]
     seconds = time.monotonic() - began
     if not any(completion.text.strip() for own in made for completion in own):
         raise SubjectError(
-            f"The subject {settings.subject.model} continues {texts[0]!r} with nothing: use a base model, not one that "
-            "waits for a chat template."
+            f"The subject {settings.subject.model} generates nothing after {texts[0]!r}. Use a base model, not "
+            "one that needs a chat template."
         )
     return f"{pluralize(len(texts), 'text')} continued in {seconds:.1f} s"
 
 
-def _probed(llm: LLMClient, jobs: Sequence[TraitJob], night: StartupControl | None) -> Mapping[Role, Capability]:
-    """What each endpoint can do. Raises ProbeError and, at night, Interrupted."""
-    if night is None:
+def _probed(llm: LLMClient, jobs: Sequence[TraitJob], control: StartupControl | None) -> Mapping[Role, Capability]:
+    """Capability of each endpoint. Raises ProbeError and, with `control`, Interrupted."""
+    if control is None:
         return llm.probe()
-    night.stage(jobs, _ASKING)
+    control.stage(jobs, _PROBING)
     try:
-        return llm.probe(_served(llm, jobs), lambda: night.is_over(jobs))
+        return llm.probe(_served(llm, jobs), lambda: control.should_stop(jobs))
     except EndpointUnavailable as error:
         raise Interrupted(Ending.ENDPOINT, error.named) from error
     except Cancelled as error:
@@ -186,7 +199,7 @@ def _probed(llm: LLMClient, jobs: Sequence[TraitJob], night: StartupControl | No
 
 
 def _served(llm: LLMClient, jobs: Sequence[TraitJob]) -> set[Role]:
-    """The roles whose model and endpoint have served a campaign of these traits: one that is silent was once right."""
+    """Roles whose model and endpoint served an earlier campaign of these traits; they are worth waiting for."""
     served = {address for job in jobs for address in _addresses(job)}
     return {role for role in Role if llm.address(role) in served}
 
@@ -196,5 +209,5 @@ def _addresses(job: TraitJob) -> set[str]:
     try:
         with Ledger.read(job.folder.ledger_path) as ledger:
             return {address for campaign in ledger.campaigns() for address in campaign.basis.addresses}
-    except LedgerError:  # there is none yet, or the trait's own part says later what is wrong with it
+    except LedgerError:  # there is none yet, or the trait's own run reports later what is wrong with it
         return set()

@@ -16,6 +16,7 @@ import uvicorn
 from agent.app import preflight
 from agent.app.composition import BACKENDS, Backends, RunContext, job_of
 from agent.app.run import ExperimentOptions
+from agent.app.server import bind
 from agent.config.settings import Settings
 from agent.errors import Interrupted, UserError
 from agent.prompts import PromptBook
@@ -205,7 +206,7 @@ def serve_review(
     `doing` says what a recheck that goes on is doing. Raises Refusal where the port cannot be had.
     """
     screen, token = RunDisplay(), new_token()
-    with closing(_bound(host, port)) as listening:
+    with closing(bind(host, port)) as listening:
         address = f"http://{_named(host)}:{listening.getsockname()[1]}/{token}/"
         app = create_app(sessions, token, writer_of(sessions, order), hosts=_names(host), doing=doing)
         screen.print("The review is at", address, "Whoever has this address can decide: keep it to yourself.")
@@ -258,21 +259,6 @@ def _command(order: ExperimentOptions, trait: str) -> str:
     if order.pair_by_similarity:
         words.append("--pair-by-similarity")
     return join(words)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that takes connections at once, so that a browser may come before the server is up."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(128)
-    except OSError as error:
-        raise UserError(
-            f"The review cannot be served at {host}, port {port}: {error.strerror or error}. Try another --port."
-        ) from error
-    return made
 
 
 def _named(host: str) -> str:

@@ -1,119 +1,34 @@
-"""How many calls: what a run made, what judging all afresh would have made, and what a night can make at most."""
+"""`run`: the options of an experiment, its dry run, and a supervised run."""
 
 import difflib
-import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.app import preflight
-from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob, price_of, settings_of, trait_jobs
+from agent.app.composition import BACKENDS, Backends, TraitJob, price_of, settings_of, trait_jobs
+from agent.app.cost_estimate import bound_sentence, typical_cost, typical_sentence, upper_bound
 from agent.app.init_trait import toyworld_warning
-from agent.app.outputs import next_steps
 from agent.app.runner import Runner
 from agent.config.load import known_traits, load_settings
 from agent.config.settings import EndpointSettings, Settings
 from agent.errors import USAGE, Interrupted, UserError
 from agent.llm.client import LLMClient
-from agent.schema import EXIT_CODES, Caps, FrozenModel, Mode, Role, Rules
-from agent.steps.draft import PER_REQUEST, WAVES
-from agent.steps.lock_in import TIMES
+from agent.schema import EXIT_CODES, Caps, Role
 from agent.storage.experiment import heartbeat_file
 from agent.supervision.detach import detach
 from agent.supervision.display import RunDisplay
 from agent.supervision.heartbeat import Heartbeat
-from agent.supervision.progress import LOADING, Progress
+from agent.supervision.progress import LOADING, WAITING, Progress
 from agent.supervision.stop_control import StopSignals, deadline
 from agent.supervision.watchdog import Watchdog
+from agent.text import RESUME, experiment_options
 
-_SPANS = 2  # how often a committed span is asked for
-_CUTS = 5  # cut points of one text, a borrowed hinge included
-_ASKED_TWICE = 2  # a refusal is asked once more
-
-
-class CostBound(FrozenModel):
-    """At most so many answers of each role, and completions of the subject. Answers already bought are free."""
-
-    texts: int
-    judge: int
-    auditor: int
-    author: int
-    subject: int
-
-
-def upper_bound(caps: Caps, rules: Rules, mode: Mode, dataset_size: int) -> CostBound:
-    """What one trait can cost at most under its caps, if everything fails and every ballot goes to the last vote."""
-    goal = max(caps.target, dataset_size)
-    pairs = min(dataset_size + caps.max_pairs, goal * caps.max_rounds)
-    repairs = min(pairs * caps.max_repairs, goal * caps.max_rounds)
-    texts = 2 * (pairs + repairs)
-    questions = 7 if mode is Mode.SUSTAINED else 6
-    tried = 2 * repairs * (_CUTS + 2 * rules.candidates)
-    votes = max(rules.max_votes, 2)
-    samples = TIMES[-1] * rules.lock_in_samples
-    flips = 2 * (rules.flip_samples + samples)  # two arms; an opener of its own for each sample, rounded up
-    drafts = caps.max_rounds * WAVES * math.ceil(max(caps.batch, caps.pilot) / PER_REQUEST) if caps.max_pairs else 0
-    return CostBound(
-        texts=texts,
-        judge=texts * (questions * votes + 2 * samples * votes + flips + _SPANS) + tried * questions,
-        auditor=texts * questions,
-        author=drafts + 2 * repairs * _ASKED_TWICE,
-        subject=texts * (1 + samples + flips) + tried,
-    )
-
-
-class TypicalCost(FrozenModel):
-    """What a role's calls come to in a usual night: measured on the demo (4 seeds), per pair wanted and per call."""
-
-    calls: float
-    tokens_in: int
-    tokens_out: int
-
-
-_USUAL = {
-    Role.JUDGE: TypicalCost(calls=62, tokens_in=335, tokens_out=1),
-    Role.AUDITOR: TypicalCost(calls=11.5, tokens_in=355, tokens_out=1),
-    Role.AUTHOR: TypicalCost(calls=0.9, tokens_in=1080, tokens_out=240),
-}
-_LETTERS = 4  # characters to a token, about
-
-
-def usual_bill(
-    pairs: int, definition: str, prices: Mapping[Role, tuple[float, float]]
-) -> tuple[dict[Role, int], float]:
-    """(calls by role, dollars) of a usual night for so many pairs; every prompt holds the definition once."""
-    calls = {role: round(usual.calls * pairs) for role, usual in _USUAL.items()}
-    micro = sum(
-        calls[role]
-        * ((usual.tokens_in + len(definition) / _LETTERS) * prices[role][0] + usual.tokens_out * prices[role][1])
-        for role, usual in _USUAL.items()
-    )
-    return calls, micro / 1_000_000
-
-
-def usual_in_words(calls: Mapping[Role, int], dollars: float | None) -> str:
-    """The usual bill in words; None where not every price is known."""
-    counted = ", ".join(f"{count} {role.value}" for role, count in calls.items())
-    cost = "cost unknown" if dollars is None else f"about {dollars:.2f} USD" if dollars else "nothing to pay"
-    return f"a usual night: about {counted} calls, {cost} (as the demo took; a harder set takes a few times as much)"
-
-
-def explained(bound: CostBound, caps: Caps, rules: Rules) -> str:
-    """The bound in words."""
-    return (
-        f"at most {bound.judge} judge, {bound.auditor} auditor and {bound.author} author calls, and {bound.subject} "
-        f"completions of the subject: {bound.texts} texts can be examined under --max-rounds {caps.max_rounds}, "
-        f"--max-pairs {caps.max_pairs} and --max-repairs {caps.max_repairs}, each question by up to {rules.max_votes} "
-        "votes. A usual night takes a small part of it; what is in the ledger already costs nothing; an endpoint "
-        "without log-probabilities is asked up to 16 times for one score"
-    )
-
-
-_SHOWN = 12
+_LISTED_TRAITS = 12
+# Options of the command line by the key of refine.toml that they replace, so that errors name what the user typed.
 _OPTIONS = {
     **{f"caps.{name}": f"--{name.replace('_', '-')}" for name in Caps.model_fields},
     "rules.max_new_tokens": "--max-new-tokens",
@@ -123,171 +38,73 @@ _OPTIONS = {
     "budget.max_pause_minutes": "--max-pause",
     "variant": "--model-variant",
 }
-_DECIDABLE = (0, 2, 3)  # exit codes of runs that propose something
 
 
 @dataclass(frozen=True)
 class ExperimentOptions:
-    """The options that all commands on an experiment share; `overrides` are dotted keys of refine.toml."""
+    """Options common to all commands on an experiment. `overrides` has dotted keys of refine.toml."""
 
     experiment: Path
     traits: str | None = None
     variant: str | None = None
     pair_by_similarity: bool = False
     overrides: Mapping[str, object] = field(default_factory=dict)
-    until: str | None = None
 
     def settings(self) -> Settings:
-        """refine.toml with the options laid over it. Raises SettingsError, and Refusal for an unknown trait."""
-        given = dict(self.overrides)
+        """The settings of refine.toml with these options applied. Raises UserError."""
+        overrides = dict(self.overrides)
         if self.traits is not None:
-            named = [name.strip() for name in self.traits.split(",") if name.strip()]
-            _require_known(named, known_traits(self.experiment))
-            given["traits"] = named
-        given["variant"] = self.variant
-        return load_settings(self.experiment, given, _OPTIONS)
+            names = [name.strip() for name in self.traits.split(",") if name.strip()]
+            _require_known(names, known_traits(self.experiment))
+            overrides["traits"] = names
+        overrides["variant"] = self.variant
+        return load_settings(self.experiment, overrides, _OPTIONS)
+
+    @property
+    def words(self) -> str:
+        """These options as they are typed."""
+        return experiment_options(self.experiment, self.traits, self.variant)
 
     def jobs(self, settings: Settings) -> list[TraitJob]:
+        """The traits with their datasets. Raises DatasetError."""
         return trait_jobs(settings, self.pair_by_similarity)
 
 
-def _require_known(named: Sequence[str], known: Sequence[str]) -> None:
-    """Raise Refusal with what may have been meant where a trait is neither in refine.toml nor among the datasets."""
-    problems = [_unknown(name, known) for name in named if name not in known]
+def _require_known(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UserError, with suggestions, for a trait that is neither in refine.toml nor among the datasets."""
+    problems = [_unknown(name, known) for name in names if name not in known]
     if problems:
-        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-        there = f"There are {', '.join(known[:_SHOWN])}{more}: those that refine.toml lists, and those with a dataset."
-        new = "A new trait begins with `cliffhanger init`."
-        raise UserError("\n".join([*problems, f"{there if known else 'There is none yet.'} {new}"]))
+        more = f" and {len(known) - _LISTED_TRAITS} more" if len(known) > _LISTED_TRAITS else ""
+        listed = f"Known traits: {', '.join(known[:_LISTED_TRAITS])}{more} (from refine.toml and the datasets)."
+        new = "Create a trait with `cliffhanger init`."
+        raise UserError("\n".join([*problems, f"{listed if known else 'There are no traits yet.'} {new}"]))
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
     by_last = {trait.rpartition("/")[2]: trait for trait in reversed(known)}
     near = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name, list(by_last), n=1)
-    meant = f" Did you mean {by_last.get(near[0], near[0])}?" if near else ""
-    return f"--traits {name}: there is no such trait here.{meant}"
+    suggestion = f" Did you mean {by_last.get(near[0], near[0])}?" if near else ""
+    return f"--traits {name}: unknown trait.{suggestion}"
 
 
-def dry_run(order: ExperimentOptions) -> int:
-    """Say what would be asked and how many calls at most. No file, no call."""
-    settings = order.settings()
-    work = order.jobs(settings)
-    if order.until is not None:
-        deadline(order.until, time.time())  # what is wrong with it is said here and now
-    with RunDisplay() as screen:
-        for line in (*_models(settings), *(line for job in work for line in _planned(settings, job))):
-            screen.print(line)
-        problems = list(preflight.free_problems(settings, work))
-        screen.print(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
+def dry_run(options: ExperimentOptions, until: str | None = None) -> int:
+    """Print the plan, its cost and its problems. Writes no file and makes no call."""
+    settings = options.settings()
+    jobs = options.jobs(settings)
+    if until is not None:
+        deadline(until, time.time())  # raises for a time that cannot be used
+    with RunDisplay() as display:
+        for line in (*_models(settings), *(line for job in jobs for line in _plan(settings, job))):
+            display.print(line)
+        problems = list(preflight.free_problems(settings, jobs))
+        display.print(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
     return USAGE if problems else 0
 
 
 def _verdict(problems: Sequence[str]) -> Iterator[str]:
     if problems:
-        yield f"A run would not begin (exit code {USAGE}): mend {'this' if len(problems) == 1 else 'these'} first."
-    yield "Nothing was asked and no file was written."
-
-
-def refine(order: ExperimentOptions, new: bool, backends: Backends = BACKENDS) -> int:
-    """The evening itself."""
-
-    def play(evening: Runner, work: list[TraitJob]) -> int:
-        code = replace(evening, new=new).run(work)
-        if len(work) > 1 and code in _DECIDABLE:
-            evening.screen.print(next_steps(order.experiment, order.traits, order.variant))
-        return code
-
-    return run_supervised(order, play, backends)
-
-
-def diagnose(order: ExperimentOptions, backends: Backends = BACKENDS) -> int:
-    """Judge everything, repair nothing."""
-    return run_supervised(order, Runner.diagnose, backends)
-
-
-def detached(order: ExperimentOptions) -> int:
-    """The same command in the background; one line of JSON says where."""
-    order.settings()  # what is wrong with them is said here and now
-    return detach(sys.argv[1:], order.experiment)
-
-
-def run_supervised(
-    order: ExperimentOptions, play: Callable[[Runner, list[TraitJob]], int], backends: Backends = BACKENDS
-) -> int:
-    """A run with all that watches over it: armed before anything is loaded, told when it has ended."""
-    settings = order.settings()
-    work = order.jobs(settings)
-    preflight.require_free(settings, work)
-    preflight.require_unlocked(work)
-    progress, limits = Progress(settings.traits), EndpointMonitor()
-    until = None if order.until is None else deadline(order.until, time.time())
-    beat = heartbeat_file(settings.experiment, os.getpid())
-    folders = [job.folder.refinement for job in work]
-    with (
-        RunDisplay(progress=progress, limits=limits.told) as screen,
-        StopSignals(until) as stops,
-        Heartbeat(beat, progress, variant=settings.variant, limits=limits.told) as heart,
-        Watchdog(progress, folders, limits.give_up, limits.waits),
-    ):
-        night = preflight.StartupControl(progress, stops)
-        night.stage(work, LOADING)
-        for job in work:
-            screen.add_trait(job.trait.id, len(job.dataset.pairs))
-        try:
-            night.require_go(work)
-            with prepared(settings, work, screen, night, backends) as workshop:
-                night.stage(work, "waiting")
-                heart.preflight_passed()
-                limits.llm = workshop.llm
-                code = play(Runner(workshop, screen, stops, progress=progress), work)
-        except Interrupted as error:
-            code = _not_begun(error, work, screen, progress)
-        heart.set_ending(f"exit code {code}")
-    return code
-
-
-def _not_begun(error: Interrupted, work: Sequence[TraitJob], screen: RunDisplay, progress: Progress) -> int:
-    """No trait was begun: its endpoint was waited for too long, or a stop was asked for."""
-    screen.print(f"{error} What was bought is stored; the same command goes on.")
-    for job in work:
-        progress.finish(job.trait.id, error.ending.value)
-    return EXIT_CODES[error.ending]
-
-
-@dataclass
-class EndpointMonitor:
-    """What the endpoints bear just now, once there is a client."""
-
-    llm: LLMClient | None = None
-
-    def told(self) -> list[str]:
-        """One short line per endpoint."""
-        return [f"{who}: {status.summary()}" for who, status in self.llm.statuses().items()] if self.llm else []
-
-    def waits(self) -> bool:
-        """Whether an endpoint is out, or has asked for a long pause."""
-        return self.llm is not None and any(status.paused is not None for status in self.llm.statuses().values())
-
-    def give_up(self) -> None:
-        """Whatever is on its way is taken as lost and asked again."""
-        if self.llm is not None:
-            self.llm.give_up()
-
-
-@contextmanager
-def prepared(
-    settings: Settings,
-    work: Sequence[TraitJob],
-    screen: RunDisplay,
-    night: preflight.StartupControl | None = None,
-    backends: Backends = BACKENDS,
-) -> Iterator[RunContext]:
-    """The models to work on some traits: loaded, proven and told, with what loading the traits found."""
-    for job in work:
-        for line in _issues(job):
-            screen.print(f"{job.trait.id}: {line}")
-    with preflight.checked(settings, work, screen.print, night, backends) as workshop:
-        yield workshop
+        yield f"Cannot start (exit code {USAGE}). Fix {'this' if len(problems) == 1 else 'these'} first."
+    yield "No call was made and no file was written."
 
 
 def _models(settings: Settings) -> list[str]:
@@ -305,31 +122,108 @@ def _price(about: EndpointSettings) -> str:
     return f"{prices[0]:g} USD in and {prices[1]:g} out per million tokens" if any(prices) else "free"
 
 
-def _planned(settings: Settings, job: TraitJob) -> list[str]:
+def _plan(settings: Settings, job: TraitJob) -> list[str]:
     trait, size = job.trait, len(job.dataset.pairs)
     bound = upper_bound(settings.caps, settings.rules, trait.mode, size)
     start = f"starts from {size} pairs" if size else "starts from its definition alone"
     return [
-        f"{trait.id}: mode {trait.mode.value}; a negative shows {trait.opposite!r} ({trait.negative_test.value}); "
-        f"{start}; wants {max(settings.caps.target, size)}",
-        f"  dataset: {settings.datasets / trait.id} (`datasets` in refine.toml says where)",
+        f"{trait.id}: mode {trait.mode.value}; negatives show {trait.opposite!r} ({trait.negative_test.value}); "
+        f"{start}; target {max(settings.caps.target, size)} pairs",
+        f"  dataset: {settings.datasets / trait.id} (set by `datasets` in refine.toml)",
         *(f"  {line}" for line in toyworld_warning(settings, trait)),
-        *(f"  {line}" for line in _issues(job)),
-        f"  {_usual(settings, job)}",
-        f"  {explained(bound, settings.caps, settings.rules)}.",
+        *(f"  {line}" for line in preflight.dataset_warnings(job)),
+        f"  {_typical(settings, job)}.",
+        f"  {bound_sentence(bound, settings.caps, settings.rules)}.",
     ]
 
 
-def _usual(settings: Settings, job: TraitJob) -> str:
+def _typical(settings: Settings, job: TraitJob) -> str:
     prices = {role: price_of(settings_of(settings, role)) for role in Role}
     known = {role: price or (0.0, 0.0) for role, price in prices.items()}
     goal = max(settings.caps.target, len(job.dataset.pairs))
-    calls, dollars = usual_bill(goal, job.trait.definition, known)
-    return usual_in_words(calls, dollars if all(prices.values()) else None)
+    calls, dollars = typical_cost(goal, job.trait.definition, known)
+    return typical_sentence(calls, dollars if all(prices.values()) else None)
 
 
-def _issues(job: TraitJob) -> list[str]:
-    """What loading found, in file order; long lists are cut, with their number."""
-    issues = [str(issue) for issue in job.dataset.issues]
-    more = [f"… and {len(issues) - _SHOWN} more warnings"] if len(issues) > _SHOWN else []
-    return issues[:_SHOWN] + more
+def refine(
+    options: ExperimentOptions, new: bool = False, until: str | None = None, backends: Backends = BACKENDS
+) -> int:
+    """Refine all traits. Returns the exit code of the worst ending."""
+    return run_supervised(options, lambda runner, jobs: replace(runner, new=new).run(jobs), until, backends)
+
+
+def diagnose(options: ExperimentOptions, until: str | None = None, backends: Backends = BACKENDS) -> int:
+    """Examine all datasets as they are. Returns 2 when something could not be judged."""
+    return run_supervised(options, Runner.diagnose, until, backends)
+
+
+def detached(options: ExperimentOptions) -> int:
+    """Start the same command in the background and print one line of JSON."""
+    options.settings()  # raises here what is wrong with them
+    return detach(sys.argv[1:], options.experiment)
+
+
+def run_supervised(
+    options: ExperimentOptions,
+    step: Callable[[Runner, list[TraitJob]], int],
+    until: str | None = None,
+    backends: Backends = BACKENDS,
+) -> int:
+    """Run `step` under signal handling, heartbeat and watchdog, all of which start before anything is loaded."""
+    settings = options.settings()
+    jobs = options.jobs(settings)
+    preflight.require_free(settings, jobs)
+    preflight.require_unlocked(jobs)
+    progress, endpoints = Progress(settings.traits), EndpointMonitor()
+    stop_at = None if until is None else deadline(until, time.time())
+    beat = heartbeat_file(settings.experiment, os.getpid())
+    folders = [job.folder.refinement for job in jobs]
+    with (
+        RunDisplay(progress=progress, limits=endpoints.states) as display,
+        StopSignals(stop_at) as stops,
+        Heartbeat(beat, progress, variant=settings.variant, limits=endpoints.states) as heart,
+        Watchdog(progress, folders, endpoints.give_up, endpoints.waits),
+    ):
+        control = preflight.StartupControl(progress, stops)
+        control.stage(jobs, LOADING)
+        for job in jobs:
+            display.add_trait(job.trait.id, len(job.dataset.pairs))
+        try:
+            control.raise_if_stopped(jobs)
+            with preflight.open_context(settings, jobs, display.print, control, backends) as context:
+                control.stage(jobs, WAITING)
+                heart.preflight_passed()
+                endpoints.llm = context.llm
+                code = step(Runner(context, display, stops, progress, options.words), jobs)
+        except Interrupted as error:
+            code = _not_started(error, jobs, display, progress)
+        heart.set_ending(f"exit code {code}")
+    return code
+
+
+def _not_started(error: Interrupted, jobs: Sequence[TraitJob], display: RunDisplay, progress: Progress) -> int:
+    """Report that no trait was started, because an endpoint stayed unavailable or a stop was requested."""
+    display.print(f"{error} {RESUME}")
+    for job in jobs:
+        progress.finish(job.trait.id, error.ending.value)
+    return EXIT_CODES[error.ending]
+
+
+@dataclass
+class EndpointMonitor:
+    """State of the endpoints, for display, heartbeat and watchdog; empty until there is a client."""
+
+    llm: LLMClient | None = None
+
+    def states(self) -> list[str]:
+        """One short line per endpoint."""
+        return [f"{who}: {status.summary()}" for who, status in self.llm.statuses().items()] if self.llm else []
+
+    def waits(self) -> bool:
+        """Whether an endpoint is unavailable, or has asked for a long pause."""
+        return self.llm is not None and any(status.paused is not None for status in self.llm.statuses().values())
+
+    def give_up(self) -> None:
+        """Treat all calls in flight as lost; they are sent again."""
+        if self.llm is not None:
+            self.llm.give_up()

@@ -1,4 +1,4 @@
-"""What a trait's campaign begins from: its dataset, and what humans have decided about it so far."""
+"""Runner: traits side by side, each from its starting set through all rounds to its outputs."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agent.app import outputs
 from agent.app.composition import RunContext, TraitJob, changes, settings_of
-from agent.app.outputs import HEADINGS, reason_to_keep_earlier_proposal, table_row, trait_summary
+from agent.app.outputs import HEADINGS, next_steps, reason_to_keep_earlier_proposal, table_row
 from agent.errors import STOPPED, USAGE, Interrupted, UserError, worst
 from agent.llm.errors import redact, truncate
 from agent.loop.act import Tools, act, examine_changed
@@ -21,30 +21,29 @@ from agent.loop.state import apply_round, replay
 from agent.review.apply import VERDICTS, StartingSet, rejected_texts, starting_pairs
 from agent.review.card_builder import build_cards, edited_pair
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
-from agent.schema import EXIT_CODES, Act, Decision, Draft, Outcome, Pair, Role, Round, Stop, digest
+from agent.schema import EXIT_CODES, Act, Decision, Draft, Ending, Outcome, Pair, Role, Round, Stop, digest
 from agent.storage.decision_log import NAME, DecisionLog, in_force
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
 from agent.supervision.progress import Progress
 from agent.supervision.stop_control import StopSignals, TraitControl
-from agent.text import safe_text
+from agent.text import RESUME, safe_text, with_period
 
 _DRAFT = re.compile(r"n(\d+)")
 
 
-def start_of(job: TraitJob, ledger: Ledger) -> StartingSet:
-    """Where to begin, or where the campaign that rests on the very same decisions and dataset began."""
+def starting_set(job: TraitJob, ledger: Ledger) -> StartingSet:
+    """The starting set: the dataset with the decisions applied, or the stored one of a campaign with the same basis."""
     recorded = DecisionLog(job.folder.refinement / NAME).read().decisions
-    acts = [d for d in in_force(recorded) if d.trait == job.trait.id]
     path = job.folder.refinement / PROPOSAL
-    decided = [d for d in acts if d.act in VERDICTS]
+    decided = [d for d in in_force(recorded) if d.trait == job.trait.id and d.act in VERDICTS]
     if not decided or not path.is_file():
         return StartingSet(pairs=job.dataset.pairs)
     key = digest(*(d.id for d in decided))
-    return _begun_before(job, ledger, key) or _begun_now(job, ledger, read_proposal(path), recorded, key)
+    return _stored_start(job, ledger, key) or _new_start(job, ledger, read_proposal(path), recorded, key)
 
 
-def _begun_before(job: TraitJob, ledger: Ledger, key: str) -> StartingSet | None:
+def _stored_start(job: TraitJob, ledger: Ledger, key: str) -> StartingSet | None:
     hashes = job.dataset.hashes
     files = (hashes.positive or "", hashes.negative or "", hashes.definition or "")
     for basis in (campaign.basis for campaign in reversed(ledger.campaigns())):
@@ -54,12 +53,12 @@ def _begun_before(job: TraitJob, ledger: Ledger, key: str) -> StartingSet | None
     return None
 
 
-def _begun_now(
+def _new_start(
     job: TraitJob, ledger: Ledger, proposal: Proposal, recorded: Sequence[Decision], key: str
 ) -> StartingSet:
     present = job.dataset.pairs
     acts = in_force([d for d in recorded if d.trait == job.trait.id])
-    known = _known(ledger, proposal, acts)
+    known = _known_pairs(ledger, proposal, acts)
     pairs = starting_pairs(present, build_cards(proposal, present, recorded), known)
     names = [*(d.pair for d in acts), *(change.pair for change in proposal.changes)]
     return StartingSet(
@@ -74,8 +73,8 @@ def _numbers(names: Iterable[str]) -> Iterable[int]:
     return (int(found[1]) for name in names if (found := _DRAFT.fullmatch(name)))
 
 
-def _known(ledger: Ledger, proposal: Proposal, acts: Sequence[Decision]) -> dict[str, Pair]:
-    """Every pair that a campaign or a human ever wrote here, by its key."""
+def _known_pairs(ledger: Ledger, proposal: Proposal, acts: Sequence[Decision]) -> dict[str, Pair]:
+    """All pairs that a campaign or a human ever wrote for this trait, by key."""
     rounds = (done for campaign in ledger.campaigns() for done in ledger.history(campaign.id))
     known = {c.after.key: c.after for done in rounds for c in done.changes if c.after is not None}
     proposed = {change.pair: change.after for change in proposal.changes}
@@ -85,91 +84,93 @@ def _known(ledger: Ledger, proposal: Proposal, acts: Sequence[Decision]) -> dict
     return known
 
 
-_NO_CAMPAIGN = 0  # what is only looked at becomes no part of any history
-_ABREAST = 8  # traits at a time; while one waits for its judge, another has the subject
-_SIGNALS_EVERY = 0.1  # seconds after which the main thread has surely seen a signal
+_NO_CAMPAIGN = 0  # a diagnosis is part of no history
+_PARALLEL_TRAITS = 8  # while one waits for its judge, another uses the subject; chosen by judgement
+_SIGNAL_POLL = 0.1  # seconds between two chances for the main thread to run a signal handler
 _BUG = 1
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what a program cannot mend
-_MEND_THE_DISK = "What was bought is stored. Free some space or mend the disk, then give the same command again."
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
 class TraitResult:
-    """How one trait's part of the evening ended: its exit code, and its row of the last table."""
+    """End of one trait's run: exit code, row of the last table, and the ending (None if it could not run)."""
 
     code: int
     cells: tuple[str, ...]
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True)
 class Runner:
-    """The run of one command over its traits. Without a `progress` it keeps its own."""
+    """One command over several traits. `options` are the command's options as typed."""
 
-    workshop: RunContext
-    screen: RunDisplay
+    context: RunContext
+    display: RunDisplay
     stops: StopSignals
+    progress: Progress
+    options: str
     new: bool = False
-    progress: Progress | None = None
 
     def run(self, jobs: Sequence[TraitJob]) -> int:
-        """Every trait, some at a time; the exit code of the worst ending. No trait's trouble ends another."""
-        parts = self._side_by_side(jobs, TraitRun.refine, self.workshop.settings.caps.target)
-        if len(parts) > 1:
-            self.screen.print_table(HEADINGS, [part.cells for part in parts])
-        return worst(part.code for part in parts)
+        """Refine all traits; returns the exit code of the worst ending. An error of one trait does not stop others."""
+        results = self._side_by_side(jobs, TraitRun.refine, self.context.settings.caps.target)
+        self.display.print_table(HEADINGS, [result.cells for result in results])
+        stop_requested = any(job.folder.stop_file.exists() for job in jobs)
+        endings = [result.ending for result in results]
+        self.display.print(f"Next: {next_steps(endings, self.options, jobs[0].folder, stop_requested)}")
+        return worst(result.code for result in results)
 
     def diagnose(self, jobs: Sequence[TraitJob]) -> int:
-        """Every dataset examined once as it is, nothing repaired; 2 when something could not be judged."""
-        return worst(part.code for part in self._side_by_side(jobs, TraitRun.diagnose, 0))
+        """Examine each dataset once as it is; returns 2 when something could not be judged."""
+        return worst(result.code for result in self._side_by_side(jobs, TraitRun.diagnose, 0))
 
     def _side_by_side(
-        self, jobs: Sequence[TraitJob], play: Callable[["TraitRun"], TraitResult], goal: int
+        self, jobs: Sequence[TraitJob], step: Callable[["TraitRun"], TraitResult], goal: int
     ) -> list[TraitResult]:
-        progress = self.progress or Progress(tuple(job.trait.id for job in jobs))
-        self.screen.attach(progress)
+        self.display.attach(self.progress)
         for job in jobs:
-            self.screen.add_trait(job.trait.id, max(goal, len(job.dataset.pairs)))
-        evenings = [TraitRun(self.workshop, self.screen, self.stops, progress, job, self.new) for job in jobs]
-        with ThreadPoolExecutor(_ABREAST, "trait") as pool:
-            playing = [pool.submit(evening.guarded, play) for evening in evenings]
-            while wait(playing, _SIGNALS_EVERY).not_done:
-                pass  # a signal's handler runs in this thread, between two of its waits at the latest
-        return [done.result() for done in playing]
+            self.display.add_trait(job.trait.id, max(goal, len(job.dataset.pairs)))
+        runs = [TraitRun(self.context, self.display, self.stops, self.progress, job, self.new) for job in jobs]
+        with ThreadPoolExecutor(_PARALLEL_TRAITS, "trait") as pool:
+            futures = [pool.submit(run.guarded, step) for run in runs]
+            while wait(futures, _SIGNAL_POLL).not_done:
+                pass  # signal handlers run in this thread, between two waits at the latest
+        return [future.result() for future in futures]
 
 
 @dataclass(frozen=True)
 class TraitRun:
-    """One trait's part, in a thread of its own; the ledger never leaves it."""
+    """The run of one trait, in a thread of its own; its ledger stays in that thread."""
 
-    workshop: RunContext
-    screen: RunDisplay
+    context: RunContext
+    display: RunDisplay
     stops: StopSignals
     progress: Progress
     job: TraitJob
     new: bool
 
-    def guarded(self, play: Callable[["TraitRun"], TraitResult]) -> TraitResult:
-        """The part, or what stood in its way as a sentence, so that the other traits go on."""
+    def guarded(self, step: Callable[["TraitRun"], TraitResult]) -> TraitResult:
+        """Run `step`; any error becomes a sentence and an exit code, so that the other traits continue."""
         try:
-            return play(self)
+            return step(self)
         except Interrupted as error:
-            return self._failed(EXIT_CODES[error.ending], error.ending.value, _told(error))
+            return self._failed(EXIT_CODES[error.ending], error.ending.value, _resumable(error), ending=error.ending)
         except UserError as error:
             return self._failed(USAGE, "not run", *str(error).split("\n"))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one trait must not end the others' night
-            if isinstance(error, OSError) and error.errno in _DISK:
-                return self._failed(USAGE, "disk", f"{error}. {_MEND_THE_DISK}")
-            return self._failed(_BUG, "a bug", self._recorded(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one trait must not end the others
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                return self._failed(USAGE, "disk", f"{error}. Free space or repair the disk. {RESUME}")
+            return self._failed(_BUG, "a bug", self._logged(error))
 
-    def _failed(self, code: int, ending: str, *sentences: str) -> TraitResult:
+    def _failed(self, code: int, label: str, *sentences: str, ending: Ending | None = None) -> TraitResult:
         trait = self.job.trait.id
-        self.screen.print(*(f"{trait}: {sentence}" for sentence in sentences))
+        self.display.print(*(f"{trait}: {sentence}" for sentence in sentences))
         self.progress.error(f"{trait}: {sentences[0]}")
-        self.progress.finish(trait, ending)
-        return TraitResult(code, (trait, ending, *["-"] * (len(HEADINGS) - 2)))
+        self.progress.finish(trait, label)
+        return TraitResult(code, (trait, label, *["-"] * (len(HEADINGS) - 2)), ending)
 
-    def _recorded(self, error: Exception) -> str:
-        """A bug in a sentence; its traceback, without keys, is in error.log where that can be written."""
+    def _logged(self, error: Exception) -> str:
+        """A bug as a sentence; its traceback, with keys redacted, goes to error.log."""
         log = self.job.folder.refinement / "error.log"
         keys = self._keys()
         lines = redact("".join(traceback.format_exception(error)), *keys).split("\n")
@@ -178,78 +179,79 @@ class TraitRun:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
                 file.write("\n".join([time.strftime("%Y-%m-%d %H:%M:%S %z"), *map(safe_text, lines), ""]))
-        except OSError as unwritten:
-            return f"a bug ended this trait ({what}), and {log} could not be written ({unwritten})."
-        return f"a bug ended this trait ({what}). What was bought is stored; please report {log}."
+        except OSError as failed:
+            return f"a bug ended this trait ({what}), and {log} could not be written ({failed})."
+        return f"a bug ended this trait ({what}). Please report {log}. {RESUME}"
 
     def _keys(self) -> list[str]:
-        settings = self.workshop.settings
+        settings = self.context.settings
         return [os.environ.get(settings_of(settings, role).key_variable, "") for role in Role]
 
     def refine(self) -> TraitResult:
-        """All rounds, then the proposal and its summary."""
-        began = time.monotonic()
-        with (
-            Ledger(self.job.folder.ledger_path) as ledger,
-            self.screen.track_cost(self.job.trait.id, ledger.total_usage),
-        ):
-            start = start_of(self.job, ledger)
+        """Run all rounds, then write history, proposal and report."""
+        began, trait = time.monotonic(), self.job.trait.id
+        with Ledger(self.job.folder.ledger_path) as ledger, self.display.track_cost(trait, ledger.total_usage):
+            start = starting_set(self.job, ledger)
             tools = self._tools(ledger, self._campaign(ledger, start), start)
-            result = self._play(tools, began)
-            earlier_stays = reason_to_keep_earlier_proposal(result)
+            result = self._rounds(tools, began)
+            kept = reason_to_keep_earlier_proposal(result)
             outputs.write_history(result)
-            if earlier_stays is None:
+            if kept is None:
                 outputs.write_proposal(result)
             outputs.write_report_of(result)
             cells = table_row(result, ledger.total_usage())
-        self.screen.print(*trait_summary(result), *([f"{self.job.trait.id}: {earlier_stays}"] if earlier_stays else []))
-        self.progress.finish(self.job.trait.id, result.stop.ending.value)
-        return TraitResult(EXIT_CODES[result.stop.ending], cells)
+        ending = result.stop.ending
+        self.display.print(f"{trait}: {ending.value}: {with_period(result.stop.why)}")
+        if kept is not None:
+            self.display.print(f"{trait}: {kept}")
+        self.progress.finish(trait, ending.value)
+        return TraitResult(EXIT_CODES[ending], cells, ending)
 
     def _tools(self, ledger: Ledger, campaign: int, start: StartingSet) -> Tools:
-        trait, stops, minutes = self.job.trait.id, self.stops, self.workshop.settings.budget.minutes
-        guard = TraitControl(trait, self.job.folder, ledger, stops, self.progress, minutes)
-        return self.workshop.tools(self.job, guard, lambda what: self.progress.stage(trait, what), campaign, start)
+        trait, minutes = self.job.trait.id, self.context.settings.budget.minutes
+        control = TraitControl(trait, self.job.folder, ledger, self.stops, self.progress, minutes)
+        return self.context.tools(self.job, control, lambda what: self.progress.stage(trait, what), campaign, start)
 
     def _campaign(self, ledger: Ledger, start: StartingSet) -> int:
-        """The campaign to go on with; another one is announced with its reason."""
-        changed = changes(ledger, self.workshop.basis(self.job, start))
+        """The campaign to continue; a new one is announced with its reason."""
+        changed = changes(ledger, self.context.basis(self.job, start))
         if changed:
-            why = f"since {', '.join(changed)} changed. Answers already bought are kept."
-            self.screen.print(f"{self.job.trait.id}: another campaign, {why}")
-        return self.workshop.campaign(self.job, ledger, self.new, start)
+            self.display.print(
+                f"{self.job.trait.id}: new campaign, because {', '.join(changed)} changed. Stored answers are reused."
+            )
+        return self.context.campaign(self.job, ledger, self.new, start)
 
-    def _play(self, tools: Tools, began: float) -> outputs.Result:
-        """All rounds to the stop; the guide's files follow the set after each."""
+    def _rounds(self, tools: Tools, began: float) -> outputs.Result:
+        """Run all rounds; the guide's files are rewritten after each."""
         trait = self.job.trait.id
         history = tools.ledger.history(tools.campaign)
-        now = replay(history)
-        self.screen.add_history(trait, history, now)
-        if history:  # a run that was killed may have left the files of the round before
-            outputs.write_guides_files(self.workshop, self.job, now)
+        state = replay(history)
+        self.display.add_history(trait, history, state)
+        if history:  # a killed run may have left the files of the round before
+            outputs.write_guides_files(self.context, self.job, state)
 
-        def seen(done: Round) -> None:
-            nonlocal history, now
-            history, now = (*history, done), apply_round(now, done)
-            outputs.write_guides_files(self.workshop, self.job, now)
-            self.screen.add_round(trait, done, now)
+        def on_round(done: Round) -> None:
+            nonlocal history, state
+            history, state = (*history, done), apply_round(state, done)
+            outputs.write_guides_files(self.context, self.job, state)
+            self.display.add_round(trait, done, state)
             self.progress.step(trait, "rounds")
 
-        stop = _follow(tools, seen)
-        return outputs.Result(self.job, tools, history, now, stop, time.monotonic() - began)
+        stop = _run_to_stop(tools, on_round)
+        return outputs.Result(self.job, tools, history, state, stop, time.monotonic() - began)
 
     def diagnose(self) -> TraitResult:
-        """The dataset as it is, examined once."""
+        """Examine the dataset once as it is."""
         trait, size = self.job.trait.id, len(self.job.dataset.pairs)
         if self.stops.stop_reason(self.job.folder.stop_file) is not None:
-            return self._failed(STOPPED, "stopped", "not examined, since a stop was asked for.")
-        with Ledger(self.job.folder.ledger_path) as ledger, self.screen.track_cost(trait, ledger.total_usage):
+            return self._failed(STOPPED, "stopped", "not examined, because a stop is requested.")
+        with Ledger(self.job.folder.ledger_path) as ledger, self.display.track_cost(trait, ledger.total_usage):
             tools = self._tools(ledger, _NO_CAMPAIGN, StartingSet(pairs=self.job.dataset.pairs))
             done = examine_changed(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
-        outputs.write_guides_files(self.workshop, self.job, replay((done,)))
+        outputs.write_guides_files(self.context, self.job, replay((done,)))
         outcomes = Counter(finding.outcome for finding in done.findings)
         verdicts = Counter(str(finding.verdict) for finding in done.findings if finding.verdict is not None)
-        self.screen.print(
+        self.display.print(
             f"{trait}: {outcomes[Outcome.PASS]} of {len(done.findings)} scenarios pass, "
             f"{outcomes[Outcome.UNJUDGED]} could not be judged; "
             f"verdicts: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common()) or 'none'}; "
@@ -259,8 +261,8 @@ class TraitRun:
         return TraitResult(2 if outcomes[Outcome.UNJUDGED] else 0, ())
 
 
-def _follow(tools: Tools, seen: Callable[[Round], None]) -> Stop:
-    """Play `refine` to its end, and say why it ended."""
+def _run_to_stop(tools: Tools, on_round: Callable[[Round], None]) -> Stop:
+    """Run `refine` to its end and return the reason for it."""
     rounds = refine(tools)
     while True:
         try:
@@ -269,9 +271,9 @@ def _follow(tools: Tools, seen: Callable[[Round], None]) -> Stop:
             stop: Stop = end.value
             return stop
         except Interrupted as error:
-            return Stop(ending=error.ending, why=_told(error))
-        seen(done)
+            return Stop(ending=error.ending, why=_resumable(error))
+        on_round(done)
 
 
-def _told(error: Interrupted) -> str:
-    return f"{error} What was bought is stored; the same command goes on"
+def _resumable(error: Interrupted) -> str:
+    return f"{with_period(str(error))} {RESUME}"

@@ -9,24 +9,28 @@ if TYPE_CHECKING:
     from agent.app.composition import Backends
 
 Experiment = Annotated[
-    Path, typer.Option("--experiment", "-e", help="The experiment's folder: it holds refine.toml.", show_default=False)
+    Path,
+    typer.Option("--experiment", "-e", help="Folder of the experiment, with refine.toml in it.", show_default=False),
 ]
 Traits = Annotated[
     str | None,
     typer.Option(
-        "--traits", "-t", help="Only these traits (category/name, separated by commas), not those of refine.toml."
+        "--traits", "-t", help="These traits instead of those in refine.toml: category/name, separated by commas."
     ),
 ]
 Variant = Annotated[
-    str | None, typer.Option("--model-variant", help="Keep the files in a folder of this name below each trait's.")
+    str | None, typer.Option("--model-variant", help="Keep the files in a subfolder of this name for each trait.")
 ]
 Similarity = Annotated[
-    bool, typer.Option("--pair-by-similarity", help="Pair lines by their likeness where the two files' counts differ.")
+    bool,
+    typer.Option(
+        "--pair-by-similarity", help="Pair lines by similarity where the two files have different numbers of lines."
+    ),
 ]
 
 
 def backends_of(context: typer.Context) -> "Backends":
-    """How the command opens its models: as the caller of `main` says, else as the settings say."""
+    """The backends given to `main`, else the default ones."""
     from agent.app.composition import BACKENDS, Backends
 
     return context.obj if isinstance(context.obj, Backends) else BACKENDS

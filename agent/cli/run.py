@@ -1,4 +1,4 @@
-"""`cliffhanger init` and `cliffhanger run`."""
+"""Commands `init` and `run`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,28 +10,30 @@ from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_
 
 def init(
     context: typer.Context,
-    trait: Annotated[str, typer.Argument(metavar="CATEGORY/NAME", help="The trait's id.", show_default=False)],
+    trait: Annotated[str, typer.Argument(metavar="CATEGORY/NAME", help="Id of the trait.", show_default=False)],
     experiment: Annotated[
         Path,
-        typer.Option("--experiment", "-e", help="The experiment's folder: it holds refine.toml.", show_default=False),
+        typer.Option(
+            "--experiment", "-e", help="Folder of the experiment, with refine.toml in it.", show_default=False
+        ),
     ],
     description: Annotated[
         str | None,
-        typer.Argument(help="One line that says what the trait is. Left out: its definition.txt.", show_default=False),
+        typer.Argument(help="One line that describes the trait. Default: its definition.txt.", show_default=False),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="decision, primed or sustained, whatever the author proposes.")
+        str | None, typer.Option(help="Mode: decision, primed or sustained. Default: the author's proposal.")
     ] = None,
     negative_test: Annotated[
-        str | None, typer.Option(help="opposite or absence: what a negative must show, whatever the author proposes.")
+        str | None, typer.Option(help="What a negative must show: opposite or absence. Default: the author's proposal.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the author writes; write no file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the author's description; write no file.")] = False,
 ) -> int:
-    """Let the author describe a trait: its definition, its opposite, its mode and what a negative must show.
+    """Have the author model describe a new trait: definition, opposite, mode and what a negative must show.
 
-    Writes definition.txt into the trait's dataset folder, and the trait into refine.toml. For a trait that has its
-    definition already, leave the description out: only refine.toml gains what the author proposes. Nothing that
-    exists is overwritten. Read both and correct them: all verdicts rest on them.
+    Writes definition.txt into the trait's dataset folder and adds the trait to refine.toml. If the definition exists
+    already, leave the description out: only refine.toml is changed. Nothing is overwritten. Check both files before
+    a run, because all verdicts depend on them.
 
     Examples:
 
@@ -44,15 +46,15 @@ def init(
     return describe(trait, TraitOverrides(description, mode, negative_test), experiment, dry_run, backends_of(context))
 
 
-_LOOP, _MONEY, _WAYS = "What the loop may do", "What the run may take", "Ways to run"
+_LOOP, _LIMITS, _MODES = "Loop", "Limits", "Modes"
 
 
 def _cap(help_text: str, panel: str = _LOOP) -> object:
     return typer.Option(help=help_text, rich_help_panel=panel)
 
 
-def _way(name: str, help_text: str) -> object:
-    return typer.Option(name, help=help_text, rich_help_panel=_WAYS)
+def _mode(name: str, help_text: str) -> object:
+    return typer.Option(name, help=help_text, rich_help_panel=_MODES)
 
 
 def run(  # noqa: PLR0913 - every option of the command is a parameter
@@ -61,38 +63,41 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
     traits: Traits = None,
     model_variant: Variant = None,
     pair_by_similarity: Similarity = False,
-    max_rounds: Annotated[int | None, _cap("Stop after so many rounds of a campaign. [40]")] = None,
-    max_pairs: Annotated[int | None, _cap("Draft at most so many pairs. [200]")] = None,
-    max_repairs: Annotated[int | None, _cap("Replace a pair after so many repairs. [4]")] = None,
-    patience: Annotated[int | None, _cap("Stop after so many rounds without progress. [5]")] = None,
-    pilot: Annotated[int | None, _cap("Pairs that must all be confirmed before scaling up. [16]")] = None,
-    batch: Annotated[int | None, _cap("Pairs drafted at a time after the pilot. [16]")] = None,
-    target: Annotated[int | None, _cap("Pairs wanted in the end. [48]")] = None,
+    max_rounds: Annotated[int | None, _cap("Maximum rounds of a campaign. [40]")] = None,
+    max_pairs: Annotated[int | None, _cap("Maximum drafted pairs. [200]")] = None,
+    max_repairs: Annotated[int | None, _cap("Repairs of a pair before it is replaced. [4]")] = None,
+    patience: Annotated[int | None, _cap("Rounds without progress before the run stops. [5]")] = None,
+    pilot: Annotated[int | None, _cap("Pairs that must all be confirmed before more are drafted. [16]")] = None,
+    batch: Annotated[int | None, _cap("Pairs drafted per round after the pilot. [16]")] = None,
+    target: Annotated[int | None, _cap("Pairs wanted in the final set. [48]")] = None,
     min_control_auc: Annotated[
-        float | None, _cap("Scale up only if the judge tells controls apart so well; 0 goes on regardless. [0.9]")
+        float | None,
+        _cap("AUC on controls that the judge must reach before more pairs are drafted; 0 disables the check. [0.9]"),
     ] = None,
-    max_usd: Annotated[float | None, _cap("Spend at most so many dollars, restarts included.", _MONEY)] = None,
-    max_calls: Annotated[int | None, _cap("Make at most so many calls, restarts included.", _MONEY)] = None,
-    max_minutes: Annotated[float | None, _cap("Run for so many minutes, restarts included.", _MONEY)] = None,
-    max_pause: Annotated[float | None, _cap("Wait so many minutes for an endpoint that is out. [120]", _MONEY)] = None,
-    until: Annotated[str | None, _cap("Stop at this time of day, such as 07:00.", _MONEY)] = None,
-    new: Annotated[bool, _way("--new", "Begin another campaign; answers already bought are kept.")] = False,
+    max_usd: Annotated[float | None, _cap("Maximum dollars, including earlier runs.", _LIMITS)] = None,
+    max_calls: Annotated[int | None, _cap("Maximum calls, including earlier runs.", _LIMITS)] = None,
+    max_minutes: Annotated[float | None, _cap("Maximum minutes, including earlier runs.", _LIMITS)] = None,
+    max_pause: Annotated[
+        float | None, _cap("Maximum minutes to wait for an unavailable endpoint. [120]", _LIMITS)
+    ] = None,
+    until: Annotated[str | None, _cap("Stop at this time of day, for example 07:00.", _LIMITS)] = None,
+    new: Annotated[bool, _mode("--new", "Start a new campaign; stored answers are reused.")] = False,
     diagnostic: Annotated[
         bool,
-        _way(
+        _mode(
             "--diagnostic",
-            "Judge the dataset as it is, repair nothing, and stop: 0 when all was judged, 2 when some was not.",
+            "Judge the dataset as it is and repair nothing. Exit code 0, or 2 if something could not be judged.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, _way("--dry-run", "Say what would be asked, how many calls at most and what it may cost; change nothing.")
+        bool, _mode("--dry-run", "Print the plan, the number of calls and the cost; change nothing.")
     ] = False,
-    detach: Annotated[bool, _way("--detach", "Go on in the background: print one line of JSON and return.")] = False,
+    detach: Annotated[bool, _mode("--detach", "Run in the background: print one line of JSON and return.")] = False,
 ) -> int:
-    """Refine traits unattended, until each set is confirmed and audited, or say why not.
+    """Refine traits unattended until each set is confirmed and audited, or report why it is not.
 
-    The same command goes on where an earlier one stopped. A signal (Ctrl-C), or a file named STOP in the trait's
-    refinement folder, stops it after what is in flight; a second signal stops it at once. No dataset is changed.
+    Rerun the command to resume. Ctrl-C, or a file named STOP in the trait's refinement folder, stops it after the calls
+    in flight; a second Ctrl-C stops it immediately. No dataset is changed.
 
     Examples:
 
@@ -120,9 +125,9 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
         "budget.minutes": max_minutes,
         "budget.max_pause_minutes": max_pause,
     }
-    order = run.ExperimentOptions(experiment, traits, model_variant, pair_by_similarity, caps, until)
+    options = run.ExperimentOptions(experiment, traits, model_variant, pair_by_similarity, caps)
     if dry_run:
-        return run.dry_run(order)
+        return run.dry_run(options, until)
     if diagnostic:
-        return run.diagnose(order, backends_of(context))
-    return run.detached(order) if detach else run.refine(order, new, backends_of(context))
+        return run.diagnose(options, until, backends_of(context))
+    return run.detached(options) if detach else run.refine(options, new, until, backends_of(context))

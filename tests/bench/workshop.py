@@ -1,18 +1,16 @@
 """One trait's context on its own, with real subject, judge and author, for benchmarks that do without the loop."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from agent.app.composition import job_of
-from agent.app.run import prepared
+from agent.app.preflight import open_context
 from agent.config.load import load_settings
 from agent.schema import Pair
 from agent.steps.context import StepContext
 from agent.storage.ledger import Ledger
-from agent.supervision.display import RunDisplay
 
 
 class Opened(NamedTuple):
@@ -29,9 +27,7 @@ def opened(folder: Path, trait: str) -> Iterator[Opened]:
     settings = load_settings(folder)
     job = job_of(settings, trait)
     with (
-        redirect_stdout(StringIO()),
-        RunDisplay() as screen,
-        prepared(settings, [job], screen) as workshop,
+        open_context(settings, [job], lambda line: None) as run,
         Ledger(folder / "alone.sqlite") as ledger,
     ):
-        yield Opened(workshop.context(job, ledger, lambda what: None), ledger, job.dataset.pairs)
+        yield Opened(run.context(job, ledger, lambda what: None), ledger, job.dataset.pairs)

@@ -103,7 +103,7 @@ def test_a_budget_that_is_spent_ends_it_well_and_the_same_command_goes_on(folder
     for _ in range(2):
         done = calibrate(folder)
         assert done.exit_code == 3, done.output
-        assert "What was bought is stored" in done.output
+        assert "Progress is saved" in done.output
         assert bought(folder)[1] == 7
     (folder / "refine.toml").write_text(SETTINGS)
     assert calibrate(folder).exit_code == 0
@@ -176,11 +176,11 @@ def test_a_partial_batch_with_failed_repeated_and_foreign_lines_tells_what_is_mi
     done = calibrate(folder, "--import-batch", str(results), "--export-batch", str(requests))
     assert done.exit_code == 2, done.output
     for said in (
-        "14 answers stored, 1 lines repeat",
-        "1 lines that cannot be read:",
-        "2 lines without a usable answer:",
+        "14 answers stored, 1 duplicate lines",
+        "1 unreadable lines:",
+        "2 lines without an answer:",
         "batch_expired",
-        "1 lines that answer nothing asked here:",
+        "1 lines that match no request:",
         "3 unanswered requests written",
         "because nobody has answered yet",
     ):
@@ -248,7 +248,7 @@ def test_a_trait_that_is_only_named_needs_a_definition(folder: Path, tmp_path: P
     file = lines(folder / "gold.jsonl", [{**REWRITES[0], "trait": "guilt"}])
     done = calibrate(folder, file=file)
     assert done.exit_code == 64
-    assert "gold.jsonl:1: The trait 'guilt' is only named" in done.output
+    assert "gold.jsonl:1: The rows name the trait 'guilt'" in done.output
     definition = tmp_path / "definition.txt"
     definition.write_text(READER.entry["definition"])
     options = ("--definition", str(definition), "--opposite", READER.entry["opposite"])
@@ -265,16 +265,16 @@ def test_traits_are_read_from_the_file_beside_the_endings(folder: Path, tmp_path
     assert calibrate(folder, "--part", "A", file=gold(folder, rows)).exit_code == 0
     assert "| a trap |" in next((folder / "calibration").glob("gold.A.*.md")).read_text()
     elsewhere = traits.rename(tmp_path / "others.json")
-    assert "only named" in calibrate(folder, file=gold(folder, rows)).output
+    assert "The rows name the trait" in calibrate(folder, file=gold(folder, rows)).output
     assert calibrate(folder, "--trait-file", str(elsewhere), file=gold(folder, rows)).exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--part", "C"), "--part 'C' is no part"),
-        (("--wordings", "z"), "--wordings 'z' names no wordings"),
-        (("--wordings", ""), "names no wordings"),
+        (("--part", "C"), "--part 'C': unknown part"),
+        (("--wordings", "z"), "--wordings 'z': unknown wording"),
+        (("--wordings", ""), "unknown wording"),
         (("--import", "nowhere.jsonl", "--plain", "x"), "nowhere.jsonl cannot be read"),
         (("--openers", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
     ],

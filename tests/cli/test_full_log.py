@@ -66,4 +66,4 @@ def test_what_is_said_to_a_reader_alone_must_reach_one(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full, told.open("w") as errors:
         code = ran({"stdout": full, "stderr": errors}, "run", "--dry-run", "-e", str(experiment(tmp_path)))
     assert code == 64
-    assert told.read_text() == "cliffhanger: nothing more can be written: No space left on device.\n"
+    assert told.read_text() == "cliffhanger: cannot write any further output: No space left on device.\n"

@@ -1,4 +1,4 @@
-"""The help is a map, and it comes at once."""
+"""The help is an overview, and it is fast."""
 
 import os
 import resource
@@ -68,9 +68,9 @@ def test_each_command_explains_itself_with_an_example(command: str) -> None:
     assert "Example" in done.output
 
 
-def test_the_help_leads_from_the_evening_to_the_morning() -> None:
+def test_the_help_lists_the_commands_in_the_order_of_use() -> None:
     said = CliRunner().invoke(app, ["--help"]).output
-    places = [said.index(title) for title in ("Evening", "Morning", "By hand", "Rehearsal")]
+    places = [said.index(title) for title in ("Run", "Control", "Review", "Manual steps", "Toy world")]
     assert places == sorted(places)
     assert "Exit codes" in said
-    assert "Nothing else ever changes a dataset" in " ".join(said.split())
+    assert "Nothing else changes a dataset" in " ".join(said.split())

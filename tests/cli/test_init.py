@@ -1,4 +1,4 @@
-"""A trait from one line: written where a run reads it, over nothing that exists."""
+"""`init`: a trait from one line, written where a run reads it; nothing is overwritten."""
 
 import json
 import tomllib
@@ -46,24 +46,24 @@ def test_a_described_trait_can_be_run_at_once(tmp_path: Path) -> None:
     assert "starts from its definition alone" in planned.output
 
 
-def test_a_name_without_its_category_is_answered_with_what_to_write(tmp_path: Path) -> None:
+def test_a_trait_id_without_a_category_is_refused_with_an_example(tmp_path: Path) -> None:
     done = init(experiment(tmp_path), "gloom", "low")
     assert done.exit_code == 64
-    assert done.output.strip() == "cliffhanger: 'gloom' is no trait id: write category/name, such as toy/gloom."
+    assert done.output.strip() == "cliffhanger: 'gloom' is not a trait id. Use category/name, such as toy/gloom."
 
 
-def test_where_the_dataset_lies_is_told_with_the_setting_that_moves_it(tmp_path: Path) -> None:
+def test_the_dataset_folder_and_its_setting_are_printed(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    told = init(folder, "toy/gloom", "a gloomy way of telling things").output
-    assert f"Its dataset's folder is {folder / 'datasets/traits/toy/gloom'}" in told
-    assert "`datasets` in refine.toml" in told
-    assert "It knows" not in told
+    said = init(folder, "toy/gloom", "a gloomy way of telling things").output
+    assert f"Dataset folder: {folder / 'datasets/traits/toy/gloom'}" in said
+    assert "`datasets` in refine.toml" in said
+    assert "It knows" not in said
 
 
-def test_the_toy_author_says_that_it_cannot_write_about_a_trait_that_is_none_of_its_own(tmp_path: Path) -> None:
-    told = init(experiment(tmp_path), "toy/envy", "resenting what others have").output
-    assert "The toy world is author and judge here. It knows refusal, concealment, gloom only" in told
-    assert "can do nothing with toy/envy" in told
+def test_the_toy_author_warns_about_a_trait_that_it_does_not_know(tmp_path: Path) -> None:
+    said = init(experiment(tmp_path), "toy/envy", "resenting what others have").output
+    assert "The toy world is author and judge here. It knows only refusal, concealment, gloom" in said
+    assert "cannot handle toy/envy" in said
 
 
 def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_dry_run_shows_the_description_and_writes_nothing(tmp_path: Path) -> N
     assert tree(tmp_path) == before
 
 
-def test_a_trait_with_its_definition_gains_the_rest_and_its_definition_stays(tmp_path: Path) -> None:
+def test_an_existing_definition_is_kept_and_the_rest_is_added(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     definition = folder / "datasets/traits/toy/gloom/definition.txt"
     definition.parent.mkdir(parents=True)
@@ -88,30 +88,30 @@ def test_a_trait_with_its_definition_gains_the_rest_and_its_definition_stays(tmp
     assert load_settings(folder).of("toy/gloom").mode is Mode.SUSTAINED
 
 
-def test_without_a_definition_and_without_a_description_there_is_nothing_to_ask_about(tmp_path: Path) -> None:
+def test_a_trait_without_definition_and_description_is_refused(tmp_path: Path) -> None:
     done = init(experiment(tmp_path), "toy/gloom")
     assert done.exit_code == 64
-    assert "say in a line what the trait is" in done.output
+    assert "Describe the trait in one line" in done.output
 
 
-def test_what_the_user_decides_overrules_what_the_author_proposes_and_both_are_shown(tmp_path: Path) -> None:
+def test_options_override_the_author_and_both_are_shown(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     done = init(folder, "toy/gloom", "a gloomy way", "--mode", "primed", "--negative-test", "absence")
     assert done.exit_code == 0, done.output
     assert "mode sustained" in done.output
-    assert "as you said instead: mode primed, negatives absence" in done.output
+    assert "overridden by your options: mode primed, negatives absence" in done.output
     chosen = load_settings(folder).of("toy/gloom")
     assert (chosen.mode, chosen.negative_test) == (Mode.PRIMED, NegativeTest.ABSENCE)
 
 
-def test_a_mode_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+def test_an_unknown_mode_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     done = init(experiment(tmp_path), "toy/gloom", "a gloomy way", "--mode", "vibes")
     assert done.exit_code == 64
-    assert "Known are decision, primed, sustained" in done.output
+    assert "Use one of decision, primed, sustained" in done.output
 
 
 @pytest.mark.parametrize("trait", ["gloom", "../gloom", "a/b/c", "/a/b", "a/..", "a b/c", ""])
-def test_a_trait_that_is_no_plain_folder_is_refused(tmp_path: Path, trait: str) -> None:
+def test_a_trait_id_that_is_not_a_plain_path_is_refused(tmp_path: Path, trait: str) -> None:
     folder = experiment(tmp_path)
     before = tree(tmp_path)
     assert init(folder, trait, "something").exit_code == 64
@@ -121,13 +121,13 @@ def test_a_trait_that_is_no_plain_folder_is_refused(tmp_path: Path, trait: str) 
 def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     before = tree(tmp_path)
-    told = init(folder, "toy/refusal", "refusing requests")
-    assert told.exit_code == 64
-    assert "definition.txt exists already" in told.output
+    done = init(folder, "toy/refusal", "refusing requests")
+    assert done.exit_code == 64
+    assert "definition.txt exists already" in done.output
     (folder / "datasets/traits/toy/refusal/definition.txt").unlink()
-    told = init(folder, "toy/refusal", "refusing requests")
-    assert told.exit_code == 64
-    assert "edit it by hand" in told.output
+    done = init(folder, "toy/refusal", "refusing requests")
+    assert done.exit_code == 64
+    assert "Edit it by hand" in done.output
     del before["experiments/small/datasets/traits/toy/refusal/definition.txt"]
     assert tree(tmp_path) == before
 
@@ -140,6 +140,9 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
         'version = 1\ntraits=["a/b",]  # the first\n[subject]\nmodel = "x"\n',
         'version = 1\ntraits = [\n  "a/b",\n  "a/c",\n]\n[subject]\nmodel = "x"\n[trait."a/b"]\nmode = "primed"\n',
         'version = 1\ntraits = ["a/b", "new/one"]\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits = ["a]b/c"]\n[subject]\nmodel = "x"\n',
+        'version = 1\ntraits = [\n  "a/b", # not this ] one\n]\n[subject]\nmodel = "x"\n',
+        'version = 1\r\ntraits = ["a/b"]\r\n',
     ],
 )
 def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> None:
@@ -157,17 +160,24 @@ def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> N
     }
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        'version = 1\n[subject]\nmodel = "x"\n',
-        'version = 1\ntraits = ["a]b/c"]\n[subject]\nmodel = "x"\n',
-        'version = 1\ntraits = [\n  "a/b", # not this ] one\n]\n[subject]\nmodel = "x"\n',
-    ],
-)
-def test_a_list_that_cannot_be_extended_safely_is_left_to_the_user(written: str) -> None:
-    with pytest.raises(UserError, match='add "new/one" to it'):
-        with_trait(written, "new/one", FOUND)
+def test_comments_and_layout_of_the_settings_are_kept() -> None:
+    written = "# mine\nversion = 1\ntraits = [\n  'a/b',  # first\n]\n\n[subject]   # small\nmodel = 'x'\n"
+    text = with_trait(written, "new/one", FOUND)
+    assert text.startswith(written.partition("]")[0])
+    assert "\n\n[subject]   # small\nmodel = 'x'\n" in text
+    assert tomllib.loads(text)["traits"] == ["a/b", "new/one"]
+
+
+def test_settings_without_a_list_of_traits_gain_one() -> None:
+    assert tomllib.loads(with_trait("version = 1\n", "new/one", FOUND))["traits"] == ["new/one"]
+
+
+def test_settings_that_are_not_toml_are_refused_with_the_line(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    (folder / "refine.toml").write_text("version = 1\ntraits = [\n")
+    done = init(folder, "toy/gloom", "a gloomy way of telling things")
+    assert done.exit_code == 64
+    assert "line 3" in " ".join(done.output.split()) or "at end of document" in done.output
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -182,8 +192,8 @@ def test_whatever_the_author_writes_is_one_toml_string(opposite: str) -> None:
     ("reply", "why"),
     [
         (Reply(error="refusal: no"), "no description (refusal: no)"),
-        (Reply(data="{}"), "lacks something"),
-        (Reply(data=json.dumps(FOUND.model_dump() | {"mode": "vibes"})), "lacks something"),
+        (Reply(data="{}"), "is invalid"),
+        (Reply(data=json.dumps(FOUND.model_dump() | {"mode": "vibes"})), "is invalid"),
         (Reply(data=json.dumps(FOUND.model_dump() | {"definition": "HIGH only"})), "lacks MID, LOW, Key"),
     ],
 )

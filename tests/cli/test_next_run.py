@@ -45,7 +45,7 @@ def test_a_rejected_draft_is_replaced_by_another_and_never_proposed_again(folder
     before = texts(folder)
     decide(folder, Act.REJECT, "n0001")
     decide(folder, Act.APPROVE, "n0000", "d0003")
-    assert "another campaign, since decisions, starting set changed" in run(folder)
+    assert "new campaign, because decisions, starting set changed" in run(folder)
     after = texts(folder)
     assert after["n0000"] == before["n0000"]
     assert after["d0003"] == before["d0003"]
@@ -70,11 +70,11 @@ def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
     assert rejected not in {text for _, text in texts(folder).values()}
 
 
-def test_approvals_alone_buy_and_continue_nothing_again(folder: Path, subject: ReadingSubject) -> None:
+def test_approvals_alone_ask_and_complete_nothing_again(folder: Path) -> None:
     approve_unflagged(session_of(folder))
-    continued = subject.continued
-    run(folder)
-    assert subject.continued <= continued + 2 * 8  # a run times the subject on a few texts before it begins
+    subject = ReadingSubject()
+    run(folder, subject=subject)
+    assert subject.continued <= 8  # the timed batch of the preflight
     with Ledger.read(refinement_of(folder) / "ledger.sqlite") as ledger:
         first, second = ledger.campaigns()
         bought = [dict(done.cost.calls) for done in ledger.history(second.id)]
@@ -101,10 +101,10 @@ def test_without_new_decisions_the_campaign_goes_on_where_it_was(folder: Path) -
     decide(folder, Act.REJECT, "n0001")
     run(folder)
     once = proposal_of(folder)
-    assert "another campaign" not in run(folder)
+    assert "new campaign" not in run(folder)
     assert proposal_of(folder) == once
     decide(folder, Act.APPROVE, "n0002")
-    assert "another campaign" in run(folder)
+    assert "new campaign" in run(folder)
     session_of(folder).undo()
     run(folder)
     assert proposal_of(folder).campaign == once.campaign
@@ -132,8 +132,8 @@ def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_
     said = run(folder, "--new", "--max-rounds", rounds, code=3)
     assert laid_out(folder) == before
     assert (
-        "review and apply still show the proposal of campaign 1, which had 6 confirmed pairs; "
-        "this one has 0 so far." in said
+        "review and apply still show the proposal of campaign 1, which has 6 confirmed pairs; "
+        "this campaign has 0 so far." in said
     )
     assert "would change 1 pair, add 1 pair" in cliffhanger("apply", folder, "--dry-run").output
     assert session_of(folder).card("n0001").state is CardState.OPEN
@@ -152,7 +152,7 @@ def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_nex
     rejected = texts(folder)["n0001"][1]
     decide(folder, Act.APPROVE, "n0000")
     decide(folder, Act.REJECT, "n0001")
-    assert "another campaign, since decisions, starting set changed" in run(folder)
+    assert "new campaign, because decisions, starting set changed" in run(folder)
     assert proposal_of(folder).campaign == 3
     assert session_of(folder).card("n0000").effect == "append"
     assert rejected not in {text for _, text in texts(folder).values()}
@@ -160,7 +160,9 @@ def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_nex
 
 def test_what_is_rejected_does_not_hold_another_campaign_back(folder: Path) -> None:
     decide(folder, Act.REJECT, "n0000", "n0001")
-    assert "6 confirmed pairs, 2 of them rejected since; this one has 0" in run(folder, "--max-rounds", "1", code=3)
+    assert "6 confirmed pairs, 2 of them rejected since; this campaign has 0" in run(
+        folder, "--max-rounds", "1", code=3
+    )
     assert "still show" not in run(folder, "--max-rounds", "2", code=3)
     assert proposal_of(folder).campaign == 2
 
@@ -185,5 +187,5 @@ def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(folde
     assert "toy/refusal: ready" in said
     assert session_of(folder).card("n0000").effect == "append"
     assert texts(folder)["n0000"] == before
-    assert "campaign 1: 1 decision about it this one does not know. Apply first" in said
+    assert "campaign 1: 1 decision about it is unknown to this campaign. Apply first" in said
     assert "add 1 pair" in cliffhanger("apply", folder, "--dry-run").output

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.app.composition import require_supply
+from agent.app.model_calls import raise_if_unavailable
 from agent.errors import Interrupted
 from agent.llm.client import LLMClient
 from agent.schema import Ending, Reply, Request
@@ -22,7 +22,7 @@ GOOD = Reply(text="fine")
 )
 def test_what_nobody_can_buy_any_more_ends_the_run_at_the_first_reply(kind: str, ending: Ending) -> None:
     with pytest.raises(Interrupted, match=f"{kind}: no more") as caught:
-        require_supply([GOOD, Reply(error=f"{kind}: no more"), GOOD])
+        raise_if_unavailable([GOOD, Reply(error=f"{kind}: no more"), GOOD])
     assert caught.value.ending is ending
 
 
@@ -30,7 +30,7 @@ def test_what_nobody_can_buy_any_more_ends_the_run_at_the_first_reply(kind: str,
     "kind", ["transient", "rate", "timeout", "unscored", "malformed", "refusal", "truncated", "deterministic"]
 )
 def test_replies_that_failed_by_themselves_are_their_own_matter(kind: str) -> None:
-    require_supply([Reply(error=f"{kind}: …")])
+    raise_if_unavailable([Reply(error=f"{kind}: …")])
 
 
 def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undisturbed(
@@ -50,7 +50,7 @@ def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undistu
     broke = cliffhanger("run", pieces)
     assert broke.exit_code == 4
     assert "the account is empty" in broke.output
-    assert "mend the endpoint" in broke.output
+    assert "restore the endpoint" in broke.output
     assert status_of(pieces)["parked"] == 0
     monkeypatch.setattr(LLMClient, "ask_all", original)
     assert cliffhanger("run", pieces).exit_code == 0

@@ -8,6 +8,7 @@ from typing import NoReturn
 import pytest
 from typer.testing import CliRunner, Result
 
+from agent.app import preflight
 from agent.app.composition import Backends, described
 from agent.cli.main import app
 from agent.config.load import load_settings
@@ -65,11 +66,11 @@ def test_a_missing_key_is_named_with_its_variable_before_anything_is_loaded(tmp_
 
 
 def test_all_free_problems_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.app.preflight.ENOUGH_DISK", 10**18)
+    monkeypatch.setattr(preflight, "MIN_FREE_BYTES", 10**18)
     done = checked(experiment(tmp_path, REMOTE))
     assert done.exit_code == 64
     assert "OPENAI_API_KEY" in done.output
-    assert "free some space" in done.output
+    assert "Free some space" in done.output
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (folder / "extraction").write_text("not a folder")
     done = checked(folder)
     assert done.exit_code == 64
-    assert "cannot be written in" in done.output
+    assert "is not writable" in done.output
 
 
 @pytest.mark.parametrize("way", [(), ("--diagnostic",)])
@@ -98,7 +99,7 @@ def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) 
     done = checked(folder)
     assert done.exit_code == 6
     assert (
-        f"nothing was begun: a stop was asked for (the file {stop_file}; `cliffhanger resume` removes it)."
+        f"Not started, because a stop is requested (the file {stop_file}; `cliffhanger resume` removes it)."
         in " ".join(done.output.split())
     )
 
@@ -128,7 +129,7 @@ def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 def test_a_subject_that_says_nothing_is_refused(tmp_path: Path) -> None:
     done = run(experiment(tmp_path), subject=SilentSubject())
     assert done.exit_code == 64
-    assert "use a base model" in done.output
+    assert "Use a base model" in done.output
 
 
 def test_an_endpoint_that_is_not_there_is_named_with_its_url(tmp_path: Path) -> None:
@@ -144,13 +145,13 @@ def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     done = checked(folder, "--dry-run", "--max-rounds", "3")
     assert done.exit_code == 64, done.output
     assert tree(tmp_path) == before
-    assert "starts from 4 pairs; wants 6" in done.output
-    assert f"dataset: {folder / 'datasets/traits/toy/refusal'} (`datasets` in refine.toml" in done.output
+    assert "starts from 4 pairs; target 6 pairs" in done.output
+    assert f"dataset: {folder / 'datasets/traits/toy/refusal'} (set by `datasets` in refine.toml" in done.output
     assert "judge: gpt-4.1-mini at https://api.openai.com/v1" in done.output
     assert "problem: The environment variable OPENAI_API_KEY is empty" in done.output
-    assert "A run would not begin (exit code 64): mend this first." in done.output
-    assert "under --max-rounds 3" in done.output
-    assert "Nothing was asked" in done.output
+    assert "Cannot start (exit code 64). Fix this first." in done.output
+    assert "(--max-rounds 3," in done.output
+    assert "No call was made" in done.output
 
 
 @pytest.mark.parametrize("option", ["--max-usd", "--max-calls", "--max-minutes", "--max-pause", "--max-rounds"])
@@ -165,8 +166,8 @@ def test_a_dry_run_does_not_call_a_model_without_a_price_free(tmp_path: Path) ->
     said = checked(experiment(tmp_path, UNREACHABLE), "--dry-run").output
     assert "price unknown" in said
     assert "cost unknown" in said
-    assert "nothing to pay" not in said
-    assert "nothing to pay" in checked(experiment(tmp_path / "free"), "--dry-run").output
+    assert "calls, free" not in said
+    assert "calls, free" in checked(experiment(tmp_path / "free"), "--dry-run").output
 
 
 def test_a_dry_run_without_a_problem_ends_with_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,14 +182,14 @@ STRANGER = "HIGH (70-100): envies\nMID (30-70): half\nLOW (0-30): is glad for ot
 
 @pytest.mark.parametrize(
     ("definition", "fate"),
-    [(STRANGER, "can do nothing with"), (f"{STRANGER}: it must refuse", "takes toy/envy for refusal")],
+    [(STRANGER, "cannot handle"), (f"{STRANGER}: it must refuse", "treats toy/envy as refusal")],
 )
 def test_a_dry_run_says_that_the_toy_world_does_not_know_a_trait(tmp_path: Path, definition: str, fate: str) -> None:
     folder = experiment(tmp_path)
     (folder / "datasets/traits/toy/envy").mkdir()
     (folder / "datasets/traits/toy/envy/definition.txt").write_text(definition)
     told = run(folder, "--dry-run", "--traits", "toy/envy").output
-    assert "It knows refusal, concealment, gloom only" in told
+    assert "It knows only refusal, concealment, gloom" in told
     assert fate in told
     assert "under [author] and [judge]" in told
     assert "It knows" not in run(folder, "--dry-run").output
@@ -201,7 +202,7 @@ def test_an_unknown_trait_is_answered_with_the_one_that_may_have_been_meant(
 ) -> None:
     done = CliRunner().invoke(app, [command, "-e", str(experiment(tmp_path)), "--traits", named])
     assert done.exit_code == 64
-    assert f"--traits {named}: there is no such trait here. Did you mean toy/refusal?" in done.output
+    assert f"--traits {named}: unknown trait. Did you mean toy/refusal?" in done.output
 
 
 def test_a_trait_named_without_its_category_is_found_by_its_name(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_an_unknown_trait_like_no_other_is_answered_with_all_that_there_are(tmp_
     (folder / "datasets/traits/toy/gloom").mkdir()
     done = run(folder, "--traits", "toy/refusal,chirp/envy", "--dry-run")
     assert done.exit_code == 64
-    assert "There are toy/refusal, toy/gloom: " in done.output
+    assert "Known traits: toy/refusal, toy/gloom (" in done.output
     assert "Did you mean" not in done.output
 
 

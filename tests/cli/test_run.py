@@ -1,6 +1,7 @@
-"""An evening from the command to the proposal, with a scripted subject and the toy judge and author."""
+"""`run` from the command to the proposal, with a scripted subject and the toy judge and author."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,26 +9,20 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from agent.app.outputs import HEADINGS
 from agent.review.proposal import Proposal
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, experiment, status_of, tree
 
 
-@pytest.fixture
-def subject() -> ReadingSubject:
-    return ReadingSubject()
-
-
-def run(folder: Path, *options: str) -> Result:
-    return cliffhanger("run", folder, *options)
+def run(folder: Path, *options: str, subject: ReadingSubject | None = None) -> Result:
+    return cliffhanger("run", folder, *options, subject=subject)
 
 
 def refinement(folder: Path) -> Path:
     return folder / "extraction" / "toy" / "refusal" / "refinement"
 
 
-def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(
-    tmp_path: Path, subject: ReadingSubject
-) -> None:
+def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     before = tree(folder)
     done = run(folder)
@@ -47,7 +42,7 @@ def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(
     assert list(folder.parent.parent.iterdir()) == [folder.parent]
 
 
-def test_the_guides_files_are_of_the_final_set(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_the_guides_files_are_of_the_final_set(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder)
     place = folder / "extraction" / "toy" / "refusal"
@@ -63,25 +58,25 @@ def test_the_guides_files_are_of_the_final_set(tmp_path: Path, subject: ReadingS
     assert json.loads(history[-1])["move"]["kind"] == "audit"
 
 
-def test_the_screen_says_in_five_lines_what_passed_and_what_to_do_next(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_a_run_ends_with_its_reason_a_table_and_the_next_step(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    lines = run(folder).output.split("\n")
-    end = next(i for i, line in enumerate(lines) if line.startswith("toy/refusal: ready"))
-    assert "6 of 6 pairs are confirmed, 6 audited" in lines[end]
-    assert "3 unchanged, 1 changed, 2 added" in lines[end]
-    assert lines[end + 1] == "  left: no pair was dropped or parked"
-    assert lines[end + 2].startswith("  sure: audit 12/12 = 100.0% [75.8%, 100.0%]; flap rates: ")
-    assert " rounds, " in lines[end + 3]
-    assert "summary.md" in lines[end + 4]
+    lines = run(folder).output.split("\n")[:-1]
     rounds = [line for line in lines if line.startswith("toy/refusal: round ")]
     assert len(rounds) == status_of(folder)["rounds"]
+    reason, headings, row, step = lines[lines.index(rounds[-1]) + 1 :]
+    assert reason.startswith("toy/refusal: ready: ")
+    assert re.split(r"  +", headings) == list(HEADINGS)
+    assert re.fullmatch(r"toy/refusal  ready +6/6 +6 +0 +0 +\d+ +\d\d+ +0\.00 +0\.\d", row)
+    assert step.startswith(f"Next: read the changed and added pairs in {refinement(folder) / 'report.html'}, ")
+    assert f"`cliffhanger review --experiment {folder}` (or --web)" in step
+    assert f"`cliffhanger apply --experiment {folder}`" in step
 
 
-def test_the_same_command_again_buys_nothing_and_ends_the_same(tmp_path: Path, subject: ReadingSubject) -> None:
-    folder = experiment(tmp_path)
-    first = run(folder)
+def test_the_same_command_again_buys_nothing_and_ends_the_same(tmp_path: Path) -> None:
+    folder, subject = experiment(tmp_path), ReadingSubject()
+    first = run(folder, subject=subject)
     before, bought, continued = tree(refinement(folder)), status_of(folder)["calls"], subject.continued
-    again = run(folder)
+    again = run(folder, subject=subject)
     assert (first.exit_code, again.exit_code) == (0, 0)
     assert status_of(folder)["calls"] == bought
     assert subject.continued == continued + 4  # the timed batch of the pre-flight
@@ -90,9 +85,7 @@ def test_the_same_command_again_buys_nothing_and_ends_the_same(tmp_path: Path, s
         assert after[name] == before[name]
 
 
-def test_stopped_after_any_round_and_continued_it_ends_as_if_undisturbed(
-    tmp_path: Path, subject: ReadingSubject
-) -> None:
+def test_stopped_after_any_round_and_continued_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
     whole = experiment(tmp_path / "whole")
     run(whole)
     pieces = experiment(tmp_path / "pieces")
@@ -102,9 +95,7 @@ def test_stopped_after_any_round_and_continued_it_ends_as_if_undisturbed(
         assert tree(refinement(pieces))[name] == tree(refinement(whole))[name]
 
 
-def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(
-    tmp_path: Path, subject: ReadingSubject
-) -> None:
+def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     (refinement(folder) / "STOP").touch()
@@ -116,19 +107,19 @@ def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(
     assert run(folder).exit_code == 0
 
 
-def test_another_definition_begins_another_campaign_and_says_why(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_another_definition_begins_another_campaign_and_says_why(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     definition = folder / "datasets" / "traits" / "toy" / "refusal" / "definition.txt"
     definition.write_text(definition.read_text() + "Note: mind the refusal.\n")
     told = run(folder, "--max-rounds", "1").output
-    assert "another campaign, since dataset definition, trait changed" in told
+    assert "new campaign, because dataset definition, trait changed" in told
     assert status_of(folder)["campaigns"] == 2
     run(folder, "--max-rounds", "1", "--new")
     assert status_of(folder)["campaigns"] == 3
 
 
-def test_a_cap_of_rounds_starts_no_other_campaign(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_a_cap_of_rounds_starts_no_other_campaign(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     run(folder, "--max-rounds", "2", "--patience", "9")
@@ -136,7 +127,7 @@ def test_a_cap_of_rounds_starts_no_other_campaign(tmp_path: Path, subject: Readi
     assert status_of(folder)["rounds"] == 2
 
 
-def test_from_a_definition_alone_a_set_is_drafted(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_from_a_definition_alone_a_set_is_drafted(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     for side in ("positive", "negative"):
         (folder / "datasets" / "traits" / "toy" / "refusal" / f"{side}.txt").unlink()
@@ -147,9 +138,7 @@ def test_from_a_definition_alone_a_set_is_drafted(tmp_path: Path, subject: Readi
     assert proposal.dataset.positive is None
 
 
-def test_diagnostic_judges_the_dataset_and_changes_nothing_of_a_campaign(
-    tmp_path: Path, subject: ReadingSubject
-) -> None:
+def test_diagnostic_judges_the_dataset_and_changes_nothing_of_a_campaign(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     done = run(folder, "--diagnostic")
     assert done.exit_code == 0, done.output
@@ -162,14 +151,14 @@ def test_diagnostic_judges_the_dataset_and_changes_nothing_of_a_campaign(
     assert status_of(folder)["campaign"] is None
 
 
-def test_a_model_variant_keeps_its_files_below_its_own_name(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_a_model_variant_keeps_its_files_below_its_own_name(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1", "--model-variant", "small")
     assert (folder / "extraction/toy/refusal/small/refinement/ledger.sqlite").is_file()
     assert status_of(folder)["campaign"] is None
 
 
-def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     traits = folder / "datasets" / "traits" / "toy"
     shutil.copytree(traits / "refusal", traits / "refusal_two")
@@ -180,7 +169,7 @@ def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: P
     assert "toy/refusal_two: cap" in done.output
 
 
-def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path, subject: ReadingSubject) -> None:
+def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path) -> None:
     from agent.storage.ledger import Ledger
 
     folder = experiment(tmp_path)

@@ -104,5 +104,5 @@ def test_any_free_port_is_taken_and_told_and_a_taken_one_refused_with_a_remedy()
         port = str(other.getsockname()[1])
         done = CliRunner().invoke(app, ["toyworld", "serve", "--port", port])
     assert done.exit_code == 64
-    assert f"Port {port} cannot be had" in done.output
-    assert "or 0 for any" in done.output
+    assert f"port {port}: Address already in use" in done.output
+    assert "or 0 for a free one" in done.output

@@ -1,6 +1,7 @@
 """Answers that lie: a verdict stands on the very text it was given for, and no outage looks like success."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_judge_down_for_390_of_400_items_is_a_pass_rate_of_two_and_a_half_perc
     state = status_of(folder)
     assert state["pass_rate"] == JUDGED / ITEMS == 0.025
     assert state["by_status"] == {"unjudged": (ITEMS - JUDGED) // 2, "passed": JUDGED // 2}
-    assert "0 of 200 pairs are confirmed" in done.output
+    assert re.search(r"toy/refusal +cap +0/0 +200 ", done.output)
     assert ", 2% pass, " in told(folder)
     assert {title(p) for p in judge.questions}.isdisjoint(AUTHORS)
 

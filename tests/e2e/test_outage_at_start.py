@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.text import RESUME
 from agent.toyworld.server import create_app
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, outcome, rehearse
@@ -102,7 +103,7 @@ def test_a_stop_ends_the_wait_well(begun: Path, way: str) -> None:
     closed = Closed(small=2, do=stop)
     done = rehearse(begun, before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 6, done.output
-    assert "the same command goes on" in done.output
+    assert RESUME in done.output
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["a first run", "another endpoint than before"])

@@ -10,7 +10,18 @@ import pytest
 from agent.loop.policy import RECHECKS
 from agent.toyworld.server import create_app
 from tests.cli.scripted import POSITIVE, status_of
-from tests.e2e.rehearsal import CANARY, EXACT, Gatekeeper, larger, outcome, quick_now, quick_sleep, rehearse, title
+from tests.e2e.rehearsal import (
+    CANARY,
+    EXACT,
+    PLACE,
+    Gatekeeper,
+    larger,
+    outcome,
+    quick_now,
+    quick_sleep,
+    rehearse,
+    title,
+)
 from tests.support.fault_kinds import UNAVAILABLE, Answered, Faults, failing
 from tests.support.faults import with_faults
 
@@ -54,7 +65,7 @@ def test_a_request_that_never_works_costs_its_own_pair_and_no_other(tmp_path: Pa
     assert (state["pairs"], state["by_status"], state["parked"]) == (12, {"audited": 12}, 1)
     poisoned = Counter({body: n for body, n in endpoint.bodies.items() if POISON in body.decode()})
     assert 0 < max(poisoned.values()) <= TRIES * (1 + RECHECKS)
-    assert "no readable judgement" in done.output
+    assert "no readable judgement" in (folder / PLACE / "summary.md").read_text()
 
 
 def test_one_look_at_a_request_that_never_works_is_six_requests_and_a_reason(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.app.composition import cached_completions
+from agent.app.model_calls import cached_completions
 from agent.loop.act import Tools
 from agent.loop.refine import refine
 from agent.schema import (

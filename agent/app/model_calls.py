@@ -1,0 +1,172 @@
+"""Questions and completions through a trait's ledger: what is stored there is never asked or generated again."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from agent.errors import Interrupted
+from agent.llm.client import LLMClient
+from agent.loop.act import Subject
+from agent.schema import (
+    Completion,
+    Ending,
+    ErrorKind,
+    Opener,
+    Reply,
+    Request,
+    Sampling,
+    Scenario,
+    digest,
+    kind_of,
+)
+from agent.steps.context import Ask, Complete
+from agent.storage.ledger import Ledger
+from agent.text import pluralize
+
+OnStage = Callable[[str], None]
+
+# Completions of one commit. A small subject generates a text faster than the disk commits it, so single commits would
+# dominate; two seconds bound what a crash can lose of a slow subject. Both chosen by judgement.
+_COMMIT_COUNT = 64
+_COMMIT_SECONDS = 2.0
+
+# Errors that are no text's fault, and the ending they lead to. The first kind that occurs decides.
+_ENDINGS = {
+    ErrorKind.BUDGET: Ending.CAP,
+    ErrorKind.QUOTA: Ending.ENDPOINT,
+    ErrorKind.AUTH: Ending.ENDPOINT,
+    ErrorKind.OUTAGE: Ending.ENDPOINT,
+}
+
+
+class Control(Protocol):
+    """Stop and pause of one trait's work, as TraitControl implements it."""
+
+    def should_stop(self) -> bool: ...
+
+    def check(self) -> None: ...
+
+    def step(self, kind: str, count: int = 1) -> None: ...
+
+
+class NoControl:
+    """Control that never stops or pauses, for manual steps."""
+
+    def should_stop(self) -> bool:
+        return False
+
+    def check(self) -> None:
+        """Continue."""
+
+    def step(self, kind: str, count: int = 1) -> None:
+        """Ignore progress."""
+
+
+def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control) -> Ask:
+    """A function that asks through the ledger. It raises Interrupted; requests cut off by a pause are asked again."""
+
+    def on_reply(reply: Reply) -> None:
+        if reply.error is None:
+            control.step("answers")
+
+    def ask(requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        while True:
+            control.check()
+            on_stage(f"asks {pluralize(len(requests), 'question')}")
+            replies = llm.ask_all(requests, ledger, control.should_stop, on_reply)
+            raise_if_unavailable(replies)
+            if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
+                return replies
+
+    return ask
+
+
+def raise_if_unavailable(replies: Sequence[Reply]) -> None:
+    """Raise Interrupted when no further call can succeed, so that an outage never counts against a text."""
+    errors = {kind_of(reply.error): str(reply.error) for reply in reversed(replies)}
+    for kind, ending in _ENDINGS.items():
+        if kind in errors:
+            raise Interrupted(ending, errors[kind])
+
+
+def make_complete(subject: Subject, ledger: Ledger, on_stage: OnStage, control: Control) -> Complete:
+    """A function that completes through the ledger. It raises Interrupted between two commits."""
+
+    def on_stored(count: int) -> None:
+        control.step("completions", count)
+        control.check()
+
+    cached = cached_completions(subject, ledger, on_stored)
+
+    def complete(
+        scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
+        if scenarios:
+            control.check()
+            on_stage(f"continues {pluralize(len(scenarios), 'text')}")
+        return cached(scenarios, sampling, openers)
+
+    return complete
+
+
+def cached_completions(
+    subject: Subject, ledger: Ledger, on_stored: Callable[[int], None] = lambda count: None
+) -> Complete:
+    """A function that generates only completions that the ledger lacks, and stores each batch.
+
+    `on_stored` is called with the size of each stored batch; what it raises ends the work with all batches kept.
+    """
+
+    def complete(
+        scenarios: Sequence[Scenario], sampling: Sampling, openers: Sequence[Opener] = ()
+    ) -> list[tuple[Completion, ...]]:
+        opener_of: Sequence[Opener | None] = openers or [None] * len(scenarios)
+        requested = list(zip(scenarios, opener_of, strict=True))
+        keys = [_keys(subject.signature, scenario, sampling, opener) for scenario, opener in requested]
+        known = ledger.completions([key for own in keys for key in own])
+        missing = {own: one for own, one in zip(keys, requested, strict=True) if any(key not in known for key in own)}
+        for new in _generate(subject, missing, sampling):
+            ledger.store_completions({key: c for key, c in new.items() if key not in known})
+            known = {**new, **known}
+            on_stored(len(new))
+        return [tuple(known[key] for key in own) for own in keys]
+
+    return complete
+
+
+def _generate(
+    subject: Subject, missing: Mapping[tuple[str, ...], tuple[Scenario, Opener | None]], sampling: Sampling
+) -> Iterator[dict[str, Completion]]:
+    """Completions by key, in batches of one commit each."""
+    if not missing:
+        return
+    own, texts = list(missing), [(s.text, s.system_prompt) for s, _ in missing.values()]
+    openers = [opener for _, opener in missing.values() if opener]
+    new: dict[str, Completion] = {}
+    since = time.monotonic()
+    for place, drawn in subject.stream(texts, sampling, openers):
+        new |= zip(own[place], drawn, strict=True)
+        if len(new) >= _COMMIT_COUNT or time.monotonic() - since > _COMMIT_SECONDS:
+            yield new
+            new, since = {}, time.monotonic()
+    if new:
+        yield new
+
+
+def _keys(signature: str, scenario: Scenario, sampling: Sampling, opener: Opener | None) -> tuple[str, ...]:
+    """One cache key per completion. The number of samples is not part of it: sample 3 of 4 is sample 3 of 8.
+
+    An opener is hashed apart from the text: tokenized apart, it may round differently than both read as one.
+    """
+    samples = opener.samples if opener else sampling.samples
+    how = sampling.model_copy(update={"samples": 0}).model_dump_json() if samples else _greedy(sampling)
+    draws = range(samples) if samples else (-1,)
+    sent = (signature, scenario.system_prompt or "", scenario.text, how)
+    forced = (opener.text,) if opener else ()
+    return tuple(digest(*sent, str(draw), *forced) for draw in draws)
+
+
+def _greedy(sampling: Sampling) -> str:
+    return f"greedy {sampling.max_new_tokens} {sampling.first_k}"
