@@ -178,7 +178,7 @@ def _process_state(state: "TraitState", process: "HeartbeatRecord", now: float) 
         age = duration(now - process.written)
         return f"process {process.pid} is alive, but its heartbeat is {age} old; it may be blocked. Last: {stage}"
     if state.how == "paused":
-        return f"process {process.pid} is paused: {process.now.paused}; {stage}"
+        return f"process {process.pid} is paused ({stage}): {process.now.paused}"
     preflight = "" if process.checked is not None else ", in its pre-flight"
     return f"running, process {process.pid}{preflight}: {stage}"
 
@@ -195,8 +195,17 @@ def _details(state: "TraitState", now: float) -> Iterator[str]:
         yield f"requested: {' and '.join(requests)}; `cliffhanger resume` removes the request"
     yield from _judge_reliability(state)
     yield from _open_calls(state)
+    yield from _failures(state)
+
+
+def _failures(state: "TraitState") -> Iterator[str]:
+    """The last failures, oldest first; equal ones are one line with the time of the last."""
+    equal: dict[str, list[float]] = {}
     for failure in reversed(state.failures):
-        yield f"{clock(failure.when)} {failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
+        line = f"{failure.role} {failure.purpose}: {failure.error}: {failure.sentence}"
+        equal.setdefault(line, []).append(failure.when)
+    for line, times in equal.items():
+        yield f"{clock(times[-1])} {line}" + (f" ({len(times)} times)" if len(times) > 1 else "")
 
 
 def _unanswered(state: "TraitState") -> str:

@@ -221,6 +221,15 @@ def test_the_last_failures_are_shown_without_control_characters(folder: Path, pl
     assert [line[22:] for line in lines] == [f"judge vet: rate: no. {number} ␛[2J" for number in range(2, 7)]
 
 
+def test_equal_failures_are_one_line(folder: Path, place: ExperimentFolder) -> None:
+    with Ledger(place.ledger_path) as ledger:
+        for key in "abc":
+            ledger.record_failure(ledger.begin_attempt(key, Role.JUDGE, "vet"), "transient", "no connection")
+    printed = output(folder)
+    assert printed.count("no connection") == 1
+    assert "judge vet: transient: no connection (3 times)\n" in printed
+
+
 def test_pace_and_eta_are_measured_over_this_run_alone(
     folder: Path, place: ExperimentFolder, settings: Settings
 ) -> None:
