@@ -160,8 +160,7 @@ def _run_state(state: "TraitState", now: float) -> str:
         ended = state.process and (state.process.now.traits[state.trait].ended or state.process.ended)
         return f"{f'the last run ended: {ended}.' if ended else 'interrupted.'} {RESUME}"
     if state.how == "stopped" and state.stop is not None:
-        kind = "" if state.stop.ending.value == "stopped" else f"{state.stop.ending.value}: "
-        return f"stopped: {kind}{state.stop.why}"
+        return f"{state.stop.ending.value}: {state.stop.why}"
     if state.process is None:
         return "running: a command without a heartbeat uses its ledger"
     return _process_state(state, state.process, now)

@@ -136,7 +136,7 @@ def test_an_orderly_end_is_shown_with_its_reason(folder: Path, place: Experiment
     with Ledger(place.ledger_path) as ledger:
         campaign = record(ledger, 1.0, 2.0, clock=ManualClock())
     propose(place, campaign, rounds=2)
-    assert "  stopped: cap: 2 rounds were played" in output(folder)
+    assert "  cap: 2 rounds were played" in output(folder)
     propose(place, campaign, rounds=1)
     assert f"  interrupted. {RESUME}" in output(folder)
 
