@@ -1,4 +1,4 @@
-"""Errors that are sentences for the user, and the exit codes they lead to."""
+"""User errors and exit codes."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 
 
 class UserError(Exception):
-    """Base of all errors that are no bugs: the message says what is wrong and what to do, one sentence per line."""
+    """Base of all errors for the user: the message says what is wrong and what to do, one sentence per line."""
 
 
 class Interrupted(Exception):
-    """A round cannot go on just now: an endpoint is out, a cap is reached, a stop was asked for, or nothing moves.
+    """A round cannot continue: an endpoint is down, a limit is reached, a stop was requested, or the run stalls.
 
-    What was bought is stored; the round is not recorded, and the same command plays it again without buying twice.
+    Paid answers are stored. The round is not recorded; the same command repeats it without paying again.
     """
 
     def __init__(self, ending: "Ending", why: str) -> None:
@@ -25,10 +25,10 @@ class Interrupted(Exception):
 USAGE = 64
 STOPPED = 6
 
-# The worst first: what needs somebody's hand soonest.
-_BY_GRAVITY = (1, 64, 4, 5, 6, 3, 2, 0)
+# The worst first: the most urgent for the user.
+_BY_URGENCY = (1, 64, 4, 5, 6, 3, 2, 0)
 
 
 def worst(codes: Iterable[int]) -> int:
     """One exit code for several traits: endpoint, stalled, stopped, cap or not ready, parked, ready."""
-    return min(codes, key=_BY_GRAVITY.index, default=0)
+    return min(codes, key=_BY_URGENCY.index, default=0)

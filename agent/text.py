@@ -1,4 +1,4 @@
-"""Text for people: made safe to show, plural forms, commands as typed, quotations found in a text."""
+"""Text for display: escaping, plural forms, commands as typed, and matching quotations."""
 
 import os
 import re
@@ -14,19 +14,19 @@ RESUME = "Progress is saved; rerun the command to resume."
 
 _PICTURES = {**{i: chr(0x2400 + i) for i in range(32)}, 127: "\u2421"}
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-# Letters and marks by category, yet nothing is seen of them.
+# Letters and marks by category, yet invisible.
 _HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 
 
 def safe_text(text: str) -> str:
-    """The text with every character made visible that a terminal would obey or hide: controls, bidi, zero width."""
+    """The text with control, bidirectional and zero-width characters made visible, so a terminal can show it."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(char) for char in text)
 
 
 def is_text(text: str) -> bool:
-    """Whether all of it is characters: half of a surrogate pair is none, and nothing in UTF-8 can hold it."""
+    """Whether the text can be encoded as UTF-8: half a surrogate pair cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -44,17 +44,17 @@ def _visible(char: str) -> str:
 
 
 def pluralize(count: int, what: str, many: str = "") -> str:
-    """1 pair, 2 pairs, 1,000 pairs; `many` is a plural that takes more than an s."""
+    """1 pair, 2 pairs, 1,000 pairs; `many`: an irregular plural."""
     return f"{count:,} {what if count == 1 else many or f'{what}s'}"
 
 
 def verb_for(count: int, one: str, many: str) -> str:
-    """The verb that goes with so many: 1 pair waits, 2 pairs wait."""
+    """The form of a verb for a count: 1 pair waits, 2 pairs wait."""
     return one if count == 1 else many
 
 
 def with_period(sentence: str) -> str:
-    """With a full stop, unless it ends otherwise already."""
+    """The sentence with a full stop, unless it ends with punctuation."""
     return sentence if not sentence or sentence.rstrip()[-1:] in ".!?…:" else f"{sentence.rstrip()}."
 
 
@@ -66,7 +66,7 @@ _FOLDED = {
 
 
 def find_quotation(quoted: str, text: str) -> str | None:
-    """The stretch of `text` that `quoted` means, exactly as it stands there; None where it does not occur."""
+    """The part of `text` that `quoted` quotes, exactly as in the text; None where it does not occur."""
     needle = _fold(quoted)[0].strip(" .,;:\"'")
     folded, places = _fold(text)
     start = last_place(needle, folded) if needle else -1
@@ -76,13 +76,13 @@ def find_quotation(quoted: str, text: str) -> str | None:
 
 
 def last_place(words: str, text: str) -> int:
-    """Where `words` stand last in `text`, as whole words if they do so anywhere ("no" is not in "know"); else -1."""
+    """The last position of `words` in `text`, as whole words where possible ("no" is not in "know"); else -1."""
     whole = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)]
     return whole[-1] if whole else text.rfind(words)
 
 
 def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """Folded text, and for each of its characters the stretch of `text` that it came from."""
+    """The folded text, and for each of its characters the (start, end) in `text` that it came from."""
     out: list[str] = []
     places: list[tuple[int, int]] = []
     for i, cluster in _clusters(text):
@@ -96,7 +96,7 @@ def _fold(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _clusters(text: str) -> Iterator[tuple[int, str]]:
-    """(index, character with the combining marks that follow it)."""
+    """(index, character with its combining marks) of each character."""
     start = 0
     for i in range(1, len(text) + 1):
         if i == len(text) or not unicodedata.combining(text[i]):
@@ -108,25 +108,25 @@ _NAME = "cliffhanger"
 
 
 def program_name() -> str:
-    """How this program is called here: by its name where the shell finds it, else by the path that was given."""
+    """The name to call this program by: `cliffhanger` where the shell finds it, else the path that was given."""
     given = sys.argv[0]
     return shlex.quote(given) if Path(given).name == _NAME and shutil.which(_NAME) is None else _NAME
 
 
 def experiment_options(experiment: Path, traits: str | None = None, variant: str | None = None) -> str:
-    """The options that name an experiment, or some of its traits."""
+    """The command-line options that name an experiment, or some of its traits."""
     named = [*(["--traits", traits] if traits else []), *(["--model-variant", variant] if variant else [])]
     return shlex.join(["--experiment", str(relative_path(experiment)), *named])
 
 
 def relative_path(path: Path) -> Path:
-    """The path as seen from here, where it lies below."""
+    """The path relative to the current folder where it is below it; else unchanged."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def discard_stream(stream: IO[str]) -> None:
-    """Give up what a stream still holds and cannot write: at the end of the process it would change the exit code."""
+    """Discard unwritten output of a stream: at the end of the process it would change the exit code."""
     try:
         stream.flush()
     except OSError:

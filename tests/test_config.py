@@ -153,7 +153,7 @@ def test_a_sentence_has_one_mark_at_its_end(tmp_path: Path) -> None:
 WRONG = {
     "an unknown key": ("[caps]\nmax_round = 3", "`caps.max_round` is not a setting; did you mean `max_rounds`?"),
     "an unknown table": ("[cap]\nmax_rounds = 3", "`cap` is not a setting; did you mean `caps`?"),
-    "a key at the wrong place": ("max_rounds = 3", "`max_rounds` is not a setting; it stands under [caps]"),
+    "a key at the wrong place": ("max_rounds = 3", "`max_rounds` is not a setting; it belongs under [caps]"),
     "an experiment's name": ('experiment = "x"', "`experiment` is not a setting"),
     "text for a number": ('[caps]\nmax_rounds = "3"', "`caps.max_rounds` should be a valid integer"),
     "a fraction for a count": ("[caps]\npilot = 1.5", "`caps.pilot` should be a valid integer"),
@@ -187,7 +187,7 @@ WRONG = {
         'version = 1\ntraits = ["a/b"]\n[subject]\ndtype = "float32"',
         "`subject.model` is missing: write",
     ),
-    "a variant that climbs": ('variant = ".."', "`variant` has a form that cannot be used: use letters"),
+    "a variant that climbs": ('variant = ".."', "`variant` has an invalid form: use letters"),
     "a strange device": (
         'version = 1\ntraits = ["a/b"]\n[subject]\nmodel = "x"\ndevice = "gpu"',
         "`subject.device` has",
@@ -217,7 +217,7 @@ def test_a_mistake_is_said_once_and_every_mistake_is_said(tmp_path: Path) -> Non
 )
 def test_a_trait_id_can_only_be_two_safe_folder_names(tmp_path: Path, trait: str) -> None:
     said = complaint(tmp_path, f'version = 1\ntraits = ["{trait}"]\n[subject]\nmodel = "x"')
-    assert '`traits.0` has a form that cannot be used: write traits = ["category/name"]' in said
+    assert '`traits.0` has an invalid form: write traits = ["category/name"]' in said
     assert len(said.split("\n")) == 1
 
 
@@ -254,7 +254,7 @@ def test_a_missing_file_says_what_to_write_and_which_experiment_was_meant(tmp_pa
     ("text", "where"), [("version = 1\ntraits = [", "at end of document"), ("a = 1\na = yes\n", "line 2")]
 )
 def test_broken_toml_is_named_with_its_line(tmp_path: Path, text: str, where: str) -> None:
-    with pytest.raises(SettingsError, match=f"not TOML in UTF-8.*{where}"):
+    with pytest.raises(SettingsError, match=f"not valid TOML in UTF-8.*{where}"):
         load(tmp_path, text)
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_is_not_utf_8_is_said_so_and_a_byte_order_mark_is_forgiven(t
     folder = experiment(tmp_path, f"\ufeff{LEAST}")
     assert load_settings(folder).seed == 0
     (folder / "refine.toml").write_bytes(LEAST.encode() + b"# caf\xe9\n")
-    with pytest.raises(SettingsError, match="not TOML in UTF-8"):
+    with pytest.raises(SettingsError, match="not valid TOML in UTF-8"):
         load_settings(folder)
 
 

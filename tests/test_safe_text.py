@@ -44,13 +44,13 @@ def test_whatever_the_text_no_byte_of_a_terminal_command_remains(text: str) -> N
 @pytest.mark.parametrize(
     "text", ["[red]x[/red]", "[/nothing]", "[link=file:///etc]x[/link]", "\x1b]0;title\x07", ":smile:"]
 )
-def test_the_screen_shows_markup_and_escapes_as_what_they_are(text: str) -> None:
+def test_the_display_shows_markup_and_escapes_as_what_they_are(text: str) -> None:
     sink = io.StringIO()
-    RunDisplay(Console(file=sink, force_terminal=False, width=40)).say(text)
+    RunDisplay(Console(file=sink, force_terminal=False, width=40)).print(text)
     assert sink.getvalue() == safe_text(text) + "\n"
 
 
 def test_a_terminal_gets_no_escape_from_a_text() -> None:
     sink = io.StringIO()
-    RunDisplay(Console(file=sink, force_terminal=True, width=40, color_system=None)).say("a\x1b[31mb\x9bc")
+    RunDisplay(Console(file=sink, force_terminal=True, width=40, color_system=None)).print("a\x1b[31mb\x9bc")
     assert sink.getvalue() == "a␛[31mb\\x9bc\n"

@@ -1,4 +1,4 @@
-"""One experiment's settings: refine.toml, read and checked once, before anything is paid for."""
+"""Settings of an experiment: refine.toml, loaded and validated."""
 
 from agent.config.load import DEFAULT_JUDGE, FILE, OPENAI_KEY, OPENAI_URL, SettingsError, known_traits, load_settings
 from agent.config.settings import (

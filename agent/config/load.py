@@ -1,4 +1,4 @@
-"""What is wrong with settings, in sentences that name the key and the remedy."""
+"""Loading refine.toml, with a sentence for each error that names the key and the remedy."""
 
 import difflib
 import json
@@ -53,25 +53,25 @@ _REMEDIES = {
 
 
 def stray(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Names that validation cannot see are wrong."""
+    """Sentences about names that validation does not check."""
     if "experiment" in raw:
         yield "`experiment` is not a setting: an experiment is named by its folder. Remove the line."
     traits, tables = raw.get("traits"), raw.get("trait")
     if isinstance(traits, list) and isinstance(tables, dict):
         for name in tables.keys() - set(map(str, traits)):
-            yield f'[trait."{name}"] is about none of the traits{_did_you_mean(name, list(map(str, traits)))}'
+            yield f'[trait."{name}"] names none of the traits{_did_you_mean(name, list(map(str, traits)))}'
 
 
 def sentences(
     error: ValidationError, raw: Mapping[str, Any], options: Mapping[str, str], experiment: Path
 ) -> Iterator[str]:
-    """What is wrong. `options` holds, by their keys, the options that were given; theirs are no faults of the file."""
+    """A sentence per error. `options`: the command-line option of each key that was given as one."""
     for problem in error.errors(include_url=False):
         where = tuple(str(part) for part in problem["loc"])
         if where and where[0] in ROLES and where[0] not in raw:
-            continue  # a role that only repeats the judge's mistakes
+            continue  # a role that repeats the judge's errors
         if where == ("traits",) and problem["type"] == "too_short":
-            if not raw["traits"]:  # else each that cannot be used is told
+            if not raw["traits"]:  # else each invalid one has its own error
                 yield _NO_TRAIT.format(experiment=shlex.quote(str(experiment)))
         elif not where:
             yield from problem["msg"].removeprefix("Value error, ").split("\n")
@@ -86,20 +86,20 @@ def _unknown(where: tuple[str, ...]) -> str:
     if "key" in name.lower() and tables and tables[0] in ROLES:
         return f"`{_dotted(where)}` is not a setting; {_KEY_RULE}."
     of_budget = UsageLimits if tables[:1] == ["budget"] and len(tables) > 1 else None
-    noun = of_budget or (_TABLES[tables[0]] if tables else None)
-    known = list(noun.model_fields) if noun else _TOP
-    elsewhere = [f"{table}.{name}" for table, noun in _TABLES.items() if name in noun.model_fields]
-    hint = f"; it stands under [{elsewhere[0].partition('.')[0]}]." if elsewhere else _did_you_mean(name, known)
+    model = of_budget or (_TABLES[tables[0]] if tables else None)
+    known = list(model.model_fields) if model else _TOP
+    elsewhere = [f"{table}.{name}" for table, model in _TABLES.items() if name in model.model_fields]
+    hint = f"; it belongs under [{elsewhere[0].partition('.')[0]}]." if elsewhere else _did_you_mean(name, known)
     return f"`{_dotted(where)}` is not a setting{hint}"
 
 
 def _wrong(where: tuple[str, ...], kind: str, message: str, option: str | None) -> str:
-    """Values are not repeated: the wrong thing in a wrong place may be a key."""
+    """A sentence without the value, which may be a secret in the wrong place."""
     plain = [part for part in where if not part.isdigit()]
     remedy = _REMEDIES.get(".".join(plain)) or _REMEDIES.get(plain[-1]) or _REMEDIES.get(plain[0], "")
-    problem = "is missing" if kind == "missing" else message.replace("Input should", "should", 1)
-    problem = "has a form that cannot be used" if kind == "string_pattern_mismatch" else problem
-    return f"{option or f'`{_dotted(where)}`'} {problem}" + (f": {remedy}." if remedy else ".")
+    what = "is missing" if kind == "missing" else message.replace("Input should", "should", 1)
+    what = "has an invalid form" if kind == "string_pattern_mismatch" else what
+    return f"{option or f'`{_dotted(where)}`'} {what}" + (f": {remedy}." if remedy else ".")
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -119,43 +119,43 @@ DEFAULT_DATASETS = "../../datasets/traits"
 
 
 class SettingsError(UserError):
-    """Settings that cannot be used; each line of the message names the file, the key and the remedy."""
+    """Invalid settings; each line of the message names the file, the key and the remedy."""
 
 
 def load_settings(
     experiment: Path, overrides: Mapping[str, object] | None = None, options: Mapping[str, str] | None = None
 ) -> Settings:
-    """The settings in an experiment's refine.toml, overrides such as {"caps.max_rounds": 3} laid over them.
+    """The settings in an experiment's refine.toml, with overrides such as {"caps.max_rounds": 3}.
 
-    An override of None changes nothing. Raises SettingsError with a sentence for each key that cannot be used; where
-    an override cannot, it names the option, such as {"caps.max_rounds": "--max-rounds"}, in place of the file.
+    An override of None changes nothing. Raises SettingsError with a sentence for each invalid key; for an override it
+    names the option, such as {"caps.max_rounds": "--max-rounds"}, instead of the file.
     """
     file = experiment / FILE
     raw = _parse(file)
-    strays = list(stray(raw))
+    stray_names = list(stray(raw))
     for key, value in (overrides or {}).items():
         if value is not None:
-            _lay_over(raw, file, key, value)
+            _override(raw, file, key, value)
     whole = {**_with_defaults(raw), "experiment": str(experiment.resolve()), "datasets": _datasets(raw, experiment)}
-    said = json.dumps(whole, default=str, ensure_ascii=False)
-    if not is_text(said):
+    text = json.dumps(whole, default=str, ensure_ascii=False)
+    if not is_text(text):
         raise SettingsError(
             f"{file}: an option, or the name of a folder, is not UTF-8. Write traits and variants with letters, "
             'digits, "_", "-" and "." alone.'
         )
     try:
-        found = Settings.model_validate_json(said)
+        found = Settings.model_validate_json(text)
     except ValidationError as error:
         given = {key: name for key, name in (options or {}).items() if (overrides or {}).get(key) is not None}
-        wrong = dict.fromkeys([*strays, *sentences(error, raw, given, experiment)])
+        wrong = dict.fromkeys([*stray_names, *sentences(error, raw, given, experiment)])
         raise SettingsError("\n".join(_placed(sentence, file) for sentence in wrong)) from error
-    if strays:
-        raise SettingsError("\n".join(_placed(sentence, file) for sentence in strays))
+    if stray_names:
+        raise SettingsError("\n".join(_placed(sentence, file) for sentence in stray_names))
     return found
 
 
 def _placed(sentence: str, file: Path) -> str:
-    """A sentence with the file that it is about; one about an option is about none."""
+    """The sentence after the name of the file, unless it is about an option."""
     return sentence if sentence.startswith("--") else f"{file}: {sentence}"
 
 
@@ -177,9 +177,7 @@ def _parse(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(
-            f'{file}: this is not TOML in UTF-8: {error}. Texts stand in quotes: key = "text".'
-        ) from error
+        raise SettingsError(f'{file}: not valid TOML in UTF-8: {error}. Strings need quotes: key = "text".') from error
 
 
 def _missing_file(file: Path) -> str:
@@ -187,25 +185,25 @@ def _missing_file(file: Path) -> str:
     siblings = [path.parent.name for path in sorted(folder.parent.glob(f"*/{FILE}"))]
     near = [f" Did you mean {name}?" for name in difflib.get_close_matches(folder.name, siblings, n=1)]
     least = 'version = 1, traits = ["category/name"], and under [subject] model = "toyworld"'
-    return f"There is no {FILE} in {folder}.{''.join(near)} To begin one, write there at least: {least}."
+    return f"There is no {FILE} in {folder}.{''.join(near)} To start one, write at least: {least}."
 
 
-def _lay_over(raw: dict[str, Any], file: Path, key: str, value: object) -> None:
+def _override(raw: dict[str, Any], file: Path, key: str, value: object) -> None:
     *tables, last = _key_path(key)
     table: Any = raw
     for name in tables:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise SettingsError(f"{file}: `{name}` is a value, so `{key}` cannot be set below it.")
+            raise SettingsError(f"{file}: `{name}` is a value, so `{key}` cannot be set inside it.")
     table[last] = value
 
 
 def _key_path(key: str) -> list[str]:
-    """The parts of a dotted key, read as TOML reads it: trait."chirp/refusal".mode has three."""
+    """The parts of a dotted TOML key: trait."chirp/refusal".mode has three."""
     try:
         rest: Any = tomllib.loads(f"{key} = 0")
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"`{key}` is not the name of a setting, such as caps.max_rounds.") from error
+        raise SettingsError(f"`{key}` is not a setting such as caps.max_rounds.") from error
     path = []
     while isinstance(rest, dict):
         ((name, rest),) = rest.items()
@@ -214,7 +212,7 @@ def _key_path(key: str) -> list[str]:
 
 
 def _with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Every role spelt out: the judge's defaults follow the subject's, the author's and the auditor's the judge's."""
+    """The settings with all roles: the judge's defaults depend on the subject, the other roles' on the judge."""
     subject = raw.get("subject")
     embedded = isinstance(subject, dict) and subject.get("model") == TOYWORLD
     judge = raw.get("judge", {"model": TOYWORLD if embedded else DEFAULT_JUDGE})
@@ -228,7 +226,7 @@ def _endpoint(table: Any) -> Any:
     if TOYWORLD in (table.get("model"), table.get("base_url", TOYWORLD if table.get("model") == TOYWORLD else "")):
         table = {"model": TOYWORLD, "base_url": TOYWORLD, "free": True, **table}
     table = {"base_url": OPENAI_URL, **table}
-    # Another server is sent the OpenAI key only where the file says so.
+    # Another server gets the OpenAI key only where the file says so.
     return {"key_variable": OPENAI_KEY if table["base_url"] == OPENAI_URL else "", **table}
 
 

@@ -1,4 +1,4 @@
-"""What an experiment's settings are: strict, frozen, every default filled in."""
+"""The settings of an experiment: strict, frozen, with every default filled in."""
 
 import re
 from collections.abc import Iterator
@@ -18,65 +18,94 @@ TraitId = Annotated[str, Field(pattern=f"^{_PART}/{_PART}$")]
 
 
 def is_trait_id(name: str) -> bool:
-    """Whether it is category/name, of characters that are safe as the names of folders."""
+    """Whether a name is category/name, of characters that are safe in folder names."""
     return re.fullmatch(f"{_PART}/{_PART}", name) is not None
 
 
 class SubjectSettings(FrozenModel):
-    """The model under study; `batch_tokens` bounds one batch of completions."""
+    """The model under study."""
 
     model: Annotated[str, Field(min_length=1)]
+    """"toyworld", a folder, or a Hugging Face id, optionally with @revision."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Only in float32 a completion does not depend on its batch; the others take half the memory."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+    """"auto" takes a CUDA device where there is one, else the CPU. MPS has to be named."""
     batch_tokens: Annotated[int, Field(ge=64)] = 4096
+    """Tokens in one batch of completions, padding and new ones included. Chosen by judgement, for a CPU."""
 
 
 class EndpointSettings(FrozenModel):
-    """Where one LLM role is reached. Prices are US dollars per million tokens; None means not stated."""
+    """The endpoint of one LLM role."""
 
     model: Annotated[str, Field(min_length=1)]
+    """The model's name at its endpoint, or "toyworld"."""
     base_url: Annotated[str, Field(pattern=r"^(toyworld|https?://[^\s@]+)$")]
+    """The URL of an OpenAI-compatible API, up to /v1. By default OpenAI's, or the embedded toy world."""
     key_variable: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
+    """The environment variable with the API key. By default OPENAI_API_KEY for OpenAI's API, else none."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
+    """The most calls in flight; the rate limiter goes below it as the endpoint requires. Chosen by judgement."""
     input_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """US dollars per million input tokens; by default the published price."""
     output_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """US dollars per million output tokens; by default the published price."""
     free: bool = False
+    """Whether calls cost nothing, as on a server of one's own; published prices are ignored then."""
 
     @property
     def meaning(self) -> str:
+        """Digest of what an answer depends on."""
         return digest(self.model, self.base_url)
 
 
 class ToyworldSettings(FrozenModel):
-    """How well the embedded author and judge play: rates of their mistakes, and what their endpoint lacks."""
+    """The mistakes of the embedded author and judge, and the features of their endpoint. Rates chosen by judgement."""
 
     flips: Share = 0.02
+    """Share of the judge's answers that are wrong at random."""
     systematic: Share = 0.02
+    """Share of texts and wordings that the judge always gets wrong."""
     committed: Share = 0.2
+    """Share of the author's endings that have already committed to the trait."""
     weak: Share = 0.15
+    """Share of the author's texts with a weak lock-in."""
     logprobs: bool = True
+    """Whether the endpoint gives log-probabilities."""
     json_schema: bool = True
+    """Whether the endpoint accepts JSON schemas."""
     split_digits: bool = False
+    """Whether the tokenizer of the endpoint writes numbers digit by digit."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Another seed makes other mistakes."""
 
 
 class TraitSettings(FrozenModel):
-    """What is said of one trait; None leaves it to the trait's own files and to the defaults."""
+    """The settings of one trait."""
 
     mode: Mode | None = None
+    """Whether the trait shows in the first tokens or in the whole response; None: decision."""
     opposite: Annotated[str, Field(min_length=1)] | None = None
+    """The opposite of the trait in words; None: the LOW line of its definition."""
     negative_test: NegativeTest | None = None
+    """Whether a negative must show the opposite, or only the absence of the trait; None: opposite."""
 
 
 class Settings(FrozenModel):
     """All settings of one experiment, with every default filled in. Paths are absolute."""
 
     version: Literal[1]
+    """The version of the settings' format."""
     experiment: Path
+    """The folder that holds refine.toml."""
     traits: Annotated[tuple[TraitId, ...], Field(min_length=1)]
+    """The traits of the experiment, as category/name."""
     datasets: Path
+    """The folder with a folder per trait; by default ../../datasets/traits below the experiment."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """The seed of all sampling and shuffling."""
     variant: Annotated[str, Field(pattern=f"^{_PART}$")] | None = None
+    """The name of a model variant, which gets folders of its own; None: none."""
     subject: SubjectSettings
     judge: EndpointSettings
     author: EndpointSettings
@@ -95,11 +124,11 @@ class Settings(FrozenModel):
         return self
 
     def of(self, trait_id: str) -> TraitSettings:
-        """What the file says of one trait."""
+        """The settings of one trait."""
         return self.trait.get(trait_id, TraitSettings())
 
     def meaning(self, trait_id: str | None = None) -> str:
-        """Digest of what a verdict depends on: rules, seed, subject, roles, and one trait's own settings."""
+        """Digest of what a verdict depends on: rules, seed, subject, roles, and the settings of one trait."""
         roles = [self.judge.meaning, self.author.meaning, self.auditor.meaning]
         embedded = TOYWORLD in (self.judge.base_url, self.author.base_url, self.auditor.base_url)
         toyworld = self.toyworld.model_dump_json() if embedded else ""

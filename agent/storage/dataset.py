@@ -1,4 +1,4 @@
-"""The dataset folders that users already have: read with every doubt named by file and line, written as they expect."""
+"""Dataset folders: loading pairs, with every issue named by file and line, and writing them."""
 
 import json
 import random
@@ -21,9 +21,9 @@ from agent.storage.durable import hash_of, sync_folder, write_atomically
 from agent.storage.similarity import Misalignment, best_pairs, find_misalignment, token_similarity
 
 DEFINITION = "definition.txt"
-JOURNAL = ".apply.json"  # stands beside the files while an apply replaces them
+JOURNAL = ".apply.json"  # exists beside the files while an apply replaces them
 OPTION = "--pair-by-similarity"
-_FAINT = 6.0  # points of likeness above that of any two texts
+_FAINT = 6.0  # points of similarity above the mean of all texts; chosen by judgement
 _SHOWN = 20
 _SEPARATORS = ("\x85", "\u2028", "\u2029")  # JSON may hold them raw, but readers by lines split at them
 
@@ -37,7 +37,7 @@ class FileHashes(FrozenModel):
 
 
 class Dataset(FrozenModel):
-    """The pairs of one trait in file order, with all that was found while loading. `line` of a pair counts from 0."""
+    """The pairs of one trait in file order, and the issues found while loading. `line` of a pair counts from 0."""
 
     trait: str
     pairs: tuple[Pair, ...]
@@ -46,7 +46,7 @@ class Dataset(FrozenModel):
 
 
 class DatasetError(UserError):
-    """A dataset that cannot be used. `issues` holds everything found; the message names the errors."""
+    """A dataset that cannot be used. `issues` holds all issues; the message names the errors."""
 
     def __init__(self, message: str, issues: tuple[Issue, ...] = ()) -> None:
         super().__init__(message)
@@ -54,15 +54,15 @@ class DatasetError(UserError):
 
 
 def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) -> Dataset:
-    """Read one trait's pairs. A folder with neither side is a dataset of no pairs yet.
+    """Read one trait's pairs. A folder with neither side is a dataset without pairs.
 
-    Raises DatasetError when anything found is an error, and while an apply is under way or was interrupted: the two
-    files may not belong together then. Warnings go along with the dataset.
+    Raises DatasetError where an issue is an error, and while an apply is in progress or was interrupted: the two files
+    may not match then. Warnings are in the dataset's `issues`.
     """
     if (folder / JOURNAL).exists():
         raise DatasetError(
-            f"{folder}: an apply is under way or was interrupted, so its files may not belong together. "
-            "The same `cliffhanger apply` again completes it."
+            f"{folder}: an apply is in progress or was interrupted, so its files may not match. "
+            "Rerun the same `cliffhanger apply` to complete it."
         )
     positive, negative = (read_side(folder, polarity) for polarity in (Polarity.POSITIVE, Polarity.NEGATIVE))
     table = token_similarity(*([line.text for line in side.lines] for side in (positive, negative)))
@@ -85,7 +85,7 @@ def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) 
 
 
 def read_definition(folder: Path) -> str:
-    """The trait's definition, without the blanks around it. Raises DatasetError where it is missing or empty."""
+    """The trait's definition, stripped. Raises DatasetError where it is missing or empty."""
     path = folder / DEFINITION
     if not path.is_file():
         raise DatasetError(
@@ -102,7 +102,7 @@ def read_definition(folder: Path) -> str:
 
 
 def write_dataset(folder: Path, pairs: Sequence[Pair], seed: int | None = None) -> tuple[Pair, ...]:
-    """Write both sides, shuffled by `seed` where one is given, and return the pairs in the order written.
+    """Write both sides, shuffled where a seed is given, and return the pairs in the order written.
 
     Lines of plain text where every text fits on one, else JSON lines; files of the other form are removed.
     """
@@ -121,7 +121,7 @@ def write_dataset(folder: Path, pairs: Sequence[Pair], seed: int | None = None) 
 
 
 def dataset_files(pairs: Sequence[Pair]) -> dict[str, bytes | None]:
-    """The bytes of a dataset's files by name; None for those of the other form, which must not stand beside them."""
+    """The bytes of a dataset's files by name; None for those of the other form, which must not exist."""
     plain = all(_is_plain(side) for pair in pairs for side in pair.sides)
     form, other = ("txt", "jsonl") if plain else ("jsonl", "txt")
     files: dict[str, bytes | None] = {}
@@ -168,29 +168,29 @@ def _refuse(folder: Path, issues: tuple[Issue, ...]) -> None:
     raise DatasetError("\n".join([f"The dataset in {folder} cannot be used:", *shown, *more]), issues)
 
 
-def _mismatches(positive: DatasetSide, negative: DatasetSide, slip: Misalignment | None) -> Iterator[Issue]:
-    """Where line i does not seem to belong to line i."""
+def _mismatches(positive: DatasetSide, negative: DatasetSide, misaligned: Misalignment | None) -> Iterator[Issue]:
+    """Issues where line i of one file does not seem to belong to line i of the other."""
     counts = len(positive.lines), len(negative.lines)
-    place = _slip_in_words(positive, negative, slip)
+    place = _describe_misalignment(positive, negative, misaligned)
     if counts[0] != counts[1]:
         longer, shorter = (positive, negative) if counts[0] > counts[1] else (negative, positive)
         surplus = [line.number for line in longer.lines[len(shorter.lines) :]]
         message = (
             f"has {len(longer.lines)} scenarios and {shorter.name} {len(shorter.lines)}: {_span(surplus)} without a "
-            f"partner. {place}Repair the files, or pair by likeness with {OPTION}."
+            f"partner. {place}Fix the files, or pair by similarity with {OPTION}."
         )
         yield error(longer.name, surplus[0], "unequal-counts", message)
-    elif slip is not None:
-        message = f"{place}Look there; if so, repair the files or pair by likeness with {OPTION}."
-        yield warning(positive.name, positive.lines[slip.start].number, "shifted", message)
+    elif misaligned is not None:
+        message = f"{place}Check there; then fix the files, or pair by similarity with {OPTION}."
+        yield warning(positive.name, positive.lines[misaligned.start].number, "shifted", message)
 
 
-def _slip_in_words(positive: DatasetSide, negative: DatasetSide, slip: Misalignment | None) -> str:
-    if slip is None:
+def _describe_misalignment(positive: DatasetSide, negative: DatasetSide, misaligned: Misalignment | None) -> str:
+    if misaligned is None:
         return ""
-    start = positive.lines[slip.start].number
-    where = "the line before" if slip.lag < 0 else "the line after"
-    return f"From {positive.name}:{start} on, {slip.length} lines resemble {where} theirs in {negative.name}. "
+    start = positive.lines[misaligned.start].number
+    where = "the line before" if misaligned.lag < 0 else "the line after"
+    return f"From {positive.name}:{start} on, {misaligned.length} lines resemble {where} their own in {negative.name}. "
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -198,12 +198,12 @@ def _span(numbers: Sequence[int]) -> str:
 
 
 def _doubts(positive: DatasetSide, negative: DatasetSide, alike: Mapping[tuple[int, int], bool]) -> Iterator[Issue]:
-    """What pairing by likeness could not settle; `alike` says of each pair whether it is more so than any two texts."""
+    """Issues of pairing by similarity. `alike`: whether a pair is clearly more similar than the average two texts."""
     for side, taken in ((positive, {i for i, _ in alike}), (negative, {j for _, j in alike})):
         for position, line in enumerate(side.lines):
             if position not in taken:
-                yield warning(side.name, line.number, "no-partner", "found no partner and is left out.")
+                yield warning(side.name, line.number, "no-partner", "has no partner and is left out.")
     for i, j in (pair for pair, clear in alike.items() if not clear):
         partner = f"{negative.name}:{negative.lines[j].number}"
-        message = f"was paired with {partner}, but is no more like it than any two texts are alike."
+        message = f"was paired with {partner}, but is no more similar to it than to other texts."
         yield warning(positive.name, positive.lines[i].number, "faint-pair", message)

@@ -1,4 +1,4 @@
-"""What loading a dataset finds, by file and line."""
+"""Reading one side of a dataset, and the issues of its lines by file and line."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from agent.text import is_text
 
 
 class Issue(FrozenModel):
-    """One finding about one place. `line` counts from 1 as editors do; None means the whole file."""
+    """An issue of a dataset file. `line` counts from 1; None means the whole file."""
 
     severity: Literal["error", "warning"]
     file: str
@@ -28,12 +28,12 @@ class Issue(FrozenModel):
 
 
 def warning(file: str, line: int | None, code: str, message: str) -> Issue:
-    """Something the user should know and the program can live with."""
+    """An issue that does not stop the program."""
     return Issue(severity="warning", file=file, line=line, code=code, message=message)
 
 
 def error(file: str, line: int | None, code: str, message: str) -> Issue:
-    """Something that makes the dataset unusable."""
+    """An issue that makes the dataset unusable."""
     return Issue(severity="error", file=file, line=line, code=code, message=message)
 
 
@@ -41,7 +41,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class DatasetLine(FrozenModel):
-    """One scenario and where it stands; `number` counts from 1 as editors do."""
+    """One scenario and its line number, which counts from 1."""
 
     number: int
     text: str
@@ -63,14 +63,14 @@ class DatasetSide(FrozenModel):
 
 
 def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
-    """Read {polarity}.jsonl, else {polarity}.txt. What is odd or broken becomes an issue, never an exception."""
+    """Read {polarity}.jsonl, else {polarity}.txt. Everything invalid becomes an issue, never an exception."""
     jsonl, txt = folder / f"{polarity}.jsonl", folder / f"{polarity}.txt"
     path = jsonl if jsonl.is_file() else txt
     if not path.is_file():
         return DatasetSide(polarity=polarity, file=None, hash=None, lines=(), issues=())
     issues: list[Issue] = []
     if jsonl.is_file() and txt.is_file():
-        issues.append(warning(txt.name, None, "two-formats", f"is not read, because {jsonl.name} stands beside it."))
+        issues.append(warning(txt.name, None, "two-formats", f"is ignored, because {jsonl.name} exists too."))
     parse = _parse_json if path == jsonl else _parse_text
     lines = [
         line
@@ -82,10 +82,10 @@ def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
 
 
 def _raw_lines(path: Path, issues: list[Issue]) -> Iterator[tuple[int, bytes]]:
-    """(number, bytes) of each line. Split at line feeds only: U+2028 and its like belong to the text."""
+    """(number, bytes) of each line. Split at line feeds only: U+2028 and the like are part of the text."""
     content = path.read_bytes()
     if content.startswith(_BOM):
-        issues.append(warning(path.name, 1, "bom", "begins with a byte order mark, which is passed over."))
+        issues.append(warning(path.name, 1, "bom", "begins with a byte order mark, which is ignored."))
         content = content.removeprefix(_BOM)
     rows = content.split(b"\n")
     if rows[-1]:
@@ -94,7 +94,7 @@ def _raw_lines(path: Path, issues: list[Issue]) -> Iterator[tuple[int, bytes]]:
         rows.pop()
     returns = [number for number, row in enumerate(rows, 1) if row.endswith(b"\r")]
     if returns:
-        message = f"{len(returns)} lines end in a carriage return, which is taken as part of the line end."
+        message = f"{len(returns)} lines end in a carriage return, which counts as part of the line end."
         issues.append(warning(path.name, returns[0], "carriage-return", message))
     yield from ((number, row.removesuffix(b"\r")) for number, row in enumerate(rows, 1))
 
@@ -121,7 +121,7 @@ def _parse_json(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iter
     if problems:
         return
     if extra := sorted(row.keys() - {"prompt", "system_prompt"}):
-        issues.append(warning(file, number, "extra-keys", f"has keys that are not read: {', '.join(extra)}."))
+        issues.append(warning(file, number, "extra-keys", f"has unknown keys, which are ignored: {', '.join(extra)}."))
     yield DatasetLine(number=number, text=row["prompt"], system_prompt=row.get("system_prompt"))
 
 
@@ -135,34 +135,35 @@ def _json_problems(row: object) -> Iterator[str]:
     if not isinstance(system_prompt, str | None):
         yield 'has something other than a text or null under "system_prompt".'
     if any(isinstance(text, str) and not is_text(text) for text in (prompt, system_prompt)):
-        yield "holds half of a surrogate pair, which is no character."
+        yield "contains half a surrogate pair, which is not a character."
 
 
 def _is_scenario(file: str, line: DatasetLine, issues: list[Issue]) -> bool:
-    """Whether there is a text; notes what is odd about its edges."""
+    """Whether there is a text; adds issues about its edges."""
     if not line.text.strip():
-        issues.append(warning(file, line.number, "empty", "is empty and is passed over."))
+        issues.append(warning(file, line.number, "empty", "is empty and is skipped."))
         return False
     if line.text != line.text.strip():
-        message = "begins or ends with a blank, which is kept: a blank at the end changes the first token."
+        message = "begins or ends with whitespace, which is kept: at the end it changes the first token."
         issues.append(warning(file, line.number, "outer-blanks", message))
     if "\r" in line.text.strip():
-        message = "holds a carriage return inside the text, which other readers take for a line end."
+        message = "contains a carriage return inside the text, which other programs take for a line end."
         issues.append(warning(file, line.number, "carriage-return", message))
     return True
 
 
+# All chosen by judgement.
 SHORT, LONG = 10, 900  # characters
-MAX_ENDING_SHARE = 0.2
+MAX_ENDING_SHARE = 0.2  # of the scenarios, with the same last words
 _ENDING_WORDS = 3
-_FEWEST_ALIKE = 3
-_NEAR = 90.0
+_FEWEST_ALIKE = 3  # scenarios with the same ending
+_NEAR = 90.0  # percent of characters in common
 
 _COMPLETE = re.compile(r"""(?<!\.)[.!?。！？]["'”’」』)\]]*$""")  # noqa: RUF001 - full-width marks are meant
 
 
 def side_issues(side: DatasetSide) -> Iterator[Issue]:
-    """What can be said of one file by itself."""
+    """Issues of one file by itself."""
     for line in side.lines:
         yield from _text_issues(side.name, line)
     yield from _repetitions(side)
@@ -172,11 +173,11 @@ def side_issues(side: DatasetSide) -> Iterator[Issue]:
 def _text_issues(file: str, line: DatasetLine) -> Iterator[Issue]:
     length = len(line.text)
     if length < SHORT:
-        yield warning(file, line.number, "short", f"has only {length} characters: hardly a scenario.")
+        yield warning(file, line.number, "short", f"has only {length} characters: probably too short.")
     if length > LONG:
-        yield warning(file, line.number, "long", f"has {length} characters: the lock-in may drown in them.")
+        yield warning(file, line.number, "long", f"has {length} characters: long text may hide the ending.")
     if line.system_prompt is None and _COMPLETE.search(line.text.rstrip()):
-        message = "ends on a complete sentence: nothing is left open for the first tokens."
+        message = "ends with a complete sentence: nothing is left open for the first tokens."
         yield warning(file, line.number, "complete", message)
 
 
@@ -207,12 +208,12 @@ def _common_endings(side: DatasetSide) -> Iterator[Issue]:
 
 
 def pair_issues(positive: DatasetSide, negative: DatasetSide, pairs: Sequence[tuple[int, int]]) -> Iterator[Issue]:
-    """What can be said of members that were put together; `pairs` holds positions in the two sides."""
+    """Issues of pairs; `pairs` holds positions in the two sides."""
     for i, j in pairs:
         one, other = positive.lines[i], negative.lines[j]
         if (one.text, one.system_prompt) == (other.text, other.system_prompt):
             twin = f"{negative.name}:{other.number}"
-            message = f"is identical to {twin}: a pair cannot be for and against at once. Rewrite one."
+            message = f"is identical to {twin}: the sides of a pair must differ. Rewrite one."
             yield error(positive.name, one.number, "identical", message)
         if words(one.text)[:1] != words(other.text)[:1]:
             message = f"shares no first word with {negative.name}:{other.number}."

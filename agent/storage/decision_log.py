@@ -1,4 +1,4 @@
-"""decisions.jsonl: what humans decided, line upon line. Nothing in it is ever changed or taken away."""
+"""Decision log: human decisions in decisions.jsonl, append-only."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from agent.schema import Act, Decision
 from agent.storage.durable import LockHeld, exclusive_lock, failpoint, sync_folder
 
 NAME = "decisions.jsonl"
-_TORN = b"\x18\n"  # "cancel": JSON cannot hold it raw, so what ends in it is known to be no line
+_TORN = b"\x18\n"  # "cancel": JSON cannot contain it unescaped, so it marks a torn line
 _LOCK_WAIT = 30.0  # seconds, chosen by judgement: another reviewer holds the lock for milliseconds
 
 
@@ -23,9 +23,9 @@ class DecisionError(UserError):
 
 @dataclass(frozen=True)
 class Recorded:
-    """All lines of a log in file order. `torn` names the places where a crash cut a line short: nobody decided there.
+    """All lines of a log in file order. `torn` names the lines that a crash cut short; they are no decisions.
 
-    A line that is being written at the very moment of reading looks torn as well.
+    A line that is being written at the moment of reading looks torn too.
     """
 
     decisions: tuple[Decision, ...]
@@ -43,7 +43,7 @@ class DecisionLog:
     lock_wait: float = _LOCK_WAIT
 
     def read(self) -> Recorded:
-        """Every decision so far; none where there is no file. Raises DecisionError for a damaged line."""
+        """All decisions; none where there is no file. Raises DecisionError for a damaged line."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -53,7 +53,7 @@ class DecisionLog:
         return parse_decisions(content, str(self.path))
 
     def append(self, *decisions: Decision) -> None:
-        """Store decisions in one write; they are on the disk when this returns. Raises DecisionError."""
+        """Append decisions in one write; they are on disk when this returns. Raises DecisionError."""
         if not decisions:
             return
         content = b"".join(line_of(decision) for decision in decisions)
@@ -62,7 +62,7 @@ class DecisionLog:
             with exclusive_lock(Path(f"{self.path}.lock"), self.lock_wait):
                 self._write(content)
         except LockHeld as error:
-            raise DecisionError(f"{self.path} is held by another process: end it, then decide again.") from error
+            raise DecisionError(f"{self.path} is locked by another process: end it, then decide again.") from error
         except OSError as error:
             raise DecisionError(f"{self.path} cannot be written: {error}. The decision is not stored.") from error
 
@@ -85,7 +85,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def _end_of_torn(descriptor: int) -> bytes:
-    """What has to come before the next line: nothing, or the end of one that a crash cut short."""
+    """The bytes needed before the next line: none, or the end of one that a crash cut short."""
     size = os.fstat(descriptor).st_size
     if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
         return b""
@@ -101,7 +101,7 @@ def _whole(raw: bytes) -> Decision | None:
 
 
 def line_of(decision: Decision) -> bytes:
-    """One line as it is stored. JSON escapes line feeds, so a line is a decision whatever its texts hold."""
+    """A decision as one line: JSON escapes the line feeds in its texts."""
     return decision.model_dump_json().encode() + b"\n"
 
 
@@ -127,19 +127,19 @@ def _parsed(raw: bytes, place: str) -> Decision:
         where = ".".join(str(part) for part in problem["loc"])
         what = f"{where}: {problem['msg']}" if where else problem["msg"]
         raise DecisionError(
-            f"{place} is no decision ({what}). Nothing was read. Restore the line, or move it to another file."
+            f"{place} is not a decision ({what}). Nothing was read. Fix the line, or move it to another file."
         ) from error
 
 
 def in_force(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-    """What stands: by time, without what was taken back, each line once. Undo lines themselves are left out."""
+    """The decisions in force: by time, each once, without undone ones and without the undo lines themselves."""
     undone = {decision.undone for decision in decisions if decision.act is Act.UNDO}
     kept = {d.id: d for d in decisions if d.act is not Act.UNDO and d.id not in undone}
     return tuple(sorted(kept.values(), key=lambda decision: decision.when))
 
 
 def next_moment(decisions: Sequence[Decision], now: datetime | None = None) -> str:
-    """A `when` for the next decision: now, but later than all before it even where a clock went back."""
+    """The `when` of the next decision: now, but later than all earlier ones even if the clock went back."""
     moment = now or datetime.now(UTC)
     latest = max((datetime.fromisoformat(decision.when) for decision in decisions), default=moment)
     if decisions and latest >= moment:

@@ -20,7 +20,7 @@ _passed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
-    """Do nothing, unless CLIFFHANGER_CRASH is "N" or "name:N": then SIGKILL at the N-th point passed (of that name)."""
+    """Do nothing, unless CLIFFHANGER_CRASH is "N" or "name:N": then SIGKILL at the N-th failpoint (of that name)."""
     plan = os.environ.get(VARIABLE)
     if plan is None:
         return
@@ -41,7 +41,7 @@ def _read(plan: str) -> tuple[str, int]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that any reader, at any moment and after any crash, sees the old whole or the new whole.
+    """Replace a file atomically: at any moment and after any crash a reader sees the whole old or new content.
 
     Raises OSError that names the file.
     """
@@ -68,7 +68,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's entries (what was added, moved or removed in it) to the disk."""
+    """Flush a folder's entries (files added, moved or removed) to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -130,5 +130,5 @@ def hash_of(path: Path) -> str | None:
 
 
 def _mode(path: Path) -> int:
-    """The permissions of the file that is replaced; those of any new file otherwise."""
+    """The permissions of the replaced file, or 0o644."""
     return path.stat().st_mode & 0o777 if path.exists() else 0o644

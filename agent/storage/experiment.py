@@ -1,7 +1,7 @@
-"""The experiment folders that users already have: where everything lies, and the completions in them."""
+"""Experiment folders: the paths of all files, and the completions in responses/."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class LayoutError(UserError):
 
 @dataclass(frozen=True)
 class ExperimentFolder:
-    """Where everything of one trait (and model variant) lies below experiments/{exp}. Makes nothing by itself."""
+    """The paths of one trait (and model variant) below experiments/{exp}. Creates nothing."""
 
     root: Path
     trait: str
@@ -78,17 +78,17 @@ def variants(root: Path, trait: str) -> list[str]:
 
 
 def heartbeat_file(root: Path, pid: int) -> Path:
-    """Where a process that runs traits of an experiment says how it fares: one file per process, whatever it runs."""
+    """The heartbeat file of a process that runs traits of an experiment."""
     return root / f"heartbeat-{pid}.json"
 
 
 def heartbeat_files(root: Path) -> list[Path]:
-    """The heartbeats of all processes of an experiment, of dead ones too."""
+    """The heartbeat files of all processes of an experiment, dead ones included."""
     return sorted(root.glob("heartbeat-*.json"))
 
 
 def run_log(root: Path) -> Path:
-    """What detached runs of an experiment print."""
+    """The output of detached runs of an experiment."""
     return root / "run.log"
 
 
@@ -105,7 +105,7 @@ class GenerationInfo(FrozenModel):
 
 
 class Response(FrozenModel):
-    """One row of responses/*.json: what was continued and how. The response keeps its leading space."""
+    """One row of responses/*.json: a prompt and its continuation, which keeps its leading space."""
 
     prompt: str
     response: str
@@ -115,7 +115,7 @@ class Response(FrozenModel):
 def write_responses(
     place: ExperimentFolder, pairs: Sequence[Pair], completions: Mapping[str, Completion], about: GenerationInfo
 ) -> None:
-    """Write pos.json, neg.json and metadata.json, in scenario order. `completions` are found by a scenario's key.
+    """Write pos.json, neg.json and metadata.json, in scenario order. `completions` has scenario keys.
 
     Raises LayoutError when one is missing: the rows must match the dataset line by line.
     """
@@ -149,7 +149,7 @@ def _response(pair: Pair, scenario: Scenario, completions: Mapping[str, Completi
 
 
 def read_responses(path: Path) -> tuple[Response, ...]:
-    """Our rows or theirs; keys other than the three are passed over."""
+    """The rows of a responses file, of this program or another; unknown keys are ignored."""
     rows = read_json(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise LayoutError(f"{path} is not a list of responses. Make it again with `cliffhanger vet`.")
@@ -168,18 +168,10 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_json(path: Path) -> object:
-    """What a JSON file holds. Raises LayoutError where it is missing or broken."""
+    """The content of a JSON file. Raises LayoutError where it is missing or invalid."""
     if not path.is_file():
         raise LayoutError(f"There is no {path}. Make it with `cliffhanger vet`.")
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise LayoutError(f"{path} is not JSON: {error}. Make it again with `cliffhanger vet`.") from error
-
-
-def find_files(root: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """(trait, path) of every "vetting/response_scores.json" (or the like) below an experiment, at whatever depth."""
-    extraction = root / "extraction"
-    for path in sorted(extraction.rglob(name)):
-        trait = path.relative_to(extraction).as_posix().removesuffix(f"/{name}")
-        yield trait, path

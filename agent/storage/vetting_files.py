@@ -1,4 +1,4 @@
-"""The vetting files: one envelope whose summary, indices and rows agree; theirs are read leniently."""
+"""Vetting files: scores with summary, indices and rows that agree; files of other programs are read leniently."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ UNJUDGED = "An answer is missing. Ask again."
 
 @dataclass(frozen=True)
 class SetFindings:
-    """A set and what was found of it. `findings` are looked up by a scenario's key; one without is unjudged."""
+    """A set and its findings by scenario key; a scenario without one is unjudged."""
 
     pairs: Sequence[Pair]
     findings: Mapping[str, Finding]
@@ -62,17 +62,17 @@ class VettingScores(FrozenModel):
         return tuple(row.idx for row in self.rows if row.polarity is polarity and row.outcome is outcome)
 
 
-def write_scores(place: ExperimentFolder, which: Stage, examined: SetFindings) -> Path:
+def write_scores(place: ExperimentFolder, which: Stage, found: SetFindings) -> Path:
     """Write vetting/{which}_scores.json. Raises LayoutError where an outcome contradicts its own score."""
 
     def row(idx: int, scenario: Scenario, finding: Finding | None) -> dict[str, Any]:
-        score, outcome = _scored(which, scenario, finding, examined.rules)
+        score, outcome = _scored(which, scenario, finding, found.rules)
         made = {"idx": idx, "polarity": str(scenario.polarity), "score": score, "outcome": str(outcome)}
         return {**made, "scenario": scenario.text} if which == "scenario" else made
 
-    thresholds = {"pos_threshold": examined.rules.pos_threshold, "neg_threshold": examined.rules.neg_threshold}
+    thresholds = {"pos_threshold": found.rules.pos_threshold, "neg_threshold": found.rules.neg_threshold}
     path = place.vetting / f"{which}_scores.json"
-    write_json(path, _envelope(place, examined, thresholds, row))
+    write_json(path, _envelope(place, found, thresholds, row))
     return path
 
 
@@ -89,7 +89,10 @@ def _scored(which: Stage, scenario: Scenario, finding: Finding | None, rules: Ru
 
 
 def _in_agreement(score: float, outcome: Outcome, scenario: Scenario, rules: Rules) -> float:
-    """The score, moved over the threshold where only its rounding put it on the other side. Else LayoutError."""
+    """The score, moved across the threshold where only rounding put it on the other side.
+
+    Raises LayoutError where they disagree by more.
+    """
     positive = scenario.polarity is Polarity.POSITIVE
     limit = rules.pos_threshold if positive else rules.neg_threshold
     if outcome_of(score, scenario.polarity, rules.pos_threshold, rules.neg_threshold) is outcome:
@@ -100,16 +103,16 @@ def _in_agreement(score: float, outcome: Outcome, scenario: Scenario, rules: Rul
 
 
 def outcome_of(score: float | None, polarity: Polarity, pos_threshold: float, neg_threshold: float) -> Outcome:
-    """What a reader of the file concludes from a score."""
+    """The outcome that a reader of the file derives from a score."""
     if score is None:
         return Outcome.UNJUDGED
     passes = score >= pos_threshold if polarity is Polarity.POSITIVE else score <= neg_threshold
     return Outcome.PASS if passes else Outcome.FAIL
 
 
-def write_first_token(place: ExperimentFolder, examined: SetFindings) -> Path:
+def write_first_token(place: ExperimentFolder, found: SetFindings) -> Path:
     """Write vetting/first_token.json: verdict, commitments, first tokens, span and diagnosis of each item."""
-    rules = examined.rules
+    rules = found.rules
 
     def row(idx: int, scenario: Scenario, finding: Finding | None) -> dict[str, Any]:
         made: dict[str, Any] = {"idx": idx, "polarity": str(scenario.polarity)}
@@ -124,18 +127,18 @@ def write_first_token(place: ExperimentFolder, examined: SetFindings) -> Path:
         "first_k": rules.first_k,
     }
     path = place.vetting / "first_token.json"
-    write_json(path, {**_envelope(place, examined, thresholds, row), "advice": extraction_advice(examined)})
+    write_json(path, {**_envelope(place, found, thresholds, row), "advice": extraction_advice(found)})
     return path
 
 
-def extraction_advice(examined: SetFindings) -> dict[str, Any]:
-    """Over which tokens of a response to extract, and what that rests on: `reach` is of what passed as LATE."""
-    passed = [f for f in examined.findings.values() if f.first_token is Outcome.PASS]
+def extraction_advice(found: SetFindings) -> dict[str, Any]:
+    """Which tokens of a response to extract from, and why. `reach`: tokens until expressed, of passes with LATE."""
+    passed = [f for f in found.findings.values() if f.first_token is Outcome.PASS]
     late = sorted(f.reach for f in passed if f.verdict is Verdict.LATE and f.reach is not None)
-    if examined.mode is Mode.SUSTAINED:
+    if found.mode is Mode.SUSTAINED:
         return {"extract": "response[:]", "why": "a sustained trait runs through the whole response", "reach": None}
     if not late:
-        extract = f"response[:{examined.rules.first_k}]"
+        extract = f"response[:{found.rules.first_k}]"
         return {"extract": extract, "why": "the first tokens of all that passed carry it", "reach": None}
     middle = round(median(late))
     reach = {"n": len(late), "median": middle, "least": late[0], "most": late[-1]}
@@ -174,7 +177,7 @@ def _first_token_row(finding: Finding, first_k: int) -> dict[str, Any]:
 
 
 def _probabilities(finding: Finding) -> dict[str, float]:
-    """Mean probability of each verdict over the votes that could be read."""
+    """Mean probability of each verdict over the readable votes."""
     tally = finding.tally(Question.VERDICT)
     votes = [dict(vote.probabilities) for vote in tally.votes if vote.probabilities] if tally else []
     names = sorted({name for vote in votes for name in vote})
@@ -185,15 +188,15 @@ RowBuilder = Callable[[int, Scenario, Finding | None], dict[str, Any]]
 
 
 def _envelope(
-    place: ExperimentFolder, examined: SetFindings, thresholds: Mapping[str, float], row: RowBuilder
+    place: ExperimentFolder, found: SetFindings, thresholds: Mapping[str, float], row: RowBuilder
 ) -> dict[str, Any]:
-    """Everything is derived from the rows, so that readers of any part agree."""
-    sides = [(i, pair.side(polarity)) for polarity in Polarity for i, pair in enumerate(examined.pairs)]
-    rows = [row(i, side, examined.findings.get(side.key)) for i, side in sides]
+    """The file's content, all of it derived from the rows."""
+    sides = [(i, pair.side(polarity)) for polarity in Polarity for i, pair in enumerate(found.pairs)]
+    rows = [row(i, side, found.findings.get(side.key)) for i, side in sides]
     return {
         "experiment": place.name,
         "trait": place.trait,
-        "trait_definition": examined.definition,
+        "trait_definition": found.definition,
         "thresholds": dict(thresholds),
         "summary": _summary(rows),
         "failed_indices": _indices(rows, Outcome.FAIL),
@@ -218,14 +221,14 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def read_scores(path: Path) -> VettingScores:
-    """A scenario_scores.json or response_scores.json, ours or theirs; outcomes are concluded from scores anew.
+    """A scenario_scores.json or response_scores.json, of this program or another; outcomes are derived from scores.
 
-    A missing `idx` is the place among its polarity; a null score is unjudged; other keys are passed over.
+    A missing `idx` is the position within its polarity; a null score is unjudged; unknown keys are ignored.
     """
     content = read_json(path)
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(results, list):
-        raise LayoutError(f"{path} holds no results. Make it again with `cliffhanger vet`.")
+        raise LayoutError(f"{path} has no results. Make it again with `cliffhanger vet`.")
     limits = _read_limits(path, content.get("thresholds"))
     places = {polarity: count() for polarity in Polarity}
     rows = [_read_row(path, n, row, places, limits) for n, row in enumerate(results)]
@@ -242,7 +245,7 @@ def _read_limits(path: Path, thresholds: object) -> tuple[float, float]:
     stated = thresholds if isinstance(thresholds, dict) else {}
     limits = [stated.get("pos_threshold", 60), stated.get("neg_threshold", 40)]
     if not all(map(_is_number, limits)):
-        raise LayoutError(f"{path}: a threshold is no number. Make it again with `cliffhanger vet`.")
+        raise LayoutError(f"{path}: a threshold is not a number. Make it again with `cliffhanger vet`.")
     return float(limits[0]), float(limits[1])
 
 
@@ -253,18 +256,20 @@ def _is_number(value: object) -> bool:
 def _read_row(
     path: Path, number: int, row: Any, places: Mapping[Polarity, "count[int]"], limits: tuple[float, float]
 ) -> VettingRow:
-    found = row if isinstance(row, dict) else {}
-    if found.get("polarity") not in list(Polarity):
+    content = row if isinstance(row, dict) else {}
+    if content.get("polarity") not in list(Polarity):
         raise LayoutError(
             f"{path}: result {number} is neither positive nor negative. Make it again with `cliffhanger vet`."
         )
-    polarity, score = Polarity(found["polarity"]), found.get("score")
+    polarity, score = Polarity(content["polarity"]), content.get("score")
     if score is not None and not _is_number(score):
-        raise LayoutError(f"{path}: the score of result {number} is no number. Make it again with `cliffhanger vet`.")
+        raise LayoutError(
+            f"{path}: the score of result {number} is not a number. Make it again with `cliffhanger vet`."
+        )
     place = next(places[polarity])
-    scenario = found.get("scenario")
+    scenario = content.get("scenario")
     return VettingRow(
-        idx=found["idx"] if isinstance(found.get("idx"), int) else place,
+        idx=content["idx"] if isinstance(content.get("idx"), int) else place,
         polarity=polarity,
         score=None if score is None else float(score),
         outcome=outcome_of(score, polarity, *limits),

@@ -164,7 +164,7 @@ def test_a_damaged_line_is_named_by_its_number_in_the_whole_file(example: Review
     session.cards()
     with example.log.path.open("ab") as file:
         file.write(b"{}\n")
-    with pytest.raises(DecisionError, match=r"decisions\.jsonl:2 is no decision"):
+    with pytest.raises(DecisionError, match=r"decisions\.jsonl:2 is not a decision"):
         session.cards()
 
 

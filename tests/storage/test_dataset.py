@@ -196,7 +196,7 @@ def test_json_lines_win_over_text_and_say_so(tmp_path: Path) -> None:
         ('{"text": "x"}', 'no text under "prompt"'),
         ('{"prompt": 3}', 'no text under "prompt"'),
         ('{"prompt": "x", "system_prompt": 3}', 'under "system_prompt"'),
-        ('{"prompt": "x \\ud800"}', "half of a surrogate pair"),
+        ('{"prompt": "x \\ud800"}', "half a surrogate pair"),
     ],
 )
 def test_a_row_that_is_no_scenario_is_an_error_with_its_line(tmp_path: Path, row: str, said: str) -> None:
@@ -321,7 +321,7 @@ def test_a_real_set_loads_with_its_findings(
 def test_the_real_set_that_slipped_is_told_where_and_can_be_paired_by_likeness(shared_data: Path) -> None:
     folder = shared_data / "trait-interp" / "datasets" / "traits" / "emotion_set" / "fear"
     said = str(refusal(folder))
-    assert "line 17 is without a partner. From positive.txt:5 on, 12 lines resemble the line before theirs" in said
+    assert "line 17 is without a partner. From positive.txt:5 on, 12 lines resemble the line before their own" in said
     loaded = load_dataset(folder, "emotion_set/fear", pair_by_similarity=True)
     assert [p.line for p in loaded.pairs] == [i for i in range(17) if i != 3]
     assert ("positive.txt", 4, "no-partner") in codes(loaded)

@@ -96,7 +96,7 @@ def test_a_damaged_line_is_an_error_that_names_file_and_line(
     log.append(decision("d0000"), decision("d0001"), decision("d0002"))
     rows = log.path.read_bytes().splitlines(keepends=True)
     log.path.write_bytes(rows[0] + damage(rows[1]) + rows[2])
-    with pytest.raises(DecisionError, match=r"decisions\.jsonl:2 is no decision"):
+    with pytest.raises(DecisionError, match=r"decisions\.jsonl:2 is not a decision"):
         log.read()
 
 
@@ -120,7 +120,7 @@ def test_killed_while_it_stores_a_line_the_log_holds_it_whole_or_not_at_all(log:
 def test_nothing_is_written_while_another_holds_the_lock(log: DecisionLog) -> None:
     log.append(decision("d0000"))
     hurried = DecisionLog(log.path, lock_wait=0.05)
-    with FileLock(f"{log.path}.lock"), pytest.raises(DecisionError, match="held by another process"):
+    with FileLock(f"{log.path}.lock"), pytest.raises(DecisionError, match="locked by another process"):
         hurried.append(decision("d0001"))
     assert [d.pair for d in log.read().decisions] == ["d0000"]
 

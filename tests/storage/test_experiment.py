@@ -33,7 +33,6 @@ from agent.storage.experiment import (
     ExperimentFolder,
     GenerationInfo,
     LayoutError,
-    find_files,
     read_responses,
     write_responses,
 )
@@ -341,12 +340,12 @@ def test_scores_of_others_are_read_without_indices_with_nulls_and_old_keys(tmp_p
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "holds no results"),
-        ("[1]", "holds no results"),
+        ("{}", "has no results"),
+        ("[1]", "has no results"),
         ('{"results": [{"polarity": "neutral", "score": 1}]}', "result 0 is neither"),
-        ('{"results": [{"polarity": "positive", "score": "ERROR: 503"}]}', "the score of result 0 is no number"),
-        ('{"results": [{"polarity": "positive", "score": NaN}]}', "the score of result 0 is no number"),
-        ('{"results": [], "thresholds": {"pos_threshold": "high"}}', "a threshold is no number"),
+        ('{"results": [{"polarity": "positive", "score": "ERROR: 503"}]}', "the score of result 0 is not a number"),
+        ('{"results": [{"polarity": "positive", "score": NaN}]}', "the score of result 0 is not a number"),
+        ('{"results": [], "thresholds": {"pos_threshold": "high"}}', "a threshold is not a number"),
         ("", "is not JSON"),
     ],
 )
@@ -357,15 +356,6 @@ def test_scores_that_cannot_be_read_are_an_error_and_never_a_pass(tmp_path: Path
         read_scores(path)
     with pytest.raises(LayoutError, match="There is no .*cliffhanger vet"):
         read_scores(tmp_path / "absent.json")
-
-
-def test_files_are_found_at_whatever_depth_others_put_them(place: ExperimentFolder) -> None:
-    for trait in ("made/refusal", "made/deep/er/curt"):
-        path = place.root / "extraction" / trait / "vetting" / "response_scores.json"
-        path.parent.mkdir(parents=True)
-        path.write_text("{}")
-    found = dict(find_files(place.root, "vetting/response_scores.json"))
-    assert sorted(found) == ["made/deep/er/curt", "made/refusal"]
 
 
 def one_liners(shared_data: Path) -> list[str]:
