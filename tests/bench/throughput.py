@@ -1,7 +1,7 @@
 """Judge calls per second, 100 in flight over 50 ms: `python -m tests.bench.throughput [--calls N] [--profile]`.
 
-Three contenders take turns against one server in a process of its own: the plain client, the plain client on its
-aiohttp transport, and the whole path (`Llm.ask_all` with a ledger on disk). CPU is that of this process, all threads.
+Three clients take turns against one server in a process of its own: the plain client, the plain client on its aiohttp
+transport, and the whole path (`LLMClient.ask_all` with a ledger on disk). CPU is that of this process, all threads.
 """
 
 import argparse
@@ -200,7 +200,7 @@ async def _create(client: openai.AsyncOpenAI, slots: asyncio.Semaphore, prompt: 
 
 
 class WholePath:
-    """`Llm.ask_all` with a new ledger each time; `last` says what its latest run spent its time on."""
+    """`LLMClient.ask_all` with a new ledger each time; `last` says what its latest run spent its time on."""
 
     def __init__(self, url: str, folder: Path, profile: bool) -> None:
         endpoint = Endpoint(model=MODEL, base_url=url, concurrency=IN_FLIGHT, input_price=0.15, output_price=0.6)

@@ -29,11 +29,8 @@ class ProbedEndpoint:
 
     def __init__(self, failures: float, bad: Answering | None = None, is_first: bool = False) -> None:
         self.clock, self.asked, self.reported = Clock(), 0, list[str | None]()
-        self._failures, self._bad, self._resumed = (
-            failures,
-            bad or failing(503, "maintenance"),
-            [] if is_first else [Role.JUDGE],
-        )
+        self._failures, self._bad = failures, bad or failing(503, "maintenance")
+        self._resumed = [] if is_first else [Role.JUDGE]
 
     def answer(self, asked: Asked) -> Answering:
         self.asked += 1
