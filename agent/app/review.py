@@ -29,8 +29,8 @@ from agent.review.web.routes import create_app
 from agent.review.web.security import is_loopback, new_token
 from agent.review.web.views import ApplyActions
 from agent.schema import Depth, Finding, Pair
+from agent.steps.case import cases_of
 from agent.steps.examine import examine
-from agent.steps.vet import cases_of
 from agent.storage.dataset import Dataset, load_dataset
 from agent.storage.decision_log import NAME, DecisionLog
 from agent.storage.experiment import ExperimentFolder

@@ -9,7 +9,6 @@ from agent.steps.context import StepContext
 from agent.steps.examine import quoted_span, span_request
 from agent.steps.questions import EXPLAIN, EXPRESS, WORDINGS, JudgeQuestion
 from agent.steps.verdict import contradict
-from agent.steps.vet import Case
 from agent.steps.voting import NEEDED_LEAD, Ballot, collect_votes
 from agent.text import find_quotation
 
@@ -48,14 +47,14 @@ def _of_one_trait(
     context: StepContext, rows: Sequence[LabelledEnding], wording: str, spans: bool
 ) -> list[JudgedEnding]:
     wanted = [(row, q) for row in rows for q in _questions(row)]
-    opening, appeal = ((WORDINGS[0],), True) if wording == VOTES else ((wording,), False)
-    tallies = _polled(context, wanted, opening, appeal)
-    if appeal:
+    initial, escalate = ((WORDINGS[0],), True) if wording == VOTES else ((wording,), False)
+    tallies = _votes(context, wanted, initial, escalate)
+    if escalate:
         doubtful = [
             row for row in rows if contradict(tallies.get((row.id, Question.VERDICT)), tallies[row.id, Question.C0])
         ]
         again = [(row, q) for row in doubtful for q in _questions(row) if len(tallies[row.id, q].votes) < NEEDED_LEAD]
-        tallies |= _polled(context, again, WORDINGS[:2], appeal)
+        tallies |= _votes(context, again, WORDINGS[:2], escalate)
     quoted = _quoted(context, [row for row in rows if spans and row.span and row.opener is not None])
     return [
         JudgedEnding(row, tallies[row.id, Question.C0], tallies.get((row.id, Question.VERDICT)), quoted.get(row.id))
@@ -67,17 +66,17 @@ def _questions(row: LabelledEnding) -> tuple[Question, ...]:
     return (Question.C0,) if row.opener is None else (Question.C0, Question.VERDICT)
 
 
-def _polled(
-    context: StepContext, wanted: Iterable[tuple[LabelledEnding, Question]], opening: tuple[str, ...], appeal: bool
+def _votes(
+    context: StepContext, wanted: Iterable[tuple[LabelledEnding, Question]], initial: tuple[str, ...], escalate: bool
 ) -> dict[tuple[str, Question], Tally]:
     pairs = list(wanted)
-    ballots = [Ballot(JudgeQuestion(q, row.scenario(), row.completion()), opening, appeal) for row, q in pairs]
+    ballots = [Ballot(JudgeQuestion(q, row.scenario(), row.completion()), initial, escalate) for row, q in pairs]
     return {(row.id, q): tally for (row, q), tally in zip(pairs, collect_votes(context, ballots), strict=True)}
 
 
 def _quoted(context: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, str]:
     """By id, the words that the judge quotes as the committed span; "" where they do not stand in the prefix."""
-    requests = [span_request(context, Case(row.id, row.scenario()), row.completion(), 0) for row in rows]
+    requests = [span_request(context, row.scenario(), row.completion(), 0) for row in rows]
     replies = zip(rows, context.ask(requests), strict=True)
     return {
         row.id: find_quotation(quoted_span(reply.data), row.prefix) or ""

@@ -33,11 +33,11 @@ from agent.schema import (
     kind_of,
 )
 from agent.steps.author import RepairTask
+from agent.steps.case import cases_of
 from agent.steps.context import StepContext
 from agent.steps.draft import DraftRequest, draft
 from agent.steps.examine import examine
 from agent.steps.repair import SetContext, repair, rung_for
-from agent.steps.vet import cases_of
 from agent.storage.ledger import Ledger
 
 

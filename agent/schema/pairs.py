@@ -20,6 +20,10 @@ class Polarity(StrEnum):
     POSITIVE = "positive"
     NEGATIVE = "negative"
 
+    @property
+    def other(self) -> "Polarity":
+        return Polarity.NEGATIVE if self is Polarity.POSITIVE else Polarity.POSITIVE
+
 
 class Mode(StrEnum):
     DECISION = "decision"

@@ -1,156 +1,131 @@
-"""Of what comes late: how many tokens it takes. The advice is to extract over so many, and not over the first few."""
+"""Examination of scenarios, stage by stage: completions, votes, samples, flip test, span, and the finding."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.schema import (
     Completion,
     Depth,
     Finding,
     Flag,
-    Flip,
     Outcome,
     Question,
     Request,
     Role,
+    Scenario,
     Shape,
     Verdict,
     VoteOutcome,
 )
+from agent.steps.case import Case, CaseResult, may_pass, verdict_of
 from agent.steps.context import StepContext
-from agent.steps.flip_test import flip_ruling, flip_test
-from agent.steps.lock_in import LockIn, is_tied, lock_in, tie_break
+from agent.steps.flip_test import flip_test
+from agent.steps.lock_in import is_tied, tie_break, with_lock_in
 from agent.steps.questions import WORDINGS, JudgeQuestion
 from agent.steps.screening import divergence, pair_flags
-from agent.steps.verdict import VerdictInput, verdict
-from agent.steps.vet import Case, Tallies, ask_second_votes, extend_single_dissent, greedy, vet
+from agent.steps.vet import ask, ask_second_votes, extend_single_dissent, greedy
 from agent.steps.voting import Ballot, collect_votes
 from agent.text import find_quotation
 
 
-def tokens_until_expressed(
-    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
-) -> dict[int, int]:
-    """For each LATE case the fewest first tokens that display its behaviour; all of them where fewer never do.
+def examine(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
+    """One finding per case, in order. Raises ValueError where a pair comes with one side only."""
+    results = complete(context, cases)
+    results = ask(context, results, depth)
+    results = extend_single_dissent(context, results, depth)
+    results = ask_second_votes(context, results, _with_verdict(context, results, Verdict.UNSURE))
+    results = sample(context, results, depth)
+    results = flip(context, results, depth)
+    results = quote_spans(context, results)
+    results = measure_reach(context, results)
+    return [_finding(context, result, _twin(results, result), depth) for result in results]
 
-    Found by halving, one vote at each step: a display that has begun is taken to stay.
+
+def complete(context: StepContext, cases: Sequence[Case]) -> list[CaseResult]:
+    """The greedy completion of each case, which is linked to the pair's other side."""
+    sides = {(case.pair, case.scenario.polarity): i for i, case in enumerate(cases)}
+    completions = greedy(context, [case.scenario for case in cases])
+    return [
+        CaseResult(case, completion, sides.get((case.pair, case.scenario.polarity.other)))
+        for case, completion in zip(cases, completions, strict=True)
+    ]
+
+
+def sample(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
+    """Lock-in where votes tie, which it decides, and beyond first depth of all that may pass."""
+    verdicts = _verdicts(context, results)
+    tied = [i for i, one in enumerate(results) if is_tied(one, verdicts[i])]
+    results = tie_break(context, with_lock_in(context, results, tied))
+    if depth is Depth.FIRST:
+        return results
+    verdicts = _verdicts(context, results)
+    return with_lock_in(context, results, [i for i, one in enumerate(results) if may_pass(one, verdicts[i])])
+
+
+def flip(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
+    """The flip test where a lock-in holds and the case is still undecided, or, if so set, at the audit."""
+    undecided = _with_verdict(context, results, Verdict.UNSURE)
+    all_are = depth is Depth.AUDIT and context.rules.flip_in_audit
+    holding = [i for i, one in enumerate(results) if one.lock_in and one.lock_in.holds is VoteOutcome.FAVOURABLE]
+    flips = flip_test(context, results, [i for i in holding if all_are or i in undecided])
+    return [replace(one, flip=flips.get(i)) for i, one in enumerate(results)]
+
+
+def quote_spans(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """For each EXPLAIN the words of the prefix that already commit, verbatim; asked for at most twice, then None."""
+    explained = _with_verdict(context, results, Verdict.EXPLAIN)
+    spans: dict[int, str] = {}
+    for number in (0, 1):
+        missing = [i for i in explained if i not in spans]
+        requests = [span_request(context, results[i].scenario, results[i].completion, number) for i in missing]
+        for i, reply in zip(missing, context.ask(requests), strict=True):
+            if found := find_quotation(quoted_span(reply.data), results[i].scenario.text):
+                spans[i] = found
+    return [replace(one, span=spans.get(i)) for i, one in enumerate(results)]
+
+
+def measure_reach(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """For each LATE the number of first tokens that display its behaviour."""
+    late = _with_verdict(context, results, Verdict.LATE)
+    tokens = tokens_until_expressed(context, [(results[i].scenario, results[i].completion) for i in late])
+    reach = dict(zip(late, tokens, strict=True))
+    return [replace(one, reach=reach.get(i)) for i, one in enumerate(results)]
+
+
+def tokens_until_expressed(context: StepContext, late: Sequence[tuple[Scenario, Completion]]) -> list[int | None]:
+    """The fewest first tokens that display a scenario's behaviour; all where fewer never do, None where unknown.
+
+    Found by bisection, one vote at each step: a display that has begun is taken to stay.
     """
-    late = [i for i, v in enumerate(verdicts) if v is Verdict.LATE and len(completions[i].ends) > context.rules.first_k]
-    spans = {i: (context.rules.first_k, len(completions[i].ends)) for i in late}  # not yet displayed, displayed
+    first_k = context.rules.first_k
+    spans = {i: (first_k, len(made.ends)) for i, (_, made) in enumerate(late) if len(made.ends) > first_k}
     while wanted := [i for i, (low, high) in spans.items() if high - low > 1]:
         middles = {i: sum(spans[i]) // 2 for i in wanted}
-        asked = [JudgeQuestion(Question.CL, cases[i].scenario, _first(completions[i], middles[i])) for i in wanted]
-        tallies = collect_votes(context, [Ballot(one, WORDINGS[:1], appeal=False) for one in asked])
+        asked = [JudgeQuestion(Question.CL, late[i][0], _first(late[i][1], middles[i])) for i in wanted]
+        tallies = collect_votes(context, [Ballot(one, WORDINGS[:1], escalate=False) for one in asked])
         for i, found in zip(wanted, tallies, strict=True):
             (low, high), displayed = spans[i], (found.votes[0].score or 0.0) >= context.rules.committed
             spans[i] = (low, middles[i]) if displayed else (middles[i], high)
-    return {i: high for i, (_, high) in spans.items()}
+    return [spans[i][1] if i in spans else None for i in range(len(late))]
 
 
-def _first(made: Completion, tokens: int) -> Completion:
-    return made.model_copy(update={"text": made.text[: made.ends[tokens - 1]]})
+def _first(completion: Completion, tokens: int) -> Completion:
+    return completion.model_copy(update={"text": completion.text[: completion.ends[tokens - 1]]})
 
 
-_OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.FAIL}
+def _twin(results: Sequence[CaseResult], result: CaseResult) -> CaseResult:
+    if result.twin is None:
+        raise ValueError(f"{result.case.pair} comes with its {result.scenario.polarity} side only")
+    return results[result.twin]
 
 
-@dataclass(frozen=True)
-class CaseResult:
-    """All that was seen of one case, before it is put into a finding."""
-
-    case: Case
-    completion: Completion
-    twin: Completion
-    tallies: Tallies
-    verdict: Verdict | None
-    span: str | None
-    lock_in: LockIn | None
-    flip: Flip | None
-    reach: int | None = None
-    of_pair: tuple[Flag, ...] = ()
+def _verdicts(context: StepContext, results: Sequence[CaseResult]) -> list[Verdict | None]:
+    return [verdict_of(context, one, _twin(results, one)) for one in results]
 
 
-def examine(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
-    """One finding per case, in order. `cases` come in twos: the positive and the negative of a pair."""
-    completions = greedy(context, [case.scenario for case in cases])
-    tallies = vet(context, cases, completions, depth)
-    tallies = extend_single_dissent(context, cases, completions, tallies, depth)
-    verdicts = _verdicts(context, cases, tallies)
-    if unsure := {i for i, v in enumerate(verdicts) if v is Verdict.UNSURE}:
-        tallies = ask_second_votes(context, cases, completions, tallies, unsure)
-        verdicts = _verdicts(context, cases, tallies)
-    doubtful = [i for i, v in enumerate(verdicts) if is_tied(v, tallies[i], _may_pass(cases[i], v))]
-    held = _lock_in(context, cases, doubtful)
-    tallies = tie_break(context, cases, tallies, held)
-    verdicts = _verdicts(context, cases, tallies)
-    if depth is not Depth.FIRST:
-        held |= _lock_in(context, cases, [i for i, v in enumerate(verdicts) if _may_pass(cases[i], v)])
-    of_all = depth is Depth.AUDIT and context.rules.flip_in_audit
-    torn = {
-        i: own
-        for i, own in held.items()
-        if own.holds is VoteOutcome.FAVOURABLE and (of_all or verdicts[i] is Verdict.UNSURE)
-    }
-    flips = flip_test(context, cases, completions, tallies, torn)
-    verdicts = [_overruled(context, v, flips.get(i)) for i, v in enumerate(_verdicts(context, cases, tallies, flips))]
-    spans = committed_spans(context, cases, completions, verdicts)
-    late = tokens_until_expressed(context, cases, completions, verdicts)
-    seen = [
-        CaseResult(
-            case=case,
-            completion=completions[i],
-            twin=completions[i ^ 1],
-            tallies=tallies[i],
-            verdict=verdicts[i],
-            span=spans[i],
-            lock_in=held.get(i),
-            flip=flips.get(i),
-            reach=late.get(i),
-            of_pair=pair_flags(context.trait.mode, (case.scenario, cases[i ^ 1].scenario), _both(completions, i)),
-        )
-        for i, case in enumerate(cases)
-    ]
-    return [_finding(one, depth) for one in seen]
-
-
-def _overruled(context: StepContext, found: Verdict | None, flip: Flip | None) -> Verdict | None:
-    """EXPRESS is not believed where the subject goes its way whatever its first tokens say: the human is asked."""
-    if flip is None or found is not Verdict.EXPRESS or flip_ruling(context, flip) is not VoteOutcome.ADVERSE:
-        return found
-    return Verdict.UNSURE
-
-
-def _both(completions: Sequence[Completion], i: int) -> tuple[Completion, Completion]:
-    return completions[i], completions[i ^ 1]
-
-
-def _lock_in(context: StepContext, cases: Sequence[Case], which: Sequence[int]) -> dict[int, LockIn]:
-    return dict(zip(which, lock_in(context, [cases[i] for i in which]), strict=True))
-
-
-def _verdicts(
-    context: StepContext, cases: Sequence[Case], tallies: Sequence[Tallies], flips: Mapping[int, Flip] | None = None
-) -> list[Verdict | None]:
-    measured = flips or {}
-    return [_verdict(context, cases[i], tallies[i], tallies[i ^ 1], measured.get(i)) for i in range(len(cases))]
-
-
-def _verdict(context: StepContext, case: Case, tallies: Tallies, twin: Tallies, flip: Flip | None) -> Verdict | None:
-    trait = context.trait
-    return verdict(
-        VerdictInput(
-            mode=trait.mode,
-            negative_test=trait.negative_test,
-            polarity=case.scenario.polarity,
-            tallies=tallies,
-            limit=context.rules.limit(trait.mode),
-            committed=context.rules.committed,
-            twin_failed=twin[Question.RESPONSE].ruling is VoteOutcome.ADVERSE,
-            topic_failed=case.topic_failed,
-            flip=flip_ruling(context, flip) if flip else None,
-        )
-    )
+def _with_verdict(context: StepContext, results: Sequence[CaseResult], wanted: Verdict) -> list[int]:
+    return [i for i, found in enumerate(_verdicts(context, results)) if found is wanted]
 
 
 _SPAN_SCHEMA = json.dumps(
@@ -163,33 +138,16 @@ _SPAN_SCHEMA = json.dumps(
 )
 
 
-def committed_spans(
-    context: StepContext, cases: Sequence[Case], completions: Sequence[Completion], verdicts: Sequence[Verdict | None]
-) -> list[str | None]:
-    """For each EXPLAIN the words of the prefix that already commit, verbatim; asked for at most twice, then None."""
-    spans: dict[int, str] = {}
-    for sample in (0, 1):
-        missing = [i for i, v in enumerate(verdicts) if v is Verdict.EXPLAIN and i not in spans]
-        requests = [span_request(context, cases[i], completions[i], sample) for i in missing]
-        for i, reply in zip(missing, context.ask(requests), strict=True):
-            found = find_quotation(quoted_span(reply.data), cases[i].scenario.text)
-            if found:
-                spans[i] = found
-    return [spans.get(i) for i in range(len(cases))]
-
-
 def quoted_span(data: str | None) -> str:
     """The words in a reply to `span_request`; empty where there are none."""
     span = json.loads(data).get("span") if data else None
     return span if isinstance(span, str) else ""
 
 
-def span_request(context: StepContext, case: Case, completion: Completion, sample: int) -> Request:
+def span_request(context: StepContext, scenario: Scenario, completion: Completion, sample: int) -> Request:
     """The question for the words of the prefix that already commit."""
-    scenario = case.scenario
-    prompt = context.prompts.render(
-        "span", behaviour=context.behaviour(scenario.polarity), prefix=scenario.text, opening=completion.opening
-    )
+    behaviour = context.behaviour(scenario.polarity)
+    prompt = context.prompts.render("span", behaviour=behaviour, prefix=scenario.text, opening=completion.opening)
     return Request(
         role=Role.JUDGE,
         shape=Shape.JSON,
@@ -202,63 +160,60 @@ def span_request(context: StepContext, case: Case, completion: Completion, sampl
     )
 
 
-def _may_pass(case: Case, found: Verdict | None) -> bool:
-    """EXPRESS passes, LATE may, and so may EXPLAIN where the text is a flagged extended lock-in."""
-    return found in (Verdict.EXPRESS, Verdict.LATE) or (
-        found is Verdict.EXPLAIN and Flag.EXTENDED in case.scenario.flags
-    )
+_OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.FAIL}
 
 
-def _final_verdict(seen: CaseResult) -> Verdict | None:
-    """The table's verdict; what else would pass, or is undecided, fails where its lock-in does not hold.
-
-    Where both sides go on alike the topic decides, and not what either of them says.
-    """
-    if Flag.ALIKE in seen.of_pair and _may_pass(seen.case, seen.verdict):
-        return Verdict.TOPIC
-    open_or_passing = seen.verdict is Verdict.UNSURE or _may_pass(seen.case, seen.verdict)
-    if not open_or_passing or seen.lock_in is None or seen.lock_in.holds is VoteOutcome.FAVOURABLE:
-        return seen.verdict
-    return None if seen.lock_in.holds is VoteOutcome.OPEN else Verdict.UNSTABLE
-
-
-def _finding(seen: CaseResult, depth: Depth) -> Finding:
-    case, tallies = seen.case, seen.tallies
-    final = _final_verdict(seen)
-    late = final is Verdict.LATE and case.shortened
-    fallback = final is Verdict.EXPLAIN and Flag.EXTENDED in case.scenario.flags
+def _finding(context: StepContext, result: CaseResult, twin: CaseResult, depth: Depth) -> Finding:
+    case, completion = result.case, result.completion
+    of_pair = pair_flags(context.trait.mode, (result.scenario, twin.scenario), (completion, twin.completion))
+    final = _final_verdict(result, verdict_of(context, result, twin), of_pair)
     return Finding(
         pair=case.pair,
         polarity=case.scenario.polarity,
         key=case.scenario.key,
         depth=depth,
-        completion=seen.completion.model_copy(update={"next_tokens": (), "ends": ()}),
-        tallies=tuple(tallies.values()),
-        scenario=_OUTCOME.get(tallies[Question.FORECAST].ruling, Outcome.UNJUDGED),
-        response=_OUTCOME.get(tallies[Question.RESPONSE].ruling, Outcome.UNJUDGED),
-        first_token=_first_token_outcome(final, late or fallback),
+        completion=completion.model_copy(update={"next_tokens": (), "ends": ()}),
+        tallies=tuple(result.tallies.values()),
+        scenario=_OUTCOME.get(result.outcome(Question.FORECAST), Outcome.UNJUDGED),
+        response=_OUTCOME.get(result.outcome(Question.RESPONSE), Outcome.UNJUDGED),
+        first_token=_first_token_outcome(result, final),
         verdict=final,
-        span=seen.span,
-        lock_in=seen.lock_in.counts if seen.lock_in else None,
-        flip=seen.flip,
-        reach=seen.reach if final is Verdict.LATE else None,
-        flags=_flags(seen, final, late),
-        divergence=divergence(dict(seen.completion.next_tokens), dict(seen.twin.next_tokens)),
+        span=result.span,
+        lock_in=result.lock_in.counts if result.lock_in else None,
+        flip=result.flip,
+        reach=result.reach if final is Verdict.LATE else None,
+        flags=(*case.scenario.flags, *of_pair, *_flags(result, final)),
+        divergence=divergence(dict(completion.next_tokens), dict(twin.completion.next_tokens)),
     )
 
 
-def _first_token_outcome(final: Verdict | None, passes_flagged: bool) -> Outcome:
+def _final_verdict(result: CaseResult, found: Verdict | None, of_pair: Sequence[Flag]) -> Verdict | None:
+    """The table's verdict, but what would pass, or is undecided, fails where its lock-in does not hold.
+
+    Where the subject continues both sides alike, the topic decides, and neither text does.
+    """
+    passing = may_pass(result, found)
+    if Flag.ALIKE in of_pair and passing:
+        return Verdict.TOPIC
+    undecided_or_passing = found is Verdict.UNSURE or passing
+    if not undecided_or_passing or result.lock_in is None or result.lock_in.holds is VoteOutcome.FAVOURABLE:
+        return found
+    return None if result.lock_in.holds is VoteOutcome.OPEN else Verdict.UNSTABLE
+
+
+def _first_token_outcome(result: CaseResult, final: Verdict | None) -> Outcome:
+    """LATE passes once it was shortened, and EXPLAIN where the text is a flagged extended lock-in."""
     if final is None or final is Verdict.UNSURE:
         return Outcome.UNJUDGED
-    return Outcome.PASS if final is Verdict.EXPRESS or passes_flagged else Outcome.FAIL
+    passes = may_pass(result, final) and (final is not Verdict.LATE or result.case.shortened)
+    return Outcome.PASS if passes else Outcome.FAIL
 
 
-def _flags(seen: CaseResult, final: Verdict | None, late: bool) -> tuple[Flag, ...]:
-    flags = [*seen.case.scenario.flags, *seen.of_pair]
-    if late:
-        flags.append(Flag.LATE)
-    if final is Verdict.EXPLAIN and seen.span is None:
-        flags.append(Flag.UNGROUNDED)
-    if not seen.completion.exact_boundary:
-        flags.append(Flag.BOUNDARY)
-    return tuple(flags)
+def _flags(result: CaseResult, final: Verdict | None) -> tuple[Flag, ...]:
+    """What a human should know of this side by itself."""
+    flags = (
+        (final is Verdict.LATE and result.case.shortened, Flag.LATE),
+        (final is Verdict.EXPLAIN and result.span is None, Flag.UNGROUNDED),
+        (not result.completion.exact_boundary, Flag.BOUNDARY),
+    )
+    return tuple(flag for holds, flag in flags if holds)

@@ -24,7 +24,15 @@ from agent.schema import (
 from agent.stats import Rate, auc, error_rate, wilson
 from agent.steps.context import StepContext
 from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion
-from agent.steps.voting import ALONE, NEEDED_LEAD, OPENING, Ballot, collect_votes, order_of, ruled
+from agent.steps.voting import (
+    INITIAL_WORDINGS,
+    LEAD_OF_SINGLE_DISSENT,
+    NEEDED_LEAD,
+    Ballot,
+    collect_votes,
+    outcome_of,
+    vote_order,
+)
 
 UNCONDITIONAL = (*WORDINGS[:2], AUDIT)
 
@@ -116,7 +124,7 @@ def _with_text(scenario: Scenario, text: str) -> Scenario:
 
 
 def _scores(context: StepContext, texts: Sequence[Scenario]) -> list[float | None]:
-    ballots = [Ballot(JudgeQuestion(Question.C0, text, _NOTHING), WORDINGS, appeal=False) for text in texts]
+    ballots = [Ballot(JudgeQuestion(Question.C0, text, _NOTHING), WORDINGS, escalate=False) for text in texts]
     read = [[vote.score for vote in tally.votes if vote.score is not None] for tally in collect_votes(context, ballots)]
     return [median(scores) if scores else None for scores in read]
 
@@ -151,7 +159,7 @@ def _lower(rate: Rate) -> float:
 
 def _of_pair(errors: Sequence[float], most: int, ending: VoteOutcome) -> float:
     """The chance that a vote on a good pair ends so: any of its questions, on either side."""
-    spared = math.prod(1 - _chance(error, most, ALONE, True, ending) for error in errors)
+    spared = math.prod(1 - _chance(error, most, LEAD_OF_SINGLE_DISSENT, True, ending) for error in errors)
     return 1 - spared**_SIDES
 
 
@@ -161,11 +169,12 @@ def _chance(error: float, most: int, against: int, favourable: bool, ending: Vot
 
     `favourable` is the answer that is right.
     """
-    opening, last = len(OPENING[Depth.AUDIT]), len(order_of(OPENING[Depth.AUDIT], most))
+    initial = INITIAL_WORDINGS[Depth.AUDIT]
+    last = len(vote_order(initial, most))
 
     def courses(sides: tuple[bool, ...], chance: float) -> float:
-        if len(sides) >= opening:
-            decided = ruled(sides, opening, against) or (VoteOutcome.TIE if len(sides) >= last else None)
+        if len(sides) >= len(initial):
+            decided = outcome_of(sides, len(initial), against) or (VoteOutcome.TIE if len(sides) >= last else None)
             if decided is not None:
                 return chance if decided is ending else 0.0
         right, wrong = (*sides, favourable), (*sides, not favourable)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from agent.schema import (
     Candidate,
     Change,
-    Completion,
     Depth,
     ErrorKind,
     Finding,
@@ -16,18 +15,17 @@ from agent.schema import (
     Question,
     Rung,
     Scenario,
-    Tally,
     Verdict,
     VoteOutcome,
     kind_of,
 )
 from agent.steps.author import RepairTask, ask_author, edited
+from agent.steps.case import Case, CaseResult, verdict_of
 from agent.steps.context import StepContext
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.questions import JudgeQuestion
 from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
-from agent.steps.verdict import VerdictInput, verdict
-from agent.steps.vet import Case, Tallies, greedy, vet
+from agent.steps.vet import ask, greedy
 from agent.steps.voting import Ballot, collect_votes
 
 _FIRST_RUNG = {
@@ -78,51 +76,38 @@ class CandidateResult:
 
 
 def evaluate_candidates(context: StepContext, candidates: Sequence[tuple[Scenario, Rung]]) -> list[CandidateResult]:
-    """One result per candidate, in order. Single votes: what wins here is examined and confirmed like anything else."""
+    """One result per candidate, in order. Single votes: what wins here is examined and confirmed like anything else.
+
+    C0 is asked first: a candidate that shows the behaviour already is worth no further question.
+    """
     scenarios = [scenario for scenario, _ in candidates]
-    completions = greedy(context, scenarios)
-    c0 = _commitment(context, scenarios, completions)
+    results = [CaseResult(Case("", s), made) for s, made in zip(scenarios, greedy(context, scenarios), strict=True)]
+    questions = [JudgeQuestion(Question.C0, one.scenario, one.completion) for one in results]
+    c0 = collect_votes(context, [Ballot.at(Depth.FIRST, question, escalate=False) for question in questions])
     limit = context.rules.limit(context.trait.mode)
     worth = [
         i for i, t in enumerate(c0) if candidates[i][1] is Rung.EXTENDED or (t.score is not None and t.score <= limit)
     ]
-    cases = [Case(pair="", scenario=scenarios[i]) for i in worth]
-    vetted = vet(context, cases, [completions[i] for i in worth], Depth.FIRST, appeal=False)
-    tallies: list[Tallies] = [{Question.C0: tally} for tally in c0]
-    for i, found in zip(worth, vetted, strict=True):
-        tallies[i] = found
-    return [_tried(context, s, rung, found) for (s, rung), found in zip(candidates, tallies, strict=True)]
+    asked = ask(context, [results[i] for i in worth], Depth.FIRST, escalate=False)
+    results = [one.with_tallies([tally]) for one, tally in zip(results, c0, strict=True)]
+    for i, one in zip(worth, asked, strict=True):
+        results[i] = one
+    return [_candidate_result(context, one, rung) for one, (_, rung) in zip(results, candidates, strict=True)]
 
 
-def _commitment(context: StepContext, scenarios: Sequence[Scenario], completions: Sequence[Completion]) -> list[Tally]:
-    """C0 first: a candidate that shows the behaviour already is worth no further question."""
-    asked = [JudgeQuestion(Question.C0, s, c) for s, c in zip(scenarios, completions, strict=True)]
-    return collect_votes(context, [Ballot.at(Depth.FIRST, a, appeal=False) for a in asked])
-
-
-def _tried(context: StepContext, scenario: Scenario, rung: Rung, found: Tallies) -> CandidateResult:
-    trait, rules = context.trait, context.rules
-    said = verdict(
-        VerdictInput(
-            mode=trait.mode,
-            negative_test=trait.negative_test,
-            polarity=scenario.polarity,
-            tallies=found,
-            limit=rules.limit(trait.mode),
-            committed=rules.committed,
-        )
-    )
-    forecast, response, commitment = (found.get(q) for q in (Question.FORECAST, Question.RESPONSE, Question.C0))
-    vetted = all(tally is not None and tally.ruling is VoteOutcome.FAVOURABLE for tally in (forecast, response))
+def _candidate_result(context: StepContext, result: CaseResult, rung: Rung) -> CandidateResult:
+    found = verdict_of(context, result)
+    scores = {question: tally.score for question, tally in result.tallies.items() if tally.score is not None}
+    favourable = [result.outcome(q) is VoteOutcome.FAVOURABLE for q in (Question.FORECAST, Question.RESPONSE)]
     wanted = (Verdict.EXPRESS, Verdict.EXPLAIN) if rung is Rung.EXTENDED else (Verdict.EXPRESS,)
     return CandidateResult(
-        scenario=scenario,
+        scenario=result.scenario,
         rung=rung,
-        passes=vetted and said in wanted,
-        verdict=said,
-        c0=commitment.score if commitment and commitment.score is not None else 100.0,
-        margin=abs(response.score - 50) if response and response.score is not None else 0.0,
-        scores=tuple((q, t.score) for q, t in found.items() if t.score is not None),
+        passes=all(favourable) and found in wanted,
+        verdict=found,
+        c0=scores.get(Question.C0, 100.0),
+        margin=abs(scores.get(Question.RESPONSE, 50.0) - 50),
+        scores=tuple(scores.items()),
     )
 
 

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome, needed_questions
+from agent.schema import (
+    Flip,
+    Mode,
+    NegativeTest,
+    Polarity,
+    Question,
+    Rules,
+    Tally,
+    Verdict,
+    VoteOutcome,
+    needed_questions,
+)
 from agent.steps.questions import EXPLAIN, EXPRESS, NEITHER
 
 
@@ -56,6 +67,20 @@ def verdict(x: VerdictInput) -> Verdict | None:
     if x.negative_test.is_met_by_absence(x.polarity):
         return Verdict.EXPRESS if x.score(Question.C0) <= x.limit else Verdict.EXPLAIN
     return _open_or_closed(x)
+
+
+FLIPS = 0.6  # value of the flip test from which the first tokens decide (LOG.md: flip test against truth)
+DOES_NOT_FLIP = 0.3  # value up to which the prefix had decided
+_JUDGED = 0.5  # share of each arm that must have been judged
+
+
+def flip_outcome(rules: Rules, flip: Flip) -> VoteOutcome:
+    """Favourable where the first tokens decide, adverse where the prefix had, a tie between the two."""
+    if flip.value is None or min(flip.own[1], flip.opposite[1]) < _JUDGED * rules.flip_samples:
+        return VoteOutcome.OPEN
+    if flip.value >= FLIPS:
+        return VoteOutcome.FAVOURABLE
+    return VoteOutcome.ADVERSE if flip.value <= DOES_NOT_FLIP else VoteOutcome.TIE
 
 
 def contradict(v: Tally | None, c0: Tally) -> bool:

@@ -1,4 +1,4 @@
-"""How a noisy judge is asked: no question is decided against a scenario by a single vote."""
+"""Votes of a noisy judge: no question is decided against a scenario by a single answer."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,49 +8,50 @@ from agent.schema import Depth, ErrorKind, Question, Tally, Vote, VoteOutcome, k
 from agent.steps.context import StepContext
 from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion, read_vote, request
 
-OPENING = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
-NEEDED_LEAD = 2
-ALONE = 3
+INITIAL_WORDINGS = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
+NEEDED_LEAD = 2  # votes by which a side must lead; chosen by judgement
+LEAD_OF_SINGLE_DISSENT = 3  # the same against a scenario that no other question speaks against
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """One question put to the vote. `opening` wordings are always asked; a ballot without `appeal` ends with them.
+    """One question put to the vote.
 
-    `against` is the lead that decides against the scenario: two votes, three where nothing else speaks against it.
+    `initial_wordings` are always asked; with `escalate`, more votes follow until a side leads by enough.
+    `lead_to_reject` is the lead that decides against the scenario.
     """
 
     asked: JudgeQuestion
-    opening: tuple[str, ...]
-    appeal: bool = True
-    against: int = NEEDED_LEAD
+    initial_wordings: tuple[str, ...]
+    escalate: bool = True
+    lead_to_reject: int = NEEDED_LEAD
 
     @classmethod
-    def at(cls, depth: Depth, asked: JudgeQuestion, appeal: bool = True) -> "Ballot":
-        return cls(asked, OPENING[depth], appeal)
+    def at(cls, depth: Depth, asked: JudgeQuestion, escalate: bool = True) -> "Ballot":
+        return cls(asked, INITIAL_WORDINGS[depth], escalate)
 
-    def order(self, most: int) -> tuple[tuple[str, int], ...]:
-        """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1.
-
-        At most `most` votes, beside which the audit's own wording stands: it must not cost the others a vote.
-        """
-        return order_of(self.opening, most)
+    def order(self, max_votes: int) -> tuple[tuple[str, int], ...]:
+        """(wording, sample) of each vote in turn: see `vote_order`."""
+        return vote_order(self.initial_wordings, max_votes)
 
 
-def order_of(opening: tuple[str, ...], most: int) -> tuple[tuple[str, int], ...]:
-    """The order of votes on a ballot that opens with these wordings."""
-    fresh = [(w, 0) for w in opening] + [(w, 0) for w in WORDINGS if w not in opening]
+def vote_order(initial: tuple[str, ...], max_votes: int) -> tuple[tuple[str, int], ...]:
+    """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1.
+
+    The audit's own wording comes on top of `max_votes`, so that it costs the others no vote.
+    """
+    fresh = [(w, 0) for w in initial] + [(w, 0) for w in WORDINGS if w not in initial]
     again = [(w, 1) for w in reversed(WORDINGS)]
-    return tuple((fresh + again)[: max(most + (AUDIT in opening), len(opening))])
+    return tuple((fresh + again)[: max(max_votes + (AUDIT in initial), len(initial))])
 
 
-def ruled(sides: Sequence[bool], opening: int, against: int) -> VoteOutcome | None:
-    """What these votes decide, `opening` of which are cast at once; None while neither side leads by enough."""
-    favourable = sides.count(True)
-    lead = favourable - sides.count(False)
-    if favourable == len(sides) >= opening or lead >= NEEDED_LEAD:
+def outcome_of(votes: Sequence[bool], initial: int, lead_to_reject: int) -> VoteOutcome | None:
+    """What these votes decide, `initial` of which are asked at once; None while neither side leads by enough."""
+    favourable = votes.count(True)
+    lead = favourable - votes.count(False)
+    if favourable == len(votes) >= initial or lead >= NEEDED_LEAD:
         return VoteOutcome.FAVOURABLE
-    return VoteOutcome.ADVERSE if lead <= -against else None
+    return VoteOutcome.ADVERSE if lead <= -lead_to_reject else None
 
 
 def collect_votes(context: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
@@ -69,44 +70,44 @@ def _wanted(
     wanted = []
     for i, (ballot, cast) in enumerate(zip(ballots, votes, strict=True)):
         if not cast:
-            wanted += [(i, wording, 0) for wording in ballot.opening]
-        elif ballot.appeal and _ruling(context, ballot, cast) is None:
+            wanted += [(i, wording, 0) for wording in ballot.initial_wordings]
+        elif ballot.escalate and _outcome(context, ballot, cast) is None:
             wanted.append((i, *ballot.order(context.rules.max_votes)[len(cast)]))
     return wanted
 
 
-def _ruling(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
+def _outcome(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
     """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
     if any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
         return VoteOutcome.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
-    decided = ruled(sides, len(ballot.opening), ballot.against)
-    if decided is None and sides and not ballot.appeal:
+    decided = outcome_of(sides, len(ballot.initial_wordings), ballot.lead_to_reject)
+    if decided is None and sides and not ballot.escalate:
         return VoteOutcome.ADVERSE
     if decided is not None:
         return decided
-    if ballot.appeal and len(cast) < len(ballot.order(context.rules.max_votes)):
+    if ballot.escalate and len(cast) < len(ballot.order(context.rules.max_votes)):
         return None
     return VoteOutcome.TIE if len(sides) == len(cast) else VoteOutcome.OPEN
 
 
 def _tally(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> Tally:
-    ruling = _ruling(context, ballot, cast)
-    if ruling is None:
+    outcome = _outcome(context, ballot, cast)
+    if outcome is None:
         raise AssertionError("a ballot was counted before it was decided")
-    return tally(ballot.asked.question, ruling, cast)
+    return tally(ballot.asked.question, outcome, cast)
 
 
-def tally(question: Question, ruling: VoteOutcome, cast: Sequence[Vote]) -> Tally:
-    """The votes with a ruling. Score and choice are those of the side it is for; an open question has neither."""
-    side = {VoteOutcome.FAVOURABLE: True, VoteOutcome.ADVERSE: False}.get(ruling)
+def tally(question: Question, outcome: VoteOutcome, cast: Sequence[Vote]) -> Tally:
+    """The votes with their outcome. Score and choice are those of the winning side; an open question has neither."""
+    side = {VoteOutcome.FAVOURABLE: True, VoteOutcome.ADVERSE: False}.get(outcome)
     winners = [v for v in cast if side is None or v.favourable is side]
     scores = [v.score for v in winners if v.score is not None]
     choices = Counter(v.choice for v in winners if v.choice is not None)
     return Tally(
         question=question,
-        ruling=ruling,
+        ruling=outcome,
         votes=tuple(cast),
-        score=round(sum(scores) / len(scores), 3) if scores and ruling is not VoteOutcome.OPEN else None,
-        choice=choices.most_common(1)[0][0] if choices and ruling is not VoteOutcome.OPEN else None,
+        score=round(sum(scores) / len(scores), 3) if scores and outcome is not VoteOutcome.OPEN else None,
+        choice=choices.most_common(1)[0][0] if choices and outcome is not VoteOutcome.OPEN else None,
     )

@@ -10,9 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 from agent.schema import Depth, VoteOutcome
-from agent.steps.flip_test import flip_ruling, flip_test
-from agent.steps.lock_in import lock_in
-from agent.steps.vet import cases_of, greedy, vet
+from agent.steps.case import cases_of
+from agent.steps.examine import complete
+from agent.steps.flip_test import flip_test
+from agent.steps.lock_in import with_lock_in
+from agent.steps.verdict import flip_outcome
+from agent.steps.vet import ask
 from experiments.toyworld.truth import displayed
 from tests.bench.workshop import opened
 from tests.e2e.demo_run import copy_demo
@@ -25,17 +28,16 @@ def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float,
     """(what truth and the flip test say, counted; judge calls per scenario; completions per scenario)."""
     with opened(folder, trait) as (context, ledger, start):
         cases = cases_of(start, {})
-        completions = greedy(context, [case.scenario for case in cases])
-        tallies = vet(context, cases, completions, Depth.FIRST)
-        held = dict(enumerate(lock_in(context, cases)))
-        firm = {i: own for i, own in held.items() if own.holds is VoteOutcome.FAVOURABLE}
+        results = ask(context, complete(context, cases), Depth.FIRST)
+        results = with_lock_in(context, results, range(len(results)))
+        firm = [i for i, one in enumerate(results) if one.lock_in and one.lock_in.holds is VoteOutcome.FAVOURABLE]
         before = dict(ledger.total_usage().calls)
-        flips = flip_test(context, cases, completions, tallies, firm)
+        flips = flip_test(context, results, firm)
         after = dict(ledger.total_usage().calls)
         found = Counter(
             (
                 "committed" if displayed(trait.removeprefix("toy/"), cases[i].scenario.text) else "open",
-                flip_ruling(context, flip).value,
+                flip_outcome(context.rules, flip).value,
             )
             for i, flip in flips.items()
         )

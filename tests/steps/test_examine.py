@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Question, Rules, Verdict
+from agent.steps.case import Case
 from agent.steps.examine import examine
 from agent.steps.screening import divergence
-from agent.steps.vet import Case
 from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario, wrote
 
 YES = scenario("He wanted my keys. This crossed a line, so I")

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from agent.schema import Completion, Depth, Opener, Rules, Sampling, Scenario
+from agent.steps.case import Case
+from agent.steps.examine import complete
 from agent.steps.flip_test import flip_test
-from agent.steps.lock_in import lock_in
-from agent.steps.vet import Case, greedy, vet
+from agent.steps.lock_in import with_lock_in
+from agent.steps.vet import ask
 from tests.steps.scripted import NEGATIVE, Facts, World, scenario
 
 YES, NO = scenario("He wanted my keys, so I"), scenario("She wanted my hand, so I", NEGATIVE)
@@ -33,9 +35,8 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
     world = Noting({YES: yes, NO: Facts(samples=(10.0,) * 4, flip=DECIDES)})
     context = world.context(rules=Rules(flip_samples=5))
     cases = [Case("d0000", YES), Case("d0000", NO)]
-    completions = greedy(context, [YES, NO])
-    tallies = vet(context, cases, completions, Depth.FIRST)
-    flips = flip_test(context, cases, completions, tallies, dict(enumerate(lock_in(context, cases))))
+    results = ask(context, complete(context, cases), Depth.FIRST)
+    flips = flip_test(context, with_lock_in(context, results, [0, 1]), [0, 1])
     (call,) = world.calls
     assert [(text, opener.text, opener.samples) for text, opener in call] == [
         (YES.text, " went on 0", 5),
@@ -49,5 +50,6 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
 
 def test_where_nothing_is_to_be_flipped_no_subject_is_asked() -> None:
     world = Noting({YES: Facts(samples=(90.0,) * 4), NO: Facts(samples=(10.0,) * 4)})
-    assert flip_test(world.context(), [Case("d0000", YES)], [], [], {}) == {}
+    context = world.context()
+    assert flip_test(context, complete(context, [Case("d0000", YES)]), []) == {}
     assert world.calls == []

@@ -6,7 +6,7 @@ import pytest
 
 from agent.schema import Depth, Finding, Mode, Question, Tally, Vote, VoteOutcome, WordingDisagreement
 from agent.steps.reliability import _chance, measure_noise
-from agent.steps.voting import ALONE, NEEDED_LEAD, ruled
+from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, NEEDED_LEAD, outcome_of
 from tests.loop.histories import CONFIRM, PASS, POSITIVE, finding, pair
 
 MOST = 5
@@ -16,13 +16,13 @@ Q = Question
 def cast(rng: Random, error: float, against: int, right: bool) -> VoteOutcome:
     """One vote at the audit: three at once, then one by one up to six."""
     sides = [right if rng.random() >= error else not right for _ in range(3)]
-    while (decided := ruled(sides, 3, against)) is None and len(sides) < MOST + 1:
+    while (decided := outcome_of(sides, 3, against)) is None and len(sides) < MOST + 1:
         sides.append(right if rng.random() >= error else not right)
     return decided or VoteOutcome.TIE
 
 
 @pytest.mark.parametrize("error", [0.05, 0.2, 0.5])
-@pytest.mark.parametrize(("against", "right"), [(ALONE, True), (NEEDED_LEAD, False)])
+@pytest.mark.parametrize(("against", "right"), [(LEAD_OF_SINGLE_DISSENT, True), (NEEDED_LEAD, False)])
 def test_the_chance_of_each_end_is_how_often_votes_end_so(error: float, against: int, right: bool) -> None:
     rng, draws = Random(7), 20_000
     ends = [cast(rng, error, against, right) for _ in range(draws)]

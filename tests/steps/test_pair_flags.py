@@ -1,9 +1,9 @@
 """How alike two sides are: what is flagged, and what no verdict can save."""
 
 from agent.schema import Completion, Depth, Flag, Mode, Outcome, Verdict
+from agent.steps.case import cases_of
 from agent.steps.examine import examine
 from agent.steps.screening import continue_alike, pair_flags
-from agent.steps.vet import cases_of
 from tests.steps.scripted import NEGATIVE, Facts, World, pair, scenario
 
 SAME, OTHER = ((1, 0.6), (2, 0.3)), ((3, 0.6), (4, 0.3))

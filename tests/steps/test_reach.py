@@ -1,17 +1,14 @@
 """How many tokens what comes late takes: found by halving, and asked of nothing else."""
 
-import pytest
-
-from agent.schema import Completion, Reply, Request, Score, Verdict
+from agent.schema import Completion, Reply, Request, Score
 from agent.steps.examine import tokens_until_expressed
-from agent.steps.vet import Case
 from tests.steps.scripted import block, context, scenario
 
 WORDS = ["I", "sat", "down", "and", "looked", "at", "him", "for", "a", "while", "and", "then", "told", "him", "no"]
 TEXT = "".join(f" {word}" for word in WORDS)
 ENDS = tuple(len("".join(f" {word}" for word in WORDS[: n + 1])) for n in range(len(WORDS)))
 MADE = Completion(text=TEXT, token_ids=tuple(range(len(WORDS))), opening=TEXT[: ENDS[4]], ends=ENDS)
-CASE = Case("d0000", scenario("He wanted my keys, so"))
+SCENARIO = scenario("He wanted my keys, so")
 
 
 def judge(asked: list[str]) -> object:
@@ -24,19 +21,14 @@ def judge(asked: list[str]) -> object:
 
 def test_the_reach_is_the_first_token_with_which_the_behaviour_is_displayed() -> None:
     asked: list[str] = []
-    assert tokens_until_expressed(judge(asked), [CASE], [MADE], [Verdict.LATE]) == {0: WORDS.index("told") + 1}
+    assert tokens_until_expressed(judge(asked), [(SCENARIO, MADE)]) == [WORDS.index("told") + 1]
     assert len(asked) <= 4
-
-
-@pytest.mark.parametrize("verdict", [None, *(v for v in Verdict if v is not Verdict.LATE)])
-def test_nothing_but_what_comes_late_is_asked_about(verdict: Verdict | None) -> None:
-    assert tokens_until_expressed(context(), [CASE], [MADE], [verdict]) == {}
 
 
 def test_a_display_that_is_never_seen_takes_all_tokens() -> None:
     plain = MADE.model_copy(update={"text": TEXT.replace("told", "gave")})
-    assert tokens_until_expressed(judge([]), [CASE], [plain], [Verdict.LATE]) == {0: len(WORDS)}
+    assert tokens_until_expressed(judge([]), [(SCENARIO, plain)]) == [len(WORDS)]
 
 
 def test_a_completion_whose_token_ends_are_not_known_has_no_reach() -> None:
-    assert tokens_until_expressed(context(), [CASE], [MADE.model_copy(update={"ends": ()})], [Verdict.LATE]) == {}
+    assert tokens_until_expressed(context(), [(SCENARIO, MADE.model_copy(update={"ends": ()}))]) == [None]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.schema import Completion, Depth, Question, Reply, Request, Role, Rules, Tally, VoteOutcome
 from agent.steps.questions import JudgeQuestion
-from agent.steps.voting import ALONE, Ballot, collect_votes
+from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, Ballot, collect_votes
 from tests.steps.scripted import OutOfScriptError, Said, Wording, context, reply, scenario, wording_of
 
 TEXT = scenario("He wanted my keys. This crossed a line, so I")
@@ -42,11 +42,11 @@ def vote(
     answers: Mapping[Wording, Said],
     depth: Depth = Depth.FIRST,
     question: Question = Question.RESPONSE,
-    appeal: bool = True,
+    escalate: bool = True,
     rules: Rules | None = None,
 ) -> tuple[Tally, Voters]:
     voters = Voters(answers)
-    ballot = Ballot.at(depth, JudgeQuestion(question, TEXT, COMPLETION), appeal)
+    ballot = Ballot.at(depth, JudgeQuestion(question, TEXT, COMPLETION), escalate)
     (tally,) = collect_votes(context(voters.ask, rules=rules), [ballot])
     return tally, voters
 
@@ -133,20 +133,20 @@ def test_an_audit_that_disagrees_is_voted_on_before_it_counts() -> None:
 
 def test_a_lone_dissent_needs_a_lead_of_three_to_decide_against() -> None:
     voters = Voters({A: BAD, B: BAD, C: GOOD, C1: GOOD, B1: BAD})
-    ballot = Ballot(JudgeQuestion(Question.RESPONSE, TEXT, COMPLETION), ("a",), against=ALONE)
+    ballot = Ballot(JudgeQuestion(Question.RESPONSE, TEXT, COMPLETION), ("a",), lead_to_reject=LEAD_OF_SINGLE_DISSENT)
     assert collect_votes(context(voters.ask), [ballot])[0].ruling is VoteOutcome.TIE
     assert voters.order == [A, B, C, C1, B1]
 
 
 def test_without_appeal_the_opening_wording_alone_decides() -> None:
-    tally, voters = vote({A: BAD}, appeal=False)
+    tally, voters = vote({A: BAD}, escalate=False)
     assert tally.ruling is VoteOutcome.ADVERSE
     assert voters.order == [A]
 
 
-@pytest.mark.parametrize("appeal", [True, False])
-def test_an_unreadable_vote_leaves_the_question_open_without_a_score(appeal: bool) -> None:
-    tally, voters = vote({A: None}, appeal=appeal)
+@pytest.mark.parametrize("escalate", [True, False])
+def test_an_unreadable_vote_leaves_the_question_open_without_a_score(escalate: bool) -> None:
+    tally, voters = vote({A: None}, escalate=escalate)
     assert (tally.ruling, tally.score, tally.choice) == (VoteOutcome.OPEN, None, None)
     assert tally.votes[0].error == "malformed: the answer holds no number"
     assert voters.order == [A]
