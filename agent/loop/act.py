@@ -1,4 +1,4 @@
-"""What one trait's loop works with, and the signals it gathers."""
+"""Executes moves: drafts, repairs, examinations; and what the loop of one trait works with."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,6 @@ from agent.schema import (
     History,
     Move,
     Opener,
-    Outcome,
     Pair,
     Plan,
     Polarity,
@@ -42,10 +41,10 @@ from agent.storage.ledger import Ledger
 
 
 class Subject(Protocol):
-    """A subject: continues texts, and yields (place of a text, its completions) as they are made.
+    """A model that continues texts. Yields (index of a text, its completions) as they are made.
 
-    One tuple of completions per text: one greedy, or `samples` draws. With `openers` there is one per text: the text
-    and the opener are continued, by as many draws as the opener says.
+    Completions of a text are one greedy or `samples` draws. With `openers`, one per text, text plus opener is
+    continued, by as many draws as the opener asks for.
     """
 
     @property
@@ -58,9 +57,10 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """Everything `refine` needs for one trait. `dataset` is what the campaign starts from, in file order.
+    """What `refine` needs for one trait.
 
-    `rejected` are texts that a human refused; drafts are numbered from `first_draft` on.
+    `dataset`: the pairs that the campaign starts from, in file order. `rejected`: texts that a human rejected.
+    `first_draft`: the number of the first draft.
     """
 
     context: StepContext
@@ -73,142 +73,141 @@ class Tools:
     first_draft: int = 0
 
 
-EXAMPLES = 2
-STRUCK_SHOWN = 20
+EXAMPLES = 2  # confirmed endings shown to the author; chosen by judgement
+EXCLUDED_SHOWN = 20  # latest excluded topics named to the author; chosen by judgement
 
 
 def act(move: Move, history: History, tools: Tools) -> Round:
-    """The round of this move with its changes; nothing is examined yet."""
-    now, number = replay(history), len(history) + 1
+    """The round of this move with its changes, not yet examined."""
+    state, number = replay(history), len(history) + 1
     if isinstance(move, Draft):
-        adopted = _adopt(move, now, tools)
+        adopted = _adopt(move, state, tools)
         wanted = move.count - len(adopted)
-        drafted = draft(tools.context, _order(wanted, adopted, now, history, tools))
+        drafted = draft(tools.context, _draft_request(wanted, adopted, state, history, tools))
         return Round(number=number, move=move, changes=(*adopted, *drafted.changes), notes=drafted.notes)
     if isinstance(move, Repair):
-        return Round(number=number, move=move, changes=_repair(move, now, history, tools))
+        return Round(number=number, move=move, changes=_repair(move, state, history, tools))
     return Round(number=number, move=move)
 
 
-def _adopt(move: Draft, now: SetState, tools: Tools) -> tuple[Change, ...]:
+def _adopt(move: Draft, state: SetState, tools: Tools) -> tuple[Change, ...]:
     """The next pairs of the dataset, in file order."""
-    pairs = tools.dataset[now.adopted : now.adopted + move.adopt]
+    pairs = tools.dataset[state.adopted : state.adopted + move.adopt]
     return tuple(Change(pair=pair.id, what="adopt", before=None, after=pair) for pair in pairs)
 
 
-def _order(count: int, adopted: tuple[Change, ...], now: SetState, history: History, tools: Tools) -> DraftRequest:
+def _draft_request(
+    count: int, adopted: tuple[Change, ...], state: SetState, history: History, tools: Tools
+) -> DraftRequest:
     new = tuple(change.after for change in adopted if change.after is not None)
     return DraftRequest(
         count=count,
         goal=tools.plan.goal,
-        pairs=(*now.pairs, *new),
-        first_id=tools.first_draft + now.drafted,
-        round=1 + sum(not isinstance(done.move, Recheck) for done in history),  # what a fault cost changes no draft
-        struck=struck_topics(history),
+        pairs=(*state.pairs, *new),
+        first_id=tools.first_draft + state.drafted,
+        round=1 + sum(not isinstance(round.move, Recheck) for round in history),  # rechecks change no later draft
+        excluded_topics=excluded_topics(history),
         rejected=tools.rejected,
     )
 
 
-def _repair(move: Repair, now: SetState, history: History, tools: Tools) -> tuple[Change, ...]:
-    ailments: list[RepairTask] = []
+def _repair(move: Repair, state: SetState, history: History, tools: Tools) -> tuple[Change, ...]:
+    tasks: list[RepairTask] = []
     share = 0.0 if tools.context.sustained else tools.context.rules.max_extended_share
-    room = share * tools.plan.goal - _extended(now)
+    room = share * tools.plan.goal - _extended(state)
     for key in move.pairs:
-        for finding in (found for p in Polarity if (found := now.items[key].finding(p)) is not None):
-            if finding.outcome is Outcome.FAIL:
-                extending = sum(a.rung is Rung.EXTENDED for a in ailments)
-                ailments.append(_ailment(now.items[key], finding, now, history, extending < room))
-    retopiced = {a.pair.id for a in ailments if a.rung is Rung.RETOPIC}
-    once = {a.pair.id: a for a in ailments if a.rung is Rung.RETOPIC}  # one new topic serves both members
-    ailments = [a for a in ailments if a.pair.id not in retopiced or a is once[a.pair.id]]
-    changes = repair(tools.context, ailments, SetContext(now.pairs, tools.plan.goal, tools.rejected))
+        for finding in state.items[key].failing:
+            extending = sum(task.rung is Rung.EXTENDED for task in tasks)
+            tasks.append(_repair_task(state.items[key], finding, state, history, extending < room))
+    retopic = {task.pair.id: task for task in tasks if task.rung is Rung.RETOPIC}  # one new topic serves both sides
+    tasks = [task for task in tasks if retopic.get(task.pair.id, task) is task]
+    changes = repair(tools.context, tasks, SetContext(state.pairs, tools.plan.goal, tools.rejected))
     dropped = [
-        Change(pair=key, what="drop", before=now.items[key].pair, after=None, why=_spent(now.items[key]))
+        Change(pair=key, what="drop", before=state.items[key].pair, after=None, why=_drop_reason(state.items[key]))
         for key in move.replace
     ]
     return (*changes, *dropped)
 
 
-def _ailment(item: PairState, finding: Finding, now: SetState, history: History, may_extend: bool) -> RepairTask:
+def _repair_task(item: PairState, finding: Finding, state: SetState, history: History, may_extend: bool) -> RepairTask:
     side = item.pair.side(finding.polarity)
     past = [(text, verdict) for text, verdict in item.past if text != side.text]
-    tried = [(c.text, c.verdict) for done in history for change in done.changes if change.pair == item.pair.id
+    tried = [(c.text, c.verdict) for round in history for change in round.changes if change.pair == item.pair.id
              for c in change.candidates if c.refused and c.verdict is not None]  # fmt: skip
     return RepairTask(
         pair=item.pair,
         finding=finding,
         rung=rung_for(finding, item.rungs(finding.polarity), may_extend),
         earlier=tuple(dict.fromkeys([*past, *tried]))[-6:],
-        examples=_examples(item.pair, finding.polarity, now),
-        struck=struck_topics(history),
+        examples=_examples(item.pair, finding.polarity, state),
+        excluded_topics=excluded_topics(history),
         attempt=item.repairs,
     )
 
 
-def _examples(pair: Pair, polarity: Polarity, now: SetState) -> tuple[str, ...]:
-    """Two confirmed endings, of the same kind of lock-in where there are such."""
-    confirmed = [now.items[key].pair for key in now.at(Status.CONFIRMED, Status.AUDITED)]
+def _examples(pair: Pair, polarity: Polarity, state: SetState) -> tuple[str, ...]:
+    """Two confirmed endings, preferably of the same kind of lock-in."""
+    confirmed = [state.items[key].pair for key in state.at(Status.CONFIRMED, Status.AUDITED)]
     alike = sorted(confirmed, key=lambda other: other.kind != pair.kind)
     return tuple(other.side(polarity).ending for other in alike[:EXAMPLES])
 
 
-def _extended(now: SetState) -> int:
-    return sum(Flag.EXTENDED in side.flags for pair in now.pairs for side in pair.sides)
+def _extended(state: SetState) -> int:
+    return sum(Flag.EXTENDED in side.flags for pair in state.pairs for side in pair.sides)
 
 
-def _spent(item: PairState) -> str:
-    verdicts = [str(f.verdict) for p in Polarity if (f := item.finding(p)) is not None and f.outcome is Outcome.FAIL]
+def _drop_reason(item: PairState) -> str:
+    verdicts = [str(finding.verdict) for finding in item.failing]
     return f"still {' and '.join(verdicts)} after {item.repairs} repairs"
 
 
-def struck_topics(history: History) -> tuple[str, ...]:
-    """Stems whose topic decided the outcome, or which the author refuses to write about."""
+def excluded_topics(history: History) -> tuple[str, ...]:
+    """Stems whose topic decided the outcome, or about which the author refuses to write."""
     found: dict[str, None] = {}
     pairs: dict[str, Pair] = {}
-    for done in history:
-        for change in done.changes:
+    for round in history:
+        for change in round.changes:
             if change.before is not None and ErrorKind.REFUSAL in map(kind_of, change.why.split("; ")):
                 found[change.before.positive.text] = None
             if change.after is not None:
                 pairs[change.pair] = change.after
-        for finding in done.findings:
+        for finding in round.findings:
             if finding.verdict is Verdict.TOPIC:
                 found[pairs[finding.pair].side(finding.polarity).stem] = None
-    return tuple(found)[-STRUCK_SHOWN:]
+    return tuple(found)[-EXCLUDED_SHOWN:]
 
 
-def examine_changed(done: Round, history: History, tools: Tools) -> Round:
-    """The round with its findings: what changed is examined at first depth, the rest as deep as the move asks."""
-    now = replay((*history, done))
+def examine_changed(round: Round, history: History, tools: Tools) -> Round:
+    """The round with its findings: changed pairs are examined at first depth, others at the depth of the move."""
+    state = replay((*history, round))
     wanted: dict[Depth, list[PairState]] = {}
-    for key, depth in _depths(done, now):
-        wanted.setdefault(depth, []).append(now.items[key])
+    for key, depth in _depths(round, state):
+        wanted.setdefault(depth, []).append(state.items[key])
     findings: list[Finding] = []
     for depth, items in wanted.items():
         past = {(i.pair.id, p): _past(i, p) for i in items for p in Polarity}
         findings += examine(tools.context, cases_of([item.pair for item in items], past), depth)
-    return done.model_copy(update={"findings": tuple(findings)})
+    return round.model_copy(update={"findings": tuple(findings)})
 
 
-def _depths(done: Round, now: SetState) -> list[tuple[str, Depth]]:
-    move = done.move
+def _depths(round: Round, state: SetState) -> list[tuple[str, Depth]]:
+    move = round.move
     if isinstance(move, Confirm):
         return [(key, Depth.CONFIRM) for key in move.pairs]
     if isinstance(move, Audit):
         return [(key, Depth.AUDIT) for key in move.pairs]
     if isinstance(move, Draft | Repair):
-        kept = [change for change in done.changes if change.after is not None]
-        return [(c.pair, Depth.FIRST if c.before != c.after else _reached(now.items[c.pair])) for c in kept]
-    return [(key, _reached(now.items[key])) for key in move.pairs] if not isinstance(move, Stop) else []
+        kept = [change for change in round.changes if change.after is not None]
+        return [(c.pair, Depth.FIRST if c.before != c.after else _reached(state.items[c.pair])) for c in kept]
+    return [(key, _reached(state.items[key])) for key in move.pairs] if not isinstance(move, Stop) else []
 
 
 def _reached(item: PairState) -> Depth:
-    """How deep the present texts were examined last."""
-    depths = [f.depth for p in Polarity if (f := item.finding(p)) is not None]
-    return max(depths, key=list(Depth).index, default=Depth.FIRST)
+    """The depth at which the present texts were examined last."""
+    return max((finding.depth for finding in item.current), key=list(Depth).index, default=Depth.FIRST)
 
 
 def _past(item: PairState, polarity: Polarity) -> tuple[bool, bool]:
-    """(the topic went the wrong way before, a late ending was shortened before) - both on the present stem."""
+    """(topic_failed, shortened) of a `Case`, both about the present stem."""
     rungs = item.rungs(polarity)
     return Rung.STRENGTHEN in rungs, Rung.SHORTEN in rungs

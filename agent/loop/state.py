@@ -1,4 +1,4 @@
-"""Where every pair stands: a pure fold of history. Nothing else remembers anything."""
+"""State of a set, replayed from history. Pure: nothing else keeps state."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from agent.schema import (
 
 
 class Status(IntEnum):
-    """How far a pair has come, in the order that counts as improvement."""
+    """Status of a pair, in the order that counts as improvement."""
 
     UNJUDGED = 0
     FAILING = 1
@@ -48,7 +48,7 @@ _REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.A
 
 @dataclass(frozen=True)
 class PairState:
-    """One pair of the set with what is known of its present text and of its past."""
+    """State of one pair: its present texts, its findings, and the counts of what was tried."""
 
     pair: Pair
     findings: tuple[Finding, ...] = ()
@@ -59,29 +59,36 @@ class PairState:
     past: tuple[tuple[str, Verdict | None], ...] = ()  # (text, verdict) of every examined version
 
     def finding(self, polarity: Polarity) -> Finding | None:
-        """The latest finding that is about this side's present text."""
+        """The latest finding about this side's present text."""
         key = self.pair.side(polarity).key
         return next((f for f in reversed(self.findings) if f.polarity is polarity and f.key == key), None)
 
     @property
+    def current(self) -> tuple[Finding, ...]:
+        """The findings about the present texts, positive first; none for a side that was not examined."""
+        return tuple(found for p in Polarity if (found := self.finding(p)) is not None)
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        """Those of the current findings that fail."""
+        return tuple(found for found in self.current if found.outcome is Outcome.FAIL)
+
+    @property
     def status(self) -> Status:
-        latest = [self.finding(p) for p in Polarity]
-        found = [f for f in latest if f is not None]
-        if len(found) < len(latest) or any(f.outcome is Outcome.UNJUDGED for f in found):
+        found = self.current
+        if len(found) < len(Polarity) or any(f.outcome is Outcome.UNJUDGED for f in found):
             return Status.UNJUDGED
-        if any(f.outcome is Outcome.FAIL for f in found):
-            return Status.FAILING
-        return min(_REACHED[f.depth] for f in found)
+        return Status.FAILING if self.failing else min(_REACHED[f.depth] for f in found)
 
     def rungs(self, polarity: Polarity) -> tuple[Rung, ...]:
-        """Rungs tried on this side in its present situation."""
+        """Rungs tried on this side since its situation last changed."""
         situation = self.pair.side(polarity).situation
         return tuple(rung for side, rung, on in self.tried if side is polarity and on == situation)
 
 
 @dataclass(frozen=True)
 class SetState:
-    """The set, what left it, and the counts the policy needs."""
+    """State of the set: its pairs, what left it, and the counts that the policy reads."""
 
     items: dict[str, PairState] = field(default_factory=dict)
     parked: tuple[Park, ...] = ()
@@ -90,8 +97,8 @@ class SetState:
     adopted: int = 0
     drafted: int = 0
     repair_rounds: int = 0
-    barren_drafts: int = 0
-    barren_why: str = ""  # what the author last said in place of a pair
+    empty_drafts: int = 0
+    empty_draft_reason: str = ""  # the last note of the latest draft that added nothing
     idle: int = 0
     goal: int = 0
     controls: Controls | None = None
@@ -110,47 +117,50 @@ class SetState:
 
 
 def replay(history: History) -> SetState:
-    """Fold all rounds, oldest first."""
-    now = SetState()
-    for done in history:
-        now = apply_round(now, done)
-    return now
+    """The state after all rounds, oldest first."""
+    state = SetState()
+    for round in history:
+        state = apply_round(state, round)
+    return state
 
 
-def apply_round(now: SetState, done: Round) -> SetState:
-    """The standing once `done` has happened."""
-    items = dict(now.items)
-    removed = _apply_changes(items, done.changes)
-    _apply_findings(items, done)
-    parked_ids = {p.pair for p in done.parked}
+def apply_round(state: SetState, round: Round) -> SetState:
+    """The state after one more round."""
+    items = dict(state.items)
+    removed = _apply_changes(items, round.changes)
+    _apply_findings(items, round)
+    parked_ids = {p.pair for p in round.parked}
     removed += [items.pop(key) for key in list(items) if key in parked_ids]
-    authored = sum(c.what == "draft" for c in done.changes)
-    adopted = sum(c.what == "adopt" for c in done.changes)
-    barren = isinstance(done.move, Draft) and not authored + adopted
-    if barren and any(map(endpoint_failed, done.notes)):
-        barren_drafts = now.barren_drafts
-    else:
-        barren_drafts = now.barren_drafts + 1 if barren else 0 if isinstance(done.move, Draft) else now.barren_drafts
+    authored = sum(c.what == "draft" for c in round.changes)
+    adopted = sum(c.what == "adopt" for c in round.changes)
+    is_empty = isinstance(round.move, Draft) and not authored + adopted
     return replace(
-        now,
+        state,
         items=items,
-        parked=now.parked + done.parked,
-        removed=now.removed + tuple(removed),
-        rounds=now.rounds + 1,
-        adopted=now.adopted + adopted,
-        drafted=now.drafted + authored,
-        repair_rounds=now.repair_rounds + isinstance(done.move, Repair),
-        barren_drafts=barren_drafts,
-        barren_why=next((note for note in reversed(done.notes) if barren), now.barren_why),
-        idle=0 if removed or _improved(now.items, items) else now.idle + 1,
-        goal=max(now.goal, done.move.goal) if isinstance(done.move, Draft) else now.goal,
-        controls=done.controls or now.controls,
-        noise=done.noise or now.noise,
+        parked=state.parked + round.parked,
+        removed=state.removed + tuple(removed),
+        rounds=state.rounds + 1,
+        adopted=state.adopted + adopted,
+        drafted=state.drafted + authored,
+        repair_rounds=state.repair_rounds + isinstance(round.move, Repair),
+        empty_drafts=_empty_drafts(state, round, is_empty),
+        empty_draft_reason=next((note for note in reversed(round.notes) if is_empty), state.empty_draft_reason),
+        idle=0 if removed or _improved(state.items, items) else state.idle + 1,
+        goal=max(state.goal, round.move.goal) if isinstance(round.move, Draft) else state.goal,
+        controls=round.controls or state.controls,
+        noise=round.noise or state.noise,
     )
 
 
+def _empty_drafts(state: SetState, round: Round, is_empty: bool) -> int:
+    """Drafts in a row that added nothing. One that failed by its endpoint counts neither way."""
+    if not isinstance(round.move, Draft) or (is_empty and any(map(endpoint_failed, round.notes))):
+        return state.empty_drafts
+    return state.empty_drafts + 1 if is_empty else 0
+
+
 def endpoint_failed(why: str) -> bool:
-    """Whether a reason is an endpoint's trouble, which says nothing about a text or its author."""
+    """Whether a reason is an error of the endpoint, which says nothing about a text or its author."""
     return kind_of(why) in _ENDPOINT_ERRORS
 
 
@@ -167,7 +177,7 @@ def _apply_changes(items: dict[str, PairState], changes: Iterable[Change]) -> li
 
 
 def _repaired(item: PairState, change: Change, pair: Pair) -> PairState:
-    """The item after a repair. One that an endpoint's error kept from being tried does not count."""
+    """The pair after a repair. A repair that an endpoint error prevented does not count."""
     if not change.candidates and pair == item.pair and endpoint_failed(change.why):
         return item
     tried = tuple((side, rung, item.pair.side(side).situation) for side, rung in change.rungs)
@@ -175,17 +185,17 @@ def _repaired(item: PairState, change: Change, pair: Pair) -> PairState:
     return replace(item, pair=pair, repairs=item.repairs + 1, tried=item.tried + tried, rechecks=rechecks)
 
 
-def _apply_findings(items: dict[str, PairState], done: Round) -> None:
-    for finding in done.findings:
+def _apply_findings(items: dict[str, PairState], round: Round) -> None:
+    for finding in round.findings:
         item = items[finding.pair]
         text = item.pair.side(finding.polarity).text
         items[finding.pair] = replace(
             item, findings=(*item.findings, finding), past=(*item.past, (text, finding.verdict))
         )
-    audited = {f.pair for f in done.findings if f.depth is Depth.AUDIT}
-    for key in {f.pair for f in done.findings}:
+    audited = {f.pair for f in round.findings if f.depth is Depth.AUDIT}
+    for key in {f.pair for f in round.findings}:
         item = items[key]
-        again = item.rechecks + isinstance(done.move, Recheck)
+        again = item.rechecks + isinstance(round.move, Recheck)
         items[key] = replace(
             item,
             rechecks=again if item.status is Status.UNJUDGED else 0,

@@ -1,4 +1,4 @@
-"""What is asked of the author and how its JSON is read. An unreadable reply yields nothing, with the reason."""
+"""Requests to the author and its replies in JSON. An unusable reply yields nothing, with the reason."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from agent.steps.cut import frozen_part
 
 
 class AuthorReply(BaseModel):
-    """Base of the author's reply shapes; they also make the JSON schemas sent along."""
+    """Base of the shapes of author replies, whose JSON schemas are sent with the request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +58,7 @@ class WrittenSides(AuthorReply):
 
 
 def author_request(prompt: Prompt, shape: type[AuthorReply], sample: int = 0, max_tokens: int = 2000) -> Request:
-    """A structured request to the author; temperature 1, since candidates must differ."""
+    """A request for JSON to the author, at temperature 1, since candidates must differ."""
     return Request(
         role=Role.AUTHOR,
         shape=Shape.JSON,
@@ -74,8 +74,8 @@ def author_request(prompt: Prompt, shape: type[AuthorReply], sample: int = 0, ma
 ReplyT = TypeVar("ReplyT", bound=AuthorReply)
 
 
-def read(reply: Reply, shape: type[ReplyT]) -> tuple[ReplyT | None, str | None]:
-    """(what was written, None) or (None, why it cannot be used)."""
+def read_reply(reply: Reply, shape: type[ReplyT]) -> tuple[ReplyT | None, str | None]:
+    """(the reply, None) or (None, why it cannot be used)."""
     if reply.data is None:
         return None, reply.error or "no reply"
     try:
@@ -86,14 +86,14 @@ def read(reply: Reply, shape: type[ReplyT]) -> tuple[ReplyT | None, str | None]:
 
 @dataclass(frozen=True)
 class RepairTask:
-    """One failing scenario, and what the author should know: earlier texts with verdicts, endings that worked."""
+    """One failing scenario to repair, with earlier texts and their verdicts, and endings that worked elsewhere."""
 
     pair: Pair
     finding: Finding
     rung: Rung
     earlier: tuple[tuple[str, Verdict | None], ...] = ()
     examples: tuple[str, ...] = ()
-    struck: tuple[str, ...] = ()
+    excluded_topics: tuple[str, ...] = ()
     attempt: int = 0
 
     @property
@@ -103,106 +103,104 @@ class RepairTask:
 
 @dataclass(frozen=True)
 class AuthoredText:
-    """What the author gave for one ailment: scenarios, or pairs on a new topic. `refusal`: why there is nothing."""
+    """The author's texts for one task: scenarios, or pairs on a new topic. `refusal`: why there are none."""
 
     scenarios: tuple[Scenario, ...] = ()
     pairs: tuple[Pair, ...] = ()
     refusal: str | None = None
 
 
-def ask_author(context: StepContext, ailments: Sequence[RepairTask]) -> list[AuthoredText]:
-    """One result per ailment, in order. A refusal is retried once with a milder topic."""
-    replies = context.ask([_request(context, ailment, milder=False) for ailment in ailments])
+def ask_author(context: StepContext, tasks: Sequence[RepairTask]) -> list[AuthoredText]:
+    """One result per task, in order. A refusal is retried once with a milder topic."""
+    replies = context.ask([_request(context, task, milder=False) for task in tasks])
     refused = [i for i, reply in enumerate(replies) if kind_of(reply.error) is ErrorKind.REFUSAL]
-    again = context.ask([_request(context, ailments[i], milder=True) for i in refused])
+    again = context.ask([_request(context, tasks[i], milder=True) for i in refused])
     for i, reply in zip(refused, again, strict=True):
         replies[i] = reply
-    return [_read(ailment, reply, context.rules.candidates) for ailment, reply in zip(ailments, replies, strict=True)]
+    return [_read(task, reply, context.rules.candidates) for task, reply in zip(tasks, replies, strict=True)]
 
 
-def _request(context: StepContext, ailment: RepairTask, milder: bool) -> Request:
-    if ailment.rung is Rung.RETOPIC:
-        return author_request(_retopic_prompt(context, ailment, milder), WrittenPairs, ailment.attempt)
-    shape = WrittenSides if ailment.rung is Rung.SIMPLIFY else WrittenEndings
-    return author_request(_rewrite_prompt(context, ailment, milder), shape, ailment.attempt)
+def _request(context: StepContext, task: RepairTask, milder: bool) -> Request:
+    if task.rung is Rung.RETOPIC:
+        return author_request(_retopic_prompt(context, task, milder), WrittenPairs, task.attempt)
+    shape = WrittenSides if task.rung is Rung.SIMPLIFY else WrittenEndings
+    return author_request(_rewrite_prompt(context, task, milder), shape, task.attempt)
 
 
-def _rewrite_prompt(context: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
-    frozen, ending = frozen_part(ailment.scenario, ailment.finding.span)
-    completion = ailment.finding.completion
+def _rewrite_prompt(context: StepContext, task: RepairTask, milder: bool) -> Prompt:
+    frozen, ending = frozen_part(task.scenario, task.finding.span)
+    completion = task.finding.completion
     return context.prompts.render(
         "rewrite",
         trait_id=context.trait.id,
         definition=context.trait.definition,
         opposite=context.trait.opposite,
         mode=context.trait.mode.value,
-        polarity=ailment.finding.polarity.value,
-        behaviour=context.behaviour(ailment.finding.polarity),
-        goal=ailment.rung.value,
+        polarity=task.finding.polarity.value,
+        behaviour=context.behaviour(task.finding.polarity),
+        goal=task.rung.value,
         frozen=frozen,
         ending=ending,
-        span=ailment.finding.span or "",
+        span=task.finding.span or "",
         opening=completion.opening if completion else "",
         earlier=[
             {"ending": split_ending(text)[1], "verdict": verdict.value if verdict else ""}
-            for text, verdict in ailment.earlier
+            for text, verdict in task.earlier
         ],
-        examples=list(ailment.examples),
+        examples=list(task.examples),
         count=context.rules.candidates,
         milder=milder,
     )
 
 
-def _retopic_prompt(context: StepContext, ailment: RepairTask, milder: bool) -> Prompt:
+def _retopic_prompt(context: StepContext, task: RepairTask, milder: bool) -> Prompt:
     return context.prompts.render(
         "retopic",
         trait_id=context.trait.id,
         definition=context.trait.definition,
         opposite=context.trait.opposite,
         mode=context.trait.mode.value,
-        positive=ailment.pair.positive.text,
-        negative=ailment.pair.negative.text,
+        positive=task.pair.positive.text,
+        negative=task.pair.negative.text,
         count=context.rules.candidates,
-        struck=list(ailment.struck),
+        struck=list(task.excluded_topics),
         milder=milder,
     )
 
 
-def _read(ailment: RepairTask, reply: Reply, most: int) -> AuthoredText:
-    """What the reply offers, at most as many candidates as were asked for."""
-    if ailment.rung is Rung.RETOPIC:
-        found, why = read(reply, WrittenPairs)
+def _read(task: RepairTask, reply: Reply, most: int) -> AuthoredText:
+    """The texts of a reply, at most `most` of them."""
+    if task.rung is Rung.RETOPIC:
+        found, why = read_reply(reply, WrittenPairs)
         return AuthoredText(
-            pairs=tuple(as_pair(ailment.pair.id, p, ailment.pair) for p in found.pairs[:most]) if found else (),
+            pairs=tuple(as_pair(task.pair.id, p, task.pair) for p in found.pairs[:most]) if found else (),
             refusal=why,
         )
-    if ailment.rung is Rung.SIMPLIFY:
-        sides, why = read(reply, WrittenSides)
+    if task.rung is Rung.SIMPLIFY:
+        sides, why = read_reply(reply, WrittenSides)
         texts = [joined(s.stem, s.ending) for s in sides.stems_and_endings] if sides else []
     else:
-        endings, why = read(reply, WrittenEndings)
-        frozen, _ = frozen_part(ailment.scenario, ailment.finding.span)
+        endings, why = read_reply(reply, WrittenEndings)
+        frozen, _ = frozen_part(task.scenario, task.finding.span)
         texts = [frozen + e.removeprefix(frozen).strip() for e in endings.endings] if endings else []
-    return AuthoredText(
-        scenarios=tuple(edited(ailment.scenario, text, ailment.rung) for text in texts[:most]), refusal=why
-    )
+    return AuthoredText(scenarios=tuple(edited(task.scenario, text, task.rung) for text in texts[:most]), refusal=why)
 
 
 def edited(scenario: Scenario, text: str, rung: Rung) -> Scenario:
-    """The scenario with another text; an extended lock-in says so as long as it stands."""
+    """The scenario with another text, flagged as long as it is an extended lock-in."""
     stem, ending = split_ending(text)
     flags = (Flag.EXTENDED,) if rung is Rung.EXTENDED else ()
     return scenario.model_copy(update={"stem": stem, "ending": ending, "flags": flags})
 
 
 def joined(stem: str, ending: str) -> str:
-    """Stem and ending as one text, with one blank between them where the author forgot it."""
+    """Stem and ending as one text, with a single blank between them."""
     stem, ending = stem.strip(), ending.strip()
     return f"{stem} {ending}" if stem else ending
 
 
 def as_pair(pair_id: str, written: WrittenPair, like: Pair | None = None, kind: str = "") -> Pair:
-    """A pair as the author wrote it, split again by our own rule."""
+    """A pair as the author wrote it, each side split into stem and ending by `split_ending`."""
     sides = {}
     for polarity, side in ((Polarity.POSITIVE, written.positive), (Polarity.NEGATIVE, written.negative)):
         stem, ending = split_ending(joined(side.stem, side.ending))

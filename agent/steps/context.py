@@ -1,4 +1,4 @@
-"""What a step works with: the trait, the rules, the prompts and two functions that reach the models."""
+"""Context of a step: the trait, the rules, the prompts and two functions that reach the models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ Ask = Callable[[Sequence[Request]], list[Reply]]
 
 
 class Complete(Protocol):
-    """Continues scenarios: one greedy completion or all samples of each.
+    """Function that continues scenarios: one greedy completion or all samples of each.
 
-    With `openers`, one per scenario, it is the text and the opener that are continued, by the opener's own number of
-    samples. What a completion says then starts behind the opener. A text is read once for all its openers.
+    With `openers`, one per scenario, text plus opener is continued, by the opener's own number of samples; a
+    completion's text then starts after the opener.
     """
 
     def __call__(
@@ -37,7 +37,7 @@ class Complete(Protocol):
 
 @dataclass(frozen=True)
 class StepContext:
-    """`ask` and `complete` give one result per input, in order; both remember, so that asking twice costs once."""
+    """What every step needs. `ask` and `complete` give one result per input, in order, and cache it."""
 
     trait: Trait
     rules: Rules
@@ -52,13 +52,13 @@ class StepContext:
         return self.trait.mode is Mode.SUSTAINED
 
     def behaviour(self, polarity: Polarity) -> str:
-        """What the scenario's own side does, in words for a prompt."""
+        """What the subject should do on this side, in words for a prompt."""
         if polarity is Polarity.POSITIVE or self.trait.negative_test is NegativeTest.ABSENCE:
             return self._trait_in_words()
         return self.trait.opposite
 
     def contrary(self, polarity: Polarity) -> str:
-        """What would be the other side's act."""
+        """What the subject should do on the other side."""
         own = self.behaviour(polarity)
         return self.trait.opposite if own == self._trait_in_words() else self._trait_in_words()
 

@@ -1,4 +1,4 @@
-"""The first rung: cut back to the cliffhanger. A candidate is the text up to a word boundary, nothing else."""
+"""Cuts: the first rung of the ladder. A candidate is the text up to a word boundary, nothing else."""
 
 import re
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from agent.schema import Scenario, split_ending
 from agent.steps.screening import is_unfinished
 from agent.text import last_place
 
-MOST = 4
-FEWEST_WORDS = 6  # of a text without a stem: fewer do not say what is going on
+MOST = 4  # candidates; chosen by judgement
+FEWEST_WORDS = 6  # of a text without a stem: fewer show no situation
 
 _WORD = re.compile(r"\S+")
 _NARRATOR = re.compile(r"""(?<!\S)["“]?(?:I|[Ww]e)(?=\s)""")
@@ -22,7 +22,7 @@ _QUOTATION_MARKS = ('"', "“")
 
 
 def cut_points(scenario: Scenario, span: str | None) -> list[str]:
-    """Up to four texts cut in an open clause or quotation: before the span, behind its subject, inside, before it."""
+    """Up to four texts ending in an open clause or quotation: cut before the span, after its subject, or inside it."""
     text = scenario.text
     start, end = _committed(text, span)
     sentence = _sentence_start(text, start)
@@ -44,7 +44,7 @@ def cut_points(scenario: Scenario, span: str | None) -> list[str]:
 
 
 def borrowed_hinges(scenario: Scenario, span: str | None, hinges: Sequence[str]) -> list[str]:
-    """The text before the committed sentence with a confirmed sibling's hinge (", so I"): a rewrite, not a cut."""
+    """The text before the committed sentence, plus the hinge (", so I") of a confirmed pair: a rewrite, not a cut."""
     start, _ = _committed(scenario.text, span)
     before = scenario.text[: _sentence_start(scenario.text, start)].rstrip()
     if not before or not before.endswith("."):
@@ -53,14 +53,14 @@ def borrowed_hinges(scenario: Scenario, span: str | None, hinges: Sequence[str])
 
 
 def hinge_of(ending: str) -> str | None:
-    """The last short clause of an ending (", so I"), where it has one."""
+    """The last short clause of an ending (", so I"), if any."""
     comma = ending.rfind(",")
     hinge = ending[comma:]
     return hinge if comma >= 0 and 2 <= len(hinge.split()) <= 3 and '"' not in hinge else None
 
 
 def frozen_part(scenario: Scenario, span: str | None) -> tuple[str, str]:
-    """(frozen, ending): the ending starts at the sentence that holds the committed span, else at the last sentence."""
+    """(frozen, ending): the ending starts at the sentence with the committed span, else at the last sentence."""
     if span is None:
         return scenario.stem, scenario.ending
     start = _sentence_start(scenario.text, _committed(scenario.text, span)[0])
@@ -76,7 +76,7 @@ def _committed(text: str, span: str | None) -> tuple[int, int]:
 
 
 def _sentence_start(text: str, place: int) -> int:
-    """Where the sentence that holds `place` begins."""
+    """Where the sentence around `place` begins."""
     return len(split_ending(text[: place + 1])[0])
 
 
@@ -85,13 +85,13 @@ def _word_starts(text: str, start: int, end: int) -> list[int]:
 
 
 def _inside(text: str, start: int, end: int) -> list[int]:
-    """Where the words of the span begin, its first and those that would tear a noun from its article left out."""
+    """Where the words of the span begin, except its first, and except a noun after its article."""
     points = _word_starts(text, start, end)
     return [point for point in points if text[start:point].lower().split()[-2:-1] not in [[w] for w in _NEED_A_NOUN]]
 
 
 def _back_to_its_clause(text: str, sentence: int, start: int) -> list[int]:
-    """Where words begin from the span back to its clause's first: further back a cut tears another clause apart."""
+    """Where words begin, from the span back to the start of its clause; further back is another clause."""
     points: list[int] = []
     if _ends_clause(text, start):
         return points
@@ -108,12 +108,12 @@ def _ends_clause(text: str, point: int) -> bool:
 
 
 def _without_comma(candidate: str, removed: str) -> str:
-    """A clause stays open without the comma that ended it: it may go on in any way."""
+    """Without the comma that ended a clause, so that the clause stays open."""
     return candidate if removed.startswith(_QUOTATION_MARKS) else candidate.rstrip(",;").rstrip()
 
 
 def _stays_open(candidate: str, removed: str) -> bool:
-    if not candidate or not removed or not is_unfinished(candidate) or _is_stump(candidate):
+    if not candidate or not removed or not is_unfinished(candidate) or _is_too_short(candidate):
         return False
     if candidate.endswith('"'):
         return candidate.count('"') % 2 == 1
@@ -122,8 +122,8 @@ def _stays_open(candidate: str, removed: str) -> bool:
     return candidate[-1].isalnum() or candidate[-1] in ":'’"  # noqa: RUF001 - a typographic apostrophe is meant
 
 
-def _is_stump(candidate: str) -> bool:
-    """Whether a cut leaves nothing to go on from: a bare article, one word that is no subject, or no situation."""
+def _is_too_short(candidate: str) -> bool:
+    """Whether a cut leaves too little: a bare article, a single word that is no subject, or no situation."""
     sentence = _sentence_start(candidate, len(candidate) - 1)
     words = candidate[sentence:].lower().split()
     if sentence == 0 and len(words) < FEWEST_WORDS:

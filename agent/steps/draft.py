@@ -1,17 +1,17 @@
-"""Draft new matched pairs: kinds of lock-in and domains by quota, near-duplicates refused."""
+"""Drafting of matched pairs: kinds of lock-in and domains by quota, near-duplicates refused."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.schema import AUTHOR_NOTE, Change, Mode, Pair, Request
-from agent.steps.author import WrittenPairs, as_pair, author_request, read
+from agent.steps.author import WrittenPairs, as_pair, author_request, read_reply
 from agent.steps.context import StepContext
 from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
 
-PER_REQUEST = 4
-WAVES = 3
-SHOWN = 24
+PER_REQUEST = 4  # pairs asked for at once; chosen by judgement, like the two below
+WAVES = 3  # requests for what is still missing
+SHOWN = 24  # latest pairs of the set that the author sees
 
 _DECISION_KINDS = (
     ("so", "This crossed a line, so I"),
@@ -32,9 +32,9 @@ DOMAINS = (
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """How many pairs are wanted, beside what, and which topics are struck. `first_id` numbers the drafts on.
+    """How many pairs to draft for a set of `goal` pairs, given those in it and the topics to avoid.
 
-    `rejected` are texts that a human refused.
+    `first_id` is the number of the first draft; `rejected` are texts that a human rejected.
     """
 
     count: int
@@ -42,7 +42,7 @@ class DraftRequest:
     pairs: tuple[Pair, ...]
     first_id: int
     round: int
-    struck: tuple[str, ...] = ()
+    excluded_topics: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
 
 
@@ -53,30 +53,30 @@ def kinds(mode: Mode) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True)
 class Drafted:
-    """What came of an order: one change per new pair, and why replies or pairs were not used."""
+    """The result of a request: one change per new pair, and why replies or pairs were not used."""
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
 
 
-def draft(context: StepContext, order: DraftRequest) -> Drafted:
-    """Up to `count` new pairs. What is refused is asked for again, in at most three waves."""
-    diversity = Diversity(context.rules, order.goal, order.pairs)
+def draft(context: StepContext, wanted: DraftRequest) -> Drafted:
+    """Draft up to `count` new pairs. What is refused is asked for again, in at most three waves."""
+    diversity = Diversity(context.rules, wanted.goal, wanted.pairs)
     accepted: list[Pair] = []
     notes: list[str] = []
     for wave in range(WAVES):
-        missing = order.count - len(accepted)
-        asked = _requests(context, order, (*order.pairs, *accepted), diversity, missing, wave)
+        missing = wanted.count - len(accepted)
+        asked = _requests(context, wanted, (*wanted.pairs, *accepted), diversity, missing, wave)
         for (kind, _), reply in zip(asked, context.ask([request for _, request in asked]), strict=True):
-            written, why = read(reply, WrittenPairs)
+            written, why = read_reply(reply, WrittenPairs)
             notes += [f"{AUTHOR_NOTE}{why}"] if why else []
             for one in written.pairs if written else ():
-                pair = as_pair(f"n{order.first_id + len(accepted):04d}", one, kind=kind)
+                pair = as_pair(f"n{wanted.first_id + len(accepted):04d}", one, kind=kind)
                 why = (
                     "enough already"
-                    if len(accepted) == order.count
-                    else rejected_side(pair.sides, order.rejected)
-                    or _unfit(pair, (*order.pairs, *accepted), diversity, context.trait.mode)
+                    if len(accepted) == wanted.count
+                    else rejected_side(pair.sides, wanted.rejected)
+                    or _rejection(pair, (*wanted.pairs, *accepted), diversity, context.trait.mode)
                 )
                 if why:
                     notes.append(f"refused {pair.positive.text!r}: {why}")
@@ -88,14 +88,14 @@ def draft(context: StepContext, order: DraftRequest) -> Drafted:
 
 
 def _requests(
-    context: StepContext, order: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
+    context: StepContext, wanted: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
 ) -> list[tuple[str, Request]]:
-    """(kind, request) for `missing` pairs: kinds in turn, each with its own share of the domains that are not full."""
+    """(kind, request) for `missing` pairs: the kinds in turn, each with its own share of the domains with room."""
     mode = context.trait.mode
     free = [domain for domain in DOMAINS if domain not in diversity.full_domains]
     asked = []
     for i in range(math.ceil(missing / PER_REQUEST)):
-        kind, example = kinds(mode)[(order.round + wave + i) % len(kinds(mode))]
+        kind, example = kinds(mode)[(wanted.round + wave + i) % len(kinds(mode))]
         prompt = context.prompts.render(
             "draft",
             trait_id=context.trait.id,
@@ -105,28 +105,31 @@ def _requests(
             count=min(PER_REQUEST, missing - i * PER_REQUEST),
             kind=kind,
             kind_example=example,
-            domain=_share(free, order.round + wave + i),
+            domain=_share(free, wanted.round + wave + i),
             accepted=[side.text for pair in existing[-SHOWN:] for side in pair.sides],
-            struck=list(order.struck),
+            struck=list(wanted.excluded_topics),
         )
         asked.append(
-            (kind, author_request(prompt, WrittenPairs, sample=(order.round * WAVES + wave) * 100 + i, max_tokens=4000))
+            (
+                kind,
+                author_request(prompt, WrittenPairs, sample=(wanted.round * WAVES + wave) * 100 + i, max_tokens=4000),
+            )
         )
     return asked
 
 
 def _share(domains: Sequence[str], turn: int) -> list[str]:
-    """Twice as many domains as pairs, starting elsewhere at each turn."""
+    """Twice as many domains as pairs, starting at another one each turn."""
     start = turn * PER_REQUEST % max(1, len(domains))
     return [*domains[start:], *domains[:start]][: 2 * PER_REQUEST]
 
 
-def _unfit(pair: Pair, existing: Sequence[Pair], diversity: Diversity, mode: Mode) -> str | None:
+def _rejection(pair: Pair, existing: Sequence[Pair], diversity: Diversity, mode: Mode) -> str | None:
     if pair.positive.text == pair.negative.text:
         return "both sides are the same"
     reasons = [
         rejection_reason(side.text, texts_of(existing, side.polarity)) or diversity.too_common(side)
         for side in pair.sides
     ]
-    torn = mismatched(pair.positive.text, pair.negative.text, mode)
-    return next((why for why in reasons if why), None) or torn or diversity.full_domain(pair.domain)
+    unmatched = mismatched(pair.positive.text, pair.negative.text, mode)
+    return next((why for why in reasons if why), None) or unmatched or diversity.full_domain(pair.domain)

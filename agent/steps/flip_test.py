@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agent.schema import Completion, Flip, Opener, Polarity, Question, Scenario, VoteOutcome
-from agent.steps.author import AuthorReply, author_request, read
+from agent.steps.author import AuthorReply, author_request, read_reply
 from agent.steps.case import CaseResult
 from agent.steps.context import StepContext
 from agent.steps.questions import WORDINGS, JudgeQuestion
@@ -31,7 +31,7 @@ def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners
         count=OPENERS_PER_FORM,
     )
     (reply,) = context.ask([author_request(prompt, WrittenOpeners, max_tokens=400)])
-    written, _ = read(reply, WrittenOpeners)
+    written, _ = read_reply(reply, WrittenOpeners)
     return written or WrittenOpeners(narrated=[], spoken=[])
 
 

@@ -1,4 +1,4 @@
-"""The questions of the first-token test: what each one asks a judge, and which answers favour the scenario."""
+"""Questions of the first-token test: their requests, and how a reply becomes a vote."""
 
 from dataclasses import dataclass
 
@@ -73,14 +73,14 @@ def _criterion(context: StepContext, question: Question, polarity: Polarity) -> 
 
 
 def favours(context: StepContext, question: Question, polarity: Polarity, score: float) -> bool:
-    """Whether a score speaks for the scenario."""
+    """Whether a score favours the scenario."""
     if question in (Question.C5, Question.CL) and context.trait.negative_test.is_met_by_absence(polarity):
         return True
     return _criterion(context, question, polarity).met_by(score)
 
 
 def read_vote(context: StepContext, asked: JudgeQuestion, wording: str, sample: int, reply: Reply) -> Vote:
-    """The vote a reply stands for; an unreadable reply stays a vote without a side."""
+    """The vote of a reply. An unreadable reply is a vote that favours neither side and holds the error."""
     if asked.question is Question.VERDICT and reply.choice:
         choice = max(reply.choice, key=lambda option: option[1])[0]
         return Vote(

@@ -1,4 +1,4 @@
-"""How sure one may be of a passed set: audit results and flap rates, each with its n and Wilson interval."""
+"""Reliability of the judge: audit results, disagreement of wordings, controls, and what its noise leads to."""
 
 import math
 import re
@@ -38,7 +38,7 @@ UNCONDITIONAL = (*WORDINGS[:2], AUDIT)
 
 
 def audit_rate(findings: Iterable[Finding]) -> Rate:
-    """How many of the scenarios passed their first audit that came to a judgement."""
+    """How many scenarios passed their first audit, of those that were judged there."""
     first: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         if finding.depth is Depth.AUDIT and finding.outcome is not Outcome.UNJUDGED:
@@ -46,35 +46,34 @@ def audit_rate(findings: Iterable[Finding]) -> Rate:
     return wilson(sum(f.outcome is Outcome.PASS for f in first.values()), len(first))
 
 
-def flaps(findings: Sequence[Finding]) -> tuple[WordingDisagreement, ...]:
-    """Per question and wording: how often it contradicts the first wording on the same text and completion.
+def wording_disagreements(findings: Sequence[Finding]) -> tuple[WordingDisagreement, ...]:
+    """Per question and wording, how often it contradicts the first wording on the same text and completion.
 
-    Only votes that were asked for whatever the first one said are counted (confirmation and audit): an appeal is heard
-    where the first vote was adverse, so it would count the judge's errors at their worst.
+    Only votes that are asked for whatever the first one says are counted (confirmation and audit). Votes that were
+    added because the first one was adverse would overstate the judge's errors.
     """
-    latest: dict[tuple[str, Question], Tally] = {}
-    for finding in findings:
-        for tally in finding.tallies if finding.depth is not Depth.FIRST else ():
-            latest[finding.key, tally.question] = tally
-    counted = [(t.question, *told) for t in latest.values() for told in _contradictions(t)]
-    pairs = sorted(
-        {(q, wording) for q, wording, _ in counted}, key=lambda pair: (list(Question).index(pair[0]), pair[1])
+    latest = {(f.key, t.question): t for f in findings if f.depth is not Depth.FIRST for t in f.tallies}
+    counted: dict[tuple[Question, str], list[bool]] = {}
+    for tally in latest.values():
+        for wording, contradicts in _comparisons(tally):
+            counted.setdefault((tally.question, wording), []).append(contradicts)
+    order = sorted(counted, key=lambda pair: (list(Question).index(pair[0]), pair[1]))
+    return tuple(
+        WordingDisagreement(question=q, wording=w, k=sum(counted[q, w]), n=len(counted[q, w])) for q, w in order
     )
-    said = {pair: [against for q, wording, against in counted if (q, wording) == pair] for pair in pairs}
-    return tuple(WordingDisagreement(question=q, wording=w, k=sum(own), n=len(own)) for (q, w), own in said.items())
 
 
-def _contradictions(tally: Tally) -> list[tuple[str, bool]]:
-    """(wording, whether it contradicts the first) of the votes that were asked for anyway and could be read."""
-    asked_anyway = [v for v in tally.votes if v.wording in UNCONDITIONAL and v.sample == 0]
-    read = [v for v in asked_anyway if v.favourable is not None]
+def _comparisons(tally: Tally) -> list[tuple[str, bool]]:
+    """(wording, whether it contradicts the first) of the unconditional votes that could be read."""
+    unconditional = [v for v in tally.votes if v.wording in UNCONDITIONAL and v.sample == 0]
+    read = [v for v in unconditional if v.favourable is not None]
     return [(vote.wording, vote.favourable != read[0].favourable) for vote in read[1:]]
 
 
-def flap_rates(findings: Sequence[Finding]) -> dict[Question, Rate]:
-    """The flaps of each question, all its wordings together."""
+def disagreement_rates(disagreements: Iterable[WordingDisagreement]) -> dict[Question, Rate]:
+    """The rate of each question, all its wordings together."""
     sums: dict[Question, tuple[int, int]] = {}
-    for one in flaps(findings):
+    for one in disagreements:
         k, n = sums.get(one.question, (0, 0))
         sums[one.question] = (k + one.k, n + one.n)
     return {question: wilson(k, n) for question, (k, n) in sums.items()}
@@ -86,11 +85,10 @@ _NOTHING = Completion(text="", token_ids=(), opening="")
 
 
 def measure_controls(context: StepContext, expressing: Sequence[tuple[Scenario, Completion]]) -> Controls | None:
-    """C0 of both kinds of control, made from scenarios whose first tokens express: the median of three wordings, since
-    the instrument never rests on one answer either.
+    """C0 of committed and open control texts, made from scenarios with verdict EXPRESS; the median of three wordings.
 
-    A committed control is the prefix with its own completion's first clause; an open one is the stem, where it is more
-    than a sentence. None where one of the kinds is missing or could not be scored.
+    A committed control is the prefix plus the first clause of its completion; an open one is the stem, if it is longer
+    than a sentence. None where one kind is missing or could not be scored.
     """
     committed = [_with_text(scenario, scenario.text + first_clause(made.text)) for scenario, made in expressing]
     is_open = [_with_text(scenario, scenario.stem.rstrip()) for scenario, _ in expressing if _has_long_stem(scenario)]
@@ -106,7 +104,7 @@ def measure_controls(context: StepContext, expressing: Sequence[tuple[Scenario, 
 
 
 def first_clause(completion: str) -> str:
-    """A completion up to the end of its first clause, without the mark; all but its last word where it has no end."""
+    """A completion up to the end of its first clause, without the mark; all but its last word if no clause ends."""
     for mark in _CLAUSE_END.finditer(completion):
         if len(completion[: mark.start()].split()) >= _FEWEST_WORDS:
             return completion[: mark.start()]
@@ -132,56 +130,47 @@ def _scores(context: StepContext, texts: Sequence[Scenario]) -> list[float | Non
 _SIDES = 2
 
 
-def measure_noise(findings: Sequence[Finding], most: int, mode: Mode) -> JudgeNoise | None:
-    """The flaps of all votes so far and what they lead to; `most` votes are cast on a question. None without any."""
-    found = flaps(findings)
-    known = flap_rates(findings)
-    rates = [known[q] for q in gating_questions(mode) if q in known]
+def measure_noise(findings: Sequence[Finding], max_votes: int, mode: Mode) -> JudgeNoise | None:
+    """The judge's disagreements so far and what the vote makes of them; None while no gating question has any."""
+    disagreements = wording_disagreements(findings)
+    known = disagreement_rates(disagreements)
+    rates = [known[question] for question in gating_questions(mode) if question in known]
     if not rates:
         return None
-    usual, least = ([error_rate(of(rate)) for rate in rates] for of in (_measured, _lower))
+    usual, least = [error_rate(rate.k / rate.n) for rate in rates], [error_rate(rate.low) for rate in rates]
+    accepted = max(_chance(error, max_votes, NEEDED_LEAD, False, VoteOutcome.FAVOURABLE) for error in usual)
     return JudgeNoise(
-        flaps=found,
-        accepted=_rounded(max(_chance(error, most, NEEDED_LEAD, False, VoteOutcome.FAVOURABLE) for error in usual)),
-        edited=_rounded(_of_pair(usual, most, VoteOutcome.ADVERSE)),
-        edited_at_least=_rounded(_of_pair(least, most, VoteOutcome.ADVERSE)),
-        undecided=_rounded(_of_pair(usual, most, VoteOutcome.TIE)),
+        flaps=disagreements,
+        accepted=round(accepted, 6),
+        edited=_chance_of_pair(usual, max_votes, VoteOutcome.ADVERSE),
+        edited_at_least=_chance_of_pair(least, max_votes, VoteOutcome.ADVERSE),
+        undecided=_chance_of_pair(usual, max_votes, VoteOutcome.TIE),
     )
 
 
-def _measured(rate: Rate) -> float:
-    return rate.k / rate.n
-
-
-def _lower(rate: Rate) -> float:
-    return rate.low
-
-
-def _of_pair(errors: Sequence[float], most: int, ending: VoteOutcome) -> float:
-    """The chance that a vote on a good pair ends so: any of its questions, on either side."""
-    spared = math.prod(1 - _chance(error, most, LEAD_OF_SINGLE_DISSENT, True, ending) for error in errors)
-    return 1 - spared**_SIDES
+def _chance_of_pair(errors: Sequence[float], max_votes: int, outcome: VoteOutcome) -> float:
+    """The chance that the vote on any question of a good pair, on either side, has this outcome."""
+    none = math.prod(1 - _chance(error, max_votes, LEAD_OF_SINGLE_DISSENT, True, outcome) for error in errors)
+    return round(1 - none**_SIDES, 6)
 
 
 @lru_cache(maxsize=256)
-def _chance(error: float, most: int, against: int, favourable: bool, ending: VoteOutcome) -> float:
-    """How often the audit's vote on one question ends so, when each answer errs so often. Every course of it is added.
+def _chance(error: float, max_votes: int, lead_to_reject: int, favourable: bool, outcome: VoteOutcome) -> float:
+    """The chance that the audit's vote on one question has this outcome, if each answer is wrong with chance `error`.
 
-    `favourable` is the answer that is right.
+    Adds up all courses that the vote can take. `favourable` is the right answer.
     """
     initial = INITIAL_WORDINGS[Depth.AUDIT]
-    last = len(vote_order(initial, most))
+    last = len(vote_order(initial, max_votes))
 
-    def courses(sides: tuple[bool, ...], chance: float) -> float:
-        if len(sides) >= len(initial):
-            decided = outcome_of(sides, len(initial), against) or (VoteOutcome.TIE if len(sides) >= last else None)
+    def courses(votes: tuple[bool, ...], chance: float) -> float:
+        if len(votes) >= len(initial):
+            decided = outcome_of(votes, len(initial), lead_to_reject) or (
+                VoteOutcome.TIE if len(votes) >= last else None
+            )
             if decided is not None:
-                return chance if decided is ending else 0.0
-        right, wrong = (*sides, favourable), (*sides, not favourable)
+                return chance if decided is outcome else 0.0
+        right, wrong = (*votes, favourable), (*votes, not favourable)
         return courses(right, chance * (1 - error)) + courses(wrong, chance * error)
 
     return courses((), 1.0)
-
-
-def _rounded(chance: float) -> float:
-    return round(chance, 6)

@@ -1,4 +1,4 @@
-"""The repair ladder: which rung a verdict calls for, the cheapest and smallest edit first."""
+"""Repair ladder: which rung a verdict calls for, and the repair itself, the smallest edit first."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from agent.schema import (
     VoteOutcome,
     kind_of,
 )
-from agent.steps.author import RepairTask, ask_author, edited
+from agent.steps.author import AuthoredText, RepairTask, ask_author, edited
 from agent.steps.case import Case, CaseResult, verdict_of
 from agent.steps.context import StepContext
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
@@ -39,26 +39,29 @@ _FIRST_RUNG = {
 }
 
 NOT_PASSED = "does not pass"  # why a candidate that was examined is refused; it is stored
-_TWICE = 2  # an edit that came to nothing twice is not made a third time: another topic is
+_MAX_TRIES = 2  # times that a rung is tried before the topic is changed; chosen by judgement
 _NEXT_RUNG = {Rung.SIMPLIFY: Rung.RETOPIC, Rung.CUT: Rung.CLIFFHANGER, Rung.SHORTEN: Rung.CLIFFHANGER}
 
 
 def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
-    """The rung for a failing finding, given the rungs already tried on this stem."""
+    """The rung for a failing finding, given the rungs already tried on this stem.
+
+    Raises ValueError for a finding without a verdict that could be repaired.
+    """
     if finding.verdict is None or finding.verdict is Verdict.UNSURE:
         raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} is not for the ladder")
-    in_vain = Rung.STRENGTHEN in tried and Rung.RETOPIC in tried
-    if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and in_vain and may_extend:
+    exhausted = Rung.STRENGTHEN in tried and Rung.RETOPIC in tried
+    if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and exhausted and may_extend:
         return Rung.EXTENDED  # stronger cliffhangers and other topics kept going the wrong way
     rung = _FIRST_RUNG[finding.verdict]
     if rung in tried:
         rung = _NEXT_RUNG.get(rung, rung)
-    return Rung.RETOPIC if tried.count(rung) >= _TWICE else rung
+    return Rung.RETOPIC if tried.count(rung) >= _MAX_TRIES else rung
 
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """A candidate with its verdict. `passes`: every check passes on first sight."""
+    """A candidate with its verdict. `passes`: every check passes at first depth. `margin`: response score from 50."""
 
     scenario: Scenario
     rung: Rung
@@ -68,7 +71,7 @@ class CandidateResult:
     margin: float
     scores: tuple[tuple[Question, float], ...]
 
-    def noted(self) -> Candidate:
+    def as_candidate(self) -> Candidate:
         refused = None if self.passes else NOT_PASSED
         return Candidate(
             text=self.scenario.text, rung=self.rung, refused=refused, verdict=self.verdict, scores=self.scores
@@ -111,173 +114,186 @@ def _candidate_result(context: StepContext, result: CaseResult, rung: Rung) -> C
     )
 
 
-IDENTICAL = 100.0  # an edit of the same ending may well be near to one that was refused
+IDENTICAL = 100.0  # rapidfuzz ratio: an edit of the same ending may well be close to a rejected text
 
 
 @dataclass(frozen=True)
 class SetContext:
-    """The rest of the set, and what a human refused, as far as an edit must respect it."""
+    """The set around a failing pair: its pairs, its goal, and the texts that a human rejected."""
 
     pairs: tuple[Pair, ...]
     goal: int
     rejected: tuple[str, ...] = ()
 
+    def without(self, pair: Pair) -> list[Pair]:
+        """The other pairs of the set."""
+        return [other for other in self.pairs if other.id != pair.id]
+
 
 @dataclass(frozen=True)
 class RepairCandidate:
-    """One text to try in place of a failing scenario; `pair` where both members change together."""
+    """One text to try in place of a failing scenario; `pair` where both sides change together."""
 
     scenario: Scenario
     rung: Rung
     pair: Pair | None = None
 
+    @property
+    def sides(self) -> tuple[Scenario, ...]:
+        return self.pair.sides if self.pair else (self.scenario,)
+
 
 @dataclass(frozen=True)
 class RepairAttempt:
-    """What was tried on one ailment: every candidate, and the proposal that passed, if one did."""
+    """What was tried on one task: every candidate, and the one that was taken, if any passed."""
 
-    ailment: RepairTask
+    task: RepairTask
     rungs: tuple[Rung, ...]
     candidates: tuple[Candidate, ...]
     taken: RepairCandidate | None
     why: str = ""
 
 
-def repair(context: StepContext, ailments: Sequence[RepairTask], around: SetContext) -> list[Change]:
-    """One change per pair that ails, in order of first appearance. A pair that nothing helped is kept as it is."""
-    cuts = [a for a in ailments if a.rung is Rung.CUT]
-    treated = _attempt(context, cuts, [_cuts(a, around) for a in cuts], around, _smallest_edit)
-    uncut = [replace(t.ailment, rung=Rung.CLIFFHANGER) for t in treated if t.taken is None]
-    written_for = uncut + [a for a in ailments if a.rung is not Rung.CUT]
-    written = ask_author(context, written_for)
-    proposals = [
-        [RepairCandidate(s, a.rung) for s in w.scenarios]
-        + [RepairCandidate(p.side(a.finding.polarity), a.rung, p) for p in w.pairs]
-        for a, w in zip(written_for, written, strict=True)
-    ]
-    rewritten = _attempt(context, written_for, proposals, around, _most_open)
-    treated += [replace(t, why=w.refusal or t.why) for t, w in zip(rewritten, written, strict=True)]
-    order = list(dict.fromkeys(a.pair.id for a in ailments))
-    return [_change([t for t in treated if t.ailment.pair.id == pair_id]) for pair_id in order]
+def repair(context: StepContext, tasks: Sequence[RepairTask], around: SetContext) -> list[Change]:
+    """One change per failing pair, in order of first appearance. A pair without a passing candidate is kept as it is.
+
+    Cuts come first, since they need no author; what no cut repairs is rewritten.
+    """
+    cuts = [task for task in tasks if task.rung is Rung.CUT]
+    attempts = _attempt(context, cuts, [_cuts(task) for task in cuts], around, _smallest_edit)
+    uncut = [replace(attempt.task, rung=Rung.CLIFFHANGER) for attempt in attempts if attempt.taken is None]
+    to_rewrite = uncut + [task for task in tasks if task.rung is not Rung.CUT]
+    written = ask_author(context, to_rewrite)
+    candidates = [_written(task, texts) for task, texts in zip(to_rewrite, written, strict=True)]
+    rewritten = _attempt(context, to_rewrite, candidates, around, _most_open)
+    attempts += [replace(one, why=texts.refusal or one.why) for one, texts in zip(rewritten, written, strict=True)]
+    order = list(dict.fromkeys(task.pair.id for task in tasks))
+    return [_change([attempt for attempt in attempts if attempt.task.pair.id == pair_id]) for pair_id in order]
 
 
-def _cuts(ailment: RepairTask, around: SetContext) -> list[RepairCandidate]:
-    scenario, span = ailment.scenario, ailment.finding.span
-    hinges = [hinge for example in ailment.examples if (hinge := hinge_of(example))]
+def _cuts(task: RepairTask) -> list[RepairCandidate]:
+    scenario, span = task.scenario, task.finding.span
+    hinges = [hinge for example in task.examples if (hinge := hinge_of(example))]
     cut = [RepairCandidate(edited(scenario, text, Rung.CUT), Rung.CUT) for text in cut_points(scenario, span)]
     borrowed = borrowed_hinges(scenario, span, hinges)
     return cut + [RepairCandidate(edited(scenario, text, Rung.CLIFFHANGER), Rung.CLIFFHANGER) for text in borrowed]
 
 
+def _written(task: RepairTask, texts: AuthoredText) -> list[RepairCandidate]:
+    of_pairs = [RepairCandidate(pair.side(task.finding.polarity), task.rung, pair) for pair in texts.pairs]
+    return [RepairCandidate(scenario, task.rung) for scenario in texts.scenarios] + of_pairs
+
+
 Rank = Callable[[CandidateResult, RepairTask], tuple[float, ...]]
 
 
-def _smallest_edit(tried: CandidateResult, ailment: RepairTask) -> tuple[float, ...]:
-    return (tried.rung is not Rung.CUT, len(ailment.scenario.text) - len(tried.scenario.text))
+def _smallest_edit(result: CandidateResult, task: RepairTask) -> tuple[float, ...]:
+    return (result.rung is not Rung.CUT, len(task.scenario.text) - len(result.scenario.text))
 
 
-def _most_open(tried: CandidateResult, ailment: RepairTask) -> tuple[float, ...]:
-    return (round(tried.c0), -round(tried.margin))
+def _most_open(result: CandidateResult, task: RepairTask) -> tuple[float, ...]:
+    return (round(result.c0), -round(result.margin))
 
 
 def _attempt(
     context: StepContext,
-    ailments: Sequence[RepairTask],
-    proposals: Sequence[Sequence[RepairCandidate]],
+    tasks: Sequence[RepairTask],
+    candidates: Sequence[Sequence[RepairCandidate]],
     around: SetContext,
     rank: Rank,
 ) -> list[RepairAttempt]:
-    """Screen all, try out what is fit in one batch, and take the best of each ailment."""
-    screened = [_screen(context, a, own, around) for a, own in zip(ailments, proposals, strict=True)]
-    fit = [proposal for own, _ in screened for proposal in own]
-    sides = [(side, p.rung) for p in fit for side in _sides(p)]
+    """Screen all candidates, evaluate the accepted ones in one batch, and take the best one of each task."""
+    screened = [_screen(context, task, own, around) for task, own in zip(tasks, candidates, strict=True)]
+    sides = [(side, one.rung) for accepted, _ in screened for one in accepted for side in one.sides]
     results = iter(evaluate_candidates(context, sides))
-    treatments: list[RepairAttempt] = []
-    for ailment, (own, refused) in zip(ailments, screened, strict=True):
-        tried = [(p, [next(results) for _ in _sides(p)]) for p in own]
-        passing = [(min(rank(t, ailment) for t in both), i) for i, (_, both) in enumerate(tried) if _all_pass(both)]
-        candidates = (*refused, *(t.noted() for _, both in tried for t in both))
-        taken = next((tried[i][0] for _, i in sorted(passing) if _is_new(ailment, tried[i][0], treatments)), None)
-        rungs = tuple(dict.fromkeys((ailment.rung, *(p.rung for p in own))))
-        treatments.append(RepairAttempt(ailment, rungs, candidates, taken, "" if taken else "no candidate passed"))
-    return treatments
+    attempts: list[RepairAttempt] = []
+    for task, (accepted, refused) in zip(tasks, screened, strict=True):
+        tried = [(one, [next(results) for _ in one.sides]) for one in accepted]
+        passing = [
+            (min(rank(result, task) for result in own), i)
+            for i, (_, own) in enumerate(tried)
+            if all(result.passes for result in own)
+        ]
+        taken = next((tried[i][0] for _, i in sorted(passing) if _is_new(task, tried[i][0], attempts)), None)
+        attempts.append(
+            RepairAttempt(
+                task=task,
+                rungs=tuple(dict.fromkeys((task.rung, *(one.rung for one in accepted)))),
+                candidates=(*refused, *(result.as_candidate() for _, own in tried for result in own)),
+                taken=taken,
+                why="" if taken else "no candidate passed",
+            )
+        )
+    return attempts
 
 
-def _all_pass(tried: Sequence[CandidateResult]) -> bool:
-    return all(one.passes for one in tried)
-
-
-def _is_new(ailment: RepairTask, proposal: RepairCandidate, treatments: Sequence[RepairAttempt]) -> bool:
+def _is_new(task: RepairTask, candidate: RepairCandidate, attempts: Sequence[RepairAttempt]) -> bool:
     """Whether no other pair took nearly the same text for the same side in this batch."""
-    others = [t.taken for t in treatments if t.taken is not None and t.ailment.pair.id != ailment.pair.id]
-    taken = [side for other in others for side in _sides(other)]
+    others = [one.taken for one in attempts if one.taken is not None and one.task.pair.id != task.pair.id]
+    taken = [side for other in others for side in other.sides]
     return all(
-        rejection_reason(side.text, [t.text for t in taken if t.polarity is side.polarity]) is None
-        for side in _sides(proposal)
+        rejection_reason(side.text, [one.text for one in taken if one.polarity is side.polarity]) is None
+        for side in candidate.sides
     )
 
 
-def _sides(proposal: RepairCandidate) -> tuple[Scenario, ...]:
-    return proposal.pair.sides if proposal.pair else (proposal.scenario,)
-
-
 def _screen(
-    context: StepContext, ailment: RepairTask, proposals: Sequence[RepairCandidate], around: SetContext
+    context: StepContext, task: RepairTask, candidates: Sequence[RepairCandidate], around: SetContext
 ) -> tuple[list[RepairCandidate], list[Candidate]]:
-    diversity = Diversity(context.rules, around.goal, [p for p in around.pairs if p.id != ailment.pair.id])
-    fit: list[RepairCandidate] = []
+    """(candidates worth evaluating, candidates refused with their reasons)."""
+    diversity = Diversity(context.rules, around.goal, around.without(task.pair))
+    accepted: list[RepairCandidate] = []
     refused = []
-    for proposal in proposals:
-        if why := _unfit(ailment, proposal, around, diversity) or _unmatched(ailment, proposal, context.trait.mode):
-            refused.append(Candidate(text=proposal.scenario.text, rung=proposal.rung, refused=why))
-        elif proposal not in fit:
-            fit.append(proposal)
-    return fit, refused
+    for one in candidates:
+        if why := _rejection(task, one, around, diversity) or _unmatched(task, one, context.trait.mode):
+            refused.append(Candidate(text=one.scenario.text, rung=one.rung, refused=why))
+        elif one not in accepted:
+            accepted.append(one)
+    return accepted, refused
 
 
-def _unfit(ailment: RepairTask, proposal: RepairCandidate, around: SetContext, diversity: Diversity) -> str | None:
-    others = [p for p in around.pairs if p.id != ailment.pair.id]
-    if why := rejected_side(_sides(proposal), around.rejected, IDENTICAL):
+def _rejection(task: RepairTask, candidate: RepairCandidate, around: SetContext, diversity: Diversity) -> str | None:
+    if why := rejected_side(candidate.sides, around.rejected, IDENTICAL):
         return why
-    for side in _sides(proposal):
-        if side.text in (ailment.pair.positive.text, ailment.pair.negative.text):
+    others = around.without(task.pair)
+    for side in candidate.sides:
+        if side.text in (task.pair.positive.text, task.pair.negative.text):
             return "changes nothing"
         why = rejection_reason(side.text, texts_of(others, side.polarity))
-        if why is None and proposal.rung is not Rung.CUT:
+        if why is None and candidate.rung is not Rung.CUT:
             why = diversity.too_common(side)
         if why:
             return why
     return None
 
 
-def _unmatched(ailment: RepairTask, proposal: RepairCandidate, mode: Mode) -> str | None:
-    """Why an edit would tear a matched pair apart; what was never matched may stay so."""
-    before, after = ailment.pair, _with(ailment.pair, ailment.finding.polarity, proposal)
+def _unmatched(task: RepairTask, candidate: RepairCandidate, mode: Mode) -> str | None:
+    """Why the edit would unmatch a matched pair; a pair that was not matched before may stay so."""
+    before, after = task.pair, _with(task.pair, task.finding.polarity, candidate)
     if mismatched(before.positive.text, before.negative.text, mode):
         return None
     return mismatched(after.positive.text, after.negative.text, mode)
 
 
-def _change(treatments: Sequence[RepairAttempt]) -> Change:
-    """All treatments of one pair as one change."""
-    before = after = treatments[0].ailment.pair
-    for treatment in treatments:
-        if treatment.taken is not None:
-            after = _with(after, treatment.ailment.finding.polarity, treatment.taken)
+def _change(attempts: Sequence[RepairAttempt]) -> Change:
+    """All attempts on one pair as one change."""
+    before = after = attempts[0].task.pair
+    for attempt in attempts:
+        if attempt.taken is not None:
+            after = _with(after, attempt.task.finding.polarity, attempt.taken)
+    reasons = dict.fromkeys(attempt.why for attempt in attempts if attempt.why)
     return Change(
         pair=before.id,
         what="repair",
         before=before,
         after=after,
-        rungs=tuple((t.ailment.finding.polarity, rung) for t in treatments for rung in t.rungs),
-        candidates=tuple(c for t in treatments for c in t.candidates),
-        why="; ".join(
-            sorted({t.why: None for t in treatments if t.why}, key=lambda why: kind_of(why) is not ErrorKind.REFUSAL)
-        ),
+        rungs=tuple((attempt.task.finding.polarity, rung) for attempt in attempts for rung in attempt.rungs),
+        candidates=tuple(candidate for attempt in attempts for candidate in attempt.candidates),
+        why="; ".join(sorted(reasons, key=lambda why: kind_of(why) is not ErrorKind.REFUSAL)),
     )
 
 
-def _with(pair: Pair, polarity: Polarity, proposal: RepairCandidate) -> Pair:
-    if proposal.pair is not None:
-        return proposal.pair
-    return pair.model_copy(update={polarity.value: proposal.scenario})
+def _with(pair: Pair, polarity: Polarity, candidate: RepairCandidate) -> Pair:
+    if candidate.pair is not None:
+        return candidate.pair
+    return pair.model_copy(update={polarity.value: candidate.scenario})

@@ -1,4 +1,4 @@
-"""What can be refused without asking a model: finished sentences, duplicates, odd lengths, too much of the same."""
+"""Screening without a model: finished sentences, duplicates, wrong lengths, lack of diversity; and pair flags."""
 
 import math
 import re
@@ -9,19 +9,20 @@ from rapidfuzz import fuzz, process, utils
 
 from agent.schema import Completion, Flag, Mode, Pair, Polarity, Rules, Scenario
 
-SHORTEST, LONGEST = 12, 900
+# Limits of the screening, chosen by judgement.
+SHORTEST, LONGEST = 12, 900  # characters
 SAME = 93.0  # rapidfuzz ratio, 0-100, from which two texts count as the same
-PATTERN_WORDS = 5
-MOST_TIMES_LONGER = 2
-FEWEST_WORDS = 5
-TELLING = 4  # letters from which on a word says something of a setting
+PATTERN_WORDS = 5  # last words that make an ending's pattern
+MOST_TIMES_LONGER = 2  # longer side to shorter side, in words
+FEWEST_WORDS = 5  # of a side, below which a pair is not compared
+TELLING = 4  # letters from which on a word counts as part of a setting
 
 _WORD = re.compile(r"\w+")
 _FINISHED = re.compile(r"""[.!?…。！？]["'”’)\]」』]*$""")  # noqa: RUF001 - full-width marks are meant
 
 
 def rejection_reason(text: str, taken: Sequence[str]) -> str | None:
-    """Why this text cannot be a scenario beside those `taken`, or None."""
+    """Why this text cannot be a scenario in a set with the texts `taken`, or None."""
     if not SHORTEST <= len(text) <= LONGEST:
         return f"{len(text)} characters long, wanted {SHORTEST} to {LONGEST}"
     if text != text.strip():
@@ -35,7 +36,7 @@ def rejection_reason(text: str, taken: Sequence[str]) -> str | None:
 
 
 def rejected_side(sides: Sequence[Scenario], rejected: Sequence[str], same: float = SAME) -> str | None:
-    """Why a human has refused one of these before; `same` is the ratio (0-100) from which two texts are the same."""
+    """Which text that a human rejected one of these repeats, or None; `same` is the rapidfuzz ratio that counts."""
     found = (
         process.extractOne(s.text, rejected, scorer=fuzz.ratio, processor=_plain, score_cutoff=same) for s in sides
     )
@@ -44,7 +45,7 @@ def rejected_side(sides: Sequence[Scenario], rejected: Sequence[str], same: floa
 
 
 def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
-    """Why two texts are no matched pair: no word in common, or one twice as long - which a sustained manner may be."""
+    """Why two texts are no matched pair: no word in common, or one twice as long (allowed in mode sustained)."""
     words = [_WORD.findall(text.casefold()) for text in (positive, negative)]
     few, many = sorted(map(len, words))
     if few < FEWEST_WORDS:  # too short to tell, or a language that writes no blanks
@@ -56,7 +57,7 @@ def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits in lower case, single blanks: what counts when two texts are compared."""
+    """Normalized for comparison: letters and digits in lower case, single blanks."""
     return " ".join(utils.default_process(text).split())
 
 
@@ -68,12 +69,12 @@ def is_unfinished(text: str) -> bool:
 
 
 def ending_pattern(text: str) -> str:
-    """The last five words, lower case: what too many scenarios of a set must not share."""
+    """The last five words, lower case. Too many scenarios of a set must not share them."""
     return " ".join(text.lower().split()[-PATTERN_WORDS:])
 
 
 class Diversity:
-    """Counts endings and domains of a set and refuses what would exceed its share of `goal` pairs."""
+    """Counts of endings and domains in a set, and what would exceed its share of `goal` pairs."""
 
     def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair]) -> None:
         self._ending_cap = max(2, int(rules.max_ending_share * goal))
@@ -105,11 +106,11 @@ def texts_of(pairs: Iterable[Pair], polarity: Polarity) -> list[str]:
     return [pair.side(polarity).text for pair in pairs]
 
 
-ALIKE = 0.05  # bits of divergence up to which two next-token distributions count as one
+ALIKE = 0.05  # bits of divergence up to which two next-token distributions count as one; chosen by judgement
 
 
 def pair_flags(mode: Mode, sides: tuple[Scenario, Scenario], made: tuple[Completion, Completion]) -> tuple[Flag, ...]:
-    """What a human should know of a pair as such, whatever its sides are worth by themselves."""
+    """Flags about the pair as such: sides that do not match, or that the subject continues alike."""
     positive, negative = sorted(sides, key=lambda side: side.polarity, reverse=True)
     unmatched = mismatched(positive.text, negative.text, mode) is not None
     flags = ((unmatched, Flag.UNMATCHED), (continue_alike(*made), Flag.ALIKE))
@@ -117,7 +118,7 @@ def pair_flags(mode: Mode, sides: tuple[Scenario, Scenario], made: tuple[Complet
 
 
 def continue_alike(one: Completion, other: Completion) -> bool:
-    """Whether the subject goes on in the same way after both sides: then no first token can carry the trait."""
+    """Whether the subject continues both sides alike: then no first token can carry the trait."""
     if not one.opening.strip() or one.opening != other.opening:
         return False
     apart = divergence(dict(one.next_tokens), dict(other.next_tokens))
@@ -125,7 +126,7 @@ def continue_alike(one: Completion, other: Completion) -> bool:
 
 
 def divergence(a: Mapping[int, float], b: Mapping[int, float]) -> float | None:
-    """Jensen-Shannon divergence (bits) of two truncated next-token distributions; the rest is one shared event."""
+    """Jensen-Shannon divergence (Lin 1991), in bits, of truncated next-token distributions; the rest is one event."""
     if not a or not b:
         return None
     rest = -1

@@ -22,7 +22,8 @@ from agent.steps.questions import EXPLAIN, EXPRESS, NEITHER
 class VerdictInput:
     """What the table reads. `twin_failed`: the other side's completion fails too; `topic_failed`: it did before.
 
-    `flip`: where the votes hesitated, whether the flip test finds that the first tokens decide.
+    `limit`: L, the highest C0 of an open prefix; `committed`: the lowest score of a committed text. `flip`: the
+    outcome of the flip test, if it was made.
     """
 
     mode: Mode
@@ -92,7 +93,7 @@ def contradict(v: Tally | None, c0: Tally) -> bool:
 
 
 def _wrong_way(x: VerdictInput) -> Verdict:
-    """A failing completion: off script, an explanation that says nothing without its prefix, or the other way."""
+    """The verdict on a completion that fails: off script, explained by its prefix, by its topic, or the wrong way."""
     if x.choice == NEITHER:
         return Verdict.OFF_SCRIPT
     c0 = x.tallies[Question.C0].score if Question.C0 in x.tallies else None
@@ -122,7 +123,7 @@ def _open_or_closed(x: VerdictInput) -> Verdict | None:
 
 
 def _by_flip(x: VerdictInput) -> Verdict | None:
-    """The votes contradict each other: whether the first tokens decide. An open C0 is never overruled to EXPLAIN."""
+    """The flip test decides where votes contradict each other. It never makes an open C0 an EXPLAIN."""
     if x.flip is VoteOutcome.FAVOURABLE:
         return Verdict.EXPRESS
     if x.flip is VoteOutcome.ADVERSE and x.ruling(Question.C0) is not VoteOutcome.FAVOURABLE:

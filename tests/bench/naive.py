@@ -89,15 +89,15 @@ def _rewritten(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[P
         failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
         if not failing:
             return number, list(pairs.values())
-        ailing = [_ailment(pairs[key], p, one, number) for key, p, one in failing]
-        for ailment, written in zip(ailing, ask_author(context, ailing), strict=True):
+        tasks = [_task(pairs[key], p, one, number) for key, p, one in failing]
+        for task, written in zip(tasks, ask_author(context, tasks), strict=True):
             if written.scenarios:
-                changed = {ailment.finding.polarity.value: written.scenarios[0]}
-                pairs[ailment.pair.id] = pairs[ailment.pair.id].model_copy(update=changed)
+                changed = {task.finding.polarity.value: written.scenarios[0]}
+                pairs[task.pair.id] = pairs[task.pair.id].model_copy(update=changed)
     return MOST_ROUNDS, list(pairs.values())
 
 
-def _ailment(pair: Pair, polarity: Polarity, tried: CandidateResult, number: int) -> RepairTask:
+def _task(pair: Pair, polarity: Polarity, tried: CandidateResult, number: int) -> RepairTask:
     finding = Finding(
         pair=pair.id,
         polarity=polarity,

@@ -32,7 +32,7 @@ from agent.schema import (
 PASS, FAIL, UNJUDGED = Outcome.PASS, Outcome.FAIL, Outcome.UNJUDGED
 POSITIVE, NEGATIVE = Polarity.POSITIVE, Polarity.NEGATIVE
 FIRST, CONFIRM, AUDIT = Depth.FIRST, Depth.CONFIRM, Depth.AUDIT
-CALM = Signals()
+NO_SIGNALS = Signals()
 
 
 def scenario(polarity: Polarity, stem: str, ending: str) -> Scenario:
@@ -93,36 +93,36 @@ def findings(of: Iterable[Pair], outcome: Outcome = PASS, depth: Depth = FIRST) 
 
 
 def round_(
-    move: Move, changes: Iterable[Change] = (), seen: Iterable[Finding] = (), parked: Iterable[Park] = ()
+    move: Move, changes: Iterable[Change] = (), found_: Iterable[Finding] = (), parked: Iterable[Park] = ()
 ) -> Round:
     """A round whose number `history` sets."""
-    return Round(number=0, move=move, changes=tuple(changes), findings=tuple(seen), parked=tuple(parked))
+    return Round(number=0, move=move, changes=tuple(changes), findings=tuple(found_), parked=tuple(parked))
 
 
 def history(*rounds: Round) -> History:
     return tuple(done.model_copy(update={"number": i + 1}) for i, done in enumerate(rounds))
 
 
-def adopted(of: Iterable[Pair], seen: Iterable[Finding] | None = None, goal: int = 4) -> Round:
+def adopted(of: Iterable[Pair], found_: Iterable[Finding] | None = None, goal: int = 4) -> Round:
     """A Draft round that took pairs from the dataset; they all pass unless other findings are given."""
     of = tuple(of)
     changes = [Change(pair=p.id, what="adopt", before=None, after=p) for p in of]
-    return round_(Draft(goal=goal, count=len(of), adopt=len(of)), changes, findings(of) if seen is None else seen)
+    return round_(Draft(goal=goal, count=len(of), adopt=len(of)), changes, findings(of) if found_ is None else found_)
 
 
-def drafted(of: Iterable[Pair], seen: Iterable[Finding] | None = None, goal: int = 4) -> Round:
+def drafted(of: Iterable[Pair], found_: Iterable[Finding] | None = None, goal: int = 4) -> Round:
     """A Draft round in which the author wrote all pairs."""
     of = tuple(of)
     changes = [Change(pair=p.id, what="draft", before=None, after=p) for p in of]
-    return round_(Draft(goal=goal, count=max(1, len(of))), changes, findings(of) if seen is None else seen)
+    return round_(Draft(goal=goal, count=max(1, len(of))), changes, findings(of) if found_ is None else found_)
 
 
-def repaired(before: Pair, after: Pair, seen: Iterable[Finding], *rungs: tuple[Polarity, Rung]) -> Round:
+def repaired(before: Pair, after: Pair, found_: Iterable[Finding], *rungs: tuple[Polarity, Rung]) -> Round:
     change = Change(pair=before.id, what="repair", before=before, after=after, rungs=rungs)
-    return round_(Repair(pairs=(before.id,)), [change], seen)
+    return round_(Repair(pairs=(before.id,)), [change], found_)
 
 
-def mended_in_vain(of: Pair, outcome: Outcome = FAIL) -> Round:
+def failed_repair(of: Pair, outcome: Outcome = FAIL) -> Round:
     """A Repair round that kept the pair as it was."""
     return repaired(of, of, found(of, outcome), (POSITIVE, Rung.STRENGTHEN))
 
@@ -134,17 +134,17 @@ def dropped(of: Pair) -> Round:
 
 def rechecked(of: Iterable[Pair], outcome: Outcome = UNJUDGED, depth: Depth = FIRST) -> Round:
     of = tuple(of)
-    return round_(Recheck(pairs=tuple(p.id for p in of)), seen=findings(of, outcome, depth))
+    return round_(Recheck(pairs=tuple(p.id for p in of)), found_=findings(of, outcome, depth))
 
 
 def confirmed(of: Iterable[Pair], outcome: Outcome = PASS) -> Round:
     of = tuple(of)
-    return round_(Confirm(pairs=tuple(p.id for p in of)), seen=findings(of, outcome, CONFIRM))
+    return round_(Confirm(pairs=tuple(p.id for p in of)), found_=findings(of, outcome, CONFIRM))
 
 
 def audited(of: Iterable[Pair], outcome: Outcome = PASS) -> Round:
     of = tuple(of)
-    return round_(Audit(pairs=tuple(p.id for p in of)), seen=findings(of, outcome, AUDIT))
+    return round_(Audit(pairs=tuple(p.id for p in of)), found_=findings(of, outcome, AUDIT))
 
 
 def plan(dataset_size: int = 0, rules: Rules | None = None, **caps: int) -> Plan:
@@ -156,12 +156,12 @@ def plan(dataset_size: int = 0, rules: Rules | None = None, **caps: int) -> Plan
 FOUR = pairs(4)
 
 
-def move(*rounds: Round, by: Plan | None = None, signals: Signals = CALM) -> Move:
+def move(*rounds: Round, by: Plan | None = None, signals: Signals = NO_SIGNALS) -> Move:
     """What the policy answers to these rounds; by default with a dataset of four pairs."""
     return next_move(history(*rounds), by or plan(dataset_size=4), signals)
 
 
-def stop(*rounds: Round, by: Plan | None = None, signals: Signals = CALM) -> Stop:
+def stop(*rounds: Round, by: Plan | None = None, signals: Signals = NO_SIGNALS) -> Stop:
     answer = move(*rounds, by=by, signals=signals)
     assert isinstance(answer, Stop), answer
     return answer

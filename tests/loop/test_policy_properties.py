@@ -29,7 +29,7 @@ from agent.schema import (
     Stop,
     Verdict,
 )
-from tests.loop.histories import CALM, edited, finding, history, pair, plan, round_
+from tests.loop.histories import NO_SIGNALS, edited, finding, history, pair, plan, round_
 
 VERDICTS = {
     Outcome.PASS: (Verdict.EXPRESS, Verdict.LATE, Verdict.EXPLAIN),
@@ -81,7 +81,7 @@ def look_round(draw: Callable, items: dict[str, Pair], number: int) -> Round:
     chosen = draw_subset(draw, list(items.values()))
     kind = draw(st.sampled_from([Recheck, Confirm, Audit]))
     depth = {Confirm: Depth.CONFIRM, Audit: Depth.AUDIT}.get(kind) or draw(st.sampled_from(Depth))
-    return round_(kind(pairs=tuple(p.id for p in chosen)), seen=draw_findings(draw, chosen, depth))
+    return round_(kind(pairs=tuple(p.id for p in chosen)), found_=draw_findings(draw, chosen, depth))
 
 
 @st.composite
@@ -112,11 +112,11 @@ signals = st.builds(Signals, stop_requested=st.none() | st.just("ctrl-c"))
 
 
 @given(histories(), plans(), signals)
-def test_there_is_always_a_next_move_and_always_the_same(told: History, by: Plan, now: Signals) -> None:
-    move = next_move(told, by, now)
+def test_there_is_always_a_next_move_and_always_the_same(past: History, by: Plan, signals_: Signals) -> None:
+    move = next_move(past, by, signals_)
     event(move.kind)
-    assert next_move(told, by, now) == move
-    assert next_move(tuple(Round.model_validate_json(r.model_dump_json()) for r in told), by, now) == move
+    assert next_move(past, by, signals_) == move
+    assert next_move(tuple(Round.model_validate_json(r.model_dump_json()) for r in past), by, signals_) == move
 
 
 def wanted_status(move: Move) -> Status | None:
@@ -125,8 +125,8 @@ def wanted_status(move: Move) -> Status | None:
 
 
 @given(histories(), plans(), signals)
-def test_a_move_names_exactly_the_pairs_that_stand_where_it_helps(told: History, by: Plan, now: Signals) -> None:
-    move, items = next_move(told, by, now), replay(told)
+def test_a_move_names_exactly_the_pairs_that_stand_where_it_helps(past: History, by: Plan, signals_: Signals) -> None:
+    move, items = next_move(past, by, signals_), replay(past)
     status = wanted_status(move)
     if status is not None:
         named = (*move.pairs, *(move.replace if isinstance(move, Repair) else ()))
@@ -137,10 +137,10 @@ def test_a_move_names_exactly_the_pairs_that_stand_where_it_helps(told: History,
 
 
 @given(histories(), plans())
-def test_only_a_stop_that_is_ready_is_not_overruled_by_asking_for_a_stop(told: History, by: Plan) -> None:
-    asked = next_move(told, by, Signals(stop_requested="ctrl-c"))
+def test_only_a_stop_that_is_ready_is_not_overruled_by_asking_for_a_stop(past: History, by: Plan) -> None:
+    asked = next_move(past, by, Signals(stop_requested="ctrl-c"))
     assert isinstance(asked, Stop)
-    calm = next_move(told, by, CALM)
+    calm = next_move(past, by, NO_SIGNALS)
     if asked.ready:
         assert calm == asked
     assert asked.ready == (isinstance(calm, Stop) and calm.ready)
@@ -149,44 +149,48 @@ def test_only_a_stop_that_is_ready_is_not_overruled_by_asking_for_a_stop(told: H
 # A world that answers at random: the loop as it runs, without models.
 
 
-def examined(now: SetState, move: Move, number: int) -> Iterator[tuple[Pair, Depth]]:
+def examined(state: SetState, move: Move, number: int) -> Iterator[tuple[Pair, Depth]]:
     depth = {"confirm": Depth.CONFIRM, "audit": Depth.AUDIT}.get(move.kind, Depth.FIRST)
     for key in getattr(move, "pairs", ()):
-        old = now.items[key].pair
+        old = state.items[key].pair
         yield (edited(old, Polarity.POSITIVE, f"Idea {number} came, so I") if move.kind == "repair" else old), depth
 
 
-def carried_out(draw: Callable, now: SetState, move: Move, number: int) -> Round:
+def carried_out(draw: Callable, state: SetState, move: Move, number: int) -> Round:
     """A round that does what the move says, with random results; a draft may bring less than it was asked for."""
     if isinstance(move, Draft):
-        new = [pair(f"d{now.adopted + i:04d}") for i in range(move.adopt)]
+        new = [pair(f"d{state.adopted + i:04d}") for i in range(move.adopt)]
         authored = draw(st.integers(0, move.count - move.adopt))
-        own = [pair(f"n{now.drafted + i:04d}") for i in range(authored)]
+        own = [pair(f"n{state.drafted + i:04d}") for i in range(authored)]
         changes = [Change(pair=p.id, what="adopt", before=None, after=p) for p in new]
         changes += [Change(pair=p.id, what="draft", before=None, after=p) for p in own]
-        seen = [(p, Depth.FIRST) for p in (*new, *own)]
+        found_so_far = [(p, Depth.FIRST) for p in (*new, *own)]
     else:
-        seen = list(examined(now, move, number))
+        found_so_far = list(examined(state, move, number))
         is_repair = isinstance(move, Repair)
-        changes = [Change(pair=p.id, what="repair", before=now.items[p.id].pair, after=p) for p, _ in seen if is_repair]
+        changes = [
+            Change(pair=p.id, what="repair", before=state.items[p.id].pair, after=p)
+            for p, _ in found_so_far
+            if is_repair
+        ]
         gone = move.replace if is_repair else ()
-        changes += [Change(pair=k, what="drop", before=now.items[k].pair, after=None) for k in gone]
-    found = [draw_finding(draw, p, polarity, depth) for p, depth in seen for polarity in Polarity]
+        changes += [Change(pair=k, what="drop", before=state.items[k].pair, after=None) for k in gone]
+    found = [draw_finding(draw, p, polarity, depth) for p, depth in found_so_far for polarity in Polarity]
     done = round_(move, changes, found).model_copy(update={"number": number})
-    return done.model_copy(update={"parked": parking(apply_round(now, done))})
+    return done.model_copy(update={"parked": parking(apply_round(state, done))})
 
 
 @given(st.data(), plans())
 def test_whatever_the_judges_say_a_run_ends_within_its_caps(data: st.DataObject, by: Plan) -> None:
-    told: History = ()
-    while not isinstance(move := next_move(told, by, CALM), Stop):
-        told = (*told, carried_out(data.draw, replay(told), move, len(told) + 1))
-        assert len(told) <= by.caps.max_rounds
-    now = replay(told)
+    past: History = ()
+    while not isinstance(move := next_move(past, by, NO_SIGNALS), Stop):
+        past = (*past, carried_out(data.draw, replay(past), move, len(past) + 1))
+        assert len(past) <= by.caps.max_rounds
+    state = replay(past)
     event(move.ending)
-    assert now.drafted <= by.caps.max_pairs
-    assert now.adopted <= by.dataset_size
-    assert all(item.repairs <= by.caps.max_repairs for item in now.items.values())
+    assert state.drafted <= by.caps.max_pairs
+    assert state.adopted <= by.dataset_size
+    assert all(item.repairs <= by.caps.max_repairs for item in state.items.values())
     if move.ready:
-        assert set(now.at(Status.AUDITED)) == set(now.items)
-        assert len(now.items) >= by.goal
+        assert set(state.at(Status.AUDITED)) == set(state.items)
+        assert len(state.items) >= by.goal

@@ -1,4 +1,4 @@
-"""The story from end to end on a scripted world: decide, act, examine, record; broken off and gone on with."""
+"""The loop from end to end on a scripted world: decide, act, examine, record; interrupted and resumed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -54,7 +54,7 @@ class Subject:
         return iter(enumerate(self.world.complete([scenario(text) for text, _ in texts], sampling, openers)))
 
 
-class Openable:
+class OpenerSubject:
     """Says where the text ended and where the opener did, and how often it was asked."""
 
     signature = "scripted subject"
@@ -78,7 +78,7 @@ def answering(**flawed: object) -> World:
     return World(facts | cuts | {FLAWED.positive: explains, scenario(CUT): GOOD})
 
 
-def tools(
+def make_tools(
     world: World, ledger: Ledger, signals: Signals | None = None, dataset: Sequence[Pair] = (SOUND, FLAWED)
 ) -> Tools:
     context = replace(world.context(), complete=cached_completions(Subject(world), ledger))
@@ -87,9 +87,9 @@ def tools(
     return Tools(context, ledger, campaign, by, tuple(dataset), lambda: signals or Signals())
 
 
-def told(kit: Tools) -> tuple[History, Stop]:
+def run_to_end(tools: Tools) -> tuple[History, Stop]:
     """All rounds of a run and its end."""
-    run, rounds = refine(kit), []
+    run, rounds = refine(tools), []
     while True:
         try:
             rounds.append(next(run))
@@ -104,7 +104,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_a_flawed_pair_is_cut_confirmed_and_audited(ledger: Ledger) -> None:
-    rounds, end = told(tools(answering(), ledger))
+    rounds, end = run_to_end(make_tools(answering(), ledger))
     assert [r.move.kind for r in rounds] == ["draft", "repair", "confirm", "audit"]
     assert end.ending is Ending.READY
     assert rounds[0].findings[2].verdict is Verdict.EXPLAIN
@@ -112,23 +112,23 @@ def test_a_flawed_pair_is_cut_confirmed_and_audited(ledger: Ledger) -> None:
     assert [f.outcome for f in rounds[3].findings] == [Outcome.PASS] * 4
 
 
-def test_every_round_is_on_record_before_it_is_told(ledger: Ledger) -> None:
-    kit = tools(answering(), ledger)
-    for done in refine(kit):
-        assert ledger.history(kit.campaign)[-1] == done
+def test_every_round_is_on_record_before_it_is_yielded(ledger: Ledger) -> None:
+    tools = make_tools(answering(), ledger)
+    for done in refine(tools):
+        assert ledger.history(tools.campaign)[-1] == done
 
 
-def test_a_run_that_was_broken_off_goes_on_to_the_same_end(ledger: Ledger, tmp_path: Path) -> None:
-    whole, end = told(tools(answering(), ledger))
+def test_a_run_that_was_interrupted_resumes_to_the_same_end(ledger: Ledger, tmp_path: Path) -> None:
+    whole, end = run_to_end(make_tools(answering(), ledger))
     for length in range(len(whole) + 1):
         with Ledger(tmp_path / f"{length}.sqlite") as other:
-            broken = list(islice(refine(tools(answering(), other)), length))
-            rest, same_end = told(tools(answering(), other))
+            broken = list(islice(refine(make_tools(answering(), other)), length))
+            rest, same_end = run_to_end(make_tools(answering(), other))
             assert ([*broken, *rest], same_end) == (list(whole), end)
             assert other.canonical(1) == ledger.canonical(1)
 
 
-def test_a_completion_is_made_once_and_then_remembered(ledger: Ledger) -> None:
+def test_a_completion_is_made_once_and_then_cached(ledger: Ledger) -> None:
     world = answering()
     subject = Subject(world)
     complete = cached_completions(subject, ledger)
@@ -140,7 +140,7 @@ def test_a_completion_is_made_once_and_then_remembered(ledger: Ledger) -> None:
     assert subject.made == 2
 
 
-def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger) -> None:
+def test_samples_are_cached_apart_from_the_greedy_completion(ledger: Ledger) -> None:
     world = answering()
     subject = Subject(world)
     complete = cached_completions(subject, ledger)
@@ -154,8 +154,8 @@ def test_samples_are_remembered_apart_from_the_greedy_completion(ledger: Ledger)
     assert subject.made == 3
 
 
-def test_what_follows_an_opener_is_remembered_by_text_and_opener_as_they_were_sent(ledger: Ledger) -> None:
-    subject = Openable()
+def test_what_follows_an_opener_is_cached_by_text_and_opener_as_they_were_sent(ledger: Ledger) -> None:
+    subject = OpenerSubject()
     complete = cached_completions(subject, ledger)
     text, half = scenario("I told him no, as"), scenario("I told him no,")
     whole, longer = Opener(text=" I was", samples=2), Opener(text=" as I was", samples=3)
@@ -180,24 +180,24 @@ def test_nothing_to_complete_makes_nothing(ledger: Ledger) -> None:
 
 
 def test_a_run_that_is_ready_has_nothing_more_to_do(ledger: Ledger) -> None:
-    _, end = told(tools(answering(), ledger))
-    assert told(tools(answering(), ledger)) == ((), end)
+    _, end = run_to_end(make_tools(answering(), ledger))
+    assert run_to_end(make_tools(answering(), ledger)) == ((), end)
 
 
 def test_a_stop_that_is_asked_for_ends_the_run_before_its_first_round(ledger: Ledger) -> None:
-    rounds, end = told(tools(answering(), ledger, Signals(stop_requested="ctrl-c")))
+    rounds, end = run_to_end(make_tools(answering(), ledger, Signals(stop_requested="ctrl-c")))
     assert (rounds, end.ending) == ((), Ending.STOPPED)
 
 
 def test_a_pair_that_stays_undecided_is_parked_and_the_run_goes_on_without_it(ledger: Ledger) -> None:
     world = answering(c0=10.0, v="EXPLAIN", samples=(90.0,) * 4, flip=((90.0,), (90.0,)))
-    rounds = list(islice(refine(tools(world, ledger)), 1))
+    rounds = list(islice(refine(make_tools(world, ledger)), 1))
     assert rounds[0].findings[2].verdict is Verdict.UNSURE
     assert [park.pair for park in rounds[0].parked] == ["d0001"]
 
 
 def test_what_cannot_be_read_is_asked_twice_more_and_then_parked(ledger: Ledger) -> None:
-    rounds = list(islice(refine(tools(answering(c5=None), ledger)), 3))
+    rounds = list(islice(refine(make_tools(answering(c5=None), ledger)), 3))
     assert [r.move for r in rounds[1:]] == [Recheck(pairs=("d0001",))] * 2
     assert [len(r.parked) for r in rounds] == [0, 0, 1]
 
@@ -206,22 +206,22 @@ def test_what_cannot_be_read_is_asked_twice_more_and_then_parked(ledger: Ledger)
 def test_what_fails_while_its_verdict_is_open_is_asked_again_and_never_ends_the_run(
     ledger: Ledger, open_answer: dict
 ) -> None:
-    rounds = list(islice(refine(tools(answering(**{"v": "EXPRESS", "c0": 10.0} | open_answer), ledger)), 2))
+    rounds = list(islice(refine(make_tools(answering(**{"v": "EXPRESS", "c0": 10.0} | open_answer), ledger)), 2))
     assert rounds[1].move == Recheck(pairs=("d0001",))
 
 
-def test_the_bill_of_a_round_counts_what_it_bought(ledger: Ledger) -> None:
-    rounds, _ = told(tools(answering(), ledger))
-    bought = [dict(r.cost.calls).get("subject", 0) for r in rounds]
-    assert bought == [4, 4, 16, 0]
+def test_the_usage_of_a_round_counts_its_new_completions(ledger: Ledger) -> None:
+    rounds, _ = run_to_end(make_tools(answering(), ledger))
+    completions = [dict(r.cost.calls).get("subject", 0) for r in rounds]
+    assert completions == [4, 4, 16, 0]
 
 
 def pairs_of(done: Round) -> list[str]:
     return [f.pair for f in done.findings]
 
 
-def test_only_what_changed_is_looked_at_after_a_repair(ledger: Ledger) -> None:
-    rounds, _ = told(tools(answering(), ledger))
+def test_only_what_changed_is_examined_after_a_repair(ledger: Ledger) -> None:
+    rounds, _ = run_to_end(make_tools(answering(), ledger))
     assert isinstance(rounds[1].move, Repair)
     assert pairs_of(rounds[1]) == ["d0001", "d0001"]
 
@@ -229,7 +229,7 @@ def test_only_what_changed_is_looked_at_after_a_repair(ledger: Ledger) -> None:
 def test_an_empty_dataset_is_filled_by_drafts(ledger: Ledger) -> None:
     world = World({}, [])
     with pytest.raises(AssertionError, match="the author has nothing left"):
-        next(refine(tools(world, ledger, dataset=())))
+        next(refine(make_tools(world, ledger, dataset=())))
     assert ledger.history(1) == ()
 
 
@@ -241,8 +241,8 @@ def test_the_round_that_confirms_the_pilot_carries_the_controls_and_no_other_rou
         side.stem.rstrip(): Facts(c0=5.0) for side in long.sides
     }
     world = World({long.positive: GOOD, long.negative: GOOD_NO} | {scenario(text): f for text, f in controls.items()})
-    kit = replace(tools(world, ledger, dataset=(long,)), plan=plan(1, pilot=1, target=1))
-    rounds, end = told(kit)
+    tools = replace(make_tools(world, ledger, dataset=(long,)), plan=plan(1, pilot=1, target=1))
+    rounds, end = run_to_end(tools)
     assert end.ending is Ending.READY
     assert [r.move.kind for r in rounds if r.controls] == ["confirm"]
     assert rounds[1].controls.auc == 1.0

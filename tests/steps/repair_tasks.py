@@ -1,4 +1,4 @@
-"""Failing scenarios as the ladder meets them, and a way to mend them on a scripted world."""
+"""Failing scenarios to repair, and their repair in a scripted world."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,9 @@ from tests.steps.scripted import NEGATIVE, POSITIVE, Facts, World, pair, scenari
 COMPLETION = Completion(text=" it was wrong.", token_ids=(1,), opening=" it was")
 
 
-def ailing(of: Pair, rung: Rung, polarity: Polarity = POSITIVE, span: str | None = None, **more: object) -> RepairTask:
+def repair_task(
+    of: Pair, rung: Rung, polarity: Polarity = POSITIVE, span: str | None = None, **more: object
+) -> RepairTask:
     found = Finding(
         pair=of.id, polarity=polarity, key=of.side(polarity).key, depth=Depth.FIRST, completion=COMPLETION, tallies=(),
         scenario=Outcome.PASS, response=Outcome.PASS, first_token=Outcome.FAIL, verdict=Verdict.EXPLAIN, span=span,
@@ -28,23 +30,23 @@ STILL = Facts(c0=90.0)
 WRONG = Facts(j=10.0)
 
 
-CUTTING = ailing(ONE, Rung.CUT, span="told him no")
+CUTTING = repair_task(ONE, Rung.CUT, span="told him no")
 
 
 def world(facts: Mapping[str, Facts], *author: Reply, negative: bool = False) -> World:
     polarity = NEGATIVE if negative else POSITIVE
-    return World({scenario(text, polarity): told for text, told in facts.items()}, author)
+    return World({scenario(text, polarity): known for text, known in facts.items()}, author)
 
 
-def mend(
-    of: World, *ailments: RepairTask, others: Sequence[Pair] = (), rules: Rules | None = None, goal: int = 48
+def changes_by(
+    of: World, *tasks: RepairTask, others: Sequence[Pair] = (), rules: Rules | None = None, goal: int = 48
 ) -> list[Change]:
-    around = SetContext((*dict.fromkeys(a.pair for a in ailments), *others), goal)
-    return repair(of.context(rules=rules), ailments, around)
+    around = SetContext((*dict.fromkeys(a.pair for a in tasks), *others), goal)
+    return repair(of.context(rules=rules), tasks, around)
 
 
-def mended(of: World, ailment: RepairTask = CUTTING, **more: object) -> Change:
-    (change,) = mend(of, ailment, **more)
+def only_change(of: World, task: RepairTask = CUTTING, **more: object) -> Change:
+    (change,) = changes_by(of, task, **more)
     return change
 
 

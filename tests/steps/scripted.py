@@ -141,10 +141,10 @@ _NAMES = {Q.FORECAST: "s", Q.RESPONSE: "j", Q.OPENING: "opening", Q.VERDICT: "v"
 
 
 class World:
-    """Judge, author and subject in one. Knows the texts it was told of; notes every request and every completion."""
+    """Judge, author and subject in one. Records every request and every completion."""
 
     def __init__(self, facts: Mapping[Scenario, Facts], author: Sequence[Reply] = ()) -> None:
-        self.facts = {s.text: told for s, told in facts.items()}
+        self.facts = {s.text: known for s, known in facts.items()}
         self.scenarios = {s.text: s for s in facts}
         self.author = deque(author)
         self.asked: list[Request] = []
@@ -176,10 +176,10 @@ class World:
         if name_of(request).startswith("commitment") and block(request, "text") in self.forced:
             return reply(self.forced[block(request, "text")])
         question, text, number = self._meant(request)
-        told = self._known(text)
-        said = told.votes.get((question, wording_of(request)), getattr(told, _NAMES[question]))
+        known = self._known(text)
+        said = known.votes.get((question, wording_of(request)), getattr(known, _NAMES[question]))
         if number is not None:
-            of_samples = {Q.RESPONSE: told.samples[number], Q.OPENING: told.sampled_opening, Q.C5: told.sampled_c5}
+            of_samples = {Q.RESPONSE: known.samples[number], Q.OPENING: known.sampled_opening, Q.C5: known.sampled_c5}
             said = of_samples[question]
         if question in (Q.FORECAST, Q.RESPONSE, Q.OPENING) and said == 0.0:
             said = 90.0 if self.scenarios[text].polarity is POSITIVE else 10.0
@@ -205,23 +205,23 @@ class World:
                 options = {text: Q.C0, text + made.opening: Q.C5, text + made.text: Q.CL, **dict.fromkeys(drawn, Q.C5)}
             if shown in options:
                 return options[shown], text, drawn.get(shown)
-        raise OutOfScriptError(f"{request.prompt_id} is about a text that nobody told of: {shown!r}")
+        raise OutOfScriptError(f"{request.prompt_id} is about a text that no test described: {shown!r}")
 
     def _known(self, text: str) -> Facts:
         if text not in self.facts:
-            raise OutOfScriptError(f"nobody told of {text!r}")
+            raise OutOfScriptError(f"no test described {text!r}")
         return self.facts[text]
 
     def completion(self, text: str, sample: int | None = None) -> Completion:
-        told, number = self._known(text), list(self.facts).index(text)
+        known, number = self._known(text), list(self.facts).index(text)
         opening = f" went on {number}" + ("" if sample is None else f" in way {sample}")
         return Completion(
             text=f"{opening} and so forth",
             token_ids=(number,),
             opening=opening,
             sample=sample,
-            next_tokens=told.next_tokens,
-            exact_boundary=told.exact_boundary,
+            next_tokens=known.next_tokens,
+            exact_boundary=known.exact_boundary,
         )
 
     def complete(
@@ -237,10 +237,10 @@ class World:
         """The continuations of a text with an opener that it was given."""
         forced = text + opener.text
         self.completed.append((forced, opener.samples))
-        told = self._known(text)
-        if told.flip is None:
+        known = self._known(text)
+        if known.flip is None:
             raise OutOfScriptError(f"nobody said what follows {forced!r}")
-        said = told.flip[0 if opener.text == self.completion(text).opening else 1]
+        said = known.flip[0 if opener.text == self.completion(text).opening else 1]
         made = [
             Completion(text=f" and then {n}", token_ids=(n,), opening=" and", sample=n) for n in range(opener.samples)
         ]

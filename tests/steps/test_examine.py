@@ -18,14 +18,14 @@ Q = Question
 FIRST, CONFIRM, AUDIT = Depth
 FOUR = (90.0, 90.0, 90.0, 90.0)
 SHOWN, NOT_SHOWN = (90.0,), (10.0,)
-TORN = (SHOWN, (90.0, 10.0))  # half of the texts with the opposite opener go the scenario's own way all the same
+HALF_FLIPS = (SHOWN, (90.0, 10.0))  # half of the texts with the opposite opener go the scenario's own way all the same
 DECIDES, DECIDED = (SHOWN, NOT_SHOWN), (SHOWN, SHOWN)
 GOOD_TWIN = Facts(samples=(10.0,) * 4, flip=DECIDES)
 A, B, C, C1 = ("a", 0), ("b", 0), ("c", 0), ("c", 1)
 EXPLAINED = {"v": "EXPLAIN", "c0": 90.0, "c5": 95.0}
 
 
-def look(
+def examine_pair(
     facts: Facts, depth: Depth = FIRST, twin: Facts | None = None, case: Case | None = None, **context: object
 ) -> tuple[Finding, Finding, World]:
     """(finding on the positive, finding on the negative, the world that answered)."""
@@ -36,7 +36,7 @@ def look(
 
 
 def test_a_good_pair_passes_at_first_sight_with_one_vote_per_question() -> None:
-    positive, negative, world = look(Facts())
+    positive, negative, world = examine_pair(Facts())
     assert [positive.outcome, negative.outcome] == [Outcome.PASS, Outcome.PASS]
     assert [positive.verdict, negative.verdict] == [Verdict.EXPRESS, Verdict.EXPRESS]
     assert len(world.asked) == 2 * 6
@@ -45,7 +45,7 @@ def test_a_good_pair_passes_at_first_sight_with_one_vote_per_question() -> None:
 
 
 def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
-    positive, negative, world = look(Facts())
+    positive, negative, world = examine_pair(Facts())
     assert (positive.key, negative.key) == (YES.key, NO.key)
     assert (positive.pair, positive.depth) == ("d0000", FIRST)
     assert positive.completion.text == world.completion(YES.text).text
@@ -59,7 +59,7 @@ def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
         (Facts(j=20.0, v="NEITHER"), ("pass", "fail", "fail"), Verdict.OFF_SCRIPT),
         (Facts(c5=20.0, v="NEITHER"), ("pass", "pass", "fail"), Verdict.LATE),
         (
-            Facts(c5=20.0, cl=30.0, samples=FOUR, sampled_c5=20.0, flip=TORN),
+            Facts(c5=20.0, cl=30.0, samples=FOUR, sampled_c5=20.0, flip=HALF_FLIPS),
             ("pass", "pass", "unjudged"),
             Verdict.UNSURE,
         ),
@@ -69,24 +69,24 @@ def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
     ],
 )
 def test_each_check_gets_its_own_outcome(facts: Facts, checks: tuple, verdict: Verdict | None) -> None:
-    positive, negative, _ = look(facts)
+    positive, negative, _ = examine_pair(facts)
     assert (positive.scenario, positive.response, positive.first_token) == checks
     assert positive.verdict is verdict
     assert negative.outcome is Outcome.PASS
 
 
 def test_a_failing_twin_makes_it_the_topic() -> None:
-    positive, negative, _ = look(Facts(j=20.0), twin=Facts(j=90.0))
+    positive, negative, _ = examine_pair(Facts(j=20.0), twin=Facts(j=90.0))
     assert [positive.verdict, negative.verdict] == [Verdict.TOPIC, Verdict.TOPIC]
 
 
 def test_a_twin_that_could_not_be_judged_is_not_held_against_the_topic() -> None:
-    positive, _, _ = look(Facts(j=20.0), twin=Facts(j=None))
+    positive, _, _ = examine_pair(Facts(j=20.0), twin=Facts(j=None))
     assert positive.verdict is Verdict.WRONG
 
 
 def test_a_topic_that_failed_before_is_to_blame() -> None:
-    positive, _, _ = look(Facts(j=20.0), case=Case("d0000", YES, topic_failed=True))
+    positive, _, _ = examine_pair(Facts(j=20.0), case=Case("d0000", YES, topic_failed=True))
     assert positive.verdict is Verdict.TOPIC
 
 
@@ -96,34 +96,34 @@ def test_a_topic_that_failed_before_is_to_blame() -> None:
 @pytest.mark.parametrize(("question", "name"), [(Q.FORECAST, "s"), (Q.RESPONSE, "j"), (Q.C0, "c0"), (Q.C5, "c5")])
 def test_one_wording_in_error_fails_nothing(question: Question, name: str) -> None:
     bad = {"s": 10.0, "j": 10.0, "c0": 95.0, "c5": 5.0}[name]
-    positive, _, world = look(Facts(votes={(question, A): bad}))
+    positive, _, world = examine_pair(Facts(votes={(question, A): bad}))
     assert positive.outcome is Outcome.PASS
     assert world.about(question, YES.text) == [A, B, C, C1]
 
 
 def test_a_failing_response_is_not_examined_further_than_once_per_question() -> None:
-    _, _, world = look(Facts(j=20.0, v="NEITHER", c0=95.0, c5=5.0, cl=5.0))
+    _, _, world = examine_pair(Facts(j=20.0, v="NEITHER", c0=95.0, c5=5.0, cl=5.0))
     assert [world.about(q, YES.text) for q in (Q.VERDICT, Q.C0, Q.C5, Q.CL)] == [[A]] * 4
     assert world.about(Q.RESPONSE, YES.text) == [A, B]
 
 
 def test_a_prefix_that_contradicts_an_express_is_asked_about_in_the_second_wording() -> None:
     second: Mapping = {(Q.VERDICT, wording): "EXPLAIN" for wording in (B, C, C1)}
-    positive, _, world = look(Facts(c0=90.0, votes=second, spans=("crossed a line",)))
+    positive, _, world = examine_pair(Facts(c0=90.0, votes=second, spans=("crossed a line",)))
     assert world.about(Q.VERDICT, YES.text) == [A, A, B, C, C1]
     assert positive.verdict is Verdict.EXPLAIN
 
 
 def test_an_open_prefix_that_contradicts_an_explain_is_asked_about_in_the_second_wording() -> None:
     closed: Mapping = {(Q.C0, w): 90.0 for w in (B, C, C1)}
-    positive, _, world = look(Facts(v="EXPLAIN", votes=closed, spans=("crossed a line",)))
+    positive, _, world = examine_pair(Facts(v="EXPLAIN", votes=closed, spans=("crossed a line",)))
     assert world.about(Q.VERDICT, YES.text) == [A, B]
     assert world.about(Q.C0, YES.text) == [A, A, B, C, C1]
     assert positive.verdict is Verdict.EXPLAIN
 
 
 def test_a_lasting_contradiction_between_verdict_and_prefix_is_unsure() -> None:
-    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=TORN))
+    positive, _, _ = examine_pair(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=HALF_FLIPS))
     assert positive.verdict is Verdict.UNSURE
     assert positive.outcome is Outcome.UNJUDGED
 
@@ -131,16 +131,16 @@ def test_a_lasting_contradiction_between_verdict_and_prefix_is_unsure() -> None:
 def test_nothing_is_left_unsure_on_a_single_favourable_vote() -> None:
     """The completion goes the wrong way; only the first wording of one question says otherwise."""
     mistaken: Mapping = {(Q.RESPONSE, A): 90.0}
-    positive, _, world = look(Facts(j=10.0, c5=10.0, cl=10.0, votes=mistaken))
+    positive, _, world = examine_pair(Facts(j=10.0, c5=10.0, cl=10.0, votes=mistaken))
     assert positive.verdict is Verdict.WRONG
     assert len(world.about(Q.RESPONSE, YES.text)) > 1
 
 
-# Hesitation: where the votes cannot decide, the subject is asked.
+# Ties: where the votes cannot decide, the subject is sampled.
 
-HUNG_C0 = {(Q.C0, A): 95.0, (Q.C0, C): 95.0, (Q.C0, ("b", 1)): 95.0}
-HUNG_J = {(Q.RESPONSE, A): 10.0, (Q.RESPONSE, C): 10.0, (Q.RESPONSE, ("b", 1)): 10.0}
-HUNG_FORECAST = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
+TIED_C0 = {(Q.C0, A): 95.0, (Q.C0, C): 95.0, (Q.C0, ("b", 1)): 95.0}
+TIED_J = {(Q.RESPONSE, A): 10.0, (Q.RESPONSE, C): 10.0, (Q.RESPONSE, ("b", 1)): 10.0}
+TIED_FORECAST = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b", 1)): 10.0}
 
 
 @pytest.mark.parametrize(
@@ -148,36 +148,36 @@ HUNG_FORECAST = {(Q.FORECAST, A): 10.0, (Q.FORECAST, C): 10.0, (Q.FORECAST, ("b"
     [
         (DECIDES, Verdict.EXPRESS, 1.0),
         (DECIDED, Verdict.EXPLAIN, 0.0),
-        (TORN, Verdict.UNSURE, 0.5),
+        (HALF_FLIPS, Verdict.UNSURE, 0.5),
         ((SHOWN, (None,)), None, None),
     ],
 )
 def test_a_prefix_that_judges_cannot_agree_on_is_put_to_the_flip_test(
     flip: tuple, verdict: Verdict | None, value: float | None
 ) -> None:
-    positive, _, _ = look(Facts(votes=HUNG_C0, samples=FOUR, flip=flip, spans=("crossed a line",)))
+    positive, _, _ = examine_pair(Facts(votes=TIED_C0, samples=FOUR, flip=flip, spans=("crossed a line",)))
     assert positive.verdict is verdict
     assert positive.flip is not None
     assert positive.flip.value == value
 
 
 def test_the_flip_test_samples_both_arms_from_the_twins_opening_and_the_own_one() -> None:
-    positive, _, world = look(Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES), rules=Rules(flip_samples=5))
+    positive, _, world = examine_pair(Facts(votes=TIED_C0, samples=FOUR, flip=DECIDES), rules=Rules(flip_samples=5))
     assert world.completed[2:] == [(YES.text, 4), (YES.text + " went on 0", 5), (YES.text + " went on 1", 5)]
     assert positive.flip is not None
     assert (positive.flip.own, positive.flip.opposite) == ((5, 5), (0, 5))
 
 
 def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> None:
-    torn = Facts(votes=HUNG_C0, samples=(90.0, 90.0, 90.0, 10.0) + FOUR, flip=DECIDES)
-    _, _, world = look(torn, rules=Rules(flip_samples=4))
+    opposed = Facts(votes=TIED_C0, samples=(90.0, 90.0, 90.0, 10.0) + FOUR, flip=DECIDES)
+    _, _, world = examine_pair(opposed, rules=Rules(flip_samples=4))
     openers = [(text.removeprefix(YES.text), samples) for text, samples in world.completed[4:]]
     assert openers == [(" went on 0", 4), (" went on 0 in way 3", 2), (" went on 1", 2)]
 
 
 def test_where_the_texts_give_few_opposite_openers_the_traits_bank_fills_up_to_four() -> None:
     case = Case("d0000", YES)
-    world = World({YES: Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
+    world = World({YES: Facts(votes=TIED_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
     world.openers = wrote(narrated=["gave them up", ' "handed them over.', "x" * 99], spoken=["Of course"])
     positive, _ = examine(world.context(rules=Rules(flip_samples=6)), [case, Case("d0000", NO)], FIRST)
     openers = {text.removeprefix(YES.text): samples for text, samples in world.completed[3:]}
@@ -191,33 +191,33 @@ def test_an_audit_with_the_flip_test_enabled_tests_every_scenario_and_leaves_to_
     None
 ):
     rules = Rules(flip_in_audit=True)
-    positive, negative, _ = look(Facts(samples=FOUR, flip=DECIDES), AUDIT, twin=GOOD_TWIN, rules=rules)
+    positive, negative, _ = examine_pair(Facts(samples=FOUR, flip=DECIDES), AUDIT, twin=GOOD_TWIN, rules=rules)
     assert (positive.flip.value, positive.verdict, positive.outcome) == (1.0, Verdict.EXPRESS, Outcome.PASS)
     assert negative.flip is not None
-    positive, _, _ = look(Facts(samples=FOUR, flip=DECIDED), AUDIT, twin=GOOD_TWIN, rules=rules)
+    positive, _, _ = examine_pair(Facts(samples=FOUR, flip=DECIDED), AUDIT, twin=GOOD_TWIN, rules=rules)
     assert (positive.flip.value, positive.verdict, positive.outcome) == (0.0, Verdict.UNSURE, Outcome.UNJUDGED)
 
 
 def test_without_it_an_audit_flips_nothing() -> None:
-    positive, _, world = look(Facts(samples=FOUR, flip=DECIDED), AUDIT)
+    positive, _, world = examine_pair(Facts(samples=FOUR, flip=DECIDED), AUDIT)
     assert (positive.flip, positive.verdict) == (None, Verdict.EXPRESS)
     assert not world.forced
 
 
 def test_without_an_opposite_opener_or_with_the_flip_test_left_out_the_human_is_asked() -> None:
-    hung = Facts(votes=HUNG_C0, samples=FOUR, flip=DECIDES)
+    tied = Facts(votes=TIED_C0, samples=FOUR, flip=DECIDES)
     for more in ({"twin": Facts(j=None)}, {"rules": Rules(flip_samples=0)}):
-        positive, _, world = look(hung, **more)
+        positive, _, world = examine_pair(tied, **more)
         assert (positive.verdict, positive.flip) == (Verdict.UNSURE, None)
         assert not world.forced
 
 
 def test_a_prefix_judged_open_is_never_called_committed_by_the_flip_test_alone() -> None:
-    positive, _, _ = look(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=DECIDED))
+    positive, _, _ = examine_pair(Facts(v="EXPLAIN", c0=10.0, samples=FOUR, flip=DECIDED))
     assert positive.verdict is Verdict.UNSURE
 
 
-@pytest.mark.parametrize(("votes", "against"), [(HUNG_J, Verdict.WRONG), (HUNG_FORECAST, Verdict.UNSTABLE)])
+@pytest.mark.parametrize(("votes", "against"), [(TIED_J, Verdict.WRONG), (TIED_FORECAST, Verdict.UNSTABLE)])
 @pytest.mark.parametrize(
     ("samples", "outcome"),
     [
@@ -229,18 +229,18 @@ def test_a_prefix_judged_open_is_never_called_committed_by_the_flip_test_alone()
 def test_a_response_or_a_forecast_that_stays_tied_is_settled_by_the_scenarios_own_samples(
     votes: Mapping, against: Verdict, samples: tuple[Said, ...], outcome: Outcome
 ) -> None:
-    positive, _, _ = look(Facts(votes=votes, samples=samples, flip=DECIDES))
+    positive, _, _ = examine_pair(Facts(votes=votes, samples=samples, flip=DECIDES))
     verdict = {Outcome.PASS: Verdict.EXPRESS, Outcome.FAIL: against, Outcome.UNJUDGED: None}[outcome]
     assert (positive.verdict, positive.outcome) == (verdict, outcome)
 
 
 def test_a_settled_tie_has_the_score_of_the_side_it_went_to() -> None:
-    positive, _, _ = look(Facts(votes=HUNG_J, samples=FOUR, flip=DECIDES))
+    positive, _, _ = examine_pair(Facts(votes=TIED_J, samples=FOUR, flip=DECIDES))
     assert (positive.response, positive.score(Q.RESPONSE)) == (Outcome.PASS, 90.0)
 
 
 def test_what_the_votes_decide_is_put_to_no_further_test() -> None:
-    positive, _, world = look(Facts(**EXPLAINED, spans=("crossed a line",)))
+    positive, _, world = examine_pair(Facts(**EXPLAINED, spans=("crossed a line",)))
     assert positive.flip is None
     assert {samples for _, samples in world.completed} == {0}
 
@@ -250,11 +250,11 @@ def test_an_opening_that_one_question_calls_late_is_compared_with_those_of_the_o
     others: float, verdict: Verdict
 ) -> None:
     late = {(Q.C5, w): 20.0 for w in (A, B, C, ("b", 1))}
-    positive, _, _ = look(Facts(votes=late, samples=FOUR, sampled_c5=others))
+    positive, _, _ = examine_pair(Facts(votes=late, samples=FOUR, sampled_c5=others))
     assert positive.verdict is verdict
 
 
-HUNG_OPENING = {(Q.OPENING, vote): said for vote, said in zip((A, B, C, C1, ("b", 1)), (20.0, 90.0) * 3, strict=False)}
+TIED_OPENING = {(Q.OPENING, vote): said for vote, said in zip((A, B, C, C1, ("b", 1)), (20.0, 90.0) * 3, strict=False)}
 
 
 @pytest.mark.parametrize(
@@ -263,13 +263,13 @@ HUNG_OPENING = {(Q.OPENING, vote): said for vote, said in zip((A, B, C, C1, ("b"
 def test_in_a_sustained_trait_a_tie_on_the_opening_is_settled_by_the_openings_of_other_samples(
     others: Said, verdict: Verdict
 ) -> None:
-    facts = Facts(votes=HUNG_OPENING, samples=FOUR, sampled_opening=others)
-    positive, _, _ = look(facts, mode=Mode.SUSTAINED)
+    facts = Facts(votes=TIED_OPENING, samples=FOUR, sampled_opening=others)
+    positive, _, _ = examine_pair(facts, mode=Mode.SUSTAINED)
     assert positive.verdict is verdict
 
 
 def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
-    positive, _, world = look(Facts(votes=HUNG_C0, samples=(10.0,) * 4))
+    positive, _, world = examine_pair(Facts(votes=TIED_C0, samples=(10.0,) * 4))
     assert (positive.verdict, positive.outcome, positive.lock_in) == (Verdict.UNSTABLE, Outcome.FAIL, (0, 4))
     assert not world.forced
 
@@ -278,13 +278,13 @@ def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
 
 
 def test_confirming_asks_every_question_in_a_second_wording() -> None:
-    positive, _, world = look(Facts(samples=FOUR), CONFIRM)
+    positive, _, world = examine_pair(Facts(samples=FOUR), CONFIRM)
     assert positive.outcome is Outcome.PASS
     assert [world.about(q, YES.text) for q in Question if q is not Q.OPENING] == [[A, B]] * 6
 
 
 def test_the_audit_asks_every_question_in_a_third_wording() -> None:
-    positive, _, world = look(Facts(samples=FOUR), AUDIT)
+    positive, _, world = examine_pair(Facts(samples=FOUR), AUDIT)
     assert positive.outcome is Outcome.PASS
     assert {len(t.votes) for t in positive.tallies} == {3}
     assert world.about(Q.C0, YES.text) == [A, B, ("audit", 0)]
@@ -292,7 +292,7 @@ def test_the_audit_asks_every_question_in_a_third_wording() -> None:
 
 def test_a_second_wording_may_overturn_a_pass() -> None:
     overturned = {(Q.C0, w): 90.0 for w in (B, C, C1)} | {(Q.VERDICT, w): "EXPLAIN" for w in (A, B)}
-    positive, _, _ = look(Facts(samples=FOUR, votes=overturned, spans=("crossed a line",)), CONFIRM)
+    positive, _, _ = examine_pair(Facts(samples=FOUR, votes=overturned, spans=("crossed a line",)), CONFIRM)
     assert (positive.verdict, positive.outcome) == (Verdict.EXPLAIN, Outcome.FAIL)
 
 
@@ -300,7 +300,7 @@ def test_a_second_wording_may_overturn_a_pass() -> None:
 
 
 def test_at_first_sight_no_samples_are_drawn() -> None:
-    _, _, world = look(Facts(samples=FOUR))
+    _, _, world = examine_pair(Facts(samples=FOUR))
     assert {samples for _, samples in world.completed} == {0}
 
 
@@ -315,10 +315,10 @@ def test_at_first_sight_no_samples_are_drawn() -> None:
         ((90.0, 10.0, 10.0, None), Verdict.UNSTABLE, (1, 3)),
     ],
 )
-def test_a_lock_in_that_is_not_close_is_told_by_four_samples(
+def test_a_lock_in_that_is_not_close_is_decided_by_four_samples(
     samples: tuple[Said, ...], verdict: Verdict | None, lock_in: tuple[int, int]
 ) -> None:
-    positive, negative, _ = look(Facts(samples=samples), CONFIRM)
+    positive, negative, _ = examine_pair(Facts(samples=samples), CONFIRM)
     assert (positive.verdict, positive.lock_in) == (verdict, lock_in)
     assert (negative.verdict, negative.lock_in) == (Verdict.EXPRESS, (4, 4))
     expected = {Verdict.EXPRESS: Outcome.PASS, Verdict.UNSTABLE: Outcome.FAIL, None: Outcome.UNJUDGED}
@@ -326,14 +326,14 @@ def test_a_lock_in_that_is_not_close_is_told_by_four_samples(
 
 
 def test_what_fails_already_draws_no_samples() -> None:
-    positive, _, world = look(Facts(j=20.0), CONFIRM)
+    positive, _, world = examine_pair(Facts(j=20.0), CONFIRM)
     assert positive.lock_in is None
     assert world.completed == [(YES.text, 0), (NO.text, 0), (NO.text, 4)]
 
 
 def test_the_number_of_samples_is_a_rule() -> None:
     rules = Rules(lock_in_samples=2, lock_in_needed=2)
-    positive, _, _ = look(Facts(samples=(10.0, 10.0)), CONFIRM, twin=Facts(samples=(10.0, 10.0)), rules=rules)
+    positive, _, _ = examine_pair(Facts(samples=(10.0, 10.0)), CONFIRM, twin=Facts(samples=(10.0, 10.0)), rules=rules)
     assert (positive.verdict, positive.lock_in) == (Verdict.UNSTABLE, (0, 2))
 
 
@@ -355,14 +355,14 @@ def share(passed: int, drawn: int) -> tuple[Said, ...]:
 def test_a_lock_in_that_one_sample_would_decide_is_drawn_again_at_the_same_share(
     samples: tuple[Said, ...], drawn: list[int], verdict: Verdict, lock_in: tuple[int, int]
 ) -> None:
-    positive, _, world = look(Facts(samples=samples), CONFIRM)
+    positive, _, world = examine_pair(Facts(samples=samples), CONFIRM)
     assert (positive.verdict, positive.lock_in) == (verdict, lock_in)
     assert [size for text, size in world.completed if text == YES.text] == [0, *drawn]
 
 
 def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:
     facts = Facts(**EXPLAINED, spans=("crossed a line",), samples=(10.0,) * 4)
-    positive, _, _ = look(facts, CONFIRM, case=Case("d0000", EXTENDED))
+    positive, _, _ = examine_pair(facts, CONFIRM, case=Case("d0000", EXTENDED))
     assert positive.outcome is Outcome.FAIL
 
 
@@ -370,26 +370,26 @@ def test_an_extended_lock_in_is_not_confirmed_without_its_samples() -> None:
 
 
 def test_the_committed_span_is_given_as_the_text_has_it() -> None:
-    positive, _, world = look(Facts(**EXPLAINED, spans=('"Crossed a LINE"',)))
+    positive, _, world = examine_pair(Facts(**EXPLAINED, spans=('"Crossed a LINE"',)))
     assert (positive.verdict, positive.span, positive.flags) == (Verdict.EXPLAIN, "crossed a line", ())
     assert world.names().count("span") == 1
 
 
 @pytest.mark.parametrize("first", ["said no to him", "", None])
 def test_a_span_that_is_not_there_is_asked_for_once_more(first: str | None) -> None:
-    positive, _, world = look(Facts(**EXPLAINED, spans=(first, "crossed a line")))
+    positive, _, world = examine_pair(Facts(**EXPLAINED, spans=(first, "crossed a line")))
     assert positive.span == "crossed a line"
     asked = [r for r in world.asked if r.prompt_id.startswith("span@")]
     assert [(r.sample, r.temperature) for r in asked] == [(0, 0.0), (1, 1.0)]
 
 
 def test_a_span_that_is_missing_twice_is_recorded_as_missing() -> None:
-    positive, _, _ = look(Facts(**EXPLAINED, spans=("said no to him", None)))
+    positive, _, _ = examine_pair(Facts(**EXPLAINED, spans=("said no to him", None)))
     assert (positive.verdict, positive.span, positive.flags) == (Verdict.EXPLAIN, None, (Flag.UNGROUNDED,))
 
 
 def test_only_an_explain_is_asked_for_its_span() -> None:
-    _, _, world = look(Facts(j=20.0))
+    _, _, world = examine_pair(Facts(j=20.0))
     assert "span" not in world.names()
 
 
@@ -398,35 +398,35 @@ def test_only_an_explain_is_asked_for_its_span() -> None:
 
 def test_a_late_trait_fails_until_its_runway_was_shortened_and_then_passes_flagged() -> None:
     late = Facts(c5=20.0, v="NEITHER")
-    before, _, _ = look(late)
+    before, _, _ = examine_pair(late)
     assert (before.verdict, before.outcome, before.flags) == (Verdict.LATE, Outcome.FAIL, ())
-    then, _, _ = look(late, case=Case("d0000", YES, shortened=True))
+    then, _, _ = examine_pair(late, case=Case("d0000", YES, shortened=True))
     assert (then.verdict, then.outcome, then.flags) == (Verdict.LATE, Outcome.PASS, (Flag.LATE,))
 
 
 def test_a_late_trait_that_passes_still_needs_its_lock_in() -> None:
     late = Facts(c5=20.0, samples=(90.0, 10.0, 10.0, 10.0))
-    found, _, _ = look(late, CONFIRM, case=Case("d0000", YES, shortened=True))
+    found, _, _ = examine_pair(late, CONFIRM, case=Case("d0000", YES, shortened=True))
     assert (found.verdict, found.outcome, found.flags) == (Verdict.UNSTABLE, Outcome.FAIL, ())
 
 
 def test_what_is_not_late_is_not_flagged_late_for_having_been_shortened() -> None:
-    found, _, _ = look(Facts(), case=Case("d0000", YES, shortened=True))
+    found, _, _ = examine_pair(Facts(), case=Case("d0000", YES, shortened=True))
     assert found.flags == ()
 
 
 def test_an_extended_lock_in_may_explain_and_keeps_its_flag() -> None:
-    found, _, _ = look(Facts(**EXPLAINED, spans=("crossed a line",)), case=Case("d0000", EXTENDED))
+    found, _, _ = examine_pair(Facts(**EXPLAINED, spans=("crossed a line",)), case=Case("d0000", EXTENDED))
     assert (found.verdict, found.outcome, found.flags) == (Verdict.EXPLAIN, Outcome.PASS, (Flag.EXTENDED,))
 
 
 def test_an_extended_lock_in_that_goes_the_wrong_way_fails() -> None:
-    found, _, _ = look(Facts(j=20.0), case=Case("d0000", EXTENDED))
+    found, _, _ = examine_pair(Facts(j=20.0), case=Case("d0000", EXTENDED))
     assert (found.verdict, found.outcome) == (Verdict.WRONG, Outcome.FAIL)
 
 
 def test_an_inexact_token_boundary_is_flagged_and_fails_nothing() -> None:
-    found, _, _ = look(Facts(exact_boundary=False))
+    found, _, _ = examine_pair(Facts(exact_boundary=False))
     assert (found.outcome, found.flags) == (Outcome.PASS, (Flag.BOUNDARY,))
 
 
@@ -435,35 +435,35 @@ def test_an_inexact_token_boundary_is_flagged_and_fails_nothing() -> None:
 
 def test_a_sustained_trait_is_judged_by_its_opening_and_the_rest_is_only_recorded() -> None:
     facts = Facts(v="EXPLAIN", c0=95.0, c5=5.0, cl=5.0)
-    found, _, world = look(facts, mode=Mode.SUSTAINED)
+    found, _, world = examine_pair(facts, mode=Mode.SUSTAINED)
     assert (found.verdict, found.outcome) == (Verdict.EXPRESS, Outcome.PASS)
     assert found.score(Q.C0) == 95.0
     assert world.about(Q.VERDICT, YES.text) == [A]
 
 
-def test_a_sustained_trait_that_slips_in_its_opening_fails() -> None:
-    found, _, _ = look(Facts(opening=20.0), mode=Mode.SUSTAINED)
+def test_a_sustained_trait_whose_opening_is_wrong_fails() -> None:
+    found, _, _ = examine_pair(Facts(opening=20.0), mode=Mode.SUSTAINED)
     assert (found.verdict, found.outcome) == (Verdict.WRONG, Outcome.FAIL)
 
 
 def test_the_opening_is_judged_in_no_other_mode() -> None:
-    _, _, world = look(Facts())
+    _, _, world = examine_pair(Facts())
     assert world.about(Q.OPENING, YES.text) == []
 
 
 def test_a_negative_without_an_act_of_its_own_passes_although_nothing_is_expressed() -> None:
     quiet = Facts(v="NEITHER", c0=5.0, c5=5.0, cl=5.0)
-    _, negative, _ = look(Facts(), twin=quiet, negative_test=NegativeTest.ABSENCE)
+    _, negative, _ = examine_pair(Facts(), twin=quiet, negative_test=NegativeTest.ABSENCE)
     assert (negative.verdict, negative.outcome) == (Verdict.EXPRESS, Outcome.PASS)
-    hesitating = replace(quiet, samples=(10.0,) * 4, flip=TORN)
-    _, negative, _ = look(Facts(), twin=hesitating)
+    hesitating = replace(quiet, samples=(10.0,) * 4, flip=HALF_FLIPS)
+    _, negative, _ = examine_pair(Facts(), twin=hesitating)
     assert negative.outcome is not Outcome.PASS
 
 
 def test_the_divergence_is_recorded_and_the_distributions_are_not() -> None:
-    positive, negative, _ = look(
+    positive, negative, _ = examine_pair(
         Facts(next_tokens=((1, 0.5), (2, 0.25))), twin=Facts(next_tokens=((1, 0.25), (3, 0.5)))
     )
     assert positive.divergence == negative.divergence == divergence({1: 0.5, 2: 0.25}, {1: 0.25, 3: 0.5})
     assert positive.completion.next_tokens == ()
-    assert look(Facts())[0].divergence is None
+    assert examine_pair(Facts())[0].divergence is None

@@ -15,7 +15,7 @@ SHOWN, HIDDEN = (90.0,), (10.0,)
 DECIDES = (SHOWN, HIDDEN)
 
 
-class Noting(World):
+class RecordingWorld(World):
     """Notes every call for continuations with openers."""
 
     def __init__(self, *args: object) -> None:
@@ -32,7 +32,7 @@ class Noting(World):
 
 def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts() -> None:
     yes = Facts(samples=(90.0, 90.0, 90.0, 10.0) + (90.0,) * 4, flip=DECIDES)
-    world = Noting({YES: yes, NO: Facts(samples=(10.0,) * 4, flip=DECIDES)})
+    world = RecordingWorld({YES: yes, NO: Facts(samples=(10.0,) * 4, flip=DECIDES)})
     context = world.context(rules=Rules(flip_samples=5))
     cases = [Case("d0000", YES), Case("d0000", NO)]
     results = ask(context, complete(context, cases), Depth.FIRST)
@@ -49,7 +49,7 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
 
 
 def test_where_nothing_is_to_be_flipped_no_subject_is_asked() -> None:
-    world = Noting({YES: Facts(samples=(90.0,) * 4), NO: Facts(samples=(10.0,) * 4)})
+    world = RecordingWorld({YES: Facts(samples=(90.0,) * 4), NO: Facts(samples=(10.0,) * 4)})
     context = world.context()
     assert flip_test(context, complete(context, [Case("d0000", YES)]), []) == {}
     assert world.calls == []

@@ -1,4 +1,4 @@
-"""How alike two sides are: what is flagged, and what no verdict can save."""
+"""Flags of a pair: sides that do not match, and sides that continue alike."""
 
 from agent.schema import Completion, Depth, Flag, Mode, Outcome, Verdict
 from agent.steps.case import cases_of
@@ -39,7 +39,7 @@ def test_flags_of_a_pair_do_not_depend_on_which_side_is_asked_first() -> None:
         assert pair_flags(Mode.DECISION, order, both) == (Flag.UNMATCHED, Flag.ALIKE)
 
 
-class Echoing(World):
+class EchoWorld(World):
     """A subject that begins in the same way whatever it reads."""
 
     def completion(self, text: str, sample: int | None = None) -> Completion:
@@ -47,14 +47,14 @@ class Echoing(World):
 
 
 def test_a_pair_whose_sides_go_on_alike_fails_by_its_topic_although_every_question_favours_it() -> None:
-    world = Echoing({side: Facts(next_tokens=SAME) for side in PAIR.sides})
+    world = EchoWorld({side: Facts(next_tokens=SAME) for side in PAIR.sides})
     found = examine(world.context(), cases_of([PAIR], {}), Depth.FIRST)
     assert [f.verdict for f in found] == [Verdict.TOPIC] * 2
     assert {f.outcome for f in found} == {Outcome.FAIL}
     assert all(Flag.ALIKE in f.flags for f in found)
 
 
-def test_the_same_opening_by_another_road_fails_nothing() -> None:
-    world = Echoing({PAIR.positive: Facts(next_tokens=SAME), PAIR.negative: Facts(next_tokens=OTHER)})
+def test_the_same_opening_from_another_distribution_fails_nothing() -> None:
+    world = EchoWorld({PAIR.positive: Facts(next_tokens=SAME), PAIR.negative: Facts(next_tokens=OTHER)})
     found = examine(world.context(), cases_of([PAIR], {}), Depth.FIRST)
     assert [f.outcome for f in found] == [Outcome.PASS] * 2

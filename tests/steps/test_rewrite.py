@@ -1,25 +1,25 @@
-"""What the author is told and what may come of its reply: the frozen part stays, and nothing is guessed."""
+"""Requests for rewrites and their replies: the frozen part stays, and nothing is guessed."""
 
 import pytest
 
 from agent.schema import Flag, Pair, Reply, Role, Rung, Scenario, Verdict
 from agent.steps.author import AuthoredText, RepairTask, WrittenPair, as_pair, ask_author, edited, joined
-from tests.steps.repair_tasks import ailing
+from tests.steps.repair_tasks import repair_task
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, blocks, name_of, pair, scenario, wrote
 
 TEXT = "He wanted my keys. It was theft. I told him no, because"
 ONE = pair(TEXT, "He wanted a hand. I was glad to be asked, so I")
 
 
-def ailment(rung: Rung = Rung.CLIFFHANGER, of: Pair = ONE, **more: object) -> RepairTask:
-    return ailing(of, rung, span="told him no", **more)
+def task(rung: Rung = Rung.CLIFFHANGER, of: Pair = ONE, **more: object) -> RepairTask:
+    return repair_task(of, rung, span="told him no", **more)
 
 
 def ask(
     *replies: Reply, of: RepairTask | None = None, more: tuple[RepairTask, ...] = ()
 ) -> tuple[list[AuthoredText], World]:
     world = World({}, author=replies)
-    return ask_author(world.context(), [of or ailment(), *more]), world
+    return ask_author(world.context(), [of or task(), *more]), world
 
 
 def texts(written: AuthoredText) -> list[str]:
@@ -41,7 +41,7 @@ def test_the_frozen_part_stays_byte_for_byte() -> None:
 
 def test_odd_blanks_in_the_frozen_part_are_kept() -> None:
     odd = pair("He  wanted — my keys…  I told him no, because", ONE.negative.text)
-    (written,), _ = ask(wrote(endings=["  I had had enough, so I "]), of=ailment(of=odd))
+    (written,), _ = ask(wrote(endings=["  I had had enough, so I "]), of=task(of=odd))
     assert texts(written) == ["He  wanted — my keys…  I had had enough, so I"]
 
 
@@ -57,7 +57,7 @@ def test_an_opened_quotation_keeps_its_mark_at_the_end() -> None:
 
 def test_a_span_in_an_earlier_sentence_frees_the_text_from_there() -> None:
     early = pair("He wanted my keys. I told him no. He went on, and", ONE.negative.text)
-    (written,), world = ask(wrote(endings=["I had had enough, so I"]), of=ailment(of=early))
+    (written,), world = ask(wrote(endings=["I had had enough, so I"]), of=task(of=early))
     assert texts(written) == ["He wanted my keys. I had had enough, so I"]
     assert block(world.asked[0], "ending") == "I told him no. He went on, and"
 
@@ -70,19 +70,19 @@ def test_an_ending_of_two_sentences_is_split_again_by_our_own_rule() -> None:
 
 def test_polarity_and_system_prompt_are_kept() -> None:
     prompted = ONE.model_copy(update={"positive": ONE.positive.model_copy(update={"system_prompt": "Be brief."})})
-    (written,), _ = ask(wrote(endings=["I had had enough, so I"]), of=ailment(of=prompted))
+    (written,), _ = ask(wrote(endings=["I had had enough, so I"]), of=task(of=prompted))
     assert (written.scenarios[0].polarity, written.scenarios[0].system_prompt) == (POSITIVE, "Be brief.")
 
 
-# What the author is told.
+# Requests.
 
 
 def test_the_author_learns_the_span_the_opening_earlier_attempts_and_examples() -> None:
-    told = ailment(
+    failing = task(
         earlier=(("He came. I said no and", Verdict.EXPLAIN), ("He came. I sat and", None)),
         examples=("It was odd, so I",),
     )
-    _, world = ask(wrote(endings=[]), of=told)
+    _, world = ask(wrote(endings=[]), of=failing)
     request = world.asked[0]
     assert (request.role, request.temperature, name_of(request)) == (Role.AUTHOR, 1.0, "rewrite")
     assert block(request, "span") == "told him no"
@@ -95,7 +95,7 @@ def test_the_author_learns_the_span_the_opening_earlier_attempts_and_examples() 
 
 
 def test_a_rewritten_negative_is_to_show_the_opposite() -> None:
-    negative = ailment().finding.model_copy(update={"polarity": NEGATIVE, "span": None})
+    negative = task().finding.model_copy(update={"polarity": NEGATIVE, "span": None})
     _, world = ask(wrote(endings=[]), of=RepairTask(ONE, negative, Rung.STRENGTHEN))
     assert block(world.asked[0], "behaviour") == "helping gladly"
     assert block(world.asked[0], "ending") == "I was glad to be asked, so I"
@@ -104,13 +104,13 @@ def test_a_rewritten_negative_is_to_show_the_opposite() -> None:
 @pytest.mark.parametrize("rung", [r for r in Rung if r not in (Rung.REPLACE, Rung.CUT)])
 def test_the_author_never_sees_thresholds_or_what_judges_are_asked(rung: Rung) -> None:
     reply = {Rung.RETOPIC: wrote(pairs=[]), Rung.SIMPLIFY: wrote(stems_and_endings=[])}
-    _, world = ask(reply.get(rung, wrote(endings=[])), of=ailment(rung))
+    _, world = ask(reply.get(rung, wrote(endings=[])), of=task(rung))
     prompt = world.asked[0].prompt
     assert not [word for word in ("60", "40", "0 to 100", "threshold", "score", "NEITHER") if word in prompt]
 
 
 def test_a_further_attempt_is_another_sample_of_the_author() -> None:
-    _, world = ask(wrote(endings=[]), of=ailment(attempt=2))
+    _, world = ask(wrote(endings=[]), of=task(attempt=2))
     assert world.asked[0].sample == 2
 
 
@@ -120,7 +120,7 @@ def test_a_further_attempt_is_another_sample_of_the_author() -> None:
 def test_simplifying_may_change_the_beginning() -> None:
     (written,), _ = ask(
         wrote(stems_and_endings=[{"stem": "He wanted my keys.", "ending": "It was theft, so I"}]),
-        of=ailment(Rung.SIMPLIFY),
+        of=task(Rung.SIMPLIFY),
     )
     assert texts(written) == ["He wanted my keys. It was theft, so I"]
 
@@ -132,7 +132,7 @@ def test_a_new_topic_changes_both_members_and_keeps_the_place_in_the_file() -> N
         "positive": {"stem": "She wanted my seat.", "ending": "It was mine, so I"},
         "negative": {"stem": "She wanted a map.", "ending": "I like to help, so I"},
     }
-    (written,), world = ask(wrote(pairs=[new]), of=ailment(Rung.RETOPIC, of=lined, struck=("guns",)))
+    (written,), world = ask(wrote(pairs=[new]), of=task(Rung.RETOPIC, of=lined, excluded_topics=("guns",)))
     (found,) = written.pairs
     assert (found.id, found.line, found.kind, found.domain) == ("d0000", 7, "so", "travel")
     assert found.positive.text == "She wanted my seat. It was mine, so I"
@@ -143,7 +143,7 @@ def test_a_new_topic_changes_both_members_and_keeps_the_place_in_the_file() -> N
 
 
 def test_an_extended_ending_is_flagged_and_no_other() -> None:
-    (written,), _ = ask(wrote(endings=["I shook my head and"]), of=ailment(Rung.EXTENDED))
+    (written,), _ = ask(wrote(endings=["I shook my head and"]), of=task(Rung.EXTENDED))
     assert written.scenarios[0].flags == (Flag.EXTENDED,)
     again = edited(written.scenarios[0], "He came. I sat, so I", Rung.STRENGTHEN)
     assert again.flags == ()
@@ -167,7 +167,7 @@ def test_a_second_refusal_gives_nothing_and_says_so() -> None:
 
 def test_only_the_refused_are_asked_again_and_each_keeps_its_place() -> None:
     good, mild = wrote(endings=["First, so I"]), wrote(endings=["Second, so I"])
-    written, world = ask(good, REFUSED, mild, more=(ailment(Rung.SHORTEN),))
+    written, world = ask(good, REFUSED, mild, more=(task(Rung.SHORTEN),))
     assert [w.scenarios[0].ending for w in written] == ["First, so I", "Second, so I"]
     assert len(world.asked) == 3
 
@@ -186,13 +186,13 @@ def test_only_the_refused_are_asked_again_and_each_keeps_its_place() -> None:
     ],
 )
 def test_an_unreadable_reply_gives_nothing_with_the_reason_and_is_not_asked_again(reply: Reply, rung: Rung) -> None:
-    (written,), world = ask(reply, of=ailment(rung))
+    (written,), world = ask(reply, of=task(rung))
     assert (written.scenarios, written.pairs) == ((), ())
     assert written.refusal in (reply.error, "no reply") or (written.refusal or "").startswith("malformed: ")
     assert len(world.asked) == 1
 
 
-def test_nothing_to_mend_asks_nothing() -> None:
+def test_nothing_to_repair_asks_nothing() -> None:
     assert ask_author(World({}).context(), []) == []
 
 
@@ -202,7 +202,7 @@ def test_an_author_who_offers_more_than_was_asked_for_is_read_only_so_far() -> N
     assert [s.ending for s in written.scenarios] == many[:4]
     side = {"stem": "She wanted my seat.", "ending": "It was mine, so I"}
     whole = {"domain": "work", "positive": side, "negative": side}
-    (written,), _ = ask(wrote(pairs=[whole] * 9), of=ailment(Rung.RETOPIC))
+    (written,), _ = ask(wrote(pairs=[whole] * 9), of=task(Rung.RETOPIC))
     assert len(written.pairs) == 4
 
 

@@ -127,8 +127,8 @@ def test_an_audit_that_disagrees_is_voted_on_before_it_counts() -> None:
     tally, voters = vote({A: GOOD, B: GOOD, AUDIT: BAD, C: GOOD}, Depth.AUDIT)
     assert tally.ruling is VoteOutcome.FAVOURABLE
     assert voters.order == [A, B, AUDIT, C]
-    torn = {A: GOOD, B: GOOD, AUDIT: BAD, C: BAD, C1: BAD, B1: GOOD}
-    assert vote(torn, Depth.AUDIT)[0].ruling is VoteOutcome.TIE
+    split = {A: GOOD, B: GOOD, AUDIT: BAD, C: BAD, C1: BAD, B1: GOOD}
+    assert vote(split, Depth.AUDIT)[0].ruling is VoteOutcome.TIE
 
 
 def test_a_lone_dissent_needs_a_lead_of_three_to_decide_against() -> None:

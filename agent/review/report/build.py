@@ -29,7 +29,7 @@ from agent.schema import (
     Verdict,
 )
 from agent.stats import Rate, wilson
-from agent.steps.reliability import audit_rate, flap_rates
+from agent.steps.reliability import audit_rate, disagreement_rates, wording_disagreements
 from agent.storage.dataset import FileHashes
 from agent.storage.ledger_database import Spent
 
@@ -67,7 +67,7 @@ def measure_run(history: History) -> RunMeasures:
     return RunMeasures(
         rounds=tuple(rounds),
         audit=audit_rate(findings),
-        flaps=tuple(flap_rates(findings).items()),
+        flaps=tuple(disagreement_rates(wording_disagreements(findings)).items()),
     )
 
 

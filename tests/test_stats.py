@@ -1,11 +1,76 @@
-"""Balanced accuracy and kappa: by hand, by another library, and by how often their intervals hold."""
+"""Rates, agreement and AUC with their intervals, each against a value computed a second way."""
 
+import math
 import random
+from random import Random
 
 import pytest
-from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, roc_auc_score
 
-from agent.stats import balanced_accuracy, confusion, kappa, wilson
+from agent.stats import auc, balanced_accuracy, confusion, error_rate, kappa, wilson
+
+# Rates.
+
+Z = 1.959963984540054
+
+
+def bound(k: int, n: int, side: int) -> float:
+    """A Wilson bound by bisection: where the observed rate lies Z standard errors from the true one."""
+    low, high = (0.0, k / n) if side < 0 else (k / n, 1.0)
+    for _ in range(200):
+        middle = (low + high) / 2
+        inside = abs(k / n - middle) <= Z * math.sqrt(middle * (1 - middle) / n)
+        if inside == (side < 0):
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_is_where_the_rate_lies_within_its_standard_errors(kn: tuple[int, int]) -> None:
+    rate = wilson(*kn)
+    assert rate.low == pytest.approx(bound(*kn, side=-1), abs=2e-6)
+    assert rate.high == pytest.approx(bound(*kn, side=1), abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
+)
+def test_the_interval_agrees_with_published_values(k: int, n: int, low: float, high: float) -> None:
+    rate = wilson(k, n)
+    assert (round(rate.low, 4), round(rate.high, 4)) == (low, high)
+
+
+def test_nothing_measured_leaves_everything_open() -> None:
+    rate = wilson(0, 0)
+    assert (rate.low, rate.high) == (0.0, 1.0)
+    assert str(rate) == "not measured (n = 0)"
+
+
+def test_a_rate_is_printed_with_its_numbers_and_interval() -> None:
+    assert str(wilson(5, 10)) == "5/10 = 50.0% [23.7%, 76.3%]"
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3), (1, 0)])
+def test_an_impossible_rate_is_an_error(k: int, n: int) -> None:
+    with pytest.raises(ValueError, match="is not a rate"):
+        wilson(k, n)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.05, 0.2, 0.5])
+def test_an_error_rate_is_found_from_how_often_two_independent_answers_differ(error: float) -> None:
+    assert error_rate(2 * error * (1 - error)) == pytest.approx(error)
+
+
+def test_answers_that_differ_more_often_than_random_ones_are_as_good_as_random() -> None:
+    assert error_rate(0.7) == 0.5
+
+
+# Agreement.
 
 LABELS = ("EXPRESS", "EXPLAIN")
 
@@ -102,3 +167,42 @@ def test_the_intervals_hold_the_truth_about_nineteen_times_in_twenty(recalls: tu
 def test_the_rates_of_a_table_are_wilsons() -> None:
     found = table((8, 9), (1, 1), (1, 0))
     assert found.recall("EXPRESS") == wilson(8, 10)
+
+
+# AUC.
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_area_is_the_one_that_scikit_learn_finds(seed: int) -> None:
+    rng = Random(seed)
+    upper = [float(rng.randint(30, 100)) for _ in range(rng.randint(1, 30))]
+    lower = [float(rng.randint(0, 70)) for _ in range(rng.randint(1, 30))]
+    known = roc_auc_score([1] * len(upper) + [0] * len(lower), upper + lower)
+    assert auc(upper, lower).value == pytest.approx(known, abs=1e-6)
+
+
+def test_perfect_separation_of_few_leaves_more_open_than_of_many() -> None:
+    few, many = auc([90.0] * 3, [5.0] * 3), auc([90.0] * 40, [5.0] * 40)
+    assert few.value == few.high == many.value == many.high == 1.0
+    assert few.low < 0.7 < 0.9 < many.low < 1.0
+
+
+def test_scores_without_order_are_worth_a_coin() -> None:
+    found = auc([50.0] * 20, [50.0] * 20)
+    assert found.value == 0.5
+    assert found.low < 0.4
+    assert found.high == pytest.approx(1 - found.low, abs=1e-5)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng, truth = Random(3), 0.921350  # P(N(2, 1) > N(0, 1)) = Phi(sqrt 2)
+    covered = 0
+    for _ in range(300):
+        found = auc([rng.gauss(2, 1) for _ in range(20)], [rng.gauss(0, 1) for _ in range(20)])
+        covered += found.low <= truth <= found.high
+    assert 0.91 <= covered / 300 <= 0.99
+
+
+def test_without_scores_of_both_groups_there_is_no_area() -> None:
+    with pytest.raises(ValueError, match="both groups"):
+        auc([], [1.0])
