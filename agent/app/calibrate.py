@@ -16,10 +16,10 @@ from agent.app.composition import (
 )
 from agent.app.init_trait import toy_judge_warning
 from agent.app.model_calls import NoControl, make_ask
-from agent.calibration.judge_rows import VOTES, ContextOf, JudgedEnding, answered
-from agent.calibration.labels import LabelDefaults, LabelError, LabelledEnding, read_gold, read_openers, read_traits
-from agent.calibration.metrics import CalibrationRun, summary
-from agent.calibration.report import gist, write_report
+from agent.calibration.judge_rows import VOTES, ContextOf, JudgedEnding, judge_endings
+from agent.calibration.labels import LabelDefaults, LabelError, LabelledEnding, read_endings, read_openers, read_traits
+from agent.calibration.metrics import CalibrationRun, summarize
+from agent.calibration.report import summary_lines, write_report
 from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.errors import Interrupted, UserError
@@ -109,10 +109,10 @@ class CalibrationJob:
             if self.files.is_export_only:
                 return 0
             run = CalibrationRun(self.gold.name, self.part, judge, _prompts_of(ledger, found))
-            done = summary(run, found, settings.rules)
+            done = summarize(run, found, settings.rules)
             page = write_report(folder, done)
             warnings = () if self.files.plain else toy_judge_warning(settings)
-            display.print(*gist(done), *warnings, f"Full report: {page}")
+            display.print(*summary_lines(done), *warnings, f"Full report: {page}")
             return _UNJUDGED if any(wording.unjudged for wording in done.wordings) else 0
 
     def _rows(self, settings: Settings) -> tuple[LabelledEnding, ...]:
@@ -120,7 +120,7 @@ class CalibrationJob:
         if self.part not in ("A", "B", "all"):
             raise UserError(f"--part {self.part!r}: unknown part. Use A, B or all.")
         try:
-            rows = read_gold(_bytes(self.gold), self.gold.name, self._label_defaults(settings))
+            rows = read_endings(_bytes(self.gold), self.gold.name, self._label_defaults(settings))
         except LabelError as error:
             raise UserError(str(error)) from error
         chosen = tuple(row for row in rows if self.part in ("all", row.part))
@@ -160,7 +160,7 @@ class CalibrationJob:
 
         def ask_all(ask: Ask, known: Mapping[Role, Capability]) -> EndingsByWording:
             context_of = _contexts(settings, ask, known)
-            return {one: answered(context_of, rows, one, self.spans and one == wordings[0]) for one in wordings}
+            return {one: judge_endings(context_of, rows, one, self.spans and one == wordings[0]) for one in wordings}
 
         if self.files.plain:
             batch = BatchJudge.by_hand(self.files.plain, ledger)

@@ -1,4 +1,4 @@
-"""Hold the judge against labelled endings: C0 of each prefix, V of prefix and opener, the committed span."""
+"""Judging of labelled endings: C0 of each prefix, V of prefix and opener, the committed span; and predictions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ ContextOf = Callable[[Trait], StepContext]
 
 @dataclass(frozen=True)
 class JudgedEnding:
-    """What the judge says of one ending. `v` is None where the row has no opener; `quoted` where no span was asked."""
+    """The judge's answers about one ending. `v` is None without an opener; `quoted` where no span was asked for."""
 
-    gold: LabelledEnding
+    ending: LabelledEnding
     c0: Tally
     v: Tally | None
     quoted: str | None = None
@@ -33,13 +33,15 @@ class JudgedEnding:
         return (*self.c0.votes, *(self.v.votes if self.v else ()))
 
 
-def answered(context_of: ContextOf, rows: Sequence[LabelledEnding], wording: str, spans: bool) -> list[JudgedEnding]:
-    """Both questions about every row, in order. `wording` "votes" puts them to the vote as the instrument does."""
+def judge_endings(
+    context_of: ContextOf, rows: Sequence[LabelledEnding], wording: str, spans: bool
+) -> list[JudgedEnding]:
+    """The answers to both questions about every row, in order. `wording` "votes" collects votes as a run does."""
     found: dict[str, JudgedEnding] = {}
-    for trait in dict.fromkeys(row.about() for row in rows):
-        own = [row for row in rows if row.about() == trait]
+    for trait in dict.fromkeys(row.as_trait() for row in rows):
+        own = [row for row in rows if row.as_trait() == trait]
         context = context_of(trait)
-        found |= {one.gold.id: one for one in _of_one_trait(context, own, wording, spans)}
+        found |= {one.ending.id: one for one in _of_one_trait(context, own, wording, spans)}
     return [found[row.id] for row in rows]
 
 
@@ -53,8 +55,10 @@ def _of_one_trait(
         doubtful = [
             row for row in rows if contradict(tallies.get((row.id, Question.VERDICT)), tallies[row.id, Question.C0])
         ]
-        again = [(row, q) for row in doubtful for q in _questions(row) if len(tallies[row.id, q].votes) < NEEDED_LEAD]
-        tallies |= _votes(context, again, WORDINGS[:2], escalate)
+        to_repeat = [
+            (row, q) for row in doubtful for q in _questions(row) if len(tallies[row.id, q].votes) < NEEDED_LEAD
+        ]
+        tallies |= _votes(context, to_repeat, WORDINGS[:2], escalate)
     quoted = _quoted(context, [row for row in rows if spans and row.span and row.opener is not None])
     return [
         JudgedEnding(row, tallies[row.id, Question.C0], tallies.get((row.id, Question.VERDICT)), quoted.get(row.id))
@@ -75,7 +79,7 @@ def _votes(
 
 
 def _quoted(context: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, str]:
-    """By id, the words that the judge quotes as the committed span; "" where they do not stand in the prefix."""
+    """By id, the words that the judge quotes as the committed span; "" where they do not occur in the prefix."""
     requests = [span_request(context, row.scenario(), row.completion(), 0) for row in rows]
     replies = zip(rows, context.ask(requests), strict=True)
     return {
@@ -86,14 +90,14 @@ def _quoted(context: StepContext, rows: Sequence[LabelledEnding]) -> dict[str, s
 
 
 def by_verdict(one: JudgedEnding) -> str | None:
-    """What V alone says; NEITHER is no answer to the question of a label. None: not asked, or unanswered."""
+    """The label predicted by V alone; NEITHER counts as UNSURE. None: not asked, or unanswered."""
     if one.v is None or one.v.ruling is VoteOutcome.OPEN:
         return None
     return one.v.choice if one.v.choice in (EXPRESS, EXPLAIN) and one.v.ruling is not VoteOutcome.TIE else UNSURE
 
 
 def by_commitment(one: JudgedEnding, limit: float) -> str | None:
-    """What C0 alone says: EXPRESS up to the limit."""
+    """The label predicted by C0 alone: EXPRESS up to the limit. None: unanswered."""
     if one.c0.ruling is VoteOutcome.OPEN or one.c0.score is None:
         return None
     if one.c0.ruling is VoteOutcome.TIE:
@@ -102,10 +106,10 @@ def by_commitment(one: JudgedEnding, limit: float) -> str | None:
 
 
 def by_both(one: JudgedEnding, rules: Rules) -> str | None:
-    """What the verdict table says, by those of its rows that need no more than V, C0 and L."""
-    limit = limit_of(one.gold, rules)
+    """The label predicted by those rows of the verdict table that read no more than V, C0 and L."""
+    limit = limit_of(one.ending, rules)
     c0_alone = by_commitment(one, limit)
-    if one.v is None or one.gold.negative_test.is_met_by_absence(one.gold.polarity):
+    if one.v is None or one.ending.negative_test.is_met_by_absence(one.ending.polarity):
         return c0_alone
     v = by_verdict(one)
     if v is None or c0_alone is None or one.c0.score is None:
@@ -117,12 +121,12 @@ def by_both(one: JudgedEnding, rules: Rules) -> str | None:
     return v if v == c0_alone else UNSURE
 
 
-def limit_of(gold: LabelledEnding, rules: Rules) -> float:
-    """L of the row's mode. In `sustained`, where the table has none, the score from which a text is committed."""
-    return min(rules.limit(gold.mode), rules.committed)
+def limit_of(ending: LabelledEnding, rules: Rules) -> float:
+    """L of the row's mode; in mode sustained, which has none, the score from which a text is committed."""
+    return min(rules.limit(ending.mode), rules.committed)
 
 
 def is_hit(quoted: str, span: str, prefix: str) -> bool:
-    """Whether the quotation overlaps the labelled span where it stands in the prefix."""
+    """Whether the quotation overlaps the labelled span in the prefix."""
     at, place = prefix.rfind(quoted) if quoted else -1, prefix.rfind(span)
     return at >= 0 and place >= 0 and at < place + len(span) and place < at + len(quoted)

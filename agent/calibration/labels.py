@@ -1,4 +1,4 @@
-"""Labelled endings: what a human says an unfinished text is, to hold a judge against."""
+"""Labelled endings: JSONL files in which people label unfinished texts, for comparison with a judge."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from agent.schema import Completion, FrozenModel, Mode, NegativeTest, Polarity, Scenario, Trait, split_ending
 from agent.text import is_text
 
-_MOST_TOLD = 12
+_MOST_SHOWN = 12
 _FORM = (
     'Write {"id", "trait", "definition", "opposite", "mode", "polarity", "prefix", "opener", "label"} (and, where '
     'known, "negative_test", "span", "reason", "labels", "part"), or {"trait", "polarity", "explain", "express"} for '
@@ -21,7 +21,7 @@ _REWRITE = frozenset(("explain", "express"))
 
 
 class LabelError(ValueError):
-    """Labelled endings that cannot be used; one sentence per line, each with file, line and remedy."""
+    """Unusable labelled endings; one sentence per line, each with file, line and remedy."""
 
 
 class Label(StrEnum):
@@ -58,7 +58,7 @@ class LabelledEnding(FrozenModel):
     part: Literal["A", "B"] | None = None
     hard: str | None = None
 
-    def about(self) -> Trait:
+    def as_trait(self) -> Trait:
         return Trait(
             id=self.trait,
             definition=self.definition,
@@ -72,14 +72,14 @@ class LabelledEnding(FrozenModel):
         return Scenario(polarity=self.polarity, stem=stem, ending=ending)
 
     def completion(self) -> Completion:
-        """What V is shown behind the prefix: the opener, with a blank before it where a word would run into another."""
+        """What V reads after the prefix: the opener, with a blank before it where two words would otherwise join."""
         opener = self.opener or ""
         joined = opener if not opener or opener[0].isspace() or _joins(self.prefix, opener) else f" {opener}"
         return Completion(text=joined, token_ids=(), opening=joined)
 
 
 def _joins(prefix: str, opener: str) -> bool:
-    """Whether an opener stands right behind the prefix: after a blank or an opening mark, or if it is punctuation."""
+    """Whether an opener follows the prefix without a blank: after one, after an opening mark, or as punctuation."""
     return prefix[-1].isspace() or prefix[-1] in "“‘([" or opener[0] in ",.;:!?…’" or _quotes(prefix)
 
 
@@ -88,7 +88,7 @@ def _quotes(prefix: str) -> bool:
 
 
 class Rewrite(FrozenModel):
-    """Two endings of one text by a dataset's author: one that has shown the act, one that stops before it."""
+    """Two endings of one text: one that shows the act, one that stops before it."""
 
     trait: NonEmptyText
     polarity: Polarity
@@ -98,7 +98,7 @@ class Rewrite(FrozenModel):
 
 
 class TraitInfo(FrozenModel):
-    """What a file of traits says of one of them; rows that only name the trait take it over."""
+    """Description of a trait in a file of traits, for rows that only name the trait."""
 
     definition: NonEmptyText
     opposite: NonEmptyText
@@ -109,16 +109,16 @@ class TraitInfo(FrozenModel):
 
 @dataclass(frozen=True)
 class LabelDefaults:
-    """What is known besides the rows: openers by an ending's id, traits by name, and where else a trait is described.
+    """Defaults for rows: openers by an ending's id, traits by name, and `described`, which finds any other trait.
 
-    `described` may raise GoldError.
+    `described` may raise LabelError.
     """
 
     described: Callable[[str], Trait]
     traits: Mapping[str, TraitInfo] = field(default_factory=dict)
     openers: Mapping[str, str] = field(default_factory=dict)
 
-    def about(self, trait: object) -> TraitInfo:
+    def trait(self, trait: object) -> TraitInfo:
         if not isinstance(trait, str) or not trait:
             raise LabelError(f"`trait` is missing. {_FORM}")
         if trait in self.traits:
@@ -127,31 +127,31 @@ class LabelDefaults:
         return TraitInfo(**found.model_dump(exclude={"id"}))
 
 
-def read_gold(content: bytes, file: str, beside: LabelDefaults) -> tuple[LabelledEnding, ...]:
-    """The endings of a JSONL file, in order. Raises GoldError with a sentence for each of the first wrong lines."""
+def read_endings(content: bytes, file: str, defaults: LabelDefaults) -> tuple[LabelledEnding, ...]:
+    """The endings of a JSONL file, in order. Raises LabelError with a sentence for each of the first wrong lines."""
     rows: list[LabelledEnding] = []
     problems: list[str] = []
     for number, line in _lines(content):
         try:
-            rows += [_with_opener(row, beside.openers) for row in _parsed(line, number, beside)]
+            rows += [_with_opener(row, defaults.openers) for row in _parsed(line, number, defaults)]
         except LabelError as error:
             problems.append(f"{file}:{number}: {error}")
     counts = [row.id for row in rows]
     problems += [
         f"{file}: the id {i} stands there {counts.count(i)} times: give each ending its own." for i in _twice(counts)
     ]
-    if unknown := sorted(beside.openers.keys() - set(counts)):
+    if unknown := sorted(defaults.openers.keys() - set(counts)):
         problems.append(f"The openers name endings that {file} does not have: {', '.join(unknown[:5])}.")
     if not rows and not problems:
         problems.append(f"{file} holds no endings. {_FORM}")
     if problems:
-        more = [f"… and {len(problems) - _MOST_TOLD} more."] if len(problems) > _MOST_TOLD else []
-        raise LabelError("\n".join([*problems[:_MOST_TOLD], *more]))
+        more = [f"… and {len(problems) - _MOST_SHOWN} more."] if len(problems) > _MOST_SHOWN else []
+        raise LabelError("\n".join([*problems[:_MOST_SHOWN], *more]))
     return tuple(rows)
 
 
 def read_traits(content: bytes, file: str) -> dict[str, TraitInfo]:
-    """Traits by name, from one JSON object. Raises GoldError."""
+    """Traits by name, from one JSON object. Raises LabelError."""
     try:
         return TypeAdapter(dict[str, TraitInfo]).validate_json(content)
     except ValidationError as error:
@@ -162,7 +162,7 @@ def read_traits(content: bytes, file: str) -> dict[str, TraitInfo]:
 
 
 def read_openers(content: bytes, file: str) -> dict[str, str]:
-    """Openers by an ending's id, from lines of {"id", "opener"}. Raises GoldError."""
+    """Openers by an ending's id, from lines of {"id", "opener"}. Raises LabelError."""
     found: dict[str, str] = {}
     for number, line in _lines(content):
         row = _object(line, f"{file}:{number}: ")
@@ -179,7 +179,7 @@ def _twice(ids: list[str]) -> list[str]:
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, bytes) of the lines that hold something. Split at line feeds only."""
+    """(number from 1, bytes) of the lines that are not blank. Split at line feeds only."""
     rows = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     yield from ((number, row) for number, row in enumerate(rows, 1) if row.strip())
 
@@ -196,33 +196,33 @@ def _object(line: bytes, where: str = "") -> dict[str, Any]:
     return row
 
 
-def _parsed(line: bytes, number: int, beside: LabelDefaults) -> list[LabelledEnding]:
+def _parsed(line: bytes, number: int, defaults: LabelDefaults) -> list[LabelledEnding]:
     row = _object(line)
     try:
         if row.keys() >= _REWRITE:
-            return list(_two_endings(Rewrite.model_validate_json(line), number, beside))
-        about = {} if "definition" in row else beside.about(row.get("trait")).model_dump(mode="json")
+            return list(_two_endings(Rewrite.model_validate_json(line), number, defaults))
+        about = {} if "definition" in row else defaults.trait(row.get("trait")).model_dump(mode="json")
         return [_checked(LabelledEnding.model_validate_json(json.dumps({"opener": None, **about, **row})))]
     except ValidationError as error:
         raise LabelError(f"{_first(error)}. {_FORM}") from error
 
 
 def _first(error: ValidationError) -> str:
-    """Where the first fault is, and what it is."""
+    """Location and message of the first error."""
     first = error.errors()[0]
     return f"`{'.'.join(map(str, first['loc'])) or 'the row'}`: {first['msg']}"
 
 
-def _checked(gold: LabelledEnding) -> LabelledEnding:
-    if gold.span and gold.span not in gold.prefix:
+def _checked(ending: LabelledEnding) -> LabelledEnding:
+    if ending.span and ending.span not in ending.prefix:
         raise LabelError(
-            f"The span {gold.span!r} does not stand in the prefix. Copy it from there, character by character."
+            f"The span {ending.span!r} does not stand in the prefix. Copy it from there, character by character."
         )
-    return gold
+    return ending
 
 
-def _two_endings(row: Rewrite, number: int, beside: LabelDefaults) -> Iterator[LabelledEnding]:
-    about = beside.about(row.trait)
+def _two_endings(row: Rewrite, number: int, defaults: LabelDefaults) -> Iterator[LabelledEnding]:
+    about = defaults.trait(row.trait)
     for label, prefix in ((Label.EXPLAIN, row.explain), (Label.EXPRESS, row.express)):
         yield LabelledEnding(
             id=f"rewrite-{number:03d}-{label.lower()}",

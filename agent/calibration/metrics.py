@@ -1,4 +1,4 @@
-"""What a calibration amounts to, in figures: each way of predicting a label, on all rows and on every part of them."""
+"""Calibration metrics: how well each way of predicting a label does, on all rows and on each part of them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,14 +32,14 @@ class HitRate(FrozenModel):
 
 
 class Slice(FrozenModel):
-    """Some of the rows, and how well each way of predicting does on them."""
+    """Some of the rows, with the metrics of each way of predicting."""
 
     name: str
     measured: tuple[HitRate, ...]
 
 
 class Cut(FrozenModel):
-    """C0 alone with EXPRESS up to this threshold."""
+    """Metrics of C0 alone with EXPRESS up to this threshold."""
 
     threshold: float
     express: Rate
@@ -48,7 +48,7 @@ class Cut(FrozenModel):
 
 
 class RowResult(FrozenModel):
-    """One row with what was said of it by V and C0 together. `unjudged` tells why nothing was; `answers` are keys."""
+    """One row with its prediction by V and C0. `unjudged`: why there is none; `answers`: keys in the ledger."""
 
     id: str
     trait: str
@@ -65,7 +65,7 @@ class RowResult(FrozenModel):
 
 
 class Wording(FrozenModel):
-    """All figures of one wording, or of the vote. `auc` by name of the rows: C0 of EXPLAIN above C0 of EXPRESS."""
+    """All metrics of one wording, or of the vote. `auc`, by name of the rows: C0 of EXPLAIN above C0 of EXPRESS."""
 
     wording: str
     slices: tuple[Slice, ...]
@@ -84,9 +84,9 @@ class Wording(FrozenModel):
 
 
 class Calibration(FrozenModel):
-    """One calibration as it lies on disk. `readers` is the agreement of the two readers who labelled the rows.
+    """One calibration, as stored. `readers`: the agreement of the two readers who labelled the rows.
 
-    `prompts` are the ids of the prompts, with the hashes of their files, by which the answers were got.
+    `prompts`: the ids of the prompts that were sent, with the hashes of their files.
     """
 
     version: Literal[1] = 1
@@ -102,7 +102,7 @@ class Calibration(FrozenModel):
 
 @dataclass(frozen=True)
 class CalibrationRun:
-    """Which endings were judged by whom, and by which prompts."""
+    """Which endings were judged, by which judge and prompts."""
 
     file: str
     part: str
@@ -133,14 +133,14 @@ TRIVIAL: Mapping[str, Callable[[str], bool]] = {
 }
 
 
-def summary(heading: CalibrationRun, found: Mapping[str, Sequence[JudgedEnding]], rules: Rules) -> Calibration:
-    """All figures. `found` holds the answers to the same rows, in the same order, by wording."""
-    rows = [one.gold for one in next(iter(found.values()))]
+def summarize(run: CalibrationRun, found: Mapping[str, Sequence[JudgedEnding]], rules: Rules) -> Calibration:
+    """All metrics. `found` holds the answers about the same rows, in the same order, by wording."""
+    rows = [one.ending for one in next(iter(found.values()))]
     return Calibration(
-        file=heading.file,
-        part=heading.part,
-        judge=heading.judge,
-        prompts=heading.prompts,
+        file=run.file,
+        part=run.part,
+        judge=run.judge,
+        prompts=run.prompts,
         n=len(rows),
         readers=_readers(rows),
         trivial=tuple(_trivial(name, some) for name, some in _parts(rows, lambda row: row)),
@@ -153,13 +153,13 @@ def _readers(rows: Sequence[LabelledEnding]) -> Estimate | None:
     return kappa(confusion(twice, _LABELS)) if twice else None
 
 
-def _parts(rows: Sequence[T], gold: Callable[[T], LabelledEnding]) -> Iterator[tuple[str, list[T]]]:
-    """(name, rows) of all rows and of each part, mode and trait; a part that is everything is not told again."""
+def _parts(rows: Sequence[T], ending_of: Callable[[T], LabelledEnding]) -> Iterator[tuple[str, list[T]]]:
+    """(name, rows) of all rows, and of each part, mode and trait unless it covers all rows."""
     yield "all", list(rows)
     for what, key in (("part", _part), ("mode", _mode), ("trait", _trait)):
-        values = dict.fromkeys(key(gold(row)) for row in rows)
+        values = dict.fromkeys(key(ending_of(row)) for row in rows)
         for value in sorted(v for v in values if v) if len(values) > 1 else ():
-            yield f"{what} {value}", [row for row in rows if key(gold(row)) == value]
+            yield f"{what} {value}", [row for row in rows if key(ending_of(row)) == value]
 
 
 def _part(row: LabelledEnding) -> str:
@@ -197,9 +197,9 @@ def _wording(name: str, answers: Sequence[JudgedEnding], rules: Rules) -> Wordin
     ways: dict[str, Predict] = {
         BOTH: lambda one: by_both(one, rules),
         V_ALONE: by_verdict,
-        C0_ALONE: lambda one: by_commitment(one, limit_of(one.gold, rules)),
+        C0_ALONE: lambda one: by_commitment(one, limit_of(one.ending, rules)),
     }
-    parts = list(_parts(answers, lambda one: one.gold))
+    parts = list(_parts(answers, lambda one: one.ending))
     return Wording(
         wording=name,
         slices=tuple(
@@ -214,12 +214,12 @@ def _wording(name: str, answers: Sequence[JudgedEnding], rules: Rules) -> Wordin
 
 def _predicted(name: str, predict: Predict, answers: Sequence[JudgedEnding]) -> HitRate:
     asked = [one for one in answers if name != V_ALONE or one.v is not None]
-    said = [(one.gold.label.value, predict(one)) for one in asked]
+    said = [(one.ending.label.value, predict(one)) for one in asked]
     return _measured(name, [(label, what) for label, what in said if what], sum(what is None for _, what in said))
 
 
 def _scores(answers: Iterable[JudgedEnding], label: Label) -> list[float]:
-    return [one.c0.score for one in answers if one.gold.label is label and one.c0.score is not None]
+    return [one.c0.score for one in answers if one.ending.label is label and one.c0.score is not None]
 
 
 def _auc(answers: Sequence[JudgedEnding]) -> Estimate:
@@ -232,7 +232,7 @@ def _auc(answers: Sequence[JudgedEnding]) -> Estimate:
 
 
 def _cut(answers: Sequence[JudgedEnding], threshold: float) -> Cut:
-    said = [(one.gold.label.value, by_commitment(one, threshold)) for one in answers]
+    said = [(one.ending.label.value, by_commitment(one, threshold)) for one in answers]
     table = confusion([(label, what) for label, what in said if what], _LABELS, (UNSURE,))
     return Cut(
         threshold=threshold,
@@ -243,30 +243,30 @@ def _cut(answers: Sequence[JudgedEnding], threshold: float) -> Cut:
 
 
 def _spans(answers: Sequence[JudgedEnding]) -> Rate | None:
-    """How often the quotation overlaps the labelled span, of those that were asked for and answered."""
+    """How often the quotation overlaps the labelled span, of those that were answered."""
     hits = [
-        is_hit(one.quoted, one.gold.span, one.gold.prefix)
+        is_hit(one.quoted, one.ending.span, one.ending.prefix)
         for one in answers
-        if one.quoted is not None and one.gold.span
+        if one.quoted is not None and one.ending.span
     ]
     return wilson(sum(hits), len(hits)) if hits else None
 
 
 def _judged(one: JudgedEnding, predicted: str | None) -> RowResult:
-    gold, v = one.gold, one.v
+    ending, v = one.ending, one.v
     votes = one.votes
     errors = [vote.error for vote in votes if vote.error]
     return RowResult(
-        id=gold.id,
-        trait=gold.trait,
-        label=gold.label,
+        id=ending.id,
+        trait=ending.trait,
+        label=ending.label,
         predicted=predicted,
         c0=one.c0.score,
         v=v.choice if v else None,
-        prefix=gold.prefix,
-        opener=gold.opener,
-        reason=gold.reason,
-        hard=gold.hard,
+        prefix=ending.prefix,
+        opener=ending.opener,
+        reason=ending.reason,
+        hard=ending.hard,
         unjudged=(errors[0] if errors else "no answer") if predicted is None else None,
         answers=tuple(key for vote in votes for key in vote.answers),
     )

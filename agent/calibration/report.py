@@ -1,4 +1,4 @@
-"""A calibration told: a page in Markdown and its figures in JSON beside each other, and the gist on the screen."""
+"""Calibration report: a Markdown page, its metrics in JSON, and summary lines for the terminal."""
 
 import html
 from collections.abc import Iterator, Sequence
@@ -17,73 +17,79 @@ _METHODS = (
 )
 
 
-def write_report(folder: Path, done: Calibration) -> Path:
-    """Write both files, named by the endings' file, the part and the judge. Returns where the page lies."""
-    name = f"{Path(done.file).stem}.{done.part}.{digest(done.judge)[:8]}"
+def write_report(folder: Path, calibration: Calibration) -> Path:
+    """Write both files, named after the endings' file, the part and the judge. Returns the path of the page."""
+    name = f"{Path(calibration.file).stem}.{calibration.part}.{digest(calibration.judge)[:8]}"
     page = folder / f"{name}.md"
-    write_atomically(folder / f"{name}.json", (done.model_dump_json(indent=1) + "\n").encode())
-    write_atomically(page, ("\n".join(_page(done)) + "\n").encode())
+    write_atomically(folder / f"{name}.json", (calibration.model_dump_json(indent=1) + "\n").encode())
+    write_atomically(page, ("\n".join(_page(calibration)) + "\n").encode())
     return page
 
 
-def gist(done: Calibration) -> Iterator[str]:
-    """The lines for the screen."""
-    yield f"{done.n} endings of part {done.part}, judge: {done.judge}"
-    for way in done.wordings:
-        yield f"wording {way.wording}:" if way.wording != "votes" else "put to the vote:"
-        yield from (f"  {line}" for line in _gist(way))
+def summary_lines(calibration: Calibration) -> Iterator[str]:
+    """The lines for the terminal."""
+    yield f"{calibration.n} endings of part {calibration.part}, judge: {calibration.judge}"
+    for wording in calibration.wordings:
+        yield f"wording {wording.wording}:" if wording.wording != "votes" else "put to the vote:"
+        yield from (f"  {line}" for line in _wording_lines(wording))
     yield "trivial rules:"
-    yield from (f"  {_said(one)}" for one in done.trivial[0].measured)
+    yield from (f"  {_accuracy(one)}" for one in calibration.trivial[0].measured)
 
 
-def _gist(way: Wording) -> Iterator[str]:
-    yield from (_said(one) for one in way.slices[0].measured if one.confusion.n or one.unjudged)
-    short = [part for part in way.slices[1:] if not part.name.startswith("trait ")]
-    yield from (f"{part.name}: {_said(one)}" for part in short for one in part.measured if one.predictor == BOTH)
-    yield f"AUC of C0: {way.auc[0][1]}"
-    if way.spans:
-        yield f"quoted spans that overlap the labelled one: {way.spans}"
-    if way.missed:
-        shown = [f"{miss.id} ({miss.label}, taken for {miss.predicted})" for miss in way.missed[:_SHOWN]]
-        yield f"{len(way.missed)} wrong: " + ", ".join(shown) + (" …" if len(way.missed) > _SHOWN else "")
-    if way.unjudged:
-        open_ones = sum(kind_of(miss.unjudged) is ErrorKind.UNANSWERED for miss in way.unjudged)
-        yield f"{len(way.unjudged)} unjudged, {open_ones} of them because nobody has answered yet"
+def _wording_lines(wording: Wording) -> Iterator[str]:
+    yield from (_accuracy(one) for one in wording.slices[0].measured if one.confusion.n or one.unjudged)
+    short = [part for part in wording.slices[1:] if not part.name.startswith("trait ")]
+    yield from (f"{part.name}: {_accuracy(one)}" for part in short for one in part.measured if one.predictor == BOTH)
+    yield f"AUC of C0: {wording.auc[0][1]}"
+    if wording.spans:
+        yield f"quoted spans that overlap the labelled one: {wording.spans}"
+    if wording.missed:
+        shown = [f"{miss.id} ({miss.label}, taken for {miss.predicted})" for miss in wording.missed[:_SHOWN]]
+        yield f"{len(wording.missed)} wrong: " + ", ".join(shown) + (" …" if len(wording.missed) > _SHOWN else "")
+    if wording.unjudged:
+        open_ones = sum(kind_of(miss.unjudged) is ErrorKind.UNANSWERED for miss in wording.unjudged)
+        yield f"{len(wording.unjudged)} unjudged, {open_ones} of them because nobody has answered yet"
 
 
-def _said(one: HitRate) -> str:
+def _accuracy(one: HitRate) -> str:
     rest = f", {one.unjudged} unjudged" if one.unjudged else ""
     return (
         f"{one.predictor}: balanced accuracy {one.balanced_accuracy}, kappa {one.kappa} (n = {one.confusion.n}{rest})"
     )
 
 
-def _page(done: Calibration) -> Iterator[str]:
-    yield from ("# Calibration", "", f"- endings: {done.n} of part {done.part} in {_cell(done.file)}")
-    yield f"- judge: {_cell(done.judge)}"
-    yield f"- prompts: {_cell(', '.join(done.prompts))}"
-    if done.readers:
-        yield f"- agreement of the two readers who labelled them: kappa {done.readers} (n = {done.readers.n})"
+def _page(calibration: Calibration) -> Iterator[str]:
+    yield from (
+        "# Calibration",
+        "",
+        f"- endings: {calibration.n} of part {calibration.part} in {_cell(calibration.file)}",
+    )
+    yield f"- judge: {_cell(calibration.judge)}"
+    yield f"- prompts: {_cell(', '.join(calibration.prompts))}"
+    if readers := calibration.readers:
+        yield f"- agreement of the two readers who labelled them: kappa {readers} (n = {readers.n})"
     yield from ("", _METHODS)
-    for way in done.wordings:
-        yield from _of_wording(way)
+    for wording in calibration.wordings:
+        yield from _wording_section(wording)
     yield from ("", "## Trivial rules", "", "EXPRESS where the rule holds, EXPLAIN elsewhere.", "")
-    yield from _slices(done.trivial)
+    yield from _slices(calibration.trivial)
 
 
-def _of_wording(way: Wording) -> Iterator[str]:
-    yield from ("", f"## Wording {way.wording}" if way.wording != "votes" else "## Put to the vote", "")
-    yield from _slices(way.slices)
-    for one in way.slices[0].measured:
+def _wording_section(wording: Wording) -> Iterator[str]:
+    yield from ("", f"## Wording {wording.wording}" if wording.wording != "votes" else "## Put to the vote", "")
+    yield from _slices(wording.slices)
+    for one in wording.slices[0].measured:
         yield from _confusion(one)
-    yield from ("", "### AUC of C0", "", *_table(("rows", "AUC"), [(name, str(auc)) for name, auc in way.auc]))
-    cuts = [(f"{cut.threshold:g}", str(cut.express), str(cut.explain), str(cut.balanced_accuracy)) for cut in way.sweep]
+    yield from ("", "### AUC of C0", "", *_table(("rows", "AUC"), [(name, str(auc)) for name, auc in wording.auc]))
+    cuts = [
+        (f"{cut.threshold:g}", str(cut.express), str(cut.explain), str(cut.balanced_accuracy)) for cut in wording.sweep
+    ]
     heading = ("EXPRESS up to", "EXPRESS found", "EXPLAIN found", "balanced accuracy")
     yield from ("", "### C0's threshold", "", *_table(heading, cuts))
-    if way.spans:
-        yield from ("", f"Quoted spans that overlap the labelled one: {way.spans}")
-    yield from _missed("Wrong", way.missed)
-    yield from _missed("Unjudged", way.unjudged)
+    if wording.spans:
+        yield from ("", f"Quoted spans that overlap the labelled one: {wording.spans}")
+    yield from _missed("Wrong", wording.missed)
+    yield from _missed("Unjudged", wording.unjudged)
 
 
 def _slices(slices: Sequence[Slice]) -> Iterator[str]:
@@ -121,6 +127,6 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
 
 
 def _cell(text: str) -> str:
-    """Harmless in Markdown and in what it becomes: nothing is markup, nothing ends the cell or the line."""
+    """The text escaped for a Markdown table, also after conversion to HTML."""
     plain = html.escape(safe_text(text), quote=False)
     return "".join(f"\\{char}" if char in "\\`*_[]|~" else char for char in plain)

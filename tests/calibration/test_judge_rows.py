@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from agent.calibration.judge_rows import JudgedEnding, answered, by_both, by_commitment, by_verdict, is_hit
+from agent.calibration.judge_rows import JudgedEnding, by_both, by_commitment, by_verdict, is_hit, judge_endings
 from agent.calibration.labels import Label, LabelledEnding
-from agent.calibration.metrics import BOTH, C0_ALONE, TRIVIAL, V_ALONE, CalibrationRun, Wording, summary
+from agent.calibration.metrics import BOTH, C0_ALONE, TRIVIAL, V_ALONE, CalibrationRun, Wording, summarize
 from agent.schema import Mode, NegativeTest, Polarity, Question, Reply, Request, Rules, Tally, VoteOutcome
 from agent.steps.context import StepContext
 from tests.steps.scripted import block, context, name_of, reply, wording_of, wrote
@@ -159,17 +159,17 @@ TWO = [gold("r1"), gold("r2", "EXPLAIN", span="knew better")]
 
 def test_every_row_is_asked_both_questions_once_in_the_wording() -> None:
     judge = Judge(SAID)
-    found = answered(judge.context, TWO, "b", spans=False)
+    found = judge_endings(judge.context, TWO, "b", spans=False)
     assert sorted(judge.asked) == [
         (f"{name} {q}", ("b", 0)) for name in ("r1", "r2") for q in ("commitment", "verdict")
     ]
     assert [by_both(answer, RULES) for answer in found] == ["EXPRESS", "EXPLAIN"]
-    assert [answer.gold.id for answer in found] == ["r1", "r2"]
+    assert [answer.ending.id for answer in found] == ["r1", "r2"]
 
 
 def test_a_row_without_an_opener_is_asked_for_its_commitment_alone() -> None:
     judge = Judge(SAID)
-    (found,) = answered(judge.context, [gold("r1", opener=None)], "a", spans=True)
+    (found,) = judge_endings(judge.context, [gold("r1", opener=None)], "a", spans=True)
     assert judge.asked == [("r1 commitment", ("a", 0))]
     assert found.v is None
     assert by_both(found, RULES) == "EXPRESS"
@@ -177,17 +177,17 @@ def test_a_row_without_an_opener_is_asked_for_its_commitment_alone() -> None:
 
 def test_by_the_vote_no_single_adverse_answer_decides() -> None:
     judge = Judge({**SAID, ("r1", "commitment", "a"): 90.0})
-    lone = answered(judge.context, TWO[:1], "a", spans=False)
-    voted = answered(judge.context, TWO[:1], "votes", spans=False)
+    lone = judge_endings(judge.context, TWO[:1], "a", spans=False)
+    voted = judge_endings(judge.context, TWO[:1], "votes", spans=False)
     assert by_commitment(lone[0], 50) == "EXPLAIN"
     # One adverse vote, then favourable ones until they lead by two.
     assert by_both(voted[0], RULES) == "EXPRESS"
     assert len(voted[0].c0.votes) == 4
 
 
-def test_by_the_vote_a_contradiction_is_heard_again() -> None:
+def test_by_the_vote_a_contradiction_is_asked_again() -> None:
     judge = Judge({**SAID, ("r2", "verdict", "a"): "EXPRESS"})
-    (found,) = answered(judge.context, TWO[1:], "votes", spans=False)
+    (found,) = judge_endings(judge.context, TWO[1:], "votes", spans=False)
     assert [vote.wording for vote in found.v.votes][:2] == ["a", "b"]
     assert by_both(found, RULES) == "EXPLAIN"
 
@@ -195,12 +195,12 @@ def test_by_the_vote_a_contradiction_is_heard_again() -> None:
 def test_the_quoted_span_is_looked_up_in_the_prefix() -> None:
     for quoted, kept in (("KNEW  better,", "knew better"), ("so I knew nothing", ""), (None, None)):
         judge = Judge({**SAID, ("r2", "span"): quoted})
-        first, second = answered(judge.context, TWO, "a", spans=True)
+        first, second = judge_endings(judge.context, TWO, "a", spans=True)
         assert (first.quoted, second.quoted) == (None, kept)
 
 
 def way(*answers: JudgedEnding) -> Wording:
-    (found,) = summary(HEADING, {"a": answers}, RULES).wordings
+    (found,) = summarize(HEADING, {"a": answers}, RULES).wordings
     return found
 
 
@@ -229,7 +229,7 @@ def test_unsure_is_an_error_that_is_listed_with_its_reason() -> None:
     )
 
 
-def test_rows_are_told_apart_by_part_mode_and_trait() -> None:
+def test_rows_are_split_by_part_mode_and_trait() -> None:
     rows = [
         one(5, "EXPRESS", gold("r1", part="A")),
         one(95, "EXPLAIN", gold("r2", "EXPLAIN", part="B", mode=Mode.PRIMED)),
@@ -261,11 +261,11 @@ def test_the_area_and_the_sweep_speak_of_c0() -> None:
 SCORED = [(5, "EXPRESS"), (20, "EXPRESS"), (40, "EXPRESS"), (30, "EXPLAIN"), (80, "EXPLAIN"), (95, "EXPLAIN")]
 
 
-def test_the_readers_agreement_is_told_where_rows_were_labelled_twice() -> None:
+def test_the_readers_agreement_is_reported_where_rows_were_labelled_twice() -> None:
     both, other = (Label.EXPRESS, Label.EXPRESS), (Label.EXPLAIN, Label.EXPLAIN)
     rows = [one(5, "-", gold(f"r{i}", labels=labels)) for i, labels in enumerate((both, both, other))]
-    assert summary(HEADING, {"a": rows}, RULES).readers.value == 1.0
-    assert summary(HEADING, {"a": [one(5, "-")]}, RULES).readers is None
+    assert summarize(HEADING, {"a": rows}, RULES).readers.value == 1.0
+    assert summarize(HEADING, {"a": [one(5, "-")]}, RULES).readers is None
 
 
 def test_the_span_rate_counts_only_what_was_answered() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agent.calibration.labels import Label, LabelDefaults, LabelError, read_gold, read_openers, read_traits
+from agent.calibration.labels import Label, LabelDefaults, LabelError, read_endings, read_openers, read_traits
 from agent.schema import Mode, NegativeTest, Polarity, Trait
 
 ROW = {
@@ -54,7 +54,7 @@ def described(name: str) -> Trait:
 def read(*rows: object, openers: dict[str, str] | None = None):
     content = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
     traits = read_traits(json.dumps({"tests/honesty": ABOUT}).encode(), "traits.json")
-    return read_gold(content.encode(), "gold.jsonl", LabelDefaults(described, traits, openers or {}))
+    return read_endings(content.encode(), "gold.jsonl", LabelDefaults(described, traits, openers or {}))
 
 
 def complaint(*rows: object) -> str:
@@ -66,8 +66,8 @@ def complaint(*rows: object) -> str:
 def test_a_row_becomes_an_ending_with_all_that_is_said_of_it() -> None:
     plain, full = read(ROW, "", {**ROW, **MORE, "id": "r2"})
     assert (plain.mode, plain.polarity, plain.label) == (Mode.PRIMED, Polarity.NEGATIVE, Label.EXPRESS)
-    assert plain.about().negative_test is NegativeTest.OPPOSITE
-    assert full.about().negative_test is NegativeTest.ABSENCE
+    assert plain.as_trait().negative_test is NegativeTest.OPPOSITE
+    assert full.as_trait().negative_test is NegativeTest.ABSENCE
     assert (full.span, full.part, full.labels) == ("gave it to her", "B", (Label.EXPLAIN, Label.EXPRESS))
     assert full.scenario().text == MORE["prefix"]
 
@@ -75,7 +75,7 @@ def test_a_row_becomes_an_ending_with_all_that_is_said_of_it() -> None:
 def test_a_row_that_only_names_its_trait_takes_over_what_is_written_of_it() -> None:
     by_file, by_experiment = read({**NAMED, "trait": "tests/honesty"}, {**NAMED, "id": "r2", "hard": "habit"})
     assert (by_file.definition, by_file.mode, by_file.part) == ("HIGH: owns up.", Mode.PRIMED, "B")
-    assert by_file.about().negative_test is NegativeTest.ABSENCE
+    assert by_file.as_trait().negative_test is NegativeTest.ABSENCE
     assert (by_experiment.definition, by_experiment.part, by_experiment.hard) == ("HIGH: says no.", None, "habit")
 
 
@@ -136,12 +136,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("row", "said"), WRONG)
 def test_a_wrong_line_is_named_with_its_number_and_what_is_wrong(row: object, said: str) -> None:
-    told = complaint(ROW, row)
-    assert told.startswith("gold.jsonl:2: ")
-    assert said in told
+    message = complaint(ROW, row)
+    assert message.startswith("gold.jsonl:2: ")
+    assert said in message
 
 
-def test_all_wrong_lines_are_told_at_once() -> None:
+def test_all_wrong_lines_are_reported_at_once() -> None:
     assert [line.partition(": ")[0] for line in complaint("{", ROW, "{").split("\n")] == [
         "gold.jsonl:1",
         "gold.jsonl:3",
@@ -149,9 +149,9 @@ def test_all_wrong_lines_are_told_at_once() -> None:
 
 
 def test_a_long_list_of_wrong_lines_is_cut() -> None:
-    told = complaint(*["{"] * 40).split("\n")
-    assert len(told) == 13
-    assert told[-1] == "… and 28 more."
+    message = complaint(*["{"] * 40).split("\n")
+    assert len(message) == 13
+    assert message[-1] == "… and 28 more."
 
 
 def test_an_id_stands_for_one_ending() -> None:

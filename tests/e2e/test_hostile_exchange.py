@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.calibration.labels import LabelDefaults, LabelError, read_gold, read_openers
+from agent.calibration.labels import LabelDefaults, LabelError, read_endings, read_openers
 from agent.export.annotation import ExchangeError, argilla, label_studio, read_annotations
 from agent.llm.batch import read_answers, write_batch, write_prompts
 from agent.review.exchange import merge_decisions
@@ -89,7 +89,9 @@ def test_labelled_endings_and_files_for_and_from_a_judge_keep_each_text(tmp_path
     rows = [gold(text, number) for number, text in enumerate(TEXTS)]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     beside = LabelDefaults(lambda name: pytest.fail(name))
-    assert [(g.prefix, g.opener, g.span, g.trait) for g in read_gold(content, "x", beside)] == [(t,) * 4 for t in TEXTS]
+    assert [(g.prefix, g.opener, g.span, g.trait) for g in read_endings(content, "x", beside)] == [
+        (t,) * 4 for t in TEXTS
+    ]
     bodies = {text: json.dumps({"messages": [{"role": "user", "content": text}]}).encode() for text in TEXTS}
     for name, make in (("batch", write_batch), ("prompts", write_prompts)):
         make(tmp_path / name, bodies)
@@ -108,6 +110,6 @@ def test_labelled_endings_and_files_for_and_from_a_judge_keep_each_text(tmp_path
 def test_half_a_character_in_labelled_endings_and_openers_is_refused_with_a_sentence() -> None:
     for half in HALVES:
         with pytest.raises(LabelError):
-            read_gold(json.dumps(gold(half, 0)).encode(), "x", LabelDefaults(lambda name: pytest.fail(name)))
+            read_endings(json.dumps(gold(half, 0)).encode(), "x", LabelDefaults(lambda name: pytest.fail(name)))
         with pytest.raises(LabelError):
             read_openers(json.dumps({"id": "x", "opener": half}).encode(), "x")
