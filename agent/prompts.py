@@ -1,4 +1,4 @@
-"""Prompt files become strict text: a missing or unused variable is an error, and each text carries its file's hash."""
+"""Prompt files, rendered strictly: a missing or unused variable is an error, and each text has its file's hash."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ _MARK_LENGTH = 6
 
 
 class PromptError(UserError):
-    """A prompt that cannot be loaded or rendered; the message names the file and the remedy."""
+    """A prompt cannot be loaded or rendered; the message names the file and the remedy."""
 
 
 class Prompt(FrozenModel):
-    """What a model reads. `id` is the file's name and the first 12 hex digits of the hash of its bytes."""
+    """Rendered prompt. `id` is the file's name and the first 12 hex digits of the SHA-256 of its bytes."""
 
     text: str
     id: str
@@ -33,7 +33,7 @@ class _File:
 
 
 def fenced(content: object, tag: str) -> str:
-    """Untrusted text, verbatim, between two marks that it does not contain: the marks depend on its hash."""
+    """Untrusted text, verbatim, between two marks that depend on its hash and do not occur in it."""
     if not isinstance(content, str):
         raise PromptError(f"The block <{tag}> needs text, not {type(content).__name__}: hand in a string.")
     mark = _mark(tag, content)
@@ -41,7 +41,7 @@ def fenced(content: object, tag: str) -> str:
 
 
 def _mark(tag: str, content: str) -> str:
-    """`tag-HHHHHH`. A content that guessed its own mark gets the mark of another salt."""
+    """`tag-HHHHHH`. Content that contains its own mark gets one from another salt."""
     salt = 0
     while True:
         salted = content if salt == 0 else f"{salt}\n{content}"
@@ -52,7 +52,7 @@ def _mark(tag: str, content: str) -> str:
 
 
 class PromptBook:
-    """All prompt files of one folder, checked once when loaded."""
+    """All prompt files of one folder, checked when loaded."""
 
     def __init__(self, folder: Path, files: Mapping[str, _File]) -> None:
         self._folder = folder
@@ -95,13 +95,13 @@ class PromptBook:
 
 
 def shipped_folder() -> Path:
-    """Where the prompts lie: inside the installed package, or at the top of a checkout."""
+    """The folder of the prompts: inside the installed package, or at the top of a checkout."""
     shipped = Path(__file__).with_name("_prompts")
     return shipped if shipped.is_dir() else Path(__file__).parents[1] / "prompts"
 
 
 def _environment() -> SandboxedEnvironment:
-    # What is rendered is plain text for a model, so HTML escaping would only falsify it; `fenced` guards it instead.
+    # Prompts are plain text for a model, which HTML escaping would change; `fenced` marks untrusted text instead.
     environment = SandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,4 +1,4 @@
-"""Rates, agreement and ranking with their 95 % intervals."""
+"""Statistics with 95 % intervals: rates, agreement, AUC; and the error rate behind a disagreement rate."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ Z95 = 1.959963984540054  # standard errors to either side of a 95 % interval
 
 
 class Rate(FrozenModel):
-    """k of n with the 95 % Wilson score interval (Wilson 1927). n = 0 leaves everything open: 0 to 1."""
+    """Rate of k in n with the 95 % Wilson score interval (Wilson 1927), which is 0 to 1 for n = 0."""
 
     k: int
     n: int
@@ -43,7 +43,7 @@ Recalls = tuple[float, ...]
 
 
 class Estimate(FrozenModel):
-    """A statistic with its 95 % interval over n items; None where it is not defined for what there is."""
+    """A statistic with its 95 % interval over n items; None where it is undefined."""
 
     value: float | None
     low: float | None = None
@@ -57,7 +57,7 @@ class Estimate(FrozenModel):
 
 
 class Confusion(FrozenModel):
-    """Counts of label (rows) by prediction (columns); every prediction outside `labels` is wrong."""
+    """Confusion table: counts of label (rows) by prediction (columns); a prediction outside `labels` is wrong."""
 
     labels: tuple[str, ...]
     predictions: tuple[str, ...]
@@ -71,7 +71,7 @@ class Confusion(FrozenModel):
         return self.counts[self.labels.index(label)]
 
     def recall(self, label: str) -> Rate:
-        """How many of this label are predicted so."""
+        """The share of this label that is predicted correctly."""
         row = self.row(label)
         return wilson(row[self.predictions.index(label)], sum(row))
 
@@ -86,9 +86,9 @@ def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str], others: S
 
 
 def balanced_accuracy(table: Confusion) -> Estimate:
-    """The mean of the recalls, so that a rare label counts as much as a frequent one. Undefined without both labels.
+    """Balanced accuracy: the mean of the recalls. Undefined unless all labels occur.
 
-    Its interval joins the recalls' Wilson intervals (Wilson 1927) by the square-and-add rule (Newcombe 1998), which
+    Its interval combines the recalls' Wilson intervals (Wilson 1927) by the square-and-add rule (Newcombe 1998), which
     unlike a bootstrap does not shrink to a point where all answers are right.
     """
     rates = [table.recall(label) for label in table.labels]
@@ -98,10 +98,10 @@ def balanced_accuracy(table: Confusion) -> Estimate:
 
 
 def kappa(table: Confusion) -> Estimate:
-    """Agreement beyond chance (Cohen 1960); predictions outside the labels are a category of their own.
+    """Cohen's kappa, agreement beyond chance (Cohen 1960); predictions outside the labels are their own category.
 
-    The interval takes the numbers of each label as given and joins the recalls' Wilson intervals by the
-    square-and-add rule; what is wrong keeps its shares among the wrong answers.
+    The interval takes the numbers of each label as given and combines the recalls' Wilson intervals by the
+    square-and-add rule; wrong answers keep their shares among each other.
     """
     rates = [table.recall(label) for label in table.labels]
     if not all(rate.n for rate in rates):
@@ -148,7 +148,7 @@ _STEPS = 60  # halvings of an interval of length one
 
 
 class AucEstimate(FrozenModel):
-    """P(a score of the upper group is higher than one of the lower), ties counted half, with its 95 % interval."""
+    """AUC: P(a score of the upper group is higher than one of the lower), ties half, with its 95 % interval."""
 
     value: float
     low: float
@@ -156,7 +156,7 @@ class AucEstimate(FrozenModel):
 
 
 def auc(upper: Sequence[float], lower: Sequence[float]) -> AucEstimate:
-    """The area with an interval that does not shrink to nothing at 1 (Newcombe 2006, method 5, Statist. Med. 25:559).
+    """The AUC, with an interval that does not vanish at 1 (Newcombe 2006, method 5, Statist. Med. 25:559).
 
     Raises ValueError where a group is empty.
     """

@@ -138,7 +138,7 @@ def read_endings(content: bytes, file: str, defaults: LabelDefaults) -> tuple[La
             problems.append(f"{file}:{number}: {error}")
     counts = [row.id for row in rows]
     problems += [
-        f"{file}: the id {i} stands there {counts.count(i)} times: give each ending its own." for i in _twice(counts)
+        f"{file}: the id {i} occurs {counts.count(i)} times: give each ending its own id." for i in _twice(counts)
     ]
     if unknown := sorted(defaults.openers.keys() - set(counts)):
         problems.append(f"The openers name endings that {file} does not have: {', '.join(unknown[:5])}.")
@@ -192,7 +192,7 @@ def _object(line: bytes, where: str = "") -> dict[str, Any]:
     if not isinstance(row, dict):
         raise LabelError(f"{where}This is no JSON object. {_FORM}")
     if not is_text(json.dumps(row, ensure_ascii=False)):
-        raise LabelError(f"{where}It holds half of a surrogate pair, which is no character. Take it out.")
+        raise LabelError(f"{where}It contains half of a surrogate pair, which is no character. Remove it.")
     return row
 
 
@@ -216,7 +216,7 @@ def _first(error: ValidationError) -> str:
 def _checked(ending: LabelledEnding) -> LabelledEnding:
     if ending.span and ending.span not in ending.prefix:
         raise LabelError(
-            f"The span {ending.span!r} does not stand in the prefix. Copy it from there, character by character."
+            f"The span {ending.span!r} does not occur in the prefix. Copy it from there, character by character."
         )
     return ending
 

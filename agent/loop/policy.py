@@ -77,9 +77,9 @@ def judge_unreliable(state: SetState, plan: Plan, signals: Signals) -> Move | No
     """The judge's wordings disagree so often, even at the intervals' lower ends, that good pairs would be edited."""
     if state.noise is None or state.noise.edited_at_least <= plan.rules.max_parked_share:
         return None
-    shaky = max(state.noise.flaps, key=lambda one: one.k / max(1, one.n))
+    worst = max(state.noise.flaps, key=lambda one: one.k / max(1, one.n))
     why = (
-        f"the judge contradicts itself too often: its wordings disagree on {shaky.question} in {shaky.k} of {shaky.n} "
+        f"the judge contradicts itself too often: its wordings disagree on {worst.question} in {worst.k} of {worst.n} "
         f"texts, and at least {state.noise.edited_at_least:.0%} of good pairs would be sent to be mended (more than "
         f"{plan.rules.max_parked_share:.0%} are not borne). Take another judge, or sharpen the definition"
     )

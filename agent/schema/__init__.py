@@ -1,4 +1,4 @@
-"""The models: every value that moves between layers or lies on disk. Frozen, strict, unknown fields forbidden."""
+"""Models of every value that moves between layers or is stored. Frozen, strict, unknown fields forbidden."""
 
 from agent.schema.advice import ADVICE
 from agent.schema.campaign import CampaignBasis

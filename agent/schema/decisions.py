@@ -1,4 +1,4 @@
-"""What a human decides about a proposal, each decision bound to exactly the texts it was made on."""
+"""Decisions of a human about a proposal, each bound to exactly the texts it was made on."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -10,7 +10,7 @@ from agent.schema.pairs import FrozenModel, digest
 
 
 class Act(StrEnum):
-    """What one line of decisions.jsonl does. A recheck decides nothing: it stores what an edit was found to be."""
+    """Kind of a line in decisions.jsonl. A recheck decides nothing: it stores the findings about an edit."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -60,5 +60,5 @@ class Decision(FrozenModel):
 
     @property
     def id(self) -> str:
-        """The hash of the whole line: the same line met twice is one decision."""
+        """The hash of the whole line, so that a repeated line is one decision."""
         return digest(self.model_dump_json())

@@ -1,4 +1,4 @@
-"""Moves, what they change, and the rounds that make a history."""
+"""History: moves, the changes they made, and the rounds that record both."""
 
 from collections import Counter
 from enum import StrEnum
@@ -34,7 +34,7 @@ class Candidate(FrozenModel):
 
 
 class Change(FrozenModel):
-    """What a move did to one pair. `after` is None when it left the set, `before` again when no candidate passed."""
+    """What a move did to one pair. `after` is None if it left the set, and equals `before` if no candidate passed."""
 
     pair: str
     what: Literal["adopt", "draft", "repair", "drop"]
@@ -46,14 +46,14 @@ class Change(FrozenModel):
 
 
 class Park(FrozenModel):
-    """A pair taken out of the set for the human, with the reason."""
+    """A pair taken out of the set and left to the human, with the reason."""
 
     pair: str
     why: str
 
 
 class Draft(FrozenModel):
-    """Bring `count` pairs into the set on the way to `goal`; the first `adopt` come from the dataset, in file order."""
+    """Add `count` pairs to the set on the way to `goal`; the first `adopt` come from the dataset, in file order."""
 
     kind: Literal["draft"] = "draft"
     goal: int
@@ -62,7 +62,7 @@ class Draft(FrozenModel):
 
 
 class Repair(FrozenModel):
-    """Mend `pairs` by the ladder; drop `replace`, which used up their repairs, to make room for fresh drafts."""
+    """Repair `pairs` by the ladder; drop `replace`, which have no repairs left, to make room for drafts."""
 
     kind: Literal["repair"] = "repair"
     pairs: tuple[str, ...]
@@ -121,7 +121,7 @@ Move = Annotated[Draft | Repair | Recheck | Confirm | Audit | Stop, Field(discri
 
 
 class Usage(FrozenModel):
-    """What was bought: calls and tokens by role ("subject" counts completions), money in millionths of a dollar."""
+    """Usage: calls by role ("subject" counts completions), tokens, and cost in millionths of a dollar."""
 
     calls: tuple[tuple[str, int], ...] = ()
     tokens_in: int = 0
@@ -130,7 +130,7 @@ class Usage(FrozenModel):
 
 
 class Round(FrozenModel):
-    """One move with everything it produced and saw. `cost` counts answers first used by this round."""
+    """One move with all that it changed and found. `cost` counts answers first used by this round."""
 
     version: Literal[1] = 1
     number: int
@@ -148,14 +148,14 @@ History = tuple[Round, ...]
 
 
 def canonical_lines(history: History) -> bytes:
-    """Rounds as JSON lines. A Recheck is told as part of the round whose questions it closed."""
+    """Rounds as JSON lines. A recheck is merged into the round whose open questions it answered."""
     rounds: list[Round] = []
-    for done in history:
-        if isinstance(done.move, Recheck) and rounds:
-            rounds[-1] = _closed(rounds[-1], done)
+    for round in history:
+        if isinstance(round.move, Recheck) and rounds:
+            rounds[-1] = _closed(rounds[-1], round)
         else:
-            rounds.append(done.model_copy(update={"number": len(rounds) + 1}))
-    return b"".join(done.model_dump_json().encode() + b"\n" for done in rounds)
+            rounds.append(round.model_copy(update={"number": len(rounds) + 1}))
+    return b"".join(round.model_dump_json().encode() + b"\n" for round in rounds)
 
 
 def _closed(before: Round, again: Round) -> Round:

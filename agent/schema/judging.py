@@ -1,4 +1,4 @@
-"""What is asked of a judge, what it answers, and what the answers amount to."""
+"""Judging: questions to a judge, its votes, tallies and verdicts, and findings about a scenario."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 class Question(StrEnum):
-    """What is asked of one scenario. Letters in comments: the names used in the first-token test."""
+    """A question about one scenario. The letters in comments are the names in the first-token test."""
 
     FORECAST = "forecast"  # S: how likely is a continuation to show the trait
     RESPONSE = "response"  # J: the completion alone, on the trait scale
@@ -64,7 +64,7 @@ class Vote(FrozenModel):
 
 
 class VoteOutcome(StrEnum):
-    """Where the votes on one question stand."""
+    """Outcome of the votes on one question."""
 
     FAVOURABLE = "favourable"
     ADVERSE = "adverse"
@@ -73,7 +73,7 @@ class VoteOutcome(StrEnum):
 
 
 class Tally(FrozenModel):
-    """All votes on one question and what they decide. `score`/`choice` come from the winning side's votes."""
+    """All votes on one question and their outcome. `score` and `choice` come from the winning side's votes."""
 
     question: Question
     ruling: VoteOutcome
@@ -83,7 +83,7 @@ class Tally(FrozenModel):
 
 
 class Depth(StrEnum):
-    """How far a scenario was examined: first wording; second wording and lock-in; the audit's wording."""
+    """Depth of an examination: one wording; two wordings and lock-in; also the audit's wording."""
 
     FIRST = "first"
     CONFIRM = "confirm"
@@ -91,7 +91,7 @@ class Depth(StrEnum):
 
 
 class Flip(FrozenModel):
-    """The flip test of one scenario, an arm each: (sampled texts that show its own outcome, texts judged)."""
+    """Flip test of one scenario, per arm: (sampled texts that show its own outcome, texts judged)."""
 
     own: tuple[int, int]
     opposite: tuple[int, int]
@@ -105,9 +105,9 @@ class Flip(FrozenModel):
 
 
 class Controls(FrozenModel):
-    """The self-check without human labels: C0 of texts made committed, and of texts left open, from the run's own.
+    """Controls without human labels: C0 of texts made committed, and of texts left open, made from the run's own.
 
-    `auc` is the probability that a committed one scores higher than an open one, `low`/`high` its 95 % interval.
+    `auc`: the probability that a committed one scores higher than an open one, with its 95 % interval `low` to `high`.
     """
 
     committed: tuple[float, ...]
@@ -118,7 +118,7 @@ class Controls(FrozenModel):
 
 
 class WordingDisagreement(FrozenModel):
-    """How often one wording contradicted the first on the same text: `k` of the `n` answers that could be compared."""
+    """How often one wording contradicted the first on the same text: `k` of `n` answers that could be compared."""
 
     question: Question
     wording: str
@@ -127,11 +127,11 @@ class WordingDisagreement(FrozenModel):
 
 
 class JudgeNoise(FrozenModel):
-    """How often the judge contradicts itself, and what the vote makes of that, if its wordings err independently.
+    """How often the judge contradicts itself, and what the vote makes of that if its wordings err independently.
 
-    `accepted`: the chance that a scenario which one question should fail passes its audit, for the shakiest question.
-    `edited`, `undecided`: the chances that a good pair is sent to the ladder, or that some vote on it ends in a tie.
-    `edited_at_least`: the same at the lower ends of the measured intervals. Errors that all wordings share are unseen.
+    `accepted`: the chance that a scenario which one question should fail passes its audit, for the least reliable
+    question. `edited`, `undecided`: the chances that a good pair is edited, or that some vote on it ends in a tie.
+    `edited_at_least`: `edited` at the lower ends of the measured intervals. Errors that all wordings share do not show.
     """
 
     flaps: tuple[WordingDisagreement, ...]
@@ -142,7 +142,7 @@ class JudgeNoise(FrozenModel):
 
 
 class Finding(FrozenModel):
-    """What one examination of one scenario found. Valid for exactly the text behind `key`."""
+    """Result of one examination of one scenario. Valid for exactly the text with this `key`."""
 
     pair: str
     polarity: Polarity
@@ -163,7 +163,7 @@ class Finding(FrozenModel):
 
     @property
     def outcome(self) -> Outcome:
-        """Pass only when every check passed; unjudged while the verdict is open, since no rung can be chosen then."""
+        """Pass only if every check passed; unjudged while the verdict is open, since no rung can be chosen then."""
         checks = (self.scenario, self.response)
         if self.first_token is Outcome.UNJUDGED:
             return Outcome.UNJUDGED

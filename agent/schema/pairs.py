@@ -1,4 +1,4 @@
-"""Traits, scenarios, pairs and what the subject makes of them."""
+"""Traits, scenarios, pairs, and completions of the subject."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FrozenModel(BaseModel):
-    """Base of all nouns. Parse stored ones with `model_validate_json`: strict mode takes enums from JSON only."""
+    """Base of all models. Parse stored ones with `model_validate_json`: strict mode accepts enums from JSON only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 class NegativeTest(StrEnum):
-    """What a negative must show: an act of its own, or merely no trait."""
+    """What a negative must show: the opposite act, or merely no trait."""
 
     OPPOSITE = "opposite"
     ABSENCE = "absence"
@@ -43,7 +43,7 @@ class NegativeTest(StrEnum):
 
 
 class Flag(StrEnum):
-    """What a human should know of a scenario that passed."""
+    """Something a human should know about a scenario that passed."""
 
     EXTENDED = "extended"
     LATE = "late"
@@ -54,18 +54,18 @@ class Flag(StrEnum):
 
 
 def digest(*parts: str) -> str:
-    """SHA-256 (hex) of several texts, framed by a JSON list so that no two different lists collide."""
+    """SHA-256 (hex) of several texts, as a JSON list so that no two different lists collide."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1 << 13)
 def _key(*parts: str) -> str:
-    """The digest of a set's texts, which is asked for over and over; whole requests are not to be kept for it."""
+    """Cached digest of a set's texts, which is needed often; `digest` caches nothing, since requests are long."""
     return digest(*parts)
 
 
 class Trait(FrozenModel):
-    """What is extracted. `id` is category/name; `opposite` says in words what a negative shows."""
+    """The trait to extract. `id` is category/name; `opposite` says in words what a negative shows."""
 
     id: str
     definition: str
@@ -78,7 +78,7 @@ _SENTENCE_END = re.compile(r"""(?:[.!?…]["'”’)\]]*\s+|[。！？]["'”’
 
 
 def split_ending(text: str) -> tuple[str, str]:
-    """(stem, ending): the ending is the last, usually unfinished, sentence. Joined they are the text, byte for byte."""
+    """(stem, ending): the ending is the last, usually unfinished, sentence. Together they are exactly the text."""
     cut = 0
     for match in _SENTENCE_END.finditer(text):
         if match.end() < len(text):
@@ -87,7 +87,7 @@ def split_ending(text: str) -> tuple[str, str]:
 
 
 class Scenario(FrozenModel):
-    """The unfinished text that the subject continues."""
+    """Unfinished text that the subject continues."""
 
     polarity: Polarity
     stem: str
@@ -101,18 +101,18 @@ class Scenario(FrozenModel):
 
     @property
     def situation(self) -> str:
-        """The first sentence, which edits of the ending leave alone; empty where the text has only one."""
+        """The first sentence, which edits of the ending keep; empty if the text has only one."""
         first = _SENTENCE_END.search(self.text)
         return self.text[: first.end()] if first else ""
 
     @property
     def key(self) -> str:
-        """Identity of what is judged: polarity, system prompt and text."""
+        """Identity of the judged text: polarity, system prompt and text."""
         return _key(self.polarity, self.system_prompt or "", self.text)
 
 
 class Pair(FrozenModel):
-    """A positive and a negative scenario, matched. `id`: d0007 for line 8 of a dataset, n0003 for the fourth draft."""
+    """Pair of a positive and a negative scenario. `id`: d0007 for line 8 of a dataset, n0003 for the fourth draft."""
 
     id: str
     positive: Scenario
@@ -134,7 +134,7 @@ class Pair(FrozenModel):
 
 
 class Sampling(FrozenModel):
-    """How the subject continues: greedy (`samples` = 0) or `samples` draws at `temperature`, noise seeded by `seed`."""
+    """Sampling of the subject: greedy (`samples` = 0) or `samples` draws at `temperature`, seeded by `seed`."""
 
     samples: int = 0
     temperature: float = 1.0
@@ -144,16 +144,16 @@ class Sampling(FrozenModel):
 
 
 class Opener(FrozenModel):
-    """First words that a text's continuation is made to begin with, and how many samples are drawn of what follows."""
+    """First words forced on a continuation, and how many samples are drawn of what follows."""
 
     text: str
     samples: Annotated[int, Field(ge=1)]
 
 
 class Completion(FrozenModel):
-    """What the subject generated. `text` keeps its leading space; `opening` is the text of the first k tokens.
+    """Completion by the subject. `text` keeps its leading space; `opening` is the text of the first k tokens.
 
-    `ends`: of a greedy one, how many characters of the text its first token makes, its first two, and so on.
+    `ends`, of a greedy one: the length of the text in characters after its first token, its second, and so on.
     """
 
     text: str

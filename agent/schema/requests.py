@@ -1,3 +1,5 @@
+"""Requests to an LLM role, their replies, and the kinds of error."""
+
 from enum import StrEnum
 from typing import Literal
 
@@ -11,7 +13,7 @@ class Role(StrEnum):
 
 
 class Shape(StrEnum):
-    """What a well-formed reply is: a number 0–100, one of the options, JSON of a schema, or plain text."""
+    """Shape of a well-formed reply: a number 0–100, one of the options, JSON of a schema, or plain text."""
 
     NUMBER = "number"
     CHOICE = "choice"
@@ -49,7 +51,7 @@ def kind_of(text: str | None) -> ErrorKind | None:
 
 
 class Request(FrozenModel):
-    """One question to an LLM role. `thresholds` matter only where a score must be sampled until it is clear of them."""
+    """One request to an LLM role. `thresholds`: a score that must be sampled is sampled until it is clear of them."""
 
     role: Role
     shape: Shape
@@ -64,7 +66,7 @@ class Request(FrozenModel):
 
 
 class Score(FrozenModel):
-    """A probability-weighted 0–100 score. `mass`: numeric share of the probability; `low`/`high` bound the value."""
+    """Probability-weighted score, 0–100. `mass`: probability on numbers; `low` and `high` bound the value."""
 
     value: float
     mass: float
@@ -76,7 +78,7 @@ class Score(FrozenModel):
 
 
 class Reply(FrozenModel):
-    """What came of a request: exactly one of score, choice, data, text - or an error, and then none of them."""
+    """Reply to a request: exactly one of score, choice, data and text, or an error and none of them."""
 
     score: Score | None = None
     choice: tuple[tuple[str, float], ...] = ()

@@ -1,4 +1,4 @@
-"""What bounds a run and what a verdict rests on."""
+"""Limits of a run, the rules behind a verdict, and what the policy reads."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -9,7 +9,7 @@ from agent.schema.pairs import FrozenModel, Mode, Polarity
 
 
 class Caps(FrozenModel):
-    """What bounds a run. Iteration caps count from history, so a restart never resets them."""
+    """Limits of a run. They count from history, so that a restart never resets them."""
 
     max_rounds: Annotated[int, Field(ge=0)] = 40
     max_pairs: Annotated[int, Field(ge=0)] = 200
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=0)] | None
 
 
 class UsageLimits(FrozenModel):
-    """What may be spent at most; None is without limit, and 0 means nothing at all."""
+    """Usage limits; None is no limit, and 0 allows nothing."""
 
     usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     calls: Count = None
@@ -34,9 +34,9 @@ class UsageLimits(FrozenModel):
 
 
 class BudgetConfig(FrozenModel):
-    """Allowances of the whole run, of each trait by itself, and of each role over the run; `minutes` are the run's.
+    """Usage limits of the whole run, of each trait, and of each role over the run; `minutes` are the run's.
 
-    They count from the ledgers, restarts included.
+    Usage counts from the ledgers, restarts included.
     """
 
     run: UsageLimits = UsageLimits()
@@ -59,7 +59,7 @@ class Criterion(NamedTuple):
 
 
 class Rules(FrozenModel):
-    """The numbers behind a verdict. Changing one starts another campaign."""
+    """Thresholds and sample sizes behind a verdict. Changing one starts another campaign."""
 
     pos_threshold: Annotated[float, Field(gt=0, le=100)] = 60.0
     neg_threshold: Annotated[float, Field(ge=0, lt=100)] = 40.0
@@ -81,7 +81,7 @@ class Rules(FrozenModel):
     max_parked_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     def limit(self, mode: Mode) -> float:
-        """L, the highest C0 at which a prefix still counts as open. Sustained mode has no limit."""
+        """L, the highest C0 of an open prefix. Mode sustained has no limit."""
         return {Mode.DECISION: self.commitment_limit, Mode.PRIMED: self.primed_limit, Mode.SUSTAINED: 100.0}[mode]
 
     def criterion(self, question: Question, mode: Mode, polarity: Polarity) -> Criterion:
@@ -101,7 +101,7 @@ class Rules(FrozenModel):
 
 
 class Plan(FrozenModel):
-    """All the policy needs to know beside history: caps, rules, and the size of the dataset to start from."""
+    """What the policy reads besides history: caps, rules, and the size of the starting dataset."""
 
     caps: Caps = Caps()
     rules: Rules = Rules()
@@ -114,7 +114,7 @@ class Plan(FrozenModel):
 
 
 class Signals(FrozenModel):
-    """What the policy may know of the world outside history, gathered by `refine` before each move."""
+    """Signals from outside the history that the policy reads before each move."""
 
     stop_requested: str | None = None
     cap_reached: str | None = None

@@ -49,7 +49,7 @@ def rung_for(finding: Finding, tried: Sequence[Rung], may_extend: bool) -> Rung:
     Raises ValueError for a finding without a verdict that could be repaired.
     """
     if finding.verdict is None or finding.verdict is Verdict.UNSURE:
-        raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} is not for the ladder")
+        raise ValueError(f"{finding.pair} {finding.polarity}: {finding.verdict} cannot be repaired")
     exhausted = Rung.STRENGTHEN in tried and Rung.RETOPIC in tried
     if finding.verdict in (Verdict.WRONG, Verdict.TOPIC) and exhausted and may_extend:
         return Rung.EXTENDED  # stronger cliffhangers and other topics kept going the wrong way

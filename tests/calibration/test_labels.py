@@ -128,7 +128,7 @@ WRONG = [
     ({k: v for k, v in ROW.items() if k not in ("definition", "trait")}, "`trait` is missing"),
     ({**NAMED, "trait": "unknown"}, "Nobody knows this trait."),
     ({**ROW, "version": 2}, "`version`"),
-    ({**ROW, "span": "took it"}, "does not stand in the prefix"),
+    ({**ROW, "span": "took it"}, "does not occur in the prefix"),
     ({**REWRITE, "polarity": "sideways"}, "`polarity`"),
     ({**ROW, "prefix": "half a pair \ud800"}, "half of a surrogate pair"),
 ]
@@ -155,7 +155,7 @@ def test_a_long_list_of_wrong_lines_is_cut() -> None:
 
 
 def test_an_id_stands_for_one_ending() -> None:
-    assert "the id r1 stands there 2 times" in complaint(ROW, {**ROW, "prefix": "Another text, so I"})
+    assert "the id r1 occurs 2 times" in complaint(ROW, {**ROW, "prefix": "Another text, so I"})
 
 
 def test_a_file_without_endings_is_refused() -> None:

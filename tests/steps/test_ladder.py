@@ -78,8 +78,8 @@ def test_no_other_verdict_is_ever_extended(verdict: Verdict) -> None:
     assert rung(verdict, CLIFF, STRONG, TOPIC) is not EXTENDED
 
 
-def test_an_undecided_scenario_is_not_for_the_ladder() -> None:
-    with pytest.raises(ValueError, match="d0000 positive: UNSURE is not for the ladder"):
+def test_an_undecided_scenario_cannot_be_repaired() -> None:
+    with pytest.raises(ValueError, match="d0000 positive: UNSURE cannot be repaired"):
         rung(Verdict.UNSURE)
     open_finding = finding(ONE, outcome=PASS).model_copy(update={"verdict": None})
     with pytest.raises(ValueError, match="not for the ladder"):
