@@ -1,19 +1,17 @@
-"""What `apply` does, trait by trait, and how it tells of it: one line each."""
+"""The commands `apply` and `decisions`: approvals written to the datasets, decisions exchanged as files."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from agent.app.review import TraitFiles, places
+from agent.app.review import TraitFiles, trait_files
 from agent.app.run import ExperimentOptions
-from agent.config.settings import Settings
 from agent.errors import USAGE, UserError, worst
-from agent.export.annotation import LABELING, argilla, label_studio, read_annotations
+from agent.export.annotation import LABELING_INTERFACE, argilla_records, label_studio_tasks, read_annotations
 from agent.review.apply import VERDICTS, ApplyPlan, NothingToUndo, complete, plan_changes, undo, write
 from agent.review.card_builder import build_cards
 from agent.review.exchange import disagreements, merge_decisions
-from agent.review.patch import patch_of
 from agent.schema import Decision
 from agent.storage.decision_log import in_force, line_of, parse_decisions
 from agent.storage.durable import write_atomically
@@ -26,182 +24,127 @@ class ApplyOptions:
     """The options of `apply`."""
 
     dry_run: bool = False
-    patch: Path | None = None
     undo: bool = False
     shuffle: bool = False
 
-    def require_sense(self) -> None:
-        """Raise Refusal for options that contradict each other."""
-        if self.undo and (self.patch or self.shuffle or self.dry_run):
-            raise UserError("--undo goes with no other way of applying: give it alone.")
-        if self.patch and self.dry_run:
-            raise UserError("--patch writes no dataset anyway: leave --dry-run out.")
+    def validate(self) -> None:
+        """Raise UserError for options that exclude each other."""
+        if self.undo and (self.shuffle or self.dry_run):
+            raise UserError("--undo cannot be combined with --dry-run or --shuffle. Give it alone.")
 
 
-def apply_all(order: ExperimentOptions, how: ApplyOptions) -> int:
-    """Apply each trait's approvals, or take the last apply back. One trait's trouble keeps no other from its turn."""
-    how.require_sense()
-    settings = order.settings()
-    found = [place for place in places(order, settings) if place.has_proposal or order.traits is not None]
-    if not found:
+def apply_all(options: ExperimentOptions, how: ApplyOptions) -> int:
+    """Apply each trait's approvals, or undo its last apply; return the exit code. A trait that fails stops no other."""
+    how.validate()
+    settings = options.settings()
+    traits = [files for files in trait_files(options, settings) if files.has_proposal or options.traits is not None]
+    if not traits:
         raise UserError(f"Nothing is proposed for {', '.join(settings.traits)} yet. Run `cliffhanger run` first.")
-    with RunDisplay() as screen:
+    with RunDisplay() as display:
         if how.undo:
-            return _all_undone(screen, found)
-        if how.patch is not None:
-            return _patched(screen, found, how, settings)
-        return worst([_guarded(screen, place, lambda place: _applied(place, how, settings)) for place in found])
+            return _undo_all(display, traits)
+        seed = settings.seed if how.shuffle else None
+        return worst([_guarded(display, files, lambda files: _apply(files, how.dry_run, seed)) for files in traits])
 
 
-def apply_now(order: ExperimentOptions, trait: str) -> list[str]:
-    """Apply one trait's approvals, for a review that is open; sentences on what was done. Raises UserError."""
-    settings = order.settings()
-    return _applied(_place(order, settings, trait), ApplyOptions(), settings)
-
-
-def undo_now(order: ExperimentOptions, trait: str) -> list[str]:
-    """Take back one trait's last apply, for a review that is open."""
-    return _undone(_place(order, order.settings(), trait))
-
-
-def _place(order: ExperimentOptions, settings: Settings, trait: str) -> TraitFiles:
-    return next(place for place in places(order, settings) if place.trait == trait)
-
-
-def _guarded(screen: RunDisplay, place: TraitFiles, work: Callable[[TraitFiles], list[str]]) -> int:
+def _guarded(display: RunDisplay, files: TraitFiles, work: Callable[[TraitFiles], list[str]]) -> int:
+    """Print what the work on one trait reports, or why it failed; return its exit code."""
     try:
-        screen.print(*(f"{place.trait}: {line}" for line in work(place)))
+        display.print(*(f"{files.trait}: {line}" for line in work(files)))
     except UserError as error:
-        screen.print(*(f"{place.trait}: {line}" for line in str(error).split("\n")))
+        display.print(*(f"{files.trait}: {line}" for line in str(error).split("\n")))
         return USAGE
     except OSError as error:
-        screen.print(
-            f"{place.trait}: {error}. Mend that, then give the same command again: it completes what it began."
-        )
+        display.print(f"{files.trait}: {error}. Fix this and rerun the command: it completes an interrupted apply.")
         return USAGE
     return 0
 
 
-def _all_undone(screen: RunDisplay, found: Sequence[TraitFiles]) -> int:
-    """Take back what can be. Nothing to take back is no failure where another trait had something."""
-    idle: list[TraitFiles] = []
+def _undo_all(display: RunDisplay, traits: Sequence[TraitFiles]) -> int:
+    """Undo the last apply of each trait. It is an error only if no trait has one."""
+    nothing: list[TraitFiles] = []
 
-    def undone(place: TraitFiles) -> list[str]:
+    def undo_one(files: TraitFiles) -> list[str]:
         try:
-            return _undone(place)
+            when = undo(files.dataset.folder, files.folder.refinement)
         except NothingToUndo as error:
-            idle.append(place)
+            nothing.append(files)
             return [str(error)]
+        return [f"undone: the dataset is as it was before {when}. Your decisions are kept."]
 
-    code = worst([_guarded(screen, place, undone) for place in found])
-    return USAGE if len(idle) == len(found) else code
-
-
-def _undone(place: TraitFiles) -> list[str]:
-    when = undo(place.bound.folder, place.folder.refinement)
-    return [f"undone: the dataset is as it was before {when}. Your decisions are kept."]
+    code = worst([_guarded(display, files, undo_one) for files in traits])
+    return USAGE if len(nothing) == len(traits) else code
 
 
-def _applied(place: TraitFiles, how: ApplyOptions, settings: Settings) -> list[str]:
+def _apply(files: TraitFiles, dry_run: bool, seed: int | None) -> list[str]:
+    """Apply one trait's approvals; return the sentences to print."""
     lines = []
-    if not how.dry_run and complete(place.bound.folder):
-        lines.append("an apply that had been interrupted was completed first.")
-    plan, torn = _planned(place, how, settings)
-    if not how.dry_run:
-        write(plan, place.folder.refinement)
-    return [*lines, *torn, _told(plan, "would" if how.dry_run else "done")]
+    if not dry_run and complete(files.dataset.folder):
+        lines.append("completed an interrupted apply first.")
+    recorded = files.log.read()
+    dataset = files.dataset.load()
+    cards = build_cards(files.proposal(), dataset.pairs, recorded.decisions)
+    plan = plan_changes(files.dataset.folder, dataset, cards, seed)
+    if not dry_run:
+        write(plan, files.folder.refinement)
+    lines += [f"{where} was cut short by a crash and is ignored." for where in recorded.torn]
+    return [*lines, _plan_summary(plan, dry_run)]
 
 
-def _planned(place: TraitFiles, how: ApplyOptions, settings: Settings) -> tuple[ApplyPlan, list[str]]:
-    """What is to be done, and sentences on decisions that a crash cut short."""
-    proposal, recorded = place.proposal(), place.log.read()
-    dataset = place.bound.dataset()
-    cards = build_cards(proposal, dataset.pairs, recorded.decisions)
-    plan = plan_changes(place.bound.folder, dataset, cards, settings.seed if how.shuffle else None)
-    return plan, [f"{where} was cut short by a crash and decides nothing." for where in recorded.torn]
-
-
-def _patched(screen: RunDisplay, found: list[TraitFiles], how: ApplyOptions, settings: Settings) -> int:
-    """One patch for all traits, to be applied at the root of the repository that holds the datasets."""
-    root = _root(settings.datasets.resolve())
-    parts: list[bytes] = []
-
-    def planned(place: TraitFiles) -> list[str]:
-        plan, torn = _planned(place, how, settings)
-        where = PurePosixPath(place.bound.folder.resolve().relative_to(root))
-        parts.append(patch_of(where, plan.before, plan.after))
-        return [*torn, _told(plan, "patch")]
-
-    code = worst([_guarded(screen, place, planned) for place in found])
-    if how.patch is None or code:
-        screen.print("No patch was written.")
-        return code
-    write_atomically(how.patch, b"".join(parts))
-    screen.print(f"No dataset was changed. In {root}: git apply {how.patch.resolve()}")
-    return code
-
-
-def _root(folder: Path) -> Path:
-    """The top of the git repository that holds a folder; without one, the folder itself."""
-    return next((path for path in (folder, *folder.parents) if (path / ".git").exists()), folder)
-
-
-def _told(plan: ApplyPlan, way: str = "done") -> str:
-    """What a plan comes to, in one sentence; `way` says whether it is done, would be, or went into a patch."""
-    done = _counted(plan, way)
-    waiting = f"; {plan.undecided} undecided, left as they are" if plan.undecided else ""
+def _plan_summary(plan: ApplyPlan, dry_run: bool) -> str:
+    """What a plan changes, or would change, in one sentence."""
+    done = _change_counts(plan, dry_run)
+    undecided = f"; {plan.undecided} undecided, left as they are" if plan.undecided else ""
     if not done or plan.changes_nothing:
-        return f"nothing to write: {plan.size} pairs, unchanged{waiting}."
+        return f"nothing to write: {plan.size} pairs, unchanged{undecided}."
     notes = f" ({'; '.join(plan.notes)})" if plan.notes else ""
-    prefix = {"would": "would ", "patch": "in the patch: "}.get(way, "")
-    return f"{prefix}{done}; {plan.size} pairs in {plan.names}{waiting}{notes}."
+    return f"{'would ' if dry_run else ''}{done}; {plan.size} pairs in {plan.names}{undecided}{notes}."
 
 
-def _counted(plan: ApplyPlan, way: str) -> str:
-    """As in "1 changed, 2 added"; of what is only planned "change 1 pair, add 2 pairs"."""
+def _change_counts(plan: ApplyPlan, dry_run: bool) -> str:
+    """As in "1 changed, 2 added"; for a dry run as in "change 1 pair, add 2 pairs"."""
     counts = (("change", "changed", plan.replaced), ("add", "added", plan.added), ("remove", "removed", plan.removed))
-    would = way == "would"
-    said = [f"{verb} {pluralize(n, 'pair')}" if would else f"{n} {past}" for verb, past, n in counts if n]
+    parts = [f"{verb} {pluralize(n, 'pair')}" if dry_run else f"{n} {past}" for verb, past, n in counts if n]
     if plan.seed is not None:
-        said.append(f"{'shuffle' if would else 'shuffled'} by seed {plan.seed}")
-    return ", ".join(said)
+        parts.append(f"{'shuffle' if dry_run else 'shuffled'} by seed {plan.seed}")
+    return ", ".join(parts)
 
 
-_LEFT_SOME = 2
+_SOME_REFUSED = 2  # exit code of an import that left decisions out
 
 
-def export_to(order: ExperimentOptions, path: Path, form: str) -> int:
-    """Write the file; for Label Studio also the view that shows its tasks."""
-    (place,) = places(order, order.settings())
-    screen = RunDisplay()
-    recorded = place.log.read()
+def export_to(options: ExperimentOptions, path: Path, form: str) -> int:
+    """Write one trait's decisions to a file; for Label Studio, its tasks and the labeling interface."""
+    (files,) = trait_files(options, options.settings())
+    display = RunDisplay()
+    recorded = files.log.read()
     if form == "jsonl":
         write_atomically(path, b"".join(line_of(decision) for decision in recorded.decisions))
-        screen.print(f"{place.trait}: {_exchanged(recorded.decisions)} in {path}")
+        display.print(f"{files.trait}: {_decision_counts(recorded.decisions)} in {path}")
         return 0
-    proposal = place.proposal()
-    cards = build_cards(proposal, place.bound.pairs(), recorded.decisions)
-    rows = label_studio(proposal, cards) if form == "label-studio" else argilla(proposal, cards)
+    proposal = files.proposal()
+    cards = build_cards(proposal, files.dataset.pairs(), recorded.decisions)
+    rows = label_studio_tasks(proposal, cards) if form == "label-studio" else argilla_records(proposal, cards)
     write_atomically(path, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
-    screen.print(f"{place.trait}: {len(rows)} pairs in {path}")
+    display.print(f"{files.trait}: {len(rows)} pairs in {path}")
     if form == "label-studio":
-        view = path.with_suffix(".xml")
-        write_atomically(view, LABELING.encode())
-        screen.print(f"The labeling interface to paste into the project's settings is in {view}")
+        interface = path.with_suffix(".xml")
+        write_atomically(interface, LABELING_INTERFACE.encode())
+        display.print(f"Labeling interface for the project's settings: {interface}")
     return 0
 
 
-def _exchanged(recorded: Sequence[Decision]) -> str:
+def _decision_counts(recorded: Sequence[Decision]) -> str:
     pairs = len({decision.pair for decision in in_force(recorded) if decision.act in VERDICTS})
     more = f" ({len(recorded)} lines with edits and undos)" if len(recorded) > pairs else ""
     return f"{pluralize(pairs, 'pair')} decided{more}"
 
 
-def import_from(order: ExperimentOptions, path: Path) -> int:
-    """Append what fits, and tell the rest."""
-    (place,) = places(order, order.settings())
-    log = place.log.read().decisions
-    cards = build_cards(place.proposal(), place.bound.pairs(), log)
+def import_from(options: ExperimentOptions, path: Path) -> int:
+    """Append the decisions of a file that fit this proposal, print the others; return the exit code."""
+    (files,) = trait_files(options, options.settings())
+    log = files.log.read().decisions
+    cards = build_cards(files.proposal(), files.dataset.pairs(), log)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -211,14 +154,13 @@ def import_from(order: ExperimentOptions, path: Path) -> int:
         offered = read_annotations(content, str(path), cards)
     else:
         offered = parse_decisions(content, str(path)).decisions
-    intake = merge_decisions(place.trait, cards, log, offered)
-    place.log.append(*intake.taken)
-    with RunDisplay() as screen:
-        screen.print(
-            f"{place.trait}: {len(intake.taken)} taken in, {intake.known} known already, {len(intake.left)} left out"
+    result = merge_decisions(files.trait, cards, log, offered)
+    files.log.append(*result.accepted)
+    with RunDisplay() as display:
+        display.print(
+            f"{files.trait}: {len(result.accepted)} imported, {result.known} already known, "
+            f"{len(result.refused)} left out"
         )
-        for sentence in intake.left:
-            screen.print(f"  left out: {sentence}")
-        for sentence in disagreements(place.log.read().decisions):
-            screen.print(f"  disagreement: {sentence}")
-    return _LEFT_SOME if intake.left else 0
+        display.print(*(f"  left out: {sentence}" for sentence in result.refused))
+        display.print(*(f"  disagreement: {sentence}" for sentence in disagreements(files.log.read().decisions)))
+    return _SOME_REFUSED if result.refused else 0

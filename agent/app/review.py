@@ -1,9 +1,11 @@
-"""Desks put together: each trait's proposal, its dataset as it is now, its decisions, and who decides."""
+"""The command `review`: sessions put together from each trait's files, run in the terminal or served as a page."""
 
 import getpass
 import socket
+import sys
 import threading
 import webbrowser
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,10 +25,12 @@ from agent.prompts import PromptBook
 from agent.review.apply import ApplyPlan, plan_changes, undo, write
 from agent.review.card_builder import build_cards
 from agent.review.file_transaction import NAMES
+from agent.review.labels import STATES, ActivityFunction
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
 from agent.review.session import RecheckFailed, RecheckFunction, ReviewSession
+from agent.review.terminal import TerminalReview
 from agent.review.web.routes import create_app
-from agent.review.web.security import is_loopback, new_token
+from agent.review.web.security import SecurityMiddleware, is_loopback, new_token
 from agent.review.web.views import ApplyActions
 from agent.schema import Depth, Finding, Pair
 from agent.steps.case import cases_of
@@ -36,9 +40,13 @@ from agent.storage.decision_log import NAME, DecisionLog
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
+from agent.text import discard_stream, experiment_options, pluralize, program_name
 
 if TYPE_CHECKING:
     from agent.loop.act import Subject
+
+
+FileStamp = tuple[int, int, int]  # inode, modification time in ns, size
 
 
 @dataclass
@@ -48,23 +56,23 @@ class DatasetCache:
     folder: Path
     trait: str
     pair_by_similarity: bool = False
-    _seen: tuple[tuple[int, int, int] | None, ...] | None = field(default=None, init=False)
+    _stamps: tuple[FileStamp | None, ...] | None = field(default=None, init=False)
     _dataset: Dataset | None = field(default=None, init=False)
 
-    def dataset(self) -> Dataset:
+    def load(self) -> Dataset:
         """The dataset as it is now. Raises DatasetError."""
-        seen = tuple(_stamp(self.folder / name) for name in NAMES)
-        if self._dataset is None or seen != self._seen:
+        stamps = tuple(_stamp(self.folder / name) for name in NAMES)
+        if self._dataset is None or stamps != self._stamps:
             self._dataset = load_dataset(self.folder, self.trait, self.pair_by_similarity)
-            self._seen = seen
+            self._stamps = stamps
         return self._dataset
 
     def pairs(self) -> tuple[Pair, ...]:
         """Its pairs in file order."""
-        return self.dataset().pairs
+        return self.load().pairs
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> FileStamp | None:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -74,10 +82,10 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 @dataclass(frozen=True)
 class TraitFiles:
-    """Where one trait's proposal and decisions lie, and the dataset they are about."""
+    """One trait's files for review and apply: proposal, decision log, dataset."""
 
     folder: ExperimentFolder
-    bound: DatasetCache
+    dataset: DatasetCache
 
     @property
     def trait(self) -> str:
@@ -92,186 +100,230 @@ class TraitFiles:
         return (self.folder.refinement / PROPOSAL).is_file()
 
     def proposal(self) -> Proposal:
-        """What the last run proposes. Raises LayoutError where there is nothing, or nothing that can be read."""
+        """What the last run proposes. Raises LayoutError if there is none, or none that can be read."""
         return read_proposal(self.folder.refinement / PROPOSAL)
 
 
-def places(order: ExperimentOptions, settings: Settings) -> list[TraitFiles]:
-    """All traits of an order, with a proposal or without."""
+def trait_files(options: ExperimentOptions, settings: Settings) -> list[TraitFiles]:
+    """The files of all selected traits, with or without a proposal."""
     return [
         TraitFiles(
             ExperimentFolder(settings.experiment, trait, settings.variant),
-            DatasetCache(settings.datasets / trait, trait, order.pair_by_similarity),
+            DatasetCache(settings.datasets / trait, trait, options.pair_by_similarity),
         )
         for trait in settings.traits
     ]
 
 
 def open_sessions(
-    order: ExperimentOptions,
-    who: str | None = None,
-    said: Callable[[str], None] = lambda line: None,
+    options: ExperimentOptions,
+    reviewer: str | None = None,
+    on_activity: Callable[[str], None] = lambda line: None,
     recheck: bool = True,
     backends: Backends = BACKENDS,
 ) -> list[ReviewSession]:
-    """A session for each trait that has a proposal. Raises Refusal where none has one.
+    """A review session for each trait with a proposal. Raises UserError if none has one.
 
-    `said` hears what a recheck is doing. Without `recheck`, edits are stored unchecked.
+    `on_activity` is called with what a check of an edit is doing. Without `recheck`, edits are stored unchecked.
     """
-    settings = order.settings()
-    found = [place for place in places(order, settings) if place.has_proposal]
-    if not found:
+    settings = options.settings()
+    proposed = [files for files in trait_files(options, settings) if files.has_proposal]
+    if not proposed:
         raise UserError(
-            f"Nothing is proposed for {', '.join(settings.traits)} yet. `cliffhanger run -e {order.experiment}` makes "
-            "a proposal; then decide about it."
+            f"Nothing is proposed for {', '.join(settings.traits)} yet. Run `{program_name()} run {_options(options)}` "
+            "first."
         )
-    rechecks = Rechecks(settings, order.pair_by_similarity, said, backends)
+    rechecks = Rechecks(settings, options.pair_by_similarity, on_activity, backends)
     return [
         ReviewSession(
-            proposal=place.proposal(),
-            dataset=place.bound.pairs,
-            log=place.log,
-            who=who or user(),
-            recheck=rechecks.of(place.trait) if recheck else None,
+            proposal=files.proposal(),
+            dataset=files.dataset.pairs,
+            log=files.log,
+            reviewer=reviewer or user_name(),
+            recheck=rechecks.of(files.trait) if recheck else None,
         )
-        for place in found
+        for files in proposed
     ]
 
 
-def user() -> str:
-    """The name under which this user decides."""
+def user_name() -> str:
+    """The name that decisions are stored under by default: the user's login name."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # nobody of this number is known to the system
+    except (OSError, KeyError):  # the system has no name for this user id
         return "reviewer"
 
 
 @dataclass
 class Rechecks:
-    """Rechecks for all traits of an experiment. The subject is loaded when the first edit comes, and then kept.
+    """Checks of edits, for all traits of an experiment. The subject is loaded at the first check, and kept.
 
-    The client and the ledger are opened for each edit anew: what was spent is read from the ledger, and between two
-    edits a run may hold its lock. `said` hears what goes on, for whoever waits.
+    The client and the ledger are opened anew for each check: the cost so far is read from the ledger, and a run may
+    hold its lock between two checks. `on_activity` is called with what a check is doing.
     """
 
     settings: Settings
     pair_by_similarity: bool = False
-    said: Callable[[str], None] = lambda line: None
+    on_activity: Callable[[str], None] = lambda line: None
     backends: Backends = BACKENDS
     _subject: "Subject | None" = None
-    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, trait: str) -> RecheckFunction:
-        """The recheck of one trait's edits. It raises RecheckFailed with a sentence."""
+        """The check of one trait's edits. It raises RecheckFailed."""
 
         def recheck(pair: Pair) -> Sequence[Finding]:
-            with self._one_at_a_time:
+            with self._lock:
                 try:
-                    return self._examined(trait, pair)
+                    return self._examine(trait, pair)
                 except Interrupted as error:
                     raise RecheckFailed(f"{error} Your edit is stored; check it again later.") from error
                 except UserError as error:
-                    raise RecheckFailed(
-                        f"{error}\nYour edit is stored; check it again once this is settled."
-                    ) from error
+                    raise RecheckFailed(f"{error}\nYour edit is stored; fix this, then check it again.") from error
 
         return recheck
 
-    def _examined(self, trait: str, pair: Pair) -> list[Finding]:
+    def _examine(self, trait: str, pair: Pair) -> list[Finding]:
         job = job_of(self.settings, trait, self.pair_by_similarity)
         preflight.require_free(self.settings, [job])
         with Ledger(job.folder.ledger_path) as ledger, closing(self.backends.open_llm(self.settings)) as llm:
-            subject = self._loaded()
+            subject = self._loaded_subject()
             llm.probe()
-            context = RunContext(self.settings, PromptBook.load(), llm, subject).context(job, ledger, self.said)
+            context = RunContext(self.settings, PromptBook.load(), llm, subject).context(job, ledger, self.on_activity)
             return examine(context, cases_of([pair], {}), Depth.CONFIRM)
 
-    def _loaded(self) -> "Subject":
+    def _loaded_subject(self) -> "Subject":
         if self._subject is None:
-            self.said("loads the subject")
+            self.on_activity("loading the subject")
             self._subject = self.backends.open_subject(self.settings)
         return self._subject
 
 
-def serve_review(
-    sessions: Sequence[ReviewSession],
-    order: ExperimentOptions,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    show: bool = True,
-    doing: Callable[[], str] = lambda: "",
+def review_in_terminal(
+    sessions: Sequence[ReviewSession], options: ExperimentOptions, activity: ActivityFunction = lambda: ""
 ) -> int:
-    """Serve the review of these sessions until Ctrl-C. Port 0 takes a free one.
+    """Run the prompt loop on this process's terminal, then print each trait's state and the next command.
 
-    `doing` says what a recheck that goes on is doing. Raises Refusal where the port cannot be had.
+    Raises UserError if input or output is not a terminal.
     """
-    screen, token = RunDisplay(), new_token()
-    with closing(bind(host, port)) as listening:
-        address = f"http://{_named(host)}:{listening.getsockname()[1]}/{token}/"
-        app = create_app(sessions, token, writer_of(sessions, order), hosts=_names(host), doing=doing)
-        screen.print("The review is at", address, "Whoever has this address can decide: keep it to yourself.")
-        if not is_loopback(host):
-            screen.print("Other machines can reach it, and what they send is not encrypted.")
-        screen.print("Decisions are stored at once. Ctrl-C ends the review.")
-        if show and not webbrowser.open(address):
-            screen.print("No browser could be started: open the address yourself.")
-        server = uvicorn.Server(
-            # The access log would hold the token; what a proxy claims about a request is not to be believed here.
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                ws="none",
-                lifespan="off",
-            )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "Review needs an interactive terminal. In a browser: "
+            f"`{program_name()} review {_options(options)} --web`. As files: `{program_name()} decisions export` and "
+            f"`{program_name()} decisions import`."
         )
-        try:
-            server.run(sockets=[listening])
-        except KeyboardInterrupt:
-            screen.print("The review has ended. What you decided is stored.")
+    apply = f"`{program_name()} apply {_options(options)}`"
+    try:
+        TerminalReview(sessions, activity, f"{apply} writes what was approved.").run()
+        RunDisplay().print(*summary_of(sessions, apply))
+    except OSError:  # the terminal was closed; every decision is stored
+        discard_stream(sys.stdout)
     return 0
 
 
-def writer_of(sessions: Sequence[ReviewSession], order: ExperimentOptions) -> ApplyActions:
-    """What `cliffhanger apply` does, for these sessions: it goes by the proposals that the page shows."""
-    of = {place.trait: place for place in places(order, order.settings())}
-    seats = {session.proposal.trait: session for session in sessions}
+def summary_of(sessions: Sequence[ReviewSession], apply: str) -> list[str]:
+    """The state of each trait's pairs in counts, and what to do next; `apply` is the command to type."""
+    lines, pending, approved = [], 0, 0
+    for session in sessions:
+        cards = session.cards()
+        states = Counter(STATES[card.state].name for card in cards)
+        lines.append(f"{session.proposal.trait}: {', '.join(f'{n} {state}' for state, n in states.items())}")
+        pending += sum(card.is_pending for card in cards)
+        approved += sum(card.effect is not None for card in cards)
+    if pending:
+        lines.append(f"{pluralize(pending, 'pair')} still to decide: rerun the command to continue.")
+    else:
+        lines.append("Everything is decided.")
+    if approved:
+        lines.append(f"{apply} writes what was approved.")
+    return lines
 
-    def planned(trait: str) -> ApplyPlan:
-        dataset, session = of[trait].bound.dataset(), seats[trait]
-        cards = build_cards(session.proposal, dataset.pairs, session.log.read().decisions)
-        return plan_changes(of[trait].bound.folder, dataset, cards)
 
-    return ApplyActions(
-        plan=planned,
-        write=lambda plan: write(plan, of[plan.trait].folder.refinement),
-        undo=lambda trait: undo(of[trait].bound.folder, of[trait].folder.refinement),
-        command=lambda trait: _command(order, trait),
+def _options(options: ExperimentOptions) -> str:
+    return experiment_options(options.experiment, options.traits, options.variant)
+
+
+def serve_review(
+    sessions: Sequence[ReviewSession],
+    options: ExperimentOptions,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    open_browser: bool = True,
+    activity: ActivityFunction = lambda: "",
+) -> int:
+    """Serve the review page of these sessions until Ctrl-C; return the exit code. Port 0 takes a free one.
+
+    `activity` says what a running check is doing. Raises UserError if the port cannot be bound.
+    """
+    display, token = RunDisplay(), new_token()
+    with closing(bind(host, port)) as listening:
+        address = f"http://{_url_host(host)}:{listening.getsockname()[1]}/{token}/"
+        app = create_app(sessions, token, apply_actions(sessions, options), _allowed_hosts(host), activity)
+        display.print("The review page is at", address, "Anyone with this address can decide: do not share it.")
+        if not is_loopback(host):
+            display.print("Other machines can reach it, and the connection is not encrypted.")
+        display.print("Decisions are stored as they are made. Press Ctrl-C to stop.")
+        if open_browser and not webbrowser.open(address):
+            display.print("No browser could be started: open the address yourself.")
+        try:
+            _server(app).run(sockets=[listening])
+        except KeyboardInterrupt:
+            display.print("The review has ended. Your decisions are stored.")
+    return 0
+
+
+def _server(app: SecurityMiddleware) -> uvicorn.Server:
+    """A server without an access log, which would hold the token, and without trust in a proxy's headers."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="off",
+        )
     )
 
 
-def _command(order: ExperimentOptions, trait: str) -> str:
-    words = ["cliffhanger", "apply", "--experiment", str(order.experiment), "--traits", trait]
-    if order.variant is not None:
-        words += ["--model-variant", order.variant]
-    if order.pair_by_similarity:
+def apply_actions(sessions: Sequence[ReviewSession], options: ExperimentOptions) -> ApplyActions:
+    """What `cliffhanger apply` does, for the proposals that these sessions show."""
+    files_of = {files.trait: files for files in trait_files(options, options.settings())}
+    session_of = {session.proposal.trait: session for session in sessions}
+
+    def plan(trait: str) -> ApplyPlan:
+        files, session = files_of[trait], session_of[trait]
+        dataset = files.dataset.load()
+        cards = build_cards(session.proposal, dataset.pairs, session.log.read().decisions)
+        return plan_changes(files.dataset.folder, dataset, cards)
+
+    return ApplyActions(
+        plan=plan,
+        write=lambda plan: write(plan, files_of[plan.trait].folder.refinement),
+        undo=lambda trait: undo(files_of[trait].dataset.folder, files_of[trait].folder.refinement),
+        command=lambda trait: _apply_command(options, trait),
+    )
+
+
+def _apply_command(options: ExperimentOptions, trait: str) -> str:
+    words = ["cliffhanger", "apply", "--experiment", str(options.experiment), "--traits", trait]
+    if options.variant is not None:
+        words += ["--model-variant", options.variant]
+    if options.pair_by_similarity:
         words.append("--pair-by-similarity")
     return join(words)
 
 
-def _named(host: str) -> str:
-    """A host as it stands in an address; for "every own address" the machine's name."""
+def _url_host(host: str) -> str:
+    """A host as written in a URL; the machine's name for "all addresses"."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared with, not bound to
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 
 
-def _names(host: str) -> set[str]:
-    """The names under which the page may be asked for besides this machine's own."""
-    return (
-        {host, _named(host).strip("[]"), socket.gethostname(), socket.getfqdn()} - {""}
-        if not is_loopback(host)
-        else set()
-    )
+def _allowed_hosts(host: str) -> set[str]:
+    """The Host headers to accept besides this machine's loopback names."""
+    if is_loopback(host):
+        return set()
+    return {host, _url_host(host).strip("[]"), socket.gethostname(), socket.getfqdn()} - {""}

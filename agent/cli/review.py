@@ -1,8 +1,5 @@
 """`cliffhanger review`: where a human decides."""
 
-import sys
-from collections import Counter
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +9,8 @@ import typer
 from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_of
 
 if TYPE_CHECKING:
-    from agent.app.run import ExperimentOptions
     from agent.app.status import TraitState
     from agent.config.settings import Settings
-    from agent.review.session import ReviewSession
     from agent.schema import Pair, Plan
     from agent.storage.experiment import ExperimentFolder
     from agent.storage.ledger_database import CampaignRecord
@@ -49,11 +44,11 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
         bool, typer.Option("--no-open", help="Print the page's address, start no browser.", rich_help_panel=_WEB)
     ] = False,
 ) -> int:
-    """Decide about what a run proposes, pair by pair: each diff with its evidence, in this terminal or on a page.
+    """Review what a run proposes, pair by pair: the word diff with its evidence, in this terminal or on a page.
 
-    Approve, reject, edit, drop, skip, undo; ? shows all keys. An edited text is checked on the spot, by the run's own
-    path. Every decision is stored at once, so quit whenever you like: the same command goes on where you were. No
-    dataset is changed before `cliffhanger apply`.
+    Approve, reject, edit, drop, undo; ? lists all keys. An edited text is checked immediately, as a run would check it.
+    Every decision is stored as it is made: quit at any time, and the same command continues from there. No dataset
+    changes before `cliffhanger apply`.
 
     Examples:
 
@@ -63,61 +58,18 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
 
         cliffhanger review --experiment experiments/demo --web
     """
-    from agent.app.review import open_sessions
+    from agent.app.review import open_sessions, review_in_terminal, serve_review
     from agent.app.run import ExperimentOptions
-    from agent.supervision.display import RunDisplay
 
-    order, heard = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), [""]
-    sessions = open_sessions(order, name, heard.append, recheck=not no_recheck, backends=backends_of(context))
+    options, activities = ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), [""]
+    sessions = open_sessions(options, name, activities.append, recheck=not no_recheck, backends=backends_of(context))
 
-    def doing() -> str:
-        return heard[-1]
+    def activity() -> str:
+        return activities[-1]
 
     if web:
-        from agent.app.review import serve_review
-
-        return serve_review(sessions, order, host, port, show=not no_open, doing=doing)
-    _require_terminal(order)
-    from agent.review.terminal.app import Review
-
-    Review(sessions, doing, f"{_apply(order)} writes what was approved.").run()
-    RunDisplay().print(*_parting(sessions, order))
-    return 0
-
-
-def _require_terminal(order: "ExperimentOptions") -> None:
-    """Raise Refusal where no keys can be read or nothing can be drawn."""
-    from agent.errors import UserError
-
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        raise UserError(
-            f"To review takes a terminal, and this is none. In a browser: `cliffhanger review -e {order.experiment} "
-            "--web`. From and to files: `cliffhanger decisions export` and `cliffhanger decisions import`."
-        )
-
-
-def _parting(sessions: "Sequence[ReviewSession]", order: "ExperimentOptions") -> list[str]:
-    """Where each trait stands, and what comes next."""
-    told, left, approved = [], 0, 0
-    for session in sessions:
-        cards = session.cards()
-        states = Counter(card.state.value for card in cards)
-        told.append(f"{session.proposal.trait}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-        left += sum(card.is_pending for card in cards)
-        approved += sum(card.effect is not None for card in cards)
-    if left:
-        told.append(f"{left} still to decide: the same command goes on there.")
-    else:
-        told.append("Everything is decided.")
-    if approved:
-        told.append(f"{_apply(order)} writes what was approved.")
-    return told
-
-
-def _apply(order: "ExperimentOptions") -> str:
-    traits = f" --traits {order.traits}" if order.traits else ""
-    variant = f" --model-variant {order.variant}" if order.variant else ""
-    return f"`cliffhanger apply -e {order.experiment}{traits}{variant}`"
+        return serve_review(sessions, options, host, port, open_browser=not no_open, activity=activity)
+    return review_in_terminal(sessions, options, activity)
 
 
 _NOT_ENDED = {
@@ -215,9 +167,6 @@ def apply(  # noqa: PLR0913 - every option of the command is a parameter
     experiment: Experiment,
     traits: Traits = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
-    patch: Annotated[
-        Path | None, typer.Option(help="Write the change to this file, for `git apply`, and not to the dataset.")
-    ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Put back the exact files from before the last apply.")] = False,
     shuffle: Annotated[
         bool, typer.Option("--shuffle", help="Shuffle the pairs by refine.toml's seed; the seed is recorded.")
@@ -241,7 +190,7 @@ def apply(  # noqa: PLR0913 - every option of the command is a parameter
     from agent.app.apply import ApplyOptions, apply_all
     from agent.app.run import ExperimentOptions
 
-    how = ApplyOptions(dry_run=dry_run, patch=patch, undo=undo, shuffle=shuffle)
+    how = ApplyOptions(dry_run=dry_run, undo=undo, shuffle=shuffle)
     return apply_all(ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), how)
 
 

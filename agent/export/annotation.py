@@ -1,4 +1,4 @@
-"""A proposal as tasks for Label Studio or records for Argilla, and what was answered there as decisions."""
+"""Label Studio and Argilla: a proposal as their tasks or records, and their answers as decisions."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _BINDING = ("trait", "campaign", "pair", "key", "proposed", "base")
 _NOTHING = "(not in the dataset)"
 _BY_STATE = {CardState.APPROVED: Act.APPROVE, CardState.REJECTED: Act.REJECT, CardState.DROPPED: Act.DROP}
 
-LABELING = """<View>
+LABELING_INTERFACE = """<View>
   <Header value="$heading"/>
   <Text name="before" value="$before"/>
   <Text name="after" value="$after"/>
@@ -38,31 +38,31 @@ class ExchangeError(UserError):
     """A file from another tool that cannot be read; the message says what it should be."""
 
 
-def label_studio(proposal: Proposal, cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """One task per pair; a decision that stands goes along as a prediction. LABELING is the view that shows them."""
+def label_studio_tasks(proposal: Proposal, cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """One task per pair; a decision in force is its prediction. LABELING_INTERFACE is the view that shows them."""
     tasks = []
     for card in cards:
         act = _BY_STATE.get(card.state)
         choice = {"from_name": "act", "to_name": "after", "type": "choices", "value": {"choices": [act]}}
         predictions = [{"model_version": "cliffhanger", "result": [choice]}] if act else []
-        data = _binding(proposal, card) | _shown(card)
+        data = _binding(proposal, card) | _displayed(card)
         tasks.append({"data": data, "predictions": predictions})
     return tasks
 
 
-def argilla(proposal: Proposal, cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """One record per pair, as `Dataset.records.from_json` reads them; a decision that stands is a suggestion."""
+def argilla_records(proposal: Proposal, cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """One record per pair, as `Dataset.records.from_json` reads them; a decision in force is a suggestion."""
     records = []
     for card in cards:
         act = _BY_STATE.get(card.state)
-        shown = _shown(card)
-        suggestions = {"positive": shown["positive"], "negative": shown["negative"], **({"act": act} if act else {})}
+        texts = _displayed(card)
+        suggestions = {"positive": texts["positive"], "negative": texts["negative"], **({"act": act} if act else {})}
         records.append(
             {
                 "id": f"{proposal.trait} {card.pair}",
                 "status": "pending",
-                "fields": {name: shown[name] for name in ("heading", "before", "after")},
-                "metadata": {**_binding(proposal, card), "positive": shown["positive"], "negative": shown["negative"]},
+                "fields": {name: texts[name] for name in ("heading", "before", "after")},
+                "metadata": {**_binding(proposal, card), "positive": texts["positive"], "negative": texts["negative"]},
                 "suggestions": {name: {"value": value, "agent": "cliffhanger"} for name, value in suggestions.items()},
                 "responses": {},
                 "vectors": {},
@@ -76,11 +76,11 @@ def _binding(proposal: Proposal, card: Card) -> dict[str, Any]:
     return {**found, "proposed": card.proposed, "base": card.base}
 
 
-def _shown(card: Card) -> dict[str, str]:
-    doubts = ", ".join(card.warnings)
-    why = f": {card.change.why}" if card.change.why else ""
+def _displayed(card: Card) -> dict[str, str]:
+    warnings = ", ".join(card.warnings)
+    reason = f": {card.change.why}" if card.change.why else ""
     return {
-        "heading": f"{card.pair}, {card.what}{why}{f' ({doubts})' if doubts else ''}",
+        "heading": f"{card.pair}, {card.what}{reason}{f' ({warnings})' if warnings else ''}",
         "before": _both(card.now.positive.text, card.now.negative.text) if card.now else _NOTHING,
         "after": "(the line leaves)" if card.is_removal else _both(card.ours.positive.text, card.ours.negative.text),
         "positive": card.ours.positive.text,
@@ -97,38 +97,15 @@ def read_annotations(content: bytes, name: str, cards: Sequence[Card], now: date
     try:
         rows = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ExchangeError(f"{name} is not JSON ({str(error)[:80]}). Export it again, as JSON.") from error
+        raise ExchangeError(f"{name} is not JSON ({str(error)[:80]}). Export it again as JSON.") from error
     if not is_text(json.dumps(rows, ensure_ascii=False)):
-        raise ExchangeError(f"{name} holds half of a surrogate pair, which is no character. Correct it in that tool.")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ExchangeError(f"{name} is not a list of tasks or records. Export it again, as JSON.")
-    session = _Session({card.pair: card for card in cards}, now or datetime.now(UTC))
-    return [
-        decision for number, row in enumerate(rows, 1) for decision in _decisions(row, f"{name}, {number}", session)
-    ]
-
-
-@dataclass(frozen=True)
-class _Session:
-    """What the answers are read against. `now` is the moment of those whose tool does not tell one."""
-
-    cards: Mapping[str, Card]
-    now: datetime
-
-
-def _decisions(row: Mapping[str, Any], place: str, session: _Session) -> Iterator[Decision]:
-    about = row.get("data") if "data" in row else row.get("metadata")
-    if not isinstance(about, dict) or not set(_BINDING) <= about.keys():
         raise ExchangeError(
-            f"{place} is not from this program: export the proposal with `cliffhanger decisions export`."
+            f"{name} contains half of a surrogate pair, which is not a character. Correct it in that tool."
         )
-    answers = _label_studio_answers(row) if "data" in row else _argilla_answers(row)
-    try:
-        for who, when, said in answers:
-            by = {"who": who, "when": _moment(when, session.now), "note": said.get("note") or ""}
-            yield from _decided(about, by, said, session)
-    except (ValidationError, AttributeError, TypeError, KeyError, ValueError) as error:
-        raise ExchangeError(f"{place} holds an answer that cannot be read: {type(error).__name__}.") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ExchangeError(f"{name} is not a list of tasks or records. Export it again as JSON.")
+    reader = _AnswerReader({card.pair: card for card in cards}, now or datetime.now(UTC))
+    return [decision for number, row in enumerate(rows, 1) for decision in reader.decisions(row, f"{name}, {number}")]
 
 
 AnnotationAnswer = tuple[str, str | None, dict[str, str]]
@@ -138,13 +115,13 @@ def _label_studio_answers(row: Mapping[str, Any]) -> Iterator[AnnotationAnswer]:
     for annotation in row.get("annotations") or ():
         if annotation.get("was_cancelled"):
             continue
-        said = {}
+        answer = {}
         for item in annotation["result"]:
             value = item["value"].get("choices") or item["value"].get("text") or [""]
-            said[item["from_name"]] = value if isinstance(value, str) else value[0]
+            answer[item["from_name"]] = value if isinstance(value, str) else value[0]
         by = annotation.get("completed_by")
         who = by.get("email") or by.get("id") if isinstance(by, dict) else by
-        yield f"Label Studio {who}", annotation.get("updated_at") or annotation.get("created_at"), said
+        yield f"Label Studio {who}", annotation.get("updated_at") or annotation.get("created_at"), answer
 
 
 def _argilla_answers(row: Mapping[str, Any]) -> Iterator[AnnotationAnswer]:
@@ -152,25 +129,47 @@ def _argilla_answers(row: Mapping[str, Any]) -> Iterator[AnnotationAnswer]:
     for question, responses in (row.get("responses") or {}).items():
         for response in responses or ():
             by_user.setdefault(str(response.get("user_id")), {})[question] = response["value"]
-    for user, said in by_user.items():
-        yield f"Argilla {user}", None, said
+    for user, answer in by_user.items():
+        yield f"Argilla {user}", None, answer
 
 
-def _moment(when: str | None, now: datetime) -> str:
-    found = datetime.fromisoformat(when) if when else now
-    return found.astimezone(UTC).isoformat(timespec="microseconds")
+def _utc(when: str | None, now: datetime) -> str:
+    moment = datetime.fromisoformat(when) if when else now
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _decided(
-    about: Mapping[str, Any], by: Mapping[str, str], said: Mapping[str, str], session: _Session
-) -> Iterator[Decision]:
-    """An edit where a text was changed; else the act. An edit is approved here, after it was rechecked."""
-    bound = {name: about[name] for name in _BINDING} | dict(by)
-    positive, negative = (said.get(side) or about[side] for side in ("positive", "negative"))
-    act = Act(said["act"]) if said.get("act") else None
-    if act in (Act.APPROVE, None) and (positive, negative) != (about["positive"], about["negative"]):
-        card = session.cards.get(about["pair"])
-        key = edited_pair(card.change.after, positive, negative).key if card else about["key"]
-        yield Decision(**bound | {"act": Act.EDIT, "key": key, "positive": positive, "negative": negative})
-    elif act in ACTS:
-        yield Decision(**bound | {"act": act, "key": about["base"] if act is Act.DROP else about["key"]})
+@dataclass(frozen=True)
+class _AnswerReader:
+    """Answers as decisions. `now` is the time of those whose tool exports none."""
+
+    cards: Mapping[str, Card]
+    now: datetime
+
+    def decisions(self, row: Mapping[str, Any], place: str) -> Iterator[Decision]:
+        """The decisions in one task or record. Raises ExchangeError if it is not from this program."""
+        about = row.get("data") if "data" in row else row.get("metadata")
+        if not isinstance(about, dict) or not set(_BINDING) <= about.keys():
+            raise ExchangeError(
+                f"{place} is not from this program: export the proposal with `cliffhanger decisions export`."
+            )
+        answers = _label_studio_answers(row) if "data" in row else _argilla_answers(row)
+        try:
+            for who, when, answer in answers:
+                by = {"who": who, "when": _utc(when, self.now), "note": answer.get("note") or ""}
+                yield from self._decision(about, by, answer)
+        except (ValidationError, AttributeError, TypeError, KeyError, ValueError) as error:
+            raise ExchangeError(f"{place} has an answer that cannot be read: {type(error).__name__}.") from error
+
+    def _decision(
+        self, about: Mapping[str, Any], by: Mapping[str, str], answer: Mapping[str, str]
+    ) -> Iterator[Decision]:
+        """An edit if a text was changed, else the act. An edit is approved here, after its check."""
+        bound = {name: about[name] for name in _BINDING} | dict(by)
+        positive, negative = (answer.get(side) or about[side] for side in ("positive", "negative"))
+        act = Act(answer["act"]) if answer.get("act") else None
+        if act in (Act.APPROVE, None) and (positive, negative) != (about["positive"], about["negative"]):
+            card = self.cards.get(about["pair"])
+            key = edited_pair(card.change.after, positive, negative).key if card else about["key"]
+            yield Decision(**bound | {"act": Act.EDIT, "key": key, "positive": positive, "negative": negative})
+        elif act in ACTS:
+            yield Decision(**bound | {"act": act, "key": about["base"] if act is Act.DROP else about["key"]})

@@ -1,4 +1,4 @@
-"""Decisions that come from elsewhere: taken in where they fit this proposal, told where they do not."""
+"""Merging decisions made elsewhere: those that fit this proposal are accepted, the others refused with a reason."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,36 +13,36 @@ _BINDING = ("trait", "pair", "act", "key", "proposed", "base", "positive", "nega
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What came of an import: lines to append, how many the log has already, and a sentence for each that was left."""
+    """An import: decisions to append, how many the log has already, and a sentence for each that was refused."""
 
-    taken: tuple[Decision, ...]
+    accepted: tuple[Decision, ...]
     known: int
-    left: tuple[str, ...]
+    refused: tuple[str, ...]
 
 
 def merge_decisions(
     trait: str, cards: Sequence[Card], log: Sequence[Decision], offered: Sequence[Decision]
 ) -> MergeResult:
-    """Which of the offered decisions belong into the log. Offering the same again takes in nothing more."""
+    """Which of the offered decisions fit this proposal and are new. Idempotent: offering them again adds nothing."""
     by_pair = {card.pair: card for card in cards}
-    ids = {decision.id for decision in (*log, *offered)}
-    have_ids, have = {d.id for d in log}, {_content(d) for d in in_force(log)}
-    taken: list[Decision] = []
-    left: list[str] = []
+    all_ids = {decision.id for decision in (*log, *offered)}
+    known_ids, known_contents = {d.id for d in log}, {_content(d) for d in in_force(log)}
+    accepted: list[Decision] = []
+    refused: list[str] = []
     known = 0
     for decision in offered:
-        if decision.id in have_ids or (decision.act is not Act.UNDO and _content(decision) in have):
+        if decision.id in known_ids or (decision.act is not Act.UNDO and _content(decision) in known_contents):
             known += 1
-        elif why := next(_misfits(trait, by_pair, ids, decision), None):
-            left.append(f"{decision.pair}, {decision.act.value} by {decision.who}: {why}")
+        elif reason := next(_misfits(trait, by_pair, all_ids, decision), None):
+            refused.append(f"{decision.pair}, {decision.act.value} by {decision.who}: {reason}")
         else:
-            taken.append(decision)
-            have_ids.add(decision.id)
-    return MergeResult(tuple(taken), known, tuple(left))
+            accepted.append(decision)
+            known_ids.add(decision.id)
+    return MergeResult(tuple(accepted), known, tuple(refused))
 
 
 def _content(decision: Decision) -> tuple[object, ...]:
-    """A decision without its moment, which other tools do not keep; a recheck is one with its findings' keys."""
+    """A decision without its time, which other tools do not keep; a recheck with the keys of its findings."""
     return (
         *(getattr(decision, name) for name in _BINDING),
         tuple((found.key, found.outcome) for found in decision.findings),
@@ -50,26 +50,26 @@ def _content(decision: Decision) -> tuple[object, ...]:
 
 
 def _misfits(trait: str, cards: Mapping[str, Card], ids: set[str], decision: Decision) -> Iterator[str]:
-    """Why a decision cannot be taken in."""
+    """Reasons why a decision does not fit."""
     if decision.trait != trait:
         yield f"it is about {decision.trait}, not {trait}."
     elif decision.act is Act.UNDO:
         if decision.undone not in ids:
-            yield "it takes back a decision that is not here."
+            yield "it undoes a decision that is not in the log."
     elif decision.pair not in cards:
         yield "the proposal has no such pair."
     else:
-        yield from _unbound(cards[decision.pair], decision)
+        yield from _mismatches(cards[decision.pair], decision)
 
 
-def _unbound(card: Card, decision: Decision) -> Iterator[str]:
-    """Where a decision is bound to other texts than the card's."""
+def _mismatches(card: Card, decision: Decision) -> Iterator[str]:
+    """Reasons why a decision was made on other texts than the card's."""
     if decision.proposed != card.proposed:
         yield "it was made on another proposal's text."
     elif decision.base not in _bases(card):
-        yield "it was made on a text that the dataset neither has nor had."
+        yield "it was made on a text that is not in the dataset, nor was when the run began."
     elif decision.act is Act.EDIT and decision.key != _edit_key(card, decision):
-        yield "its texts are not those that its key names."
+        yield "its key does not match its texts."
 
 
 def _edit_key(card: Card, edit: Decision) -> str:
@@ -82,16 +82,16 @@ def _bases(card: Card) -> set[str | None]:
 
 
 def disagreements(log: Sequence[Decision]) -> list[str]:
-    """Where two people's last acts on the same texts differ, with whose stands: the later one's."""
+    """Where the last decisions of two reviewers on the same texts differ, as sentences. The latest one stands."""
     last: dict[tuple[str, str | None, str | None], dict[str, Decision]] = {}
     for decision in in_force(log):
         if decision.act is not Act.RECHECK:
-            place = (decision.pair, decision.proposed, decision.base)
-            last.setdefault(place, {})[decision.who] = decision
-    lines = []
-    for (pair, _, _), by_who in last.items():
-        if len({(d.act, d.key) for d in by_who.values()}) > 1:
-            ordered = sorted(by_who.values(), key=lambda d: d.when)
-            said = ", ".join(f"{d.who} says {d.act.value}" for d in ordered)
-            lines.append(f"{pair}: {said}; the last of them stands.")
-    return lines
+            texts = (decision.pair, decision.proposed, decision.base)
+            last.setdefault(texts, {})[decision.who] = decision
+    sentences = []
+    for (pair, _, _), by_reviewer in last.items():
+        if len({(d.act, d.key) for d in by_reviewer.values()}) > 1:
+            ordered = sorted(by_reviewer.values(), key=lambda d: d.when)
+            acts = ", ".join(f"{d.who} says {d.act.value}" for d in ordered)
+            sentences.append(f"{pair}: {acts}; the latest stands.")
+    return sentences

@@ -28,24 +28,31 @@ KEYS = (
         ("S",), "seen", "approve all pairs that you have seen in this session, flagged ones included; asks first"
     ),
     KeyBinding(("s",), "skip", "skip to the next listed pair that needs a decision"),
-    KeyBinding(("f",), "filter", "filter: list the next state of pairs, such as those to decide, or all"),
-    KeyBinding(("/",), "find", "find: list only pairs with these words; Enter keeps the list, Esc ends the search"),
-    KeyBinding(("c",), "conflict", "conflict: the three versions of a pair that was changed since the run"),
+    KeyBinding(("f",), "filter", "filter: list the next state of pairs, such as those to decide, or all", "page"),
+    KeyBinding(
+        ("/",), "find", "find: list only pairs with these words; Enter keeps the list, Esc ends the search", "page"
+    ),
+    KeyBinding(
+        ("/words",), "find", "list only pairs with these words in a text or label; / alone lists all again", "terminal"
+    ),
+    KeyBinding(("number",), "", "go to the pair with this number in the list", "terminal"),
+    KeyBinding(("c",), "conflict", "conflict: the three versions of a pair that was changed since the run", "page"),
     KeyBinding(("t",), "trait", "the next trait"),
     KeyBinding(("?",), "help", "this help"),
     KeyBinding(("q",), "quit", "quit: every decision is saved; the next review continues from here", "terminal"),
-    KeyBinding(("↓", "j"), "", "next pair"),
-    KeyBinding(("↑", "k"), "", "previous pair"),
-    KeyBinding(("Space",), "", "scroll the texts down"),
-    KeyBinding(("b",), "", "scroll the texts up"),
-    KeyBinding(("Enter",), "", "reload the pair after it was changed elsewhere"),
-    KeyBinding(("Esc",), "", "end a search, or go back"),
-    KeyBinding(("Ctrl+S", "Ctrl+Enter"), "", "while editing: save both texts and check them"),
+    KeyBinding(("n", "Enter"), "next", "next pair", "terminal"),
+    KeyBinding(("p",), "previous", "previous pair", "terminal"),
+    KeyBinding(("↓", "j"), "", "next pair", "page"),
+    KeyBinding(("↑", "k"), "", "previous pair", "page"),
+    KeyBinding(("Space",), "", "scroll the texts down", "page"),
+    KeyBinding(("b",), "", "scroll the texts up", "page"),
+    KeyBinding(("Enter",), "", "reload the pair after it was changed elsewhere", "page"),
+    KeyBinding(("Esc",), "", "end a search, or go back", "page"),
+    KeyBinding(("Ctrl+S", "Ctrl+Enter"), "", "while editing: save both texts and check them", "page"),
     KeyBinding(("o",), "", "show or hide the evidence", "page"),
     KeyBinding(("v",), "", "show a change inline or side by side", "page"),
     KeyBinding(("n",), "", "write a note to go with the decision", "page"),
 )
-LAST_ACT = "S"  # keys up to this one store a decision; those after it only navigate
 
 ActivityFunction = Callable[[], str]  # a few words on what a running check is doing, such as "asking the judge"
 

@@ -1,4 +1,4 @@
-"""A command in a pseudo-terminal of its own, and what is on its screen."""
+"""A command in a pseudo-terminal of its own, and what it prints."""
 
 import fcntl
 import os
@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from rich.cells import cell_len
 
 _COMMAND = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|([()][0-~])|([=>78cDEHMNOZ]))")
 _POINTER = re.compile(r"\x1b\]22;[a-z-]*\x07")
@@ -40,8 +38,7 @@ class PseudoTerminal:
             preexec_fn=_take_terminal,
         )
         os.close(slave)
-        self.raw = b""
-        self._columns, self._rows = columns, rows
+        self.raw, self._pressed_at = b"", 0
         self._is_open = True
 
     def __enter__(self) -> Self:
@@ -55,6 +52,7 @@ class PseudoTerminal:
         self.child.wait()
 
     def press(self, keys: str) -> None:
+        self._pressed_at = len(self.raw)
         os.write(self._master, keys.encode())
 
     def hang_up(self) -> None:
@@ -63,19 +61,19 @@ class PseudoTerminal:
             os.close(self._master)
         self._is_open = False
 
-    def until(self, words: str, gone: bool = False) -> str:
-        """The screen, once these words are on it or, with `gone`, no longer."""
+    def until(self, words: str) -> str:
+        """The output since the last key, once it contains these words (blanks and line ends count as one blank)."""
         end = time.monotonic() + _PATIENCE
-        while (words in (screen := self.screen())) is gone:
-            assert time.monotonic() < end, f"waited in vain for {words!r}:\n{screen}"
-            assert self._read() or (words in self.screen()) is not gone, f"ended before {words!r}:\n{self.screen()}"
-        return screen
+        while words not in (shown := self.text(self._pressed_at)):
+            assert time.monotonic() < end, f"waited in vain for {words!r}:\n{shown}"
+            assert self._read() or words in self.text(self._pressed_at), f"ended before {words!r}:\n{shown}"
+        return shown
 
     def end(self) -> int:
         """The exit code, once the program has ended; all that it wrote is read."""
         end = time.monotonic() + _PATIENCE
         while self._is_open and self._read():
-            assert time.monotonic() < end, f"did not end:\n{self.screen()}"
+            assert time.monotonic() < end, f"did not end:\n{self.text()}"
         return self.child.wait(_PATIENCE)
 
     def _read(self) -> bool:
@@ -89,30 +87,9 @@ class PseudoTerminal:
         self.raw += some
         return bool(some)
 
-    def screen(self) -> str:
-        """What stands on the screen, by cursor moves and characters alone."""
-        grid = [[" "] * self._columns for _ in range(self._rows)]
-        row = column = place = 0
-        text = self.raw.decode("utf-8", "replace")
-        while place < len(text):
-            command = _COMMAND.match(text, place)
-            if command:
-                place = command.end()
-                if command[2] in ("H", "f"):
-                    numbers = [int(number or 1) for number in (command[1] or "1;1").split(";")]
-                    row, column = numbers[0] - 1, numbers[-1] - 1
-                elif command[2] == "J":
-                    grid = [[" "] * self._columns for _ in range(self._rows)]
-                continue
-            char, place = text[place], place + 1
-            if char == "\r":
-                column = 0
-            elif char == "\n":
-                row += 1
-            elif 0 <= row < self._rows and 0 <= column < self._columns:
-                grid[row][column] = char
-                column += cell_len(char)
-        return "\n".join("".join(line).rstrip() for line in grid)
+    def text(self, start: int = 0) -> str:
+        """The output from a byte on, without terminal commands, in one line."""
+        return " ".join(_COMMAND.sub("", self.raw[start:].decode("utf-8", "replace")).split())
 
 
 def _take_terminal() -> None:

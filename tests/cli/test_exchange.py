@@ -38,8 +38,8 @@ def test_a_colleagues_decisions_are_taken_in_once_and_their_edit_with_its_eviden
     card = session.edit("n0000", GOOD, session.card("n0000").ours.negative.text, session.card("n0000").version_token)
     session.decide("n0000", Act.APPROVE, card.version_token)
     file = exported(bobs, tmp_path / "bob.jsonl")
-    assert "4 taken in, 0 known already, 0 left out" in imported(folder, file)
-    assert "0 taken in, 4 known already, 0 left out" in imported(folder, file)
+    assert "4 imported, 0 already known, 0 left out" in imported(folder, file)
+    assert "0 imported, 4 already known, 0 left out" in imported(folder, file)
     cards = {card.pair: card for card in session_of(folder).cards()}
     assert cards["n0001"].state is CardState.REJECTED
     assert (cards["n0000"].effect, cards["n0000"].ours.positive.text) == ("append", GOOD)
@@ -65,7 +65,7 @@ def test_where_two_disagree_the_later_stands_and_both_are_named(
     bobs = copied(finished_run, tmp_path / "bob")
     decide(bobs, "bob", Act.REJECT, "n0000")
     said = imported(folder, exported(bobs, tmp_path / "bob.jsonl"))
-    assert "disagreement: n0000: ann says approve, bob says reject; the last of them stands." in said
+    assert "disagreement: n0000: ann says approve, bob says reject; the latest stands." in said
     assert session_of(folder).card("n0000").state is CardState.REJECTED
 
 
@@ -85,8 +85,14 @@ def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sente
     )
     (tmp_path / "wrong.jsonl").write_text("".join(json.dumps(line) + "\n" for line in wrong))
     said = imported(folder, tmp_path / "wrong.jsonl", code=2)
-    assert "0 taken in, 0 known already, 6 left out" in said
-    for sentence in ("another proposal's text", "about toy/gloom", "no such pair", "neither has nor had", "not those"):
+    assert "0 imported, 0 already known, 6 left out" in said
+    for sentence in (
+        "another proposal's text",
+        "about toy/gloom",
+        "no such pair",
+        "not in the dataset, nor was",
+        "does not match its texts",
+    ):
         assert sentence in said
     assert session_of(folder).card("n0000").state is CardState.OPEN
 
@@ -102,8 +108,8 @@ def test_answers_given_in_label_studio_come_back_as_decisions(folder: Path, tmp_
     answer(by_pair["n0001"], act="reject", note="too close")
     answer(by_pair["d0003"], act="approve", positive=GOOD)
     file.write_text(json.dumps(tasks))
-    assert "3 taken in" in imported(folder, file)
-    assert "0 taken in, 3 known" in imported(folder, file)
+    assert "3 imported" in imported(folder, file)
+    assert "0 imported, 3 already known" in imported(folder, file)
     cards = {card.pair: card for card in session_of(folder).cards()}
     assert [cards[name].state.value for name in ("n0000", "n0001", "d0003")] == ["approved", "rejected", "edited"]
     assert cards["d0003"].ours.positive.text == GOOD
@@ -131,8 +137,8 @@ def test_answers_given_in_argilla_come_back_as_decisions(folder: Path, tmp_path:
         if record["metadata"]["pair"] == "n0000":
             record["responses"] = {"act": [{"value": "approve", "user_id": "u1"}]}
     file.write_text(json.dumps(records))
-    assert "1 taken in" in imported(folder, file)
-    assert "0 taken in, 1 known" in imported(folder, file)
+    assert "1 imported" in imported(folder, file)
+    assert "0 imported, 1 already known" in imported(folder, file)
     assert session_of(folder).card("n0000").state is CardState.APPROVED
 
 

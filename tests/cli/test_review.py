@@ -3,17 +3,15 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.review.proposal import Proposal
 from agent.schema import Decision
 from agent.storage.decision_log import DecisionLog
-from tests.cli.pseudo_terminal import PseudoTerminal, stray_controls
+from tests.cli.pseudo_terminal import PseudoTerminal
 from tests.cli.scripted import cliffhanger, experiment, tree
-from tests.review.example import change, pair, proposal
-from tests.review.test_terminal_texts import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 # The command, with a subject that needs no model.
@@ -51,106 +49,66 @@ def acts(folder: Path) -> list[tuple[str, str, str]]:
     return [(d.who, d.act.value, d.pair) for d in decided(folder)]
 
 
-def rewrite(terminal: PseudoTerminal) -> None:
-    """Give the selected pair another positive text, and wait until it has been checked."""
-    terminal.press("e")
-    terminal.until("Ctrl+S store and check")
-    terminal.press("\x15")
-    terminal.until("which is why I │", gone=True)
-    terminal.press("\x15")
-    terminal.until("never to do such", gone=True)
-    terminal.press(BETTER)
-    terminal.until("as his brother. This crossed a line, so I")
-    terminal.press("\x13")
-    terminal.until("passes with your text: a approves it")
-
-
-def test_a_morning_in_a_terminal_leaves_exactly_its_decisions_and_goes_on_where_it_was(folder: Path) -> None:
+def test_a_review_in_a_terminal_stores_exactly_its_decisions_and_continues_from_there(folder: Path) -> None:
     before = tree(folder / "datasets")
     with review(folder) as terminal:
-        terminal.until("open  d0003  changed")
-        terminal.press("/")
-        terminal.until("text, state, flag or verdict")
-        terminal.press("n0000\r")
-        terminal.until("open  n0000  added")
-        rewrite(terminal)
+        terminal.until("to decide d0003 changed")
         for keys, words in (
-            ("a", "n0000 is approved"),
-            ("\x1b", "proposed: 3"),
-            ("s", "open  n0001"),
-            ("r", "n0001 is rejected"),
-            ("u", "Taken back: reject of n0001"),
+            ("/n0000\n", "to decide n0000 added"),
+            ("e\n", "positive: "),
+            (f"\x15{BETTER}\n", "negative: "),  # Ctrl-U empties the line, which holds the text as it is
+            ("\n", "the edit passed its check. Approve it with a."),
+            ("a\n", "n0000 approved"),
+            ("/\n", "to decide"),
+            ("/n0001\n", "to decide n0001"),
+            ("r\n", "n0001 rejected"),
+            ("u\n", "Undone: reject of n0001."),
         ):
             terminal.press(keys)
             terminal.until(words)
-        terminal.press("q")
+        terminal.press("q\n")
         assert terminal.end() == 0
-    assert b"2 still to decide: the same command goes on there." in terminal.raw
-    assert b"writes what was approved." in terminal.raw
+    assert "2 pairs still to decide: rerun the command to continue." in terminal.text()
+    assert "writes what was approved." in terminal.text()
     expected = [("edit", "n0000"), ("recheck", "n0000"), ("approve", "n0000"), ("reject", "n0001"), ("undo", "n0001")]
     assert acts(folder) == [("ann", *act) for act in expected]
     assert decided(folder)[0].positive == BETTER
     assert tree(folder / "datasets") == before
     with review(folder) as again:
-        assert "1 of 3 decided" in again.until("open  d0003")
+        assert "to decide d0003" in again.until("1 of 3 decided")
         again.press("\x03")
         assert again.end() == 0
 
 
-def test_what_was_being_written_when_the_line_was_cut_is_kept(folder: Path) -> None:
+def cut_off(folder: Path, keys: str, cut: Callable[[PseudoTerminal], object]) -> Decision:
+    """What is stored after an edit of d0003 was begun with these keys and then cut off."""
     with review(folder) as terminal:
-        terminal.until("open  d0003")
-        terminal.press("e")
-        terminal.until("Ctrl+S store and check")
-        terminal.press("xyz")
-        terminal.until("so Ixyz")
-        terminal.hang_up()
-        assert terminal.end() == 128 + signal.SIGHUP
+        terminal.until("to decide d0003")
+        terminal.press("e\n")
+        terminal.until("positive: ")
+        terminal.press(keys)
+        terminal.until("negative: " if keys.endswith("\n") else keys)
+        cut(terminal)
+        terminal.end()
     [kept] = decided(folder)
     assert (kept.act.value, kept.pair, kept.note) == ("edit", "d0003", "not finished: the terminal was closed")
-    assert kept.positive is not None
-    assert kept.positive.endswith("so Ixyz")
+    return kept
 
 
-def test_a_signal_ends_it_with_the_terminal_restored(folder: Path) -> None:
-    with review(folder) as terminal:
-        terminal.until("open  d0003")
-        terminal.press("a")
-        terminal.until("d0003 is approved")
-        os.kill(terminal.child.pid, signal.SIGTERM)
-        terminal.end()
-    assert b"\x1b[?1049l" in terminal.raw
-    assert acts(folder) == [("ann", "approve", "d0003")]
+def test_an_edit_is_stored_as_far_as_it_was_typed_when_a_signal_ends_the_review(folder: Path) -> None:
+    kept = cut_off(folder, "xyz", lambda terminal: os.kill(terminal.child.pid, signal.SIGTERM))
+    assert (kept.positive or "").endswith("so Ixyz")
 
 
-def test_no_escape_of_a_hostile_text_reaches_the_terminal(tmp_path: Path) -> None:
-    made = experiment(tmp_path)
-    drafts = [pair(f"n{i:04d}", f"{text} \x1b[1;7;35mEVIL", f"Calm {i}, so I") for i, text in enumerate(HOSTILE)]
-    evil = proposal([change("added", None, draft).model_copy(update={"why": draft.positive.text}) for draft in drafts])
-    refinement(made).mkdir(parents=True)
-    (refinement(made) / "proposal.json").write_bytes(evil.model_dump_json().encode())
-    assert Proposal.model_validate_json((refinement(made) / "proposal.json").read_bytes()) == evil
-    with review(made) as terminal:
-        for number in range(len(HOSTILE)):
-            terminal.until(f"open  n{number:04d}")
-            terminal.press("e")
-            terminal.until("Ctrl+S store and check")
-            terminal.press("\x1b")
-            terminal.until("Ctrl+S store and check", gone=True)
-            terminal.press("r")
-            terminal.until(f"n{number:04d} is rejected" if number + 1 < len(HOSTILE) else "Everything is decided")
-        terminal.press("q")
-        assert terminal.end() == 0
-    assert stray_controls(terminal.raw) == ""
-    assert b"\x1b[1;7;35m" not in terminal.raw
-    assert "␛[1;7;35mEVIL".encode() in terminal.raw
-    assert b"52;c;" in terminal.raw
+def test_the_finished_lines_of_an_edit_are_stored_when_the_terminal_is_closed(folder: Path) -> None:
+    kept = cut_off(folder, "xyz\n", PseudoTerminal.hang_up)
+    assert (kept.positive or "").endswith("so Ixyz")
 
 
 def test_without_a_terminal_it_names_the_page_and_the_files(folder: Path) -> None:
     done = cliffhanger("review", folder)
     assert done.exit_code == 64
-    assert "To review takes a terminal, and this is none" in done.output
+    assert "Review needs an interactive terminal." in done.output
     assert "--web" in done.output
     assert "cliffhanger decisions export" in done.output
 
@@ -159,14 +117,14 @@ def test_before_a_run_it_says_which_command_makes_a_proposal(tmp_path: Path) -> 
     made = experiment(tmp_path)
     done = cliffhanger("review", made)
     assert done.exit_code == 64
-    assert f"`cliffhanger run -e {made}` makes a proposal" in " ".join(done.output.split())
+    assert "Nothing is proposed for toy/refusal yet. Run `cliffhanger run" in " ".join(done.output.split())
 
 
 def test_the_page_gets_the_same_desks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[tuple[str, object, object, object]] = []
 
     def serve(sessions: list[object], order: object, host: str, port: int, **rest: object) -> int:
-        served.append((sessions[0].who, host, port, rest["show"]))  # type: ignore[attr-defined]
+        served.append((sessions[0].reviewer, host, port, rest["open_browser"]))  # type: ignore[attr-defined]
         return 0
 
     monkeypatch.setattr("agent.app.review.serve_review", serve)

@@ -44,7 +44,7 @@ def test_the_command_tells_the_address_serves_it_and_ends_by_ctrl_c(folder: Path
     finally:
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate(timeout=30)
-    assert (child.returncode, "What you decided is stored" in output) == (0, True)
+    assert (child.returncode, "Your decisions are stored" in output) == (0, True)
     assert tree(folder) == before
 
 
@@ -53,13 +53,13 @@ def test_a_port_that_is_taken_is_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port}.*Try another --port"):
-            review.serve_review(open_sessions(order, "ann"), order, port=port, show=False)
+            review.serve_review(open_sessions(order, "ann"), order, port=port, open_browser=False)
 
 
 def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path) -> None:
     order, before = ExperimentOptions(folder, pair_by_similarity=True), tree(dataset_of(folder))
     sessions = open_sessions(order, "ann")
-    writer = review.writer_of(sessions, order)
+    writer = review.apply_actions(sessions, order)
     assert writer.plan(TRAIT).changes_nothing
     approve_unflagged(session_of(folder))
     plan = writer.plan(TRAIT)
@@ -74,9 +74,9 @@ def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path)
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
 def test_on_this_machine_alone_no_other_name_is_answered_to(host: str) -> None:
-    assert review._names(host) == set()
+    assert review._allowed_hosts(host) == set()
 
 
 def test_where_it_was_told_so_the_names_it_was_told_are_answered_to() -> None:
-    assert "lab.example" in review._names("lab.example")
-    assert socket.gethostname() in review._names("::")
+    assert "lab.example" in review._allowed_hosts("lab.example")
+    assert socket.gethostname() in review._allowed_hosts("::")

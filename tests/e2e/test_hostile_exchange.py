@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.calibration.labels import LabelDefaults, LabelError, read_endings, read_openers
-from agent.export.annotation import ExchangeError, argilla, label_studio, read_annotations
+from agent.export.annotation import ExchangeError, argilla_records, label_studio_tasks, read_annotations
 from agent.llm.batch import read_answers, write_batch, write_prompts
 from agent.review.exchange import merge_decisions
 from agent.schema import Act, Decision, Pair
@@ -45,8 +45,8 @@ def argilla_answer(record: dict[str, object], texts: Mapping[str, str]) -> dict[
 
 
 EXCHANGES: Mapping[str, tuple[Callable[..., list[dict[str, object]]], Callable[..., dict[str, object]]]] = {
-    "Label Studio": (label_studio, label_studio_answer),
-    "Argilla": (argilla, argilla_answer),
+    "Label Studio": (label_studio_tasks, label_studio_answer),
+    "Argilla": (argilla_records, argilla_answer),
 }
 
 

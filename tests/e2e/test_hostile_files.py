@@ -11,12 +11,12 @@ from os.path import normpath
 from pathlib import Path, PurePosixPath
 
 import pytest
+from agent.review.patch import patch_of
 
 from agent.config.load import SettingsError, load_settings
 from agent.config.settings import Settings
 from agent.review.apply import plan_changes, undo, write
 from agent.review.file_transaction import NAMES, FileContents, read_files
-from agent.review.patch import patch_of
 from agent.review.report.markdown import markdown_text
 from agent.schema import Act, Completion, Decision, Pair
 from agent.storage.dataset import FileHashes, load_dataset, read_definition, write_dataset

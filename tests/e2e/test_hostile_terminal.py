@@ -1,20 +1,15 @@
 """One corpus of hostile texts through every way to a terminal: no byte of it is obeyed, none hides or turns a text."""
 
-import asyncio
 import io
 import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from textual.pilot import Pilot
-from textual.widgets import TextArea
 from typer.testing import CliRunner, Result
 
 from agent.cli.main import app
 from agent.review.proposal import PROPOSAL
-from agent.review.terminal.app import Review
-from agent.review.terminal.spelling import spelled, unspelled
 from agent.schema import Ending, Role, Stop
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
@@ -23,10 +18,9 @@ from agent.supervision.progress import Progress
 from agent.text import safe_text
 from tests.cli.pseudo_terminal import stray_controls
 from tests.cli.scripted import experiment
-from tests.hostile import AWAY, HALVES, TEXTS, of
+from tests.hostile import AWAY, HALVES, TEXTS
 from tests.loop.histories import adopted, history
-from tests.review.example import ReviewExample, change, pair, proposal, review_example
-from tests.review.test_terminal import press, seen
+from tests.review.example import proposal
 from tests.support.bases import basis
 
 TRAIT = "toy/refusal"
@@ -131,55 +125,3 @@ def test_the_screen_of_a_run_obeys_nothing(is_terminal: bool) -> None:
     assert AWAY in shown
     assert not any(code in shown for code in ("\x1b[1;7;35m", "\x1b[8m", "\x1b[999;999H", "\x1b[c", "\x1b[6n", "\x1bc"))
     assert is_terminal or is_harmless(shown)
-
-
-def drawn(pilot: Pilot[None]) -> bytes:
-    """The bytes that the screen is drawn with."""
-    update = pilot.app.screen._compositor.render_update(full=True)
-    return update.render_segments(pilot.app.console).encode()
-
-
-def night(root: Path) -> ReviewExample:
-    """A proposal in which every text that a model or a human writes is hostile."""
-    example, changes = review_example(root, []), []
-    for number, text in enumerate(TEXTS):
-        made = change("added", None, pair(f"n{number:04d}", text, f"{text} not"))
-        side = made.sides[0]
-        assert side.after.evidence is not None
-        evil = {"completion": text + "tail", "opening": text, "span": text[:9]}
-        seen_of_it = side.after.evidence.model_copy(update=evil)
-        after = side.after.model_copy(update={"evidence": seen_of_it, "system_prompt": None})
-        sides = (side.model_copy(update={"after": after}), made.sides[1])
-        changes.append(made.model_copy(update={"why": text, "sides": sides}))
-    example.proposal = proposal(changes)
-    return example
-
-
-def test_each_text_is_shown_and_edited_in_the_review_and_obeyed_by_no_terminal(tmp_path: Path) -> None:
-    example = night(tmp_path)
-
-    async def through() -> None:
-        async with Review([example.session(f"ann {of('escape')[0]}")]).run_test(size=(80, 24)) as pilot:
-            await pilot.pause()
-            for text in TEXTS:
-                await check(pilot)
-                await press(pilot, "e")
-                area = pilot.app.screen.query(TextArea).first()
-                assert unspelled(area.text) == text
-                await check(pilot)
-                await press(pilot, "escape", "down")
-
-    async def check(pilot: Pilot[None]) -> None:
-        assert is_harmless(seen(pilot))
-        raw = drawn(pilot)
-        assert stray_controls(raw) == ""
-        assert not any(code in raw for code in (b"\x1b[1;7;35m", b"\x1b[8m", b"\x1b[999;999H", b"\x1b[c", b"\x1b[6n"))
-
-    asyncio.run(through())
-
-
-def test_each_text_comes_back_from_its_spelling_to_the_letter() -> None:
-    for text in (*TEXTS, *HALVES):
-        for lines in (False, True):
-            assert unspelled(spelled(text, lines)) == text
-            assert is_harmless(spelled(text, lines))

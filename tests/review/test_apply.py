@@ -228,7 +228,7 @@ def test_where_the_disk_does_not_take_it_nothing_is_changed_and_nothing_is_left(
 
     def full(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > 4:  # the record and the journal were taken in, with their folders
+        if len(calls) > 4:  # the record and the journal were imported, with their folders
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.review.bulk_approval import BulkKind
 from agent.review.cards import CardState
-from agent.review.session import BulkKind, ReviewSession, StaleText
+from agent.review.session import ReviewSession, StaleText
 from agent.schema import Act, Outcome
 from tests.review.example import DATASET, DRAFT, KEPT, LOST, ReviewExample, pair, review_example
 
@@ -30,7 +31,7 @@ def test_what_nobody_has_seen_is_not_approved_as_seen(example: ReviewExample) ->
     session = example.session()
     batch = session.bulk_approval(BulkKind.SEEN)
     assert batch.cards == ()
-    assert batch.nothing == "You have seen no pair in this session that still waits for a decision."
+    assert batch.empty_reason == "You have seen no undecided pair in this session."
     assert session.approve_bulk(BulkKind.SEEN, batch.version_token) == ()
     assert example.log.read().decisions == ()
 
@@ -41,9 +42,9 @@ def test_seen_pairs_are_approved_in_one_act_flagged_ones_too_and_unseen_ones_sta
     batch = session.bulk_approval(BulkKind.SEEN)
     assert batch.title == "Approve 3 seen pairs of toy/refusal?"
     said = " ".join(batch.sentences)
-    assert said.startswith("You have had the texts of each of them on the screen in this session. ")
+    assert said.startswith("The texts of each were on your screen in this session. ")
     assert "1 pair without a flag, 2 flagged: 1 dropped, 2 failing." in said
-    assert "To approve takes 1 pair out of the dataset." in said
+    assert "Approving removes 1 pair from the dataset." in said
     approved = session.approve_bulk(BulkKind.SEEN, batch.version_token)
     assert [(card.pair, card.state, card.effect) for card in approved] == [
         ("d0001", CardState.APPROVED, "replace"),
@@ -77,7 +78,7 @@ def test_an_edit_is_seen_only_with_the_evidence_of_its_check(example: ReviewExam
     )
     session.mark_seen("n0000", card.view_token)
     batch = session.bulk_approval(BulkKind.SEEN)
-    assert (batch.cards, batch.nothing) == ((), "Left out: 1 edit without a passed check.")
+    assert (batch.cards, batch.empty_reason) == ((), "Excluded: 1 edit without a passed check.")
     session.check("n0000")
     assert seen(session) == []
     look_at(session, "n0000")
@@ -93,8 +94,8 @@ def test_an_edit_that_failed_and_a_conflict_are_left_out_however_often_they_were
     batch = session.bulk_approval(BulkKind.SEEN)
     assert [card.pair for card in batch.cards] == ["n0002"]
     said = " ".join(batch.sentences)
-    assert "Left out: 1 conflict, where you have to choose between two texts." in said
-    assert "Left out: 1 edit without a passed check." in said
+    assert "Excluded: 1 conflict, where you have to choose between two texts." in said
+    assert "Excluded: 1 edit without a passed check." in said
 
 
 @pytest.mark.parametrize("many", list(BulkKind))

@@ -4,13 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from agent.review.cards import CardState
 from agent.review.session import NotAllowed, NotRechecked, ReviewSession
 from agent.schema import Act, Outcome
 from tests.review.example import DATASET, MENDED, ReviewExample, pair, review_example
-from tests.review.test_terminal import play, press, until
+from tests.review.test_terminal import play
 
 EDIT = ("She wanted the answers, so I", MENDED.negative.text)
 THEIRS = pair("d0001", "She wanted the exam answers at once, so I", MENDED.negative.text, 1)
@@ -54,9 +53,4 @@ def test_over_an_unchecked_edit_the_check_decides_as_approve_says(example: Revie
 def test_a_check_that_fails_in_a_conflict_says_in_the_terminal_what_can_be_done(example: ReviewExample) -> None:
     in_conflict(example, replace(example.session(), recheck=None))
     example.outcome = Outcome.FAIL
-
-    async def then(pilot: Pilot[None]) -> None:
-        await press(pilot, "x")
-        await until(pilot, "reject it first, then edit it")
-
-    play(example.session(), then=then, size=(140, 30))
+    assert "reject it first, then edit it" in " ".join(play(example.session(), "x").split())

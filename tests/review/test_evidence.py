@@ -11,7 +11,7 @@ from agent.review import labels
 from agent.review.proposal import Proposal
 from agent.review.report.model import changed_for_twin
 from agent.review.session import ReviewSession
-from agent.review.terminal.evidence import sides as terminal_sides
+from agent.review.terminal_view import card_view
 from agent.review.web import view_models
 from agent.schema import Mode, Pair, Polarity
 from agent.storage.decision_log import DecisionLog
@@ -40,7 +40,7 @@ def open_until_the_end(tmp_path: Path) -> ReviewSession:
 
 def on_terminal(of: ReviewSession) -> str:
     sink = io.StringIO()
-    Console(file=sink, width=160).print(terminal_sides(of.cards()[0], of.proposal, three=False))
+    Console(file=sink, width=160).print(card_view(of.cards()[0], of.proposal))
     return sink.getvalue()
 
 
@@ -48,7 +48,7 @@ def test_in_the_terminal_only_the_first_tokens_are_held_to_a_threshold(
     toned: ReviewSession, open_until_the_end: ReviewSession
 ) -> None:
     said = on_terminal(toned)
-    assert "J of the opening 90 → 90 ≥60" in said
+    assert "J5 90 → 90 ≥60" in said
     assert "C0 95 → 95 (no criterion)" in said
     assert "C5 97 → 97 (no criterion)" in said
     assert "no criterion" not in on_terminal(open_until_the_end)

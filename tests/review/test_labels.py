@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+from agent.review.terminal.keys import ACTIONS, STORE
+
 import agent.review.web
 from agent.review import labels
 from agent.review.cards import CardState, CardWarning
 from agent.review.labels import KEYS, LAST_ACT, verdict_meanings
-from agent.review.terminal.keys import ACTIONS, STORE
 from agent.schema import Depth, Ending, Mode, Outcome, Question, Rung, Verdict
 
 _TERMINAL = {"↓": "down", "↑": "up", "Space": "space", "Enter": "enter", "Esc": "escape"}

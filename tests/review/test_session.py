@@ -185,7 +185,7 @@ def test_an_approved_edit_that_nobody_rechecked_does_not_count_however_it_came(e
         ("a\ud800", "b", "surrogate"),
         ("<<<<<<< ours\nSo I", "b", "conflict mark"),
         ("Then\n=======\nso I", "b", "conflict mark"),
-        ("a", "so I >>>>>>> theirs", "negative text holds a conflict mark"),
+        ("a", "so I >>>>>>> theirs", "negative text contains a conflict mark"),
     ],
 )
 def test_a_text_that_no_dataset_can_hold_is_refused(
@@ -292,7 +292,7 @@ def test_a_line_drawn_in_a_text_is_no_conflict_mark(example: ReviewExample) -> N
 def test_an_undecided_conflict_is_decided_before_it_is_edited(example: ReviewExample) -> None:
     example.write([KEPT, THEIRS, LOST, DOUBTED])
     session = example.session()
-    with pytest.raises(NotAllowed, match="first decide whose text shall stand"):
+    with pytest.raises(NotAllowed, match="first keep the dataset's text"):
         session.edit("d0001", "A third text, so I", "b", session.card("d0001").version_token)
     assert example.log.read().decisions == ()
     decide(session, "d0001", Act.APPROVE)

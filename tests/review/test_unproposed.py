@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from agent.review.apply import plan_changes, rejected_texts
+from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card, CardState
-from agent.review.session import BulkKind, NotAllowed, ReviewSession
+from agent.review.session import NotAllowed, ReviewSession
 from agent.schema import Act, Decision
 from agent.storage.dataset import load_dataset
 from agent.storage.decision_log import in_force
@@ -46,7 +47,7 @@ def test_a_line_that_somebody_edited_after_it_was_dropped_is_not_approved_for_ha
     session.mark_seen("d0000", card.view_token)
     batch = session.bulk_approval(BulkKind.SEEN)
     assert batch.cards == ()
-    assert batch.nothing == "Left out: 1 pair for which nothing is proposed, to be dropped or rejected."
+    assert batch.empty_reason == "Excluded: 1 pair with nothing proposed, to be dropped or rejected."
     session.approve_bulk(BulkKind.SEEN, batch.version_token)
     assert not written(example)
 
@@ -108,7 +109,7 @@ def test_an_edit_of_a_line_that_somebody_edited_too_is_a_conflict(example: Revie
     assert (card.state, card.conflict) == (CardState.CONFLICT, True)
     session.mark_seen("d0000", card.view_token)
     assert (
-        session.bulk_approval(BulkKind.SEEN).nothing
-        == "Left out: 1 conflict, where you have to choose between two texts."
+        session.bulk_approval(BulkKind.SEEN).empty_reason
+        == "Excluded: 1 conflict, where you have to choose between two texts."
     )
     assert decide(session, Act.APPROVE).effect == "replace"

@@ -11,20 +11,20 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 
 from agent.errors import UserError
-from agent.review.cards import after_failing
+from agent.review.background_checks import result_message
+from agent.review.bulk_approval import BulkKind
 from agent.review.labels import ActivityFunction
 from agent.review.session import (
-    BulkKind,
     NoDecisionToUndo,
     NotAllowed,
     ReviewSession,
     StaleText,
-    taken_back,
+    undone_message,
 )
 from agent.review.web.security import MOST_BYTES, SecurityMiddleware
 from agent.review.web.view_models import restored
 from agent.review.web.views import HERE, ApplyActions, Pages, version_token_of
-from agent.schema import Act, Outcome
+from agent.schema import Act
 from agent.text import pluralize
 
 _AT_ONCE = 1.5  # seconds that a check may take before the page says that it goes on
@@ -136,11 +136,7 @@ def _found(pages: Pages, number: int, place: int) -> str:
     card = table.card(place)
     if pages.checks.running((table.trait, card.pair)):
         return "the edit is stored and is being checked."
-    if card.edited and card.is_pending and card.outcome is Outcome.PASS:
-        return "the edit passed its check. Approve it with a."
-    if card.edited and card.is_pending and card.outcome is Outcome.FAIL:
-        return f"the edit is stored, but fails its check: {after_failing(card)}."
-    return "the edit is stored, but not checked."
+    return result_message(card)
 
 
 def undo(pages: Pages, number: int) -> PageReply:
@@ -151,7 +147,7 @@ def undo(pages: Pages, number: int) -> PageReply:
     except NoDecisionToUndo as error:
         return PageReply(pages.around(number, str(error)), 409, keep=True)
     first = table.place(taken[0].pair) or 0
-    return PageReply(pages.panel(number, first) + pages.around(number, taken_back(taken)), relist=True)
+    return PageReply(pages.panel(number, first) + pages.around(number, undone_message(taken)), relist=True)
 
 
 def see(pages: Pages, number: int, place: int, form: FormFields) -> PageReply:

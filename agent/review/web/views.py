@@ -11,9 +11,10 @@ from markupsafe import Markup
 from agent.review import labels
 from agent.review.apply import ApplyPlan
 from agent.review.background_checks import BackgroundChecks
+from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card, CardState, CardWarning, after_failing
 from agent.review.labels import KEYS
-from agent.review.session import BulkKind, ReviewSession, UnknownPair
+from agent.review.session import ReviewSession, UnknownPair
 from agent.review.web import view_models
 from agent.review.web.view_models import ALL, NONE, TODO, Filter, shown
 from agent.schema import Act, Verdict
@@ -93,7 +94,7 @@ class Pages:
             panel=Markup(self.panel(number, first)) if first is not None else Markup(self.empty(number)),  # noqa: S704
             traits=[(n, one.trait, self._waiting(one)) for n, one in enumerate(self.tables)],
             current=number,
-            who=self.sessions[number].who,
+            who=self.sessions[number].reviewer,
             states=[
                 (TODO, "To decide"),
                 (ALL, "All"),
@@ -114,7 +115,7 @@ class Pages:
         card = table.card(place)
         job = (table.trait, card.pair)
         checking = self.checks.running(job)
-        error = self.checks.error(job) if card.edited and card.is_pending and card.outcome == "unjudged" else None
+        error = self.checks.error_message(job) if card.edited and card.is_pending and card.outcome == "unjudged" else ""
         return self._render(
             "panel.html.j2",
             **self._meanings(number),
@@ -127,7 +128,7 @@ class Pages:
             after_failing=after_failing(card),
             can_check=table.session.recheck is not None,
             disabled={act.value: labels.disabled_reason(card, act, checking) for act in Act},
-            trouble=trouble or (str(error) if error else ""),
+            trouble=trouble or error,
             typed=typed,
         )
 

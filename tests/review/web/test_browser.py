@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.app.review import open_sessions, writer_of
+from agent.app.review import apply_actions, open_sessions
 from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
 from tests.cli.finished_run import dataset_of, finished, session_of
@@ -64,7 +64,7 @@ def test_the_folder_changes_by_exactly_what_was_approved_and_back(
 ) -> None:
     order, before, session = ExperimentOptions(folder), tree(dataset_of(folder)), session_of(folder)
     sessions = open_sessions(order, "ann")
-    reader = Reader(chromium, stack.enter_context(serving(sessions, writer_of(sessions, order))))
+    reader = Reader(chromium, stack.enter_context(serving(sessions, apply_actions(sessions, order))))
     reader.keys("a", "a", "r")
     reader.page.locator("#apply").press("Enter")
     reader.waits_for("#panel h2", "Apply what was approved")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.session import BulkKind
+from agent.review.bulk_approval import BulkKind
 from tests.review.web.browser import Browser, Reader
 from tests.review.web.served import serving
 from tests.review.web.sessions import STEM, TYPED, Night, of, small
@@ -86,9 +86,9 @@ def test_a_key_that_approves_many_says_why_it_does_nothing_until_it_does_somethi
     reader = Reader(chromium, stack.enter_context(serving([told.session()])), 480)
     reader.page.evaluate(LOOKED)
     reader.keys("A")
-    reader.waits_for("#said", "No open pair is free of flags and passes")
+    reader.waits_for("#said", "No undecided pair passes without a flag")
     reader.keys("S")
-    reader.waits_for("#said", "You have seen no pair in this session that still waits")
+    reader.waits_for("#said", "You have seen no undecided pair")
     reader.page.locator(".brief").last.scroll_into_view_if_needed()
     reader.waits_for("#seen", "(1)")
     assert reader.page.get_attribute("#seen", "title") == "key S"

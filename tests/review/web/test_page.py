@@ -82,7 +82,7 @@ def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Ni
     answer = page.post("undo")
     assert answer.headers["hx-trigger"] == "relist"
     assert 'data-place="2"' in answer.text
-    assert "Taken back: drop of d0002." in plain(answer)
+    assert "Undone: drop of d0002." in plain(answer)
     assert [card.state.value for card in told.session().cards()][1:3] == ["rejected", "open"]
     page.post("undo")
     nothing = page.post("undo")
@@ -109,7 +109,7 @@ def test_all_unflagged_are_approved_at_once_after_they_were_listed(page: Served,
     answer = page.post("unflagged", version_token=version_token(listed))
     assert "Approved at once: 3" in plain(answer)
     assert told.acts() == [("approve", "d0001"), ("approve", "n0000"), ("approve", "n0001")]
-    assert "Taken back: 3 approvals." in plain(page.post("undo"))
+    assert "Undone: 3 approvals." in plain(page.post("undo"))
 
 
 def test_a_list_of_unflagged_pairs_that_has_changed_approves_nothing(page: Served, told: Night) -> None:
@@ -155,12 +155,12 @@ def test_a_button_that_cannot_be_pressed_says_why_and_one_that_can_its_key(page:
         found = (re.search(rf'id="{name}" [^>]*title="([^"]*)"', page.get().text) for name in ("unflagged", "seen"))
         return [title.group(1) for title in found if title]
 
-    assert titles() == ["key A", "You have seen no pair in this session that still waits for a decision."]
+    assert titles() == ["key A", "You have seen no undecided pair in this session."]
     see(page, 1)
     assert titles() == ["key A", "key S"]
     page.post("unflagged", version_token=version_token(page.get("unflagged")))
-    nothing = "No open pair is free of flags and passes: read those that wait one by one."
-    assert titles() == [nothing, "You have seen no pair in this session that still waits for a decision."]
+    nothing = "No undecided pair passes without a flag. Decide on the remaining pairs one by one."
+    assert titles() == [nothing, "You have seen no undecided pair in this session."]
 
 
 def plan(told: Night, after: bytes = b"new\n") -> ApplyPlan:

@@ -1,1 +1,0 @@
-"""The review in a terminal: keys, no mouse needed, every decision stored as it is made."""
