@@ -118,7 +118,7 @@ class TerminalReview:
                 self._find(typed[1:])
             elif typed.isdecimal():
                 self._go_to_number(int(typed))
-            elif (action := self._actions().get(typed)) is not None:
+            elif (action := self.actions.get(typed)) is not None:
                 action()
             else:
                 self._say(f"There is no key {typed[:20]!r}. Type ? for help.", DOUBT)
@@ -126,7 +126,9 @@ class TerminalReview:
             self._say(str(error), DOUBT)
             self._show_if_changed()
 
-    def _actions(self) -> dict[str, Callable[[], object]]:
+    @property
+    def actions(self) -> dict[str, Callable[[], object]]:
+        """What each key does; the empty one is Enter."""
         return {
             "a": lambda: self._decide(Act.APPROVE),
             "r": lambda: self._decide(Act.REJECT),

@@ -11,7 +11,7 @@ from rich.text import Text
 from agent.review import labels
 from agent.review.cards import Card, CardState
 from agent.review.proposal import Proposal, TextEvidence, Version
-from agent.review.report.model import with_twin
+from agent.review.report.model import twin_note
 from agent.review.text_diff import merged
 from agent.schema import Mode, Outcome, Polarity, Question, gating_questions
 from agent.text import safe_text
@@ -93,7 +93,7 @@ def _side(card: Card, proposal: Proposal, number: int) -> Table:
             table.add_row("commits at", plain(found.span, DOUBT))
     if scores := _scores(proposal, change.polarity, old, found):
         table.add_row("scores", scores)
-    facts = [*_facts(found), *(labels.RUNGS[rung] for rung in change.rungs), with_twin(card.change, change)]
+    facts = [*_facts(found), *(labels.RUNGS[rung] for rung in change.rungs), twin_note(card.change, change)]
     table.add_row("", Text("; ".join(filter(None, facts)), LABEL))
     return table
 

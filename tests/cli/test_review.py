@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +58,14 @@ def test_a_review_in_a_terminal_stores_exactly_its_decisions_and_continues_from_
             ("/n0000\n", "to decide n0000 added"),
             ("e\n", "positive: "),
             (f"\x15{BETTER}\n", "negative: "),  # Ctrl-U empties the line, which holds the text as it is
-            ("\n", "the edit passed its check. Approve it with a."),
+            ("\n", "Checking n0000"),
+        ):
+            terminal.press(keys)
+            terminal.until(words)
+        while "the edit passed its check. Approve it with a." not in terminal.until("decided, 1 listed"):
+            threading.Event().wait(0.2)
+            terminal.press("\n")
+        for keys, words in (
             ("a\n", "n0000 approved"),
             ("/\n", "to decide"),
             ("/n0001\n", "to decide n0001"),

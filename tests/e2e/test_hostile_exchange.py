@@ -65,9 +65,9 @@ def test_texts_go_to_another_tool_and_come_back_as_edits_to_the_letter(tmp_path:
     assert [(d.positive, d.negative, d.note) for d in found] == [
         (s["positive"], s["negative"], s["note"]) for s in said
     ]
-    intake = merge_decisions("toy/refusal", cards, (), found)
-    assert (len(intake.taken), intake.left) == (len(TEXTS), ())
-    example.log.append(*intake.taken)
+    merge = merge_decisions("toy/refusal", cards, (), found)
+    assert (len(merge.accepted), merge.refused) == (len(TEXTS), ())
+    example.log.append(*merge.accepted)
     assert [card.ours.positive.text for card in example.session().cards()] == [f"{text} more" for text in TEXTS]
     for half in HALVES:
         halved = json.dumps([answered(rows[0], {"positive": half, "negative": "x", "note": "x"})]).encode()

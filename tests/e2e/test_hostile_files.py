@@ -1,22 +1,19 @@
-"""One corpus of hostile texts through datasets, completions, patches, summaries and names of files.
+"""One corpus of hostile texts through datasets, completions, summaries and names of files.
 
 What is kept comes back to the byte; what is told is told in words; no name leads outside.
 """
 
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from os.path import normpath
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
-from agent.review.patch import patch_of
 
 from agent.config.load import SettingsError, load_settings
 from agent.config.settings import Settings
 from agent.review.apply import plan_changes, undo, write
-from agent.review.file_transaction import NAMES, FileContents, read_files
+from agent.review.file_transaction import read_files
 from agent.review.report.markdown import markdown_text
 from agent.schema import Act, Completion, Decision, Pair
 from agent.storage.dataset import FileHashes, load_dataset, read_definition, write_dataset
@@ -34,7 +31,6 @@ ABOUT = GenerationInfo(
     timestamp="t",
     hashes=FileHashes(positive=None, negative=None, definition=None),
 )
-GIT = shutil.which("git")
 
 
 def both(pairs: Sequence[Pair]) -> list[tuple[str, str, str | None]]:
@@ -112,47 +108,17 @@ def wanted(of: Sequence[int]) -> list[tuple[str, str]]:
     return [(TEXTS[i], f"{TEXTS[i]} not") for i in of] + [(f"And {TEXTS[i]}", f"Nor {TEXTS[i]}") for i in of]
 
 
-def git(folder: Path, *command: str) -> None:
-    done = subprocess.run([str(GIT), *command], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
 @pytest.mark.parametrize("of", [ON_ONE_LINE, range(len(TEXTS))], ids=["lines of text", "lines of JSON"])
-def test_what_was_approved_is_applied_patched_and_undone_to_the_byte(tmp_path: Path, of: Sequence[int]) -> None:
+def test_what_was_approved_is_applied_and_undone_to_the_byte(tmp_path: Path, of: Sequence[int]) -> None:
     example = changed(tmp_path / "here", of)
     example.refinement.mkdir()
     before = read_files(example.folder)
-    copy = Path(shutil.copytree(example.folder, tmp_path / "there" / "da ta" / "x"))
     approve_all(example)
     plan = plan_changes(example.folder, load_dataset(example.folder, "toy/refusal"), example.session().cards())
-    (tmp_path / "there" / "p").write_bytes(patch_of(PurePosixPath("da ta/x"), plan.before, plan.after))
     write(plan, example.refinement)
     assert example.texts() == wanted(of)
-    after = read_files(example.folder)
-    git(tmp_path / "there", "init", "--quiet")
-    git(tmp_path / "there", "apply", "p")
-    assert read_files(copy) == after
-    git(tmp_path / "there", "apply", "-R", "p")
-    assert read_files(copy) == before
     undo(example.folder, example.refinement)
     assert read_files(example.folder) == before
-
-
-def can_be_a_name(text: str) -> bool:
-    return not set(text) & set("/\0") and text not in (".", "..", ".git") and len(text.encode()) < 256
-
-
-@pytest.mark.skipif(GIT is None, reason="git is not on the PATH")
-def test_git_finds_each_file_below_a_folder_of_a_hostile_name_and_no_other(tmp_path: Path) -> None:
-    places = [PurePosixPath("x") / text for text in TEXTS if can_be_a_name(text)]
-    files: FileContents = dict.fromkeys(NAMES, None)
-    patch = b"".join(patch_of(place, files, files | {"positive.txt": b"so I\n"}) for place in places)
-    (tmp_path / "p").write_bytes(patch)
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "apply", "p")
-    made = {path.parent for path in tmp_path.rglob("positive.txt") if path.is_file()}
-    assert made == {tmp_path / place for place in places}
 
 
 def test_each_reason_is_one_line_of_words_in_the_summary_and_no_markdown() -> None:

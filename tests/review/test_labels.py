@@ -1,17 +1,17 @@
 """One table of keys: the terminal and the page both do what it says."""
 
+import io
 import re
 from pathlib import Path
-
-from agent.review.terminal.keys import ACTIONS, STORE
 
 import agent.review.web
 from agent.review import labels
 from agent.review.cards import CardState, CardWarning
-from agent.review.labels import KEYS, LAST_ACT, verdict_meanings
+from agent.review.labels import KEYS, verdict_meanings
+from agent.review.terminal import TerminalReview
 from agent.schema import Depth, Ending, Mode, Outcome, Question, Rung, Verdict
+from tests.review.example import review_example
 
-_TERMINAL = {"↓": "down", "↑": "up", "Space": "space", "Enter": "enter", "Esc": "escape"}
 _PAGE = {"↓": "ArrowDown", "↑": "ArrowUp", "Space": " ", "Esc": "Escape", "Ctrl+S": "save", "Ctrl+Enter": "save"}
 _WEB = Path(agent.review.web.__file__).parent
 
@@ -28,19 +28,19 @@ def bound_on_the_page() -> set[str]:
     return {*re.findall(r'data-key="([^"]+)"', templates), *named, *re.findall(r"[{,] (\w)(?:: |, )", table)}
 
 
-def test_the_terminal_binds_the_keys_that_are_told_and_no_other() -> None:
-    bound = {key for keys in (*ACTIONS, STORE) for key in keys.split(",")} - {"ctrl+c"}
-    assert bound == {_TERMINAL.get(one, one.lower() if "+" in one else one) for one in shown("both", "terminal")}
+def test_the_terminal_has_the_keys_of_its_help_and_no_other(tmp_path: Path) -> None:
+    review = TerminalReview([review_example(tmp_path).session()], stdin=io.StringIO(), stdout=io.StringIO())
+    assert {key or "Enter" for key in review.actions} == shown("both", "terminal") - {"/words", "number"}
 
 
 def test_the_page_binds_the_keys_that_are_told_and_no_other() -> None:
     assert bound_on_the_page() - {"cancel"} == {_PAGE.get(one, one) for one in shown("both", "page")}
 
 
-def test_no_key_is_told_twice() -> None:
-    every = [one for key in KEYS for one in key.shown]
-    assert len(every) == len(set(every))
-    assert LAST_ACT in every
+def test_no_key_is_listed_twice_in_one_help() -> None:
+    for view in ("terminal", "page"):
+        every = [one for key in KEYS if key.where in ("both", view) for one in key.shown]
+        assert len(every) == len(set(every))
 
 
 def test_only_where_openness_is_asked_for_is_it_part_of_what_express_means() -> None:

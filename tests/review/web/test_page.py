@@ -87,7 +87,7 @@ def test_reject_and_drop_are_stored_and_undone_one_by_one(page: Served, told: Ni
     page.post("undo")
     nothing = page.post("undo")
     assert (nothing.status, nothing.headers["hx-reswap"]) == (409, "none")
-    assert "decided nothing" in plain(nothing)
+    assert "no decision that could be undone" in plain(nothing)
 
 
 @pytest.mark.parametrize("act", ["edit", "undo", "recheck", "", "approve\n", "APPROVE"])
@@ -133,7 +133,7 @@ def see(page: Served, place: int) -> str:
 def test_all_seen_are_approved_at_once_after_they_were_listed_with_their_flags(page: Served, told: Night) -> None:
     assert "Approve all seen (0)" in plain(page.get())
     page.get("pair/1")  # to have been sent is not to have been seen
-    assert "You have seen no pair" in plain(page.get("seen"))
+    assert "You have seen no undecided pair" in plain(page.get("seen"))
     assert [see(page, place) for place in (1, 2, 0)] == [f"Approve all seen ({count})…" for count in (1, 2, 2)]
     listed = page.get("seen")
     assert "Approve 2 seen pairs of toy/refusal?" in plain(listed)

@@ -115,7 +115,7 @@ def test_an_edit_that_fails_its_check_cannot_be_approved(page: Served, told: Nig
     assert "edited, to approve" not in plain(answer)
     assert re.search(r'data-key="a"[^>]* disabled', answer.text)
     refused = page.post("pair/1/decide", act="approve", version_token=version_token(answer))
-    assert (refused.status, "fails: look at its evidence" in plain(refused)) == (409, True)
+    assert (refused.status, "fails its check: look at the evidence" in plain(refused)) == (409, True)
     assert [act for act, _ in told.acts()] == ["edit", "recheck"]
 
 
