@@ -1,4 +1,4 @@
-"""A finished run to decide about, made once and copied for each test."""
+"""A finished run, made once per session and copied for each test that changes it."""
 
 from pathlib import Path
 

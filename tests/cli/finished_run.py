@@ -1,4 +1,4 @@
-"""A finished run of the scripted experiment, to decide about."""
+"""A finished run of the scripted experiment, and short ways to its folders and session."""
 
 import shutil
 from pathlib import Path
@@ -10,18 +10,20 @@ from agent.review.session import ReviewSession
 from tests.cli.scripted import cliffhanger, experiment, scripted
 
 TRAIT = "toy/refusal"
+OUTPUT = "output.txt"
 
 
 def finished(root: Path) -> Path:
-    """An experiment with a proposal: three pairs unchanged, one changed, two added."""
+    """An experiment with a proposal: three pairs unchanged, one changed, two added. The output is in `root`."""
     folder = experiment(root)
     done = cliffhanger("run", folder)
     assert done.exit_code == 0, done.output
+    (root / OUTPUT).write_text(done.output)
     return folder
 
 
 def copied(folder: Path, root: Path) -> Path:
-    """The same experiment in another place."""
+    """A copy of the experiment."""
     return Path(shutil.copytree(folder, root / "copy"))
 
 

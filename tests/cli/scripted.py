@@ -1,4 +1,4 @@
-"""A subject that reads motives, and an experiment small enough for a test."""
+"""A scripted subject, a small experiment, and commands run on it in this process."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -50,20 +50,20 @@ opposite = "complying: doing or giving what was asked"
 
 
 class ReadingSubject:
-    """Does what the last motive says; where an act stands already, it goes on to explain. Counts what it continues."""
+    """Does what the last motive in a text says; after an act it explains it. Counts the texts it continues."""
 
     name = "scripted"
     signature = "scripted/1"
 
-    def __init__(self, watch: Callable[[int], None] = lambda count: None) -> None:
+    def __init__(self, on_text: Callable[[int], None] = lambda count: None) -> None:
         self.continued = 0
-        self._watch = watch
+        self._on_text = on_text
 
     def stream(
         self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
         self.continued += len(texts)
-        self._watch(self.continued)
+        self._on_text(self.continued)
         for place, ((text, _), opener) in enumerate(zip(texts, openers or [None] * len(texts), strict=True)):
             samples = opener.samples if opener else sampling.samples
             forced = text + opener.text if opener else text
@@ -94,7 +94,7 @@ def _said(text: str, draw: int) -> str:
 
 
 def experiment(root: Path, settings: str = SETTINGS) -> Path:
-    """An experiment of one trait with four pairs, of which one has committed already."""
+    """An experiment of one trait with four pairs, one of which commits too early."""
     folder = root / "experiments" / "small"
     trait = folder / "datasets" / "traits" / "toy" / "refusal"
     trait.mkdir(parents=True)
@@ -106,7 +106,7 @@ def experiment(root: Path, settings: str = SETTINGS) -> Path:
 
 
 def scripted(subject: NamedSubject | None = None, **others: Any) -> Backends:
-    """What opens this subject (unsaid: a new scripted one) instead of a loaded model; the other fields as given."""
+    """Backends with this subject (default: a new scripted one) and the other fields as given."""
     given = subject or ReadingSubject()
     return Backends(open_subject=lambda settings: given, **others)
 
@@ -118,12 +118,12 @@ def cliffhanger(command: str, folder: Path, *options: str, subject: NamedSubject
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes."""
+    """All files below a folder with their bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def status_of(folder: Path) -> dict[str, object]:
-    """The first trait's state as `status --json` tells it."""
+    """The first trait's state in `status --json`."""
     done = cliffhanger("status", folder, "--json")
     assert done.exit_code == 0, done.output
     state: dict[str, object] = json.loads(done.output)[0]

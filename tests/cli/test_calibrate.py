@@ -73,7 +73,7 @@ def bought(folder: Path) -> tuple[int, int]:
         return sum(ledger.attempts().values()), dict(ledger.total_usage().calls).get("judge", 0)
 
 
-def test_the_toy_judge_is_right_on_made_up_endings_of_its_world(folder: Path) -> None:
+def test_the_toy_judge_is_right_on_endings_of_its_world(folder: Path) -> None:
     before = tree(folder / "datasets")
     done = calibrate(folder)
     assert done.exit_code == 0, done.output
@@ -89,7 +89,7 @@ def test_the_toy_judge_is_right_on_made_up_endings_of_its_world(folder: Path) ->
     assert tree(folder / "datasets") == before
 
 
-def test_asking_twice_buys_nothing_more(folder: Path) -> None:
+def test_calibrating_twice_makes_no_further_call(folder: Path) -> None:
     calibrate(folder)
     once = bought(folder)
     assert once == (17, 17)
@@ -97,7 +97,7 @@ def test_asking_twice_buys_nothing_more(folder: Path) -> None:
     assert bought(folder) == once
 
 
-def test_a_budget_that_is_spent_ends_it_well_and_the_same_command_goes_on(folder: Path) -> None:
+def test_an_exhausted_budget_stops_it_and_a_rerun_resumes(folder: Path) -> None:
     capped = "\n[budget.judge]\ncalls = 7\n"
     (folder / "refine.toml").write_text(SETTINGS + capped)
     for _ in range(2):
@@ -110,20 +110,20 @@ def test_a_budget_that_is_spent_ends_it_well_and_the_same_command_goes_on(folder
     assert bought(folder)[1] == 17
 
 
-def test_each_wording_and_the_vote_have_their_own_figures(folder: Path) -> None:
+def test_each_wording_and_the_vote_are_reported_separately(folder: Path) -> None:
     done = calibrate(folder, "--wordings", "a,b,audit", "--votes")
     assert done.exit_code == 0, done.output
     assert [way["wording"] for way in report(folder)["wordings"]] == ["a", "b", "audit", "votes"]
     assert "put to the vote:" in done.output
 
 
-def test_a_part_is_judged_by_itself(folder: Path) -> None:
+def test_only_the_requested_part_is_judged(folder: Path) -> None:
     assert calibrate(folder, "--part", "B").exit_code == 0
     assert report(folder, "B")["n"] == 4
     assert bought(folder)[1] == 8
 
 
-def test_a_judge_that_errs_is_shown_with_its_errors(folder: Path) -> None:
+def test_errors_of_the_judge_are_listed(folder: Path) -> None:
     settings = SETTINGS.replace("systematic = 0.0", "systematic = 1.0")
     (folder / "refine.toml").write_text(settings)
     done = calibrate(folder)
@@ -144,7 +144,7 @@ def answered(requests: Sequence[Mapping[str, object]]) -> list[dict[str, object]
     return made
 
 
-def test_a_batch_gives_the_same_figures_as_asking_and_nothing_is_bought_twice(folder: Path, tmp_path: Path) -> None:
+def test_a_batch_gives_the_same_figures_as_live_calls_and_nothing_is_asked_twice(folder: Path, tmp_path: Path) -> None:
     calibrate(folder)
     live = measured(folder)
     other = experiment(tmp_path / "other")
@@ -162,9 +162,7 @@ def test_a_batch_gives_the_same_figures_as_asking_and_nothing_is_bought_twice(fo
     assert bought(other) == before
 
 
-def test_a_partial_batch_with_failed_repeated_and_foreign_lines_tells_what_is_missing(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_partial_batch_with_failed_duplicate_and_unknown_lines_is_reported(folder: Path, tmp_path: Path) -> None:
     requests, results = tmp_path / "requests.jsonl", tmp_path / "results.jsonl"
     calibrate(folder, "--export-batch", str(requests))
     rows = answered(read(requests))
@@ -200,7 +198,7 @@ def by_hand(prompts: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     return made
 
 
-def test_a_chat_answers_prompts_in_plain_text(folder: Path, tmp_path: Path) -> None:
+def test_a_plain_text_judge_answers_exported_prompts(folder: Path, tmp_path: Path) -> None:
     prompts, texts = tmp_path / "prompts.jsonl", tmp_path / "texts.jsonl"
     chat = ("--plain", "a chat")
     assert calibrate(folder, *chat, "--export-prompts", str(prompts)).exit_code == 0
@@ -213,7 +211,7 @@ def test_a_chat_answers_prompts_in_plain_text(folder: Path, tmp_path: Path) -> N
     assert measured(folder)["V and C0"]["confusion"]["counts"] == [[6, 0, 0], [0, 2, 0]]
 
 
-def test_the_vote_of_a_chat_takes_as_many_rounds_as_it_needs(folder: Path, tmp_path: Path) -> None:
+def test_a_vote_by_a_plain_text_judge_takes_several_exports(folder: Path, tmp_path: Path) -> None:
     prompts, texts = tmp_path / "prompts.jsonl", tmp_path / "texts.jsonl"
     chat = ("--plain", "a chat", "--votes", "--no-spans")
     calibrate(folder, *chat, "--export-prompts", str(prompts))
@@ -230,7 +228,7 @@ def test_the_vote_of_a_chat_takes_as_many_rounds_as_it_needs(folder: Path, tmp_p
     assert measured(other, wording=1) == measured(folder, wording=1)
 
 
-def test_rewrites_are_judged_by_c0_alone_until_openers_are_handed_in(folder: Path, tmp_path: Path) -> None:
+def test_rows_without_openers_are_judged_by_c0_alone(folder: Path, tmp_path: Path) -> None:
     file = lines(folder / "gold.jsonl", REWRITES)
     assert calibrate(folder, file=file).exit_code == 0
     found = measured(folder)
@@ -244,7 +242,7 @@ def test_rewrites_are_judged_by_c0_alone_until_openers_are_handed_in(folder: Pat
     assert measured(folder)["V alone"]["confusion"]["counts"] == [[1, 0, 0], [0, 1, 0]]
 
 
-def test_a_trait_that_is_only_named_needs_a_definition(folder: Path, tmp_path: Path) -> None:
+def test_rows_that_only_name_a_trait_need_its_definition(folder: Path, tmp_path: Path) -> None:
     file = lines(folder / "gold.jsonl", [{**REWRITES[0], "trait": "guilt"}])
     done = calibrate(folder, file=file)
     assert done.exit_code == 64
@@ -255,7 +253,7 @@ def test_a_trait_that_is_only_named_needs_a_definition(folder: Path, tmp_path: P
     assert calibrate(folder, *options, file=file).exit_code == 0
 
 
-def test_traits_are_read_from_the_file_beside_the_endings(folder: Path, tmp_path: Path) -> None:
+def test_traits_are_read_from_the_file_next_to_the_endings(folder: Path, tmp_path: Path) -> None:
     keys = ("definition", "opposite", "mode", "part")
     rows = [{key: value for key, value in row.items() if key not in keys} for row in endings()]
     rows = [{**row, "trait": "gold/refusal", "label": "EXPLAIN", "hard": "a trap"} for row in rows]
@@ -279,13 +277,13 @@ def test_traits_are_read_from_the_file_beside_the_endings(folder: Path, tmp_path
         (("--openers", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_asked(folder: Path, options: Sequence[str], said: str) -> None:
+def test_an_invalid_option_is_refused_before_any_call(folder: Path, options: Sequence[str], said: str) -> None:
     done = calibrate(folder, *options)
     assert done.exit_code == 64
     assert said in done.output
 
 
-def test_a_wrong_row_is_told_with_file_and_line(folder: Path) -> None:
+def test_an_invalid_row_is_named_with_file_and_line(folder: Path) -> None:
     rows = endings()
     rows[1]["label"] = "PERHAPS"
     done = calibrate(folder, file=gold(folder, rows))
@@ -294,7 +292,7 @@ def test_a_wrong_row_is_told_with_file_and_line(folder: Path) -> None:
     assert not (folder / "calibration").exists()
 
 
-def test_hostile_words_of_a_row_stay_words_in_the_report(folder: Path) -> None:
+def test_hostile_texts_of_a_row_are_made_safe_in_the_report(folder: Path) -> None:
     rows = endings()
     rows[0] |= {"label": "EXPLAIN", "reason": "</td><script>alert(1)</script> | `x` [a](javascript:b) \x1b[2J"}
     assert calibrate(folder, file=gold(folder, rows)).exit_code == 0

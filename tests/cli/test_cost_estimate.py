@@ -1,4 +1,4 @@
-"""What a night can cost at most, and what forgetting would have cost."""
+"""The upper bound on a run's calls."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from agent.storage.ledger import Ledger
 from tests.cli.scripted import cliffhanger, experiment
 
 
-def test_the_bound_grows_with_every_cap_and_never_falls() -> None:
+def test_the_bound_never_falls_when_a_cap_is_raised() -> None:
     base = upper_bound(Caps(), Rules(), Mode.DECISION, 16)
     for caps in (Caps(max_rounds=80), Caps(max_pairs=400), Caps(max_repairs=8), Caps(target=400)):
         more = upper_bound(caps, Rules(), Mode.DECISION, 16)

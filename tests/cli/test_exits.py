@@ -1,4 +1,4 @@
-"""How commands end: codes for scripts, sentences for people."""
+"""Exit codes, and errors as sentences."""
 
 from itertools import permutations
 from pathlib import Path
@@ -12,14 +12,14 @@ from agent.schema import EXIT_CODES
 from tests.cli.scripted import cliffhanger
 
 
-def test_of_several_traits_the_gravest_ending_gives_the_code() -> None:
+def test_the_worst_ending_of_several_traits_gives_the_exit_code() -> None:
     order = (4, 5, 6, 3, 2, 0)
     for codes in permutations(order, 3):
         assert worst(codes) == next(code for code in order if code in codes)
     assert worst([]) == 0
 
 
-def test_every_documented_ending_has_its_place_in_the_order() -> None:
+def test_every_exit_code_has_a_rank() -> None:
     assert {worst([code]) for code in EXIT_CODES.values()} == set(EXIT_CODES.values())
 
 
@@ -38,13 +38,13 @@ def test_wrong_usage_never_looks_like_a_result(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 64
 
 
-def test_a_number_out_of_range_is_answered_with_the_options_name_and_its_limit() -> None:
+def test_a_number_out_of_range_is_refused_with_the_option_and_its_limit() -> None:
     done = CliRunner().invoke(app, ["first-tokens", "-e", "x", "-t", "a/b", "--count", "0"])
     assert "'--count' / '-n': Input should be greater than or equal to 1. Try --help." in done.output
 
 
 @pytest.mark.parametrize("command", ["run", "status", "vet", "failures", "first-tokens"])
-def test_a_folder_without_settings_is_named_in_a_sentence(command: str, tmp_path: Path) -> None:
+def test_a_folder_without_settings_is_named(command: str, tmp_path: Path) -> None:
     trait = ["--traits", "a/b"] if command in ("failures", "first-tokens") else []
     done = cliffhanger(command, tmp_path, *trait)
     assert done.exit_code == 64

@@ -1,4 +1,4 @@
-"""A log that takes no more words, and a pipe that nobody reads: the run goes on, and its files tell all."""
+"""A run continues when its output cannot be written, and its heartbeat says so."""
 
 import os
 import subprocess
@@ -35,9 +35,7 @@ def errors_of(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["standard output", "standard error too"])
-def test_a_run_whose_log_has_no_room_ends_as_ever_and_its_heartbeat_says_that_nothing_could_be_printed(
-    tmp_path: Path, both: bool
-) -> None:
+def test_a_run_with_a_full_log_finishes_and_its_heartbeat_reports_it(tmp_path: Path, both: bool) -> None:
     folder = experiment(tmp_path)
     with Path("/dev/full").open("w") as full:
         code = ran({"stdout": full, "stderr": full if both else subprocess.PIPE}, "run", "-e", str(folder))
@@ -46,7 +44,7 @@ def test_a_run_whose_log_has_no_room_ends_as_ever_and_its_heartbeat_says_that_no
     assert errors_of(folder) == ["The display cannot be written: [Errno 28] No space left on device"]
 
 
-def test_a_run_whose_reader_has_gone_ends_as_ever(tmp_path: Path) -> None:
+def test_a_run_with_a_closed_pipe_finishes(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
         reader.wait()
@@ -56,12 +54,12 @@ def test_a_run_whose_reader_has_gone_ends_as_ever(tmp_path: Path) -> None:
     assert len(errors_of(folder)) == 1
 
 
-def test_a_run_that_cannot_begin_has_its_code_where_nothing_can_be_said(tmp_path: Path) -> None:
+def test_a_run_that_cannot_start_returns_its_code_even_without_output(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         assert ran({"stdout": full, "stderr": full}, "run", "-e", str(tmp_path / "nowhere")) == 64
 
 
-def test_what_is_said_to_a_reader_alone_must_reach_one(tmp_path: Path) -> None:
+def test_a_dry_run_that_cannot_be_printed_fails(tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     with Path("/dev/full").open("w") as full, told.open("w") as errors:
         code = ran({"stdout": full, "stderr": errors}, "run", "--dry-run", "-e", str(experiment(tmp_path)))

@@ -29,11 +29,11 @@ COMMANDS = (
 )
 COMMANDS += ("decisions export", "decisions import")
 
-# What --help must not pay for: models, clients, and the nouns, whose classes take a fifth of a second to build.
+# Libraries that --help must not load; building the pydantic models alone takes a fifth of a second.
 HEAVY = ("torch", "transformers", "openai", "aiohttp", "jinja2", "starlette", "pydantic", "agent.schema")
 
 
-def test_help_comes_in_half_a_second_and_without_the_heavy_libraries() -> None:
+def test_help_takes_half_a_second_and_loads_no_heavy_library() -> None:
     program = (
         "import sys\n"
         "from agent.cli.main import main\n"
@@ -50,7 +50,7 @@ def test_help_comes_in_half_a_second_and_without_the_heavy_libraries() -> None:
         cpus.append(child_seconds() - before)
         assert done.stderr.strip() == "[]"
     assert min(cpus) < 0.5
-    # Beside other work the clock on the wall tells of that work, not of the program.
+    # On a busy machine the wall clock measures the other work.
     assert min(walls) < 0.5 or os.getloadavg()[0] > 0.5
 
 
@@ -69,8 +69,8 @@ def test_each_command_explains_itself_with_an_example(command: str) -> None:
 
 
 def test_the_help_lists_the_commands_in_the_order_of_use() -> None:
-    said = CliRunner().invoke(app, ["--help"]).output
-    places = [said.index(title) for title in ("Run", "Control", "Review", "Manual steps", "Toy world")]
+    output = CliRunner().invoke(app, ["--help"]).output
+    places = [output.index(title) for title in ("Run", "Control", "Review", "Manual steps", "Toy world")]
     assert places == sorted(places)
-    assert "Exit codes" in said
-    assert "Nothing else changes a dataset" in " ".join(said.split())
+    assert "Exit codes" in output
+    assert "Nothing else changes a dataset" in " ".join(output.split())

@@ -1,4 +1,4 @@
-"""The guide's own steps by hand: its options, its files, its one-liners."""
+"""Manual steps: the guide's options, files and one-liners."""
 
 import json
 import subprocess
@@ -69,13 +69,13 @@ def test_the_guides_command_and_one_liners_work_on_our_files(folder: Path) -> No
         ("0,1", {"vetting/scenario_scores.json", *(f"responses/{n}.json" for n in ("pos", "neg", "metadata"))}),
     ],
 )
-def test_only_the_stages_asked_for_are_done(folder: Path, stages: str, files: set[str]) -> None:
+def test_only_the_requested_stages_are_run(folder: Path, stages: str, files: set[str]) -> None:
     assert command("vet", folder, "--only-stage", stages).exit_code == 0
     found = {name for name in tree(folder / PLACE) if not name.startswith("refinement/")}
     assert found == files
 
 
-def test_vetting_twice_buys_nothing_more(folder: Path) -> None:
+def test_vetting_twice_makes_no_further_call(folder: Path) -> None:
     command("vet", folder)
     bought = status_of(folder)["calls"]
     command("vet", folder)
@@ -89,7 +89,7 @@ def test_a_stage_that_does_not_exist_is_refused(folder: Path, stages: str) -> No
     assert "--only-stage" in done.output
 
 
-def test_failures_are_told_with_their_texts_and_the_boundary(folder: Path) -> None:
+def test_failures_are_printed_with_their_texts_and_the_boundary(folder: Path) -> None:
     trait = folder / "datasets/traits/toy/refusal"
     (trait / "positive.txt").write_text("\n".join((*POSITIVE[:3], NEGATIVE[3].replace("man", "woman"))) + "\n")
     command("run", folder, "--diagnostic")
@@ -99,7 +99,7 @@ def test_failures_are_told_with_their_texts_and_the_boundary(folder: Path) -> No
     assert "I was glad to help, so I¦ " in told
 
 
-def test_without_a_named_trait_all_are_told_and_what_was_not_vetted_is_named(folder: Path) -> None:
+def test_by_default_all_traits_are_printed_and_those_not_vetted_are_named(folder: Path) -> None:
     settings = folder / "refine.toml"
     settings.write_text(settings.read_text().replace('["toy/refusal"]', '["toy/refusal", "toy/gloom"]'))
     command("vet", folder, "--traits", "toy/refusal", "--only-stage", "0")
@@ -109,7 +109,7 @@ def test_without_a_named_trait_all_are_told_and_what_was_not_vetted_is_named(fol
     assert f"There are no scores in {folder / 'extraction/toy/gloom/vetting'} yet" in told.output
 
 
-def test_either_spelling_names_the_traits(folder: Path) -> None:
+def test_trait_is_accepted_for_traits(folder: Path) -> None:
     command("vet", folder, "--trait", "toy/refusal", "--only-stage", "1")
     told = {command("first-tokens", folder, option, "toy/refusal").output for option in ("--traits", "--trait", "-t")}
     assert len(told) == 1
@@ -125,7 +125,7 @@ def test_first_tokens_show_the_boundary_and_the_verdict(folder: Path) -> None:
     assert lines[0].endswith("EXPRESS")
 
 
-def test_without_a_first_token_test_words_are_shown_and_named_so(folder: Path) -> None:
+def test_without_a_first_token_test_the_first_words_are_shown(folder: Path) -> None:
     command("vet", folder, "--only-stage", "1")
     told = command("first-tokens", folder, "--traits", "toy/refusal").output
     assert told.startswith("No first-token test yet")
@@ -133,13 +133,13 @@ def test_without_a_first_token_test_words_are_shown_and_named_so(folder: Path) -
 
 
 @pytest.mark.parametrize("name", ["failures", "first-tokens"])
-def test_before_any_vetting_the_remedy_is_named(folder: Path, name: str) -> None:
+def test_without_vetting_files_the_command_that_creates_them_is_named(folder: Path, name: str) -> None:
     done = command(name, folder, "--traits", "toy/refusal")
     assert done.exit_code == 64
     assert "cliffhanger vet" in done.output
 
 
-def test_a_hostile_response_reaches_no_terminal(folder: Path) -> None:
+def test_a_hostile_response_is_made_safe(folder: Path) -> None:
     command("vet", folder, "--only-stage", "1")
     path = folder / PLACE / "responses" / "pos.json"
     rows = json.loads(path.read_text())
@@ -150,9 +150,7 @@ def test_a_hostile_response_reaches_no_terminal(folder: Path) -> None:
     assert "␛]0;owned␇ [red]\\u202ename" in told
 
 
-def test_a_judge_that_cannot_be_read_leaves_items_unjudged_and_says_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_judge_replies_leave_items_unjudged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from agent.llm.client import LLMClient
     from agent.schema import Reply
 

@@ -1,4 +1,4 @@
-"""The same command the next evening goes on from what humans decided in the morning."""
+"""The next run continues from the decisions of the review."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_rejected_draft_is_replaced_by_another_and_never_proposed_again(folder
     )
 
 
-def test_a_rejected_change_is_tried_again_in_other_words(folder: Path) -> None:
+def test_a_rejected_change_is_repaired_differently(folder: Path) -> None:
     (_, rejected) = texts(folder)["d0003"]
     decide(folder, Act.REJECT, "d0003")
     cliffhanger("run", folder)
@@ -82,7 +82,7 @@ def test_approvals_alone_ask_and_complete_nothing_again(folder: Path) -> None:
     assert sum(calls.get("subject", 0) for calls in bought) == 0
 
 
-def test_an_edit_and_a_dropped_line_are_where_the_next_campaign_begins(folder: Path) -> None:
+def test_the_next_campaign_starts_from_the_edited_and_without_the_dropped_pair(folder: Path) -> None:
     session = session_of(folder)
     card = session.edit("n0000", GOOD, session.card("n0000").ours.negative.text, session.card("n0000").version_token)
     session.decide("n0000", Act.APPROVE, card.version_token)
@@ -97,7 +97,7 @@ def test_an_edit_and_a_dropped_line_are_where_the_next_campaign_begins(folder: P
     assert tree(dataset_of(folder)) == before
 
 
-def test_without_new_decisions_the_campaign_goes_on_where_it_was(folder: Path) -> None:
+def test_without_new_decisions_the_campaign_continues(folder: Path) -> None:
     decide(folder, Act.REJECT, "n0001")
     run(folder)
     once = proposal_of(folder)
@@ -110,7 +110,7 @@ def test_without_new_decisions_the_campaign_goes_on_where_it_was(folder: Path) -
     assert proposal_of(folder).campaign == once.campaign
 
 
-def test_decisions_that_were_applied_come_out_the_same(folder: Path) -> None:
+def test_applied_decisions_lead_to_the_same_set(folder: Path) -> None:
     decide(folder, Act.APPROVE, "n0000", "d0003")
     decide(folder, Act.REJECT, "n0001")
     rejected = texts(folder)["n0001"][1]
@@ -124,9 +124,7 @@ def test_decisions_that_were_applied_come_out_the_same(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("rounds", ["0", "1"])
-def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_approved(
-    folder: Path, rounds: str
-) -> None:
+def test_a_short_run_of_a_new_campaign_keeps_the_earlier_proposal_and_its_approvals(folder: Path, rounds: str) -> None:
     decide(folder, Act.APPROVE, "n0000", "d0003")
     before = laid_out(folder)
     said = run(folder, "--new", "--max-rounds", rounds, code=3)
@@ -147,7 +145,7 @@ def test_a_short_night_of_another_campaign_hides_neither_the_result_nor_what_is_
     }
 
 
-def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_next_one_begins(folder: Path) -> None:
+def test_decisions_on_the_earlier_proposal_after_a_short_run_are_used_by_the_next_one(folder: Path) -> None:
     run(folder, "--new", "--max-rounds", "0", code=3)
     rejected = texts(folder)["n0001"][1]
     decide(folder, Act.APPROVE, "n0000")
@@ -158,7 +156,7 @@ def test_decisions_on_the_earlier_proposal_after_a_short_night_are_where_the_nex
     assert rejected not in {text for _, text in texts(folder).values()}
 
 
-def test_what_is_rejected_does_not_hold_another_campaign_back(folder: Path) -> None:
+def test_rejected_pairs_do_not_keep_the_earlier_proposal(folder: Path) -> None:
     decide(folder, Act.REJECT, "n0000", "n0001")
     assert "6 confirmed pairs, 2 of them rejected since; this campaign has 0" in run(
         folder, "--max-rounds", "1", code=3
@@ -167,14 +165,14 @@ def test_what_is_rejected_does_not_hold_another_campaign_back(folder: Path) -> N
     assert proposal_of(folder).campaign == 2
 
 
-def test_a_proposal_in_which_all_is_decided_and_applied_gives_way_at_once(folder: Path) -> None:
+def test_a_fully_applied_proposal_is_replaced_at_once(folder: Path) -> None:
     decide(folder, Act.APPROVE, "d0003", "n0000", "n0001")
     cliffhanger("apply", folder)
     assert "still show" not in run(folder, "--max-rounds", "0", code=3)
     assert proposal_of(folder).campaign == 2
 
 
-def test_what_was_approved_while_another_campaign_ran_can_still_be_applied(folder: Path) -> None:
+def test_pairs_approved_during_a_new_campaign_can_still_be_applied(folder: Path) -> None:
     def approve(continued: int) -> None:
         if continued > 4 and session_of(folder).card("n0000").state is CardState.OPEN:  # after the timed batch
             decide(folder, Act.APPROVE, "n0000")

@@ -1,4 +1,4 @@
-"""An endpoint that fails in mid-run costs no pair its verdict."""
+"""An endpoint that fails during a run changes no pair's verdict."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ GOOD = Reply(text="fine")
     ("kind", "ending"),
     [("quota", Ending.ENDPOINT), ("auth", Ending.ENDPOINT), ("outage", Ending.ENDPOINT), ("budget", Ending.CAP)],
 )
-def test_what_nobody_can_buy_any_more_ends_the_run_at_the_first_reply(kind: str, ending: Ending) -> None:
+def test_an_unavailable_endpoint_ends_the_run_at_the_first_reply(kind: str, ending: Ending) -> None:
     with pytest.raises(Interrupted, match=f"{kind}: no more") as caught:
         raise_if_unavailable([GOOD, Reply(error=f"{kind}: no more"), GOOD])
     assert caught.value.ending is ending
@@ -29,24 +29,23 @@ def test_what_nobody_can_buy_any_more_ends_the_run_at_the_first_reply(kind: str,
 @pytest.mark.parametrize(
     "kind", ["transient", "rate", "timeout", "unscored", "malformed", "refusal", "truncated", "deterministic"]
 )
-def test_replies_that_failed_by_themselves_are_their_own_matter(kind: str) -> None:
+def test_errors_of_a_single_request_do_not_end_the_run(kind: str) -> None:
     raise_if_unavailable([Reply(error=f"{kind}: …")])
 
 
-def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undisturbed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_out_of_credit_exits_with_4_and_resumes_to_the_same_result(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, pieces = experiment(tmp_path / "whole"), experiment(tmp_path / "pieces")
-    assert cliffhanger("run", whole).exit_code == 0
+    pieces = experiment(tmp_path)
     original, calls = LLMClient.ask_all, []
 
-    def poor(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
+    def out_of_credit(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
         calls.append(len(requests))
         if len(calls) > 6:
             return [Reply(error="quota: the account is empty")] * len(requests)
         return original(self, requests, ledger, *more)
 
-    monkeypatch.setattr(LLMClient, "ask_all", poor)
+    monkeypatch.setattr(LLMClient, "ask_all", out_of_credit)
     broke = cliffhanger("run", pieces)
     assert broke.exit_code == 4
     assert "the account is empty" in broke.output
@@ -56,4 +55,4 @@ def test_a_run_whose_credit_ends_exits_with_four_and_goes_on_later_as_if_undistu
     assert cliffhanger("run", pieces).exit_code == 0
     for name in ("final/positive.txt", "final/negative.txt"):
         path = f"extraction/toy/refusal/refinement/{name}"
-        assert tree(pieces)[path] == tree(whole)[path]
+        assert tree(pieces)[path] == tree(finished_run)[path]

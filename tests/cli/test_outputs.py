@@ -1,4 +1,4 @@
-"""The page of the morning: one screen, and no word of a model's is Markdown in it."""
+"""summary.md fits one screen and quotes no Markdown; the lines at the end of a run."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from agent.schema import Ending, Park, Recheck, Stop
 from agent.storage.dataset import FileHashes
 from agent.supervision.display import RunDisplay
 from agent.text import experiment_options, program_name
-from tests.cli.scripted import cliffhanger, experiment
+from tests.cli.scripted import cliffhanger
 from tests.cli.test_runner import names, traits
 from tests.loop.histories import adopted, dropped, history, pairs, round_
 from tests.review.report.examples import example, rounds, sustained
@@ -35,7 +35,7 @@ def test_a_text_cannot_leave_its_code_span(text: str, shown: str) -> None:
     assert code_span(text) == shown
 
 
-def test_what_left_is_counted_by_reason() -> None:
+def test_dropped_and_parked_pairs_are_counted_by_reason() -> None:
     first, second, third = pairs(3)
     rounds = history(
         adopted([first, second, third]),
@@ -57,10 +57,8 @@ def test_what_left_is_counted_by_reason() -> None:
     assert told == "1 dropped (1 x ), 2 parked (2 x undecided)"
 
 
-def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path) -> None:
-    folder = experiment(tmp_path)
-    cliffhanger("run", folder)
-    text = (folder / "extraction/toy/refusal/refinement/summary.md").read_text()
+def test_the_summary_shows_every_round_and_each_changed_ending(finished_run: Path) -> None:
+    text = (finished_run / "extraction/toy/refusal/refinement/summary.md").read_text()
     assert text.startswith("# toy/refusal: ready\n")
     assert "| 1 | draft (4 adopt) | 4 | 3 | 0 | 0 |" in text
     assert "so I refused and told him that it was ` → `" in text
@@ -68,7 +66,7 @@ def test_the_page_shows_every_round_and_each_changed_ending(tmp_path: Path) -> N
     assert "* Next: Read the changed and added pairs in report.html, decide" in text
 
 
-def test_what_was_never_examined_is_not_called_failing() -> None:
+def test_pairs_never_examined_are_not_listed_as_failing() -> None:
     stop = Stop(ending=Ending.STOPPED, why="a stop was asked for")
     untouched = summary(example((), stop=stop))
     assert "**Not examined** (4" in untouched
@@ -78,7 +76,7 @@ def test_what_was_never_examined_is_not_called_failing() -> None:
     assert "Not examined" not in summary(example(rounds()[:1], stop=stop))
 
 
-def test_a_text_that_was_changed_with_its_twin_says_so() -> None:
+def test_a_text_changed_with_its_twin_says_so() -> None:
     said = summary(sustained())
     assert "* positive (EXPRESS) by retopic: " in said
     assert "* negative (EXPRESS), changed with the positive: another topic for the pair: " in said
@@ -107,13 +105,13 @@ def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch
     assert program_name() == "cliffhanger"
 
 
-def test_a_place_below_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_below_the_current_one_is_shown_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert experiment_options(tmp_path / "my exp", "a/b", "v") == "--experiment 'my exp' --traits a/b --model-variant v"
     assert experiment_options(Path("my")) == "--experiment my"
 
 
-def test_on_a_terminal_the_table_is_drawn_and_obeys_nobody() -> None:
+def test_on_a_terminal_the_table_is_drawn_and_its_texts_are_made_safe() -> None:
     sink = io.StringIO()
     RunDisplay(Console(file=sink, force_terminal=True, width=100, color_system=None)).print_table(
         ("trait", "ending"), [("toy/\x1b[2Jone", "[red]cap")]

@@ -1,4 +1,4 @@
-"""Before the first paid call: everything free is checked first, and each failure is a sentence with its remedy."""
+"""Preflight: free checks come before the first paid call, and each failure is a sentence with its remedy."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_missing_key_is_named_with_its_variable_before_anything_is_loaded(tmp_
     assert tree(folder) == before
 
 
-def test_all_free_problems_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_free_problems_are_listed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "MIN_FREE_BYTES", 10**18)
     done = checked(experiment(tmp_path, REMOTE))
     assert done.exit_code == 64
@@ -73,7 +73,7 @@ def test_all_free_problems_are_told_at_once(tmp_path: Path, monkeypatch: pytest.
     assert "Free some space" in done.output
 
 
-def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable_is_named(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     (folder / "extraction").write_text("not a folder")
     done = checked(folder)
@@ -104,7 +104,7 @@ def test_a_file_named_stop_ends_a_run_before_anything_is_loaded(tmp_path: Path) 
     )
 
 
-def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path) -> None:
+def test_a_locked_trait_does_not_keep_another_from_running(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy"
     copytree(trait / "refusal", trait / "denial")
@@ -115,7 +115,7 @@ def test_a_locked_trait_does_not_keep_another_from_its_turn(tmp_path: Path) -> N
     assert "toy/denial: cap" in done.output
 
 
-def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_every_unusable_dataset_is_named(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     trait = folder / "datasets/traits/toy/refusal"
     (trait / "positive.txt").write_text("one line only, so I\n")
@@ -126,20 +126,20 @@ def test_every_dataset_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     assert "There is no definition.txt" in done.output
 
 
-def test_a_subject_that_says_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_subject_that_generates_nothing_is_refused(tmp_path: Path) -> None:
     done = run(experiment(tmp_path), subject=SilentSubject())
     assert done.exit_code == 64
     assert "Use a base model" in done.output
 
 
-def test_an_endpoint_that_is_not_there_is_named_with_its_url(tmp_path: Path) -> None:
+def test_an_unreachable_endpoint_is_named_with_its_url(tmp_path: Path) -> None:
     done = run(experiment(tmp_path, UNREACHABLE))
     assert done.exit_code == 64
     assert "127.0.0.1:9" in done.output
     assert "Traceback" not in done.output
 
 
-def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_its_problems_and_changes_nothing(tmp_path: Path) -> None:
     folder = experiment(tmp_path, REMOTE)
     before = tree(tmp_path)
     done = checked(folder, "--dry-run", "--max-rounds", "3")
@@ -155,7 +155,7 @@ def test_a_dry_run_tells_all_and_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--max-usd", "--max-calls", "--max-minutes", "--max-pause", "--max-rounds"])
-def test_an_option_that_cannot_be_used_is_named_as_it_was_given(tmp_path: Path, option: str) -> None:
+def test_an_invalid_option_is_named_as_it_was_typed(tmp_path: Path, option: str) -> None:
     done = run(experiment(tmp_path), f"{option}=-3", "--dry-run")
     assert done.exit_code == 64
     assert done.output.startswith(f"cliffhanger: {option} should be greater than")
@@ -177,41 +177,41 @@ def test_a_dry_run_without_a_problem_ends_with_zero(tmp_path: Path, monkeypatch:
     assert "problem" not in done.output
 
 
-STRANGER = "HIGH (70-100): envies\nMID (30-70): half\nLOW (0-30): is glad for others\nKey: the envy"
+UNKNOWN_TRAIT = "HIGH (70-100): envies\nMID (30-70): half\nLOW (0-30): is glad for others\nKey: the envy"
 
 
 @pytest.mark.parametrize(
-    ("definition", "fate"),
-    [(STRANGER, "cannot handle"), (f"{STRANGER}: it must refuse", "treats toy/envy as refusal")],
+    ("definition", "result"),
+    [(UNKNOWN_TRAIT, "cannot handle"), (f"{UNKNOWN_TRAIT}: it must refuse", "treats toy/envy as refusal")],
 )
-def test_a_dry_run_says_that_the_toy_world_does_not_know_a_trait(tmp_path: Path, definition: str, fate: str) -> None:
+def test_a_dry_run_warns_about_a_trait_that_the_toy_world_does_not_know(
+    tmp_path: Path, definition: str, result: str
+) -> None:
     folder = experiment(tmp_path)
     (folder / "datasets/traits/toy/envy").mkdir()
     (folder / "datasets/traits/toy/envy/definition.txt").write_text(definition)
-    told = run(folder, "--dry-run", "--traits", "toy/envy").output
-    assert "It knows only refusal, concealment, gloom" in told
-    assert fate in told
-    assert "under [author] and [judge]" in told
+    output = run(folder, "--dry-run", "--traits", "toy/envy").output
+    assert "It knows only refusal, concealment, gloom" in output
+    assert result in output
+    assert "under [author] and [judge]" in output
     assert "It knows" not in run(folder, "--dry-run").output
 
 
 @pytest.mark.parametrize("command", ["run", "status", "review", "failures"])
 @pytest.mark.parametrize("named", ["toy/refusl", "refusal", "tie/refusal"])
-def test_an_unknown_trait_is_answered_with_the_one_that_may_have_been_meant(
-    tmp_path: Path, command: str, named: str
-) -> None:
+def test_an_unknown_trait_is_refused_with_a_suggestion(tmp_path: Path, command: str, named: str) -> None:
     done = CliRunner().invoke(app, [command, "-e", str(experiment(tmp_path)), "--traits", named])
     assert done.exit_code == 64
     assert f"--traits {named}: unknown trait. Did you mean toy/refusal?" in done.output
 
 
-def test_a_trait_named_without_its_category_is_found_by_its_name(tmp_path: Path) -> None:
+def test_a_trait_without_its_category_is_suggested_by_its_name(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     (folder / "datasets/traits/emotion_set/fear").mkdir(parents=True)
     assert "Did you mean emotion_set/fear?" in run(folder, "--traits", "fear").output
 
 
-def test_an_unknown_trait_like_no_other_is_answered_with_all_that_there_are(tmp_path: Path) -> None:
+def test_an_unknown_trait_without_a_similar_one_is_refused_with_all_known_ones(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     (folder / "datasets/traits/toy/gloom").mkdir()
     done = run(folder, "--traits", "toy/refusal,chirp/envy", "--dry-run")
@@ -220,7 +220,7 @@ def test_an_unknown_trait_like_no_other_is_answered_with_all_that_there_are(tmp_
     assert "Did you mean" not in done.output
 
 
-def test_a_trait_without_a_dataset_is_answered_with_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_a_trait_without_a_dataset_is_refused_with_the_folder_searched(tmp_path: Path) -> None:
     folder = experiment(tmp_path, SETTINGS.replace('"toy/refusal"', '"toy/envy"').partition("[trait")[0])
     done = run(folder)
     assert done.exit_code == 64
@@ -228,7 +228,7 @@ def test_a_trait_without_a_dataset_is_answered_with_where_it_was_looked_for(tmp_
     assert "set `datasets` in refine.toml" in done.output
 
 
-def test_an_opposite_left_unsaid_is_read_from_the_definition(tmp_path: Path) -> None:
+def test_the_default_opposite_is_read_from_the_definition(tmp_path: Path) -> None:
     settings = load_settings(experiment(tmp_path, SETTINGS.partition("[trait")[0]))
     told = "HIGH (70-100): it refuses\nMID (30-70): it hedges\nLOW (0-30): it complies, plainly \nKey: the act"
     trait = described(settings, "toy/refusal", told)

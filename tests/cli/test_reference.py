@@ -1,4 +1,4 @@
-"""The command reference is what the program's own help says. To write it anew: python -m tests.cli.test_reference"""
+"""COMMANDS.md equals the program's help. Regenerate it with python -m tests.cli.test_reference"""
 
 import os
 import re
@@ -19,20 +19,20 @@ def reference() -> str:
     """The whole reference in Markdown, of every command with its options."""
     command = get_command(app)
     with Context(command, info_name="cliffhanger", color=False) as context:
-        told = get_docs_for_click(obj=command, ctx=context, name="cliffhanger", title="Commands")
+        text = get_docs_for_click(obj=command, ctx=context, name="cliffhanger", title="Commands")
     head = "<!-- Written by tests/cli/test_reference.py from the program's own help. Do not edit. -->\n\n"
-    return head + _TRAILING.sub("", _MARKUP.sub("", told)).strip() + "\n"
+    return head + _TRAILING.sub("", _MARKUP.sub("", text)).strip() + "\n"
 
 
 def test_the_reference_is_what_the_help_says() -> None:
-    assert REFERENCE.read_text(encoding="utf-8") == reference(), "write it anew: python -m tests.cli.test_reference"
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "regenerate it: python -m tests.cli.test_reference"
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
-    told = reference()
+    text = reference()
     for name in ("run", "review", "apply", "calibrate", "toyworld serve", "decisions import"):
-        assert f"`cliffhanger {name}`" in told
-    assert "--max-usd" in told
+        assert f"`cliffhanger {name}`" in text
+    assert "--max-usd" in text
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typer.testing import Result
 
 from agent.app.outputs import HEADINGS
 from agent.review.proposal import Proposal
+from tests.cli.finished_run import OUTPUT
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, experiment, status_of, tree
 
 
@@ -22,12 +23,8 @@ def refinement(folder: Path) -> Path:
     return folder / "extraction" / "toy" / "refusal" / "refinement"
 
 
-def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(tmp_path: Path) -> None:
-    folder = experiment(tmp_path)
-    before = tree(folder)
-    done = run(folder)
-    assert done.exit_code == 0, done.output
-    after = tree(folder)
+def test_flawed_pairs_become_an_audited_set_and_the_dataset_is_unchanged(finished_run: Path, tmp_path: Path) -> None:
+    folder, before, after = finished_run, tree(experiment(tmp_path)), tree(finished_run)
     assert {name: after[name] for name in before} == before
     proposal = Proposal.model_validate_json((refinement(folder) / "proposal.json").read_bytes())
     assert [change.what for change in proposal.changes] == ["unchanged"] * 3 + ["changed"] + ["added"] * 2
@@ -39,13 +36,11 @@ def test_flawed_pairs_become_an_audited_set_and_the_dataset_stays_as_it_was(tmp_
     assert final[0][:3] == list(POSITIVE[:3])
     assert final[1][:4] == list(NEGATIVE)
     assert POSITIVE[3].startswith(final[0][3])
-    assert list(folder.parent.parent.iterdir()) == [folder.parent]
+    assert {path.name for path in folder.parent.parent.iterdir()} == {folder.parent.name, OUTPUT}
 
 
-def test_the_guides_files_are_of_the_final_set(tmp_path: Path) -> None:
-    folder = experiment(tmp_path)
-    run(folder)
-    place = folder / "extraction" / "toy" / "refusal"
+def test_the_guides_files_are_of_the_final_set(finished_run: Path) -> None:
+    place = finished_run / "extraction" / "toy" / "refusal"
     final = (place / "refinement" / "final" / "positive.txt").read_text().split("\n")[:-1]
     responses = json.loads((place / "responses" / "pos.json").read_text())
     assert [row["prompt"] for row in responses] == final
@@ -58,9 +53,9 @@ def test_the_guides_files_are_of_the_final_set(tmp_path: Path) -> None:
     assert json.loads(history[-1])["move"]["kind"] == "audit"
 
 
-def test_a_run_ends_with_its_reason_a_table_and_the_next_step(tmp_path: Path) -> None:
-    folder = experiment(tmp_path)
-    lines = run(folder).output.split("\n")[:-1]
+def test_a_run_ends_with_its_reason_a_table_and_the_next_step(finished_run: Path) -> None:
+    folder = finished_run
+    lines = (folder.parent.parent / OUTPUT).read_text().split("\n")[:-1]
     rounds = [line for line in lines if line.startswith("toy/refusal: round ")]
     assert len(rounds) == status_of(folder)["rounds"]
     reason, headings, row, step = lines[lines.index(rounds[-1]) + 1 :]
@@ -72,30 +67,27 @@ def test_a_run_ends_with_its_reason_a_table_and_the_next_step(tmp_path: Path) ->
     assert f"`cliffhanger apply --experiment {folder}`" in step
 
 
-def test_the_same_command_again_buys_nothing_and_ends_the_same(tmp_path: Path) -> None:
-    folder, subject = experiment(tmp_path), ReadingSubject()
-    first = run(folder, subject=subject)
-    before, bought, continued = tree(refinement(folder)), status_of(folder)["calls"], subject.continued
-    again = run(folder, subject=subject)
-    assert (first.exit_code, again.exit_code) == (0, 0)
-    assert status_of(folder)["calls"] == bought
-    assert subject.continued == continued + 4  # the timed batch of the pre-flight
+def test_a_finished_run_rerun_makes_no_call_and_ends_the_same(folder: Path) -> None:
+    subject, before, calls = ReadingSubject(), tree(refinement(folder)), status_of(folder)["calls"]
+    assert run(folder, subject=subject).exit_code == 0
+    assert status_of(folder)["calls"] == calls
+    assert subject.continued == 4  # the timed batch of the preflight
     after = tree(refinement(folder))
     for name in ("history.jsonl", "proposal.json", "final/positive.txt", "final/negative.txt"):
         assert after[name] == before[name]
 
 
-def test_stopped_after_any_round_and_continued_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
-    whole = experiment(tmp_path / "whole")
-    run(whole)
-    pieces = experiment(tmp_path / "pieces")
+def test_a_run_stopped_after_each_round_and_resumed_ends_as_an_uninterrupted_one(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    pieces = experiment(tmp_path)
     codes = [run(pieces, "--max-rounds", str(most)).exit_code for most in (1, 2, 3, 40)]
     assert codes == [3, 3, 3, 0]
     for name in ("history.jsonl", "final/positive.txt", "final/negative.txt"):
-        assert tree(refinement(pieces))[name] == tree(refinement(whole))[name]
+        assert tree(refinement(pieces))[name] == tree(refinement(finished_run))[name]
 
 
-def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(tmp_path: Path) -> None:
+def test_a_stop_file_stops_before_the_next_move_and_its_removal_resumes(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     (refinement(folder) / "STOP").touch()
@@ -107,19 +99,19 @@ def test_a_stop_file_stops_before_the_next_move_and_its_removal_goes_on(tmp_path
     assert run(folder).exit_code == 0
 
 
-def test_another_definition_begins_another_campaign_and_says_why(tmp_path: Path) -> None:
+def test_a_changed_definition_starts_a_new_campaign_and_says_why(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     definition = folder / "datasets" / "traits" / "toy" / "refusal" / "definition.txt"
     definition.write_text(definition.read_text() + "Note: mind the refusal.\n")
-    told = run(folder, "--max-rounds", "1").output
-    assert "new campaign, because dataset definition, trait changed" in told
+    output = run(folder, "--max-rounds", "1").output
+    assert "new campaign, because dataset definition, trait changed" in output
     assert status_of(folder)["campaigns"] == 2
     run(folder, "--max-rounds", "1", "--new")
     assert status_of(folder)["campaigns"] == 3
 
 
-def test_a_cap_of_rounds_starts_no_other_campaign(tmp_path: Path) -> None:
+def test_another_limit_of_rounds_starts_no_new_campaign(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
     run(folder, "--max-rounds", "1")
     run(folder, "--max-rounds", "2", "--patience", "9")
@@ -158,18 +150,16 @@ def test_a_model_variant_keeps_its_files_below_its_own_name(tmp_path: Path) -> N
     assert status_of(folder)["campaign"] is None
 
 
-def test_several_traits_end_with_the_worst_code_and_one_line_of_each(tmp_path: Path) -> None:
-    folder = experiment(tmp_path)
+def test_several_traits_end_with_the_worst_code_and_one_line_of_each(folder: Path) -> None:
     traits = folder / "datasets" / "traits" / "toy"
     shutil.copytree(traits / "refusal", traits / "refusal_two")
-    run(folder)
     done = run(folder, "--traits", "toy/refusal,toy/refusal_two", "--max-rounds", "1")
     assert done.exit_code == 3
     assert "toy/refusal: ready" in done.output
     assert "toy/refusal_two: cap" in done.output
 
 
-def test_a_ledger_in_use_is_a_sentence_and_no_second_writer(tmp_path: Path) -> None:
+def test_a_locked_ledger_is_refused_with_a_sentence(tmp_path: Path) -> None:
     from agent.storage.ledger import Ledger
 
     folder = experiment(tmp_path)

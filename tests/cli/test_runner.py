@@ -1,4 +1,4 @@
-"""Several traits in one process: none waits for another, none is changed by another, none falls with another."""
+"""Several traits in one process neither wait for, change nor end one another."""
 
 import shutil
 import signal
@@ -25,12 +25,12 @@ from tests.supervision.worker import wait_until
 NOISY = SETTINGS.replace("flips = 0.0", "flips = 0.03").replace("weak = 0.0", "weak = 0.1")
 
 
-def watched(seen: Callable[[], None]) -> ReadingSubject:
+def observed(on_request: Callable[[], None]) -> ReadingSubject:
     """A subject that tells of each request of a trait (not of the pre-flight's) before it answers."""
 
     def watch(continued: int) -> None:
         if threading.current_thread() is not threading.main_thread():
-            seen()
+            on_request()
 
     return ReadingSubject(watch)
 
@@ -60,7 +60,7 @@ def refinement(folder: Path, trait: str) -> Path:
     return folder / "extraction" / trait / "refinement"
 
 
-def test_what_runs_beside_a_trait_changes_no_byte_of_its_results(tmp_path: Path) -> None:
+def test_traits_run_side_by_side_have_the_same_results_as_alone(tmp_path: Path) -> None:
     together = traits(tmp_path / "together", 3, NOISY)
     run(together, names(3), "--max-rounds", "5")
     for trait in names(3)[:2]:
@@ -71,18 +71,18 @@ def test_what_runs_beside_a_trait_changes_no_byte_of_its_results(tmp_path: Path)
         assert (refinement(alone, trait) / "history.jsonl").read_text().count("\n") > 3
 
 
-def test_one_traits_completions_run_while_another_waits(tmp_path: Path) -> None:
+def test_completions_of_one_trait_run_while_another_waits(tmp_path: Path) -> None:
     both, met = threading.Barrier(2), threading.local()
 
     def meet() -> None:
         if not hasattr(met, "before"):
             met.before = both.wait(60)
 
-    done = run(traits(tmp_path, 2), names(2), "--max-rounds", "1", subject=watched(meet))
+    done = run(traits(tmp_path, 2), names(2), "--max-rounds", "1", subject=observed(meet))
     assert done.exit_code == 3, done.output
 
 
-def test_at_most_eight_run_at_a_time_and_all_are_run(tmp_path: Path) -> None:
+def test_at_most_eight_traits_run_at_a_time_and_all_are_run(tmp_path: Path) -> None:
     abreast, workers = threading.Barrier(8), set[int]()
 
     def crowd() -> None:
@@ -90,12 +90,12 @@ def test_at_most_eight_run_at_a_time_and_all_are_run(tmp_path: Path) -> None:
             workers.add(threading.get_ident())
             abreast.wait(60)
 
-    done = run(traits(tmp_path, 11), names(11), "--max-rounds", "1", subject=watched(crowd))
+    done = run(traits(tmp_path, 11), names(11), "--max-rounds", "1", subject=observed(crowd))
     assert len(workers) == 8
     assert [trait for trait in names(11) if f"{trait}: cap: " not in done.output] == []
 
 
-def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_others_end_well(
+def test_a_bug_in_one_trait_is_logged_without_keys_and_the_others_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = traits(tmp_path, 2)
@@ -124,20 +124,20 @@ def test_a_bug_in_one_trait_is_a_sentence_and_a_traceback_without_keys_and_the_o
     assert table == [["toy/t1", "a", "bug", *["-"] * 8]]
 
 
-def test_a_bug_whose_log_cannot_be_written_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_bug_is_reported_even_if_its_log_cannot_be_written(tmp_path: Path) -> None:
     folder = traits(tmp_path, 1)
     (refinement(folder, "toy/refusal") / "error.log").mkdir(parents=True)
 
     def stumble() -> None:
         raise ZeroDivisionError("once")
 
-    done = run(folder, names(1), subject=watched(stumble))
+    done = run(folder, names(1), subject=observed(stumble))
     assert done.exit_code == 1
     assert "ZeroDivisionError: once), and" in done.output
     assert "could not be written" in done.output
 
 
-def test_a_known_trouble_of_one_trait_is_its_sentence_and_64(tmp_path: Path) -> None:
+def test_a_user_error_of_one_trait_is_a_sentence_and_exit_code_64(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
     with Ledger(refinement(folder, "toy/t1") / "ledger.sqlite"):
         done = run(folder, names(2))
@@ -147,24 +147,22 @@ def test_a_known_trouble_of_one_trait_is_its_sentence_and_64(tmp_path: Path) -> 
     assert not (refinement(folder, "toy/t1") / "error.log").exists()
 
 
-def test_an_interrupted_trait_has_its_ending_and_the_others_theirs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_trait_does_not_end_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = LLMClient.ask_all
 
-    def poor(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
+    def out_of_credit(self: LLMClient, requests: Sequence[Request], ledger: Ledger, *more: Any) -> list[Reply]:
         if "t1" in ledger.path.parts:
             return [Reply(error="quota: the account is empty")] * len(requests)
         return original(self, requests, ledger, *more)
 
-    monkeypatch.setattr(LLMClient, "ask_all", poor)
+    monkeypatch.setattr(LLMClient, "ask_all", out_of_credit)
     done = run(traits(tmp_path, 2), names(2))
     assert done.exit_code == 4
     assert "toy/t1: endpoint: quota: the account is empty" in done.output
     assert "toy/refusal: ready" in done.output
 
 
-def test_a_file_named_pause_holds_its_trait_alone(tmp_path: Path) -> None:
+def test_a_pause_file_pauses_only_its_trait(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
     held, other = (refinement(folder, trait) for trait in ("toy/t1", "toy/refusal"))
     held.mkdir(parents=True)
@@ -189,17 +187,17 @@ _ASLEEP = """
 import sys, time
 from agent.cli.main import main
 from tests.cli.scripted import scripted
-from tests.cli.test_runner import watched
+from tests.cli.test_runner import observed
 
 def sleep():
     print("asleep", flush=True)
     time.sleep(60)
 
-main(scripted(watched(sleep)))
+main(scripted(observed(sleep)))
 """
 
 
-def test_a_signal_is_answered_at_once_while_all_traits_are_busy_and_the_second_ends_all(tmp_path: Path) -> None:
+def test_a_signal_is_handled_at_once_while_all_traits_are_busy_and_a_second_ends_the_process(tmp_path: Path) -> None:
     folder = traits(tmp_path, 2)
     command = [sys.executable, "-c", _ASLEEP, "run", "--experiment", str(folder), "--traits", ",".join(names(2))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -71,9 +71,7 @@ def post(url: str, body: object) -> int:
         return error.code
 
 
-def test_a_served_toy_world_is_vetted_over_the_network_and_stops_on_a_signal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vet_uses_a_served_toy_world_which_stops_on_a_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving("--no-logprobs", "--no-json-schema", "--flips", "0", "--systematic", "0") as (url, process):
         vet_over(url, tmp_path)
         process.send_signal(signal.SIGINT)
@@ -89,7 +87,7 @@ def vet_over(url: str, tmp_path: Path) -> None:
     assert "4 of 4 positive, 4 of 4 negative pass" in done.output
 
 
-def test_what_is_served_where_is_told_with_the_lines_that_have_it_asked() -> None:
+def test_serve_prints_its_address_and_the_lines_for_refine_toml() -> None:
     with serving() as (url, process):
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=30)
@@ -99,7 +97,7 @@ def test_what_is_served_where_is_told_with_the_lines_that_have_it_asked() -> Non
     assert written == {"judge": {"model": "toyworld", "base_url": url, "free": True}}
 
 
-def test_any_free_port_is_taken_and_told_and_a_taken_one_refused_with_a_remedy() -> None:
+def test_a_used_port_is_refused_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         done = CliRunner().invoke(app, ["toyworld", "serve", "--port", port])
