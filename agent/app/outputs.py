@@ -37,7 +37,7 @@ class Result:
     job: TraitJob
     tools: Tools
     history: History
-    now: SetState
+    state: SetState
     stop: Stop
     seconds: float
 
@@ -54,8 +54,8 @@ class Result:
             rules=self.tools.context.rules,
             changes=(),
         )
-        begun = {pair.id for pair in self.tools.dataset}
-        left_out = [pair.id for pair in self.job.dataset.pairs if pair.id not in begun]
+        started = {pair.id for pair in self.tools.dataset}
+        left_out = [pair.id for pair in self.job.dataset.pairs if pair.id not in started]
         return propose(empty, self.job.dataset.pairs, self.history, left_out)
 
 
@@ -72,10 +72,10 @@ def write_proposal(result: Result) -> None:
     write_atomically(folder / PROPOSAL, result.proposal.model_dump_json(indent=1).encode() + b"\n")
 
 
-def write_guides_files(context: RunContext, job: TraitJob, now: SetState) -> None:
+def write_guides_files(context: RunContext, job: TraitJob, state: SetState) -> None:
     """Write responses/ and vetting/ in the guide's format for the current set: by line, then the drafts."""
-    pairs = sorted(now.pairs, key=lambda pair: (pair.line is None, pair.line or 0))
-    findings = latest_findings(now)
+    pairs = sorted(state.pairs, key=lambda pair: (pair.line is None, pair.line or 0))
+    findings = latest_findings(state)
     write_completions(context, job, pairs, {k: f.completion for k, f in findings.items() if f.completion})
     examined = SetFindings(pairs, findings, job.trait.definition, context.settings.rules, job.trait.mode)
     write_scores(job.folder, "scenario", examined)
@@ -98,9 +98,9 @@ def write_completions(
     write_responses(job.folder, pairs, completions, about)
 
 
-def latest_findings(now: SetState) -> dict[str, Finding]:
+def latest_findings(state: SetState) -> dict[str, Finding]:
     """The latest finding of each text of the set, by scenario key."""
-    found: Iterable[Finding | None] = (item.finding(p) for item in now.items.values() for p in Polarity)
+    found: Iterable[Finding | None] = (item.finding(p) for item in state.items.values() for p in Polarity)
     return {finding.key: finding for finding in found if finding is not None}
 
 
@@ -141,7 +141,7 @@ def report_of(
     run_settings = RunSettings(trait=Trait.model_validate_json(basis.trait), plan=plan, models=basis.models)
     record = RunRecord(
         campaign=campaign.id,
-        dataset=_begun_from(history, dataset),
+        dataset=_starting_pairs(history, dataset),
         history=history,
         stop=stop,
         state=state,
@@ -157,7 +157,7 @@ def began_from(campaign: CampaignRecord, hashes: FileHashes) -> bool:
     return (basis.dataset_positive, basis.dataset_negative) == (hashes.positive or "", hashes.negative or "")
 
 
-def _begun_from(history: History, dataset: Sequence[Pair]) -> tuple[Pair, ...]:
+def _starting_pairs(history: History, dataset: Sequence[Pair]) -> tuple[Pair, ...]:
     """The dataset's pairs in file order, each as the loop adopted it, if a round has reached it."""
     adopted = {c.pair: c.after for done in history for c in done.changes if c.what == "adopt" and c.after}
     pairs = {**{pair.id: pair for pair in dataset}, **adopted}
@@ -185,41 +185,43 @@ def reason_to_keep_earlier_proposal(result: Result) -> str | None:
     cards = build_cards(earlier, result.job.dataset.pairs, recorded)
     if not any(card.is_pending or card.effect for card in cards):
         return None
-    return _fewer(result, earlier, cards) or _unaware(result, earlier, cards, recorded)
+    return _more_confirmed(result, earlier, cards) or _unknown_decisions(result, earlier, cards, recorded)
 
 
-def _fewer(result: Result, earlier: Proposal, cards: Sequence[Card]) -> str | None:
+def _more_confirmed(result: Result, earlier: Proposal, cards: Sequence[Card]) -> str | None:
     rejected = {card.pair for card in cards if card.state in _REFUSED}
-    had, now = _confirmed_then(result.tools.ledger, earlier), len(_confirmed(result.now))
+    had, has = _confirmed_at(result.tools.ledger, earlier), len(_confirmed(result.state))
     left = had - rejected
-    if result.stop.ending in _FINISHED or (result.history and now >= len(left)):
+    if result.stop.ending in _FINISHED or (result.history and has >= len(left)):
         return None
     since = f", {len(had) - len(left)} of them rejected since" if had != left else ""
-    return f"{_shown(earlier)}, which has {len(had)} confirmed pairs{since}; this campaign has {now} so far."
+    return f"{_still_shown(earlier)}, which has {len(had)} confirmed pairs{since}; this campaign has {has} so far."
 
 
-def _unaware(result: Result, earlier: Proposal, cards: Sequence[Card], recorded: Sequence[Decision]) -> str | None:
+def _unknown_decisions(
+    result: Result, earlier: Proposal, cards: Sequence[Card], recorded: Sequence[Decision]
+) -> str | None:
     """Decisions made after this campaign started, or not yet used by it, as a sentence; None if there are none."""
     here = {(c.pair, c.effect, c.key) for c in build_cards(result.proposal, result.job.dataset.pairs, recorded)}
-    taken_in = {change.after.key for done in result.history for change in done.changes if change.after is not None}
+    used = {change.after.key for done in result.history for change in done.changes if change.after is not None}
     lines = {pair.line for pair in result.tools.dataset}
     lost = [card for card in cards if card.effect and (card.pair, card.effect, card.key) not in here]
-    unknown = [c for c in lost if (c.line in lines if c.effect == "remove" else c.ours.key not in taken_in)]
+    unknown = [c for c in lost if (c.line in lines if c.effect == "remove" else c.ours.key not in used)]
     if not unknown:
         return None
     what = f"{pluralize(len(unknown), 'decision')} about it {verb_for(len(unknown), 'is', 'are')}"
-    return f"{_shown(earlier)}: {what} unknown to this campaign. Apply first, then rerun the command."
+    return f"{_still_shown(earlier)}: {what} unknown to this campaign. Apply first, then rerun the command."
 
 
-def _shown(earlier: Proposal) -> str:
+def _still_shown(earlier: Proposal) -> str:
     return f"review and apply still show the proposal of campaign {earlier.campaign}"
 
 
-def _confirmed(now: SetState) -> set[str]:
-    return set(now.at(Status.CONFIRMED, Status.AUDITED))
+def _confirmed(state: SetState) -> set[str]:
+    return set(state.at(Status.CONFIRMED, Status.AUDITED))
 
 
-def _confirmed_then(ledger: Ledger, earlier: Proposal) -> set[str]:
+def _confirmed_at(ledger: Ledger, earlier: Proposal) -> set[str]:
     """Pairs confirmed when a proposal was made; those that pass, if its rounds are no longer in the ledger."""
     history = ledger.history(earlier.campaign)[: earlier.rounds]
     if len(history) < earlier.rounds:
@@ -232,7 +234,7 @@ HEADINGS = ("trait", "ending", "confirmed/audited", "of", "parked", "dropped", "
 
 def table_row(result: Result, spent: Usage) -> tuple[str, ...]:
     """A trait's row under HEADINGS. Calls and dollars are of its whole ledger, earlier campaigns included."""
-    state, counts = result.now, [len(result.proposal.those(what)) for what in ("parked", "dropped")]
+    state, counts = result.state, [len(result.proposal.those(what)) for what in ("parked", "dropped")]
     confirmed = f"{len(_confirmed(state))}/{len(state.at(Status.AUDITED))}"
     numbers = (result.tools.plan.goal, *counts, len(result.history), call_count(spent))
     minutes = f"{result.seconds / 60:.1f}"
@@ -253,8 +255,10 @@ def next_steps(endings: Sequence[Ending | None], options: str, folder: Experimen
         return f"withdraw the stop request with `{program} resume {options}`, then rerun the command."
     report = str(relative_path(folder.refinement / "report.html")) if len(endings) == 1 else "the report.html of each"
     step = next_step(ending, f"in {report}", review, apply)
-    others = ending not in _FINISHED and any(other in _FINISHED for other in endings)
-    return f"{step[0].lower()}{step[1:]}{f' Finished traits can be reviewed now: {review}.' if others else ''}"
+    if ending in _FINISHED:
+        return f"{step[0].lower()}{step[1:]}"
+    others = f" Finished traits can be reviewed now: {review}." if any(one in _FINISHED for one in endings) else ""
+    return f"{step[0].lower()}{step[1:]} Details are in {report}.{others}"
 
 
 # By exit code as in agent.errors: what needs a human first comes last.

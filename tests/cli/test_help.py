@@ -70,7 +70,7 @@ def test_each_command_explains_itself_with_an_example(command: str) -> None:
 
 def test_the_help_lists_the_commands_in_the_order_of_use() -> None:
     output = CliRunner().invoke(app, ["--help"]).output
-    places = [output.index(title) for title in ("Run", "Control", "Review", "Manual steps", "Toy world")]
+    places = [output.index(f"─ {title} ─") for title in ("Run", "Control", "Review", "Manual steps", "Toy world")]
     assert places == sorted(places)
     assert "Exit codes" in output
     assert "Nothing else changes a dataset" in " ".join(output.split())

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.app.outputs import HEADINGS
+from agent.app.outputs import HEADINGS, next_steps
 from agent.review.proposal import Proposal, propose
 from agent.review.report.markdown import code_span, dropped_and_parked, summary
 from agent.schema import Ending, Park, Recheck, Stop
 from agent.storage.dataset import FileHashes
+from agent.storage.experiment import ExperimentFolder
 from agent.supervision.display import RunDisplay
 from agent.text import experiment_options, program_name
 from tests.cli.scripted import cliffhanger
@@ -95,6 +96,21 @@ def test_several_traits_end_in_one_aligned_table_and_one_next_step(tmp_path: Pat
     assert re.fullmatch(r"toy/t1 +cap +0/0 +6 +0 +0 +1 +\d\d+ +0\.00 +0\.\d", table[2])
     for heading, cell in zip(HEADINGS, re.split(r"  +", table[1]), strict=True):
         assert table[0].index(heading) == table[1].index(cell, max(0, table[0].index(heading)))
+
+
+@pytest.mark.parametrize(
+    ("endings", "step"),
+    [
+        ([Ending.READY], "read the changed and added pairs in "),
+        ([Ending.READY_WITH_PARKED, Ending.READY], "decide on the parked, changed and added pairs"),
+        ([Ending.READY, Ending.NOT_READY], "fix the cause named above"),
+        ([Ending.ENDPOINT, Ending.CAP, Ending.STOPPED], "restore the endpoint"),
+        ([Ending.STOPPED], "withdraw the stop request with `cliffhanger resume -e x`"),
+        ([Ending.READY, None], "fix the errors named above"),
+    ],
+)
+def test_the_next_step_is_that_of_the_worst_ending(endings: list[Ending | None], step: str, tmp_path: Path) -> None:
+    assert next_steps(endings, "-e x", ExperimentFolder(tmp_path, "a/b"), stop_requested=True).startswith(step)
 
 
 def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
