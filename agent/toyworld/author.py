@@ -1,4 +1,4 @@
-"""What the toy author writes with: motives, hinges, mistakes and matched situations, taken from the lexicon."""
+"""The toy author: endings, pairs and openers from the phrases of the lexicon, with errors at given rates."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _SPLIT = re.compile(r"(?<=[.!?]) (?=\S)")
 
 @dataclass(frozen=True)
 class Rates:
-    """How often the author errs: an ending that is committed already, and a lock-in too weak to hold. From 0 to 1."""
+    """Error rates of the author, 0 to 1: endings that have already committed, and weak lock-ins."""
 
     committed: float
     weak: float
@@ -30,7 +30,7 @@ class Rates:
 
 @dataclass
 class PhraseWriter:
-    """Writes endings of one trait. `avoid` holds texts whose motives are not to be used again."""
+    """Writes endings of one trait. Motives in `avoid` are not used again."""
 
     reader: TraitReader
     rng: Random
@@ -39,41 +39,41 @@ class PhraseWriter:
     used: set[str] = field(default_factory=set)
 
     def ending(self, side: Side, stem: str, hinge: str | None = None, motive: str | None = None) -> str:
-        """An ending for a side; by mistake it may be committed or weak."""
+        """An ending for a side; at the error rates it is committed or weak."""
         roll = self.rng.random()
         if self.reader.sustained:
-            return self._toned(side, weak=roll < self.rates.weak)
+            return self._sustained_ending(side, weak=roll < self.rates.weak)
         hinge = hinge or self.hinge(stem)
         if roll < self.rates.committed:
-            return self._committed(side, stem, hinge)
+            return self._committed_ending(side, stem, hinge)
         if roll < self.rates.committed + self.rates.weak:
             return self._choose(self._weak, stem) + hinge
         return (motive or self.motive(side, stem)) + hinge
 
     def motive(self, side: Side, stem: str) -> str:
-        """A strong motive, one not used so far where there is one."""
+        """A strong motive, unused where possible."""
         return self._choose(self.reader.entry["motives"][side], stem)
 
     def hinge(self, stem: str, kind: str = "") -> str:
-        """A hinge of a kind, or of any kind, in the person that the stem speaks of."""
+        """A hinge of a kind, or of any kind, in the person of the stem."""
         of_kind: list[str] = [h["text"] for h in self.reader.entry["hinges"] if h["kind"] == kind]
         hinges = of_kind or list(self.reader.hinges)
         return self.rng.choice(list(in_person(hinges, stem)) or hinges)
 
     def extended(self, side: Side, stem: str) -> str:
-        """A motive, a hinge, and the first act, broken off behind it."""
+        """A motive, a hinge and the first act, with an unfinished sentence after it."""
         narrated = [hinge for hinge in self.reader.hinges if hinge.endswith("I")]
         acts = [act for act in self.reader.entry["acts"][side] if act[0].islower()]
         return f"{self.motive(side, stem)}{self.rng.choice(narrated)} {self._choose(acts, stem)} and"
 
-    def _committed(self, side: Side, stem: str, hinge: str) -> str:
+    def _committed_ending(self, side: Side, stem: str, hinge: str) -> str:
         spoken = hinge.endswith('"')
         known = [c for c in self.reader.entry["committed"][side] if c[0].isupper() == spoken]
         if hinge.endswith(":"):
             hinge = ", so I"
         return self.motive(side, stem) + hinge + ("" if spoken else " ") + self._choose(known, stem)
 
-    def _toned(self, side: Side, weak: bool) -> str:
+    def _sustained_ending(self, side: Side, weak: bool) -> str:
         if weak:
             return self._choose(self._weak, "")
         mood = self._choose(self.reader.entry["motives"][side], "") + " " if self.rng.random() < 0.5 else ""
@@ -84,7 +84,7 @@ class PhraseWriter:
         return [item["phrase"] for item in self.reader.entry["weak"]]
 
     def _choose(self, phrases: Iterable[str], stem: str) -> str:
-        """A phrase that fits the stem's person and was neither used here nor stands in what is to be avoided."""
+        """A phrase in the stem's person, unused and not in `avoid` where possible."""
         fitting = list(in_person(phrases, stem)) if stem else list(phrases)
         fresh = [p for p in fitting if p not in self.used and p not in self.avoid]
         chosen = self.rng.choice(fresh or fitting)
@@ -93,13 +93,13 @@ class PhraseWriter:
 
 
 def in_person(phrases: Iterable[str], stem: str) -> Iterator[str]:
-    """The phrases that speak of nobody, or of the person that the stem speaks of."""
+    """The phrases without a person, or in the person of the stem."""
     others = [pattern for person, pattern in _PERSONS.items() if person != person_of(stem)]
     return (phrase for phrase in phrases if not any(pattern.search(phrase) for pattern in others))
 
 
 def person_of(stem: str) -> str:
-    """him, her or them: whom the stem mentions first."""
+    """The person that the stem mentions first: him, her or them."""
     places = {person: _first(stem, pattern, _NAMED.get(person)) for person, pattern in _PERSONS.items()}
     first = min(places, key=lambda person: places[person])
     return first if places[first] < len(stem) else "them"
@@ -110,14 +110,14 @@ def _first(text: str, *patterns: re.Pattern[str] | None) -> int:
     return min((match.start() for match in found if match), default=len(text))
 
 
-def divided(stem: str, ending: str) -> dict[str, str]:
-    """Stem and ending, the whole sentences of the ending moved to the stem."""
+def split_ending(stem: str, ending: str) -> dict[str, str]:
+    """Stem and ending, with complete sentences of the ending moved to the stem."""
     parts = _SPLIT.split(ending)
     return {"stem": stem + "".join(f"{part} " for part in parts[:-1]), "ending": parts[-1]}
 
 
 def situations(reader: TraitReader, rng: Random, domains: str, taken: Sequence[str]) -> list[dict[str, str]]:
-    """The lexicon's matched stems, those not taken and of the asked domains first, the domains in turn."""
+    """The lexicon's matched stems: free ones and those of the requested domains first, domains in turn."""
     stems = list(reader.entry["stems"])
     rng.shuffle(stems)
     turn: dict[str, int] = {}
@@ -130,7 +130,7 @@ def situations(reader: TraitReader, rng: Random, domains: str, taken: Sequence[s
 
 
 def _is_taken(stem: dict[str, str], taken: Sequence[str]) -> bool:
-    """Whether a text is about this situation already, whoever presents it."""
+    """Whether one of the texts has this situation."""
     tails = [" ".join(stem[side].rstrip(" .").split()[-5:]) for side in ("trait", "opposite")]
     return any(tail in text for text in taken for tail in tails)
 
@@ -142,90 +142,91 @@ _MOST = 64
 _TRIES = 8
 
 
-def written(lexicon: Lexicon, request: ChatRequest, rates: Rates, seed: int) -> dict[str, object]:
-    """The JSON that answers one of the author's prompts. Raises BadRequest for a trait that the toy world lacks."""
-    asked = request.asked
-    if asked.title == "Describe a trait":
-        return _described(lexicon, asked)
-    reader = lexicon.reader(asked.block("definition")) or lexicon.reader(asked.line("Trait"))
+def write(lexicon: Lexicon, request: ChatRequest, rates: Rates, seed: int) -> dict[str, object]:
+    """The JSON answer to one of the author's prompts. Raises BadRequest for an unknown trait."""
+    parsed = request.parsed
+    if parsed.title == "Describe a trait":
+        return _describe_trait(lexicon, parsed)
+    reader = lexicon.reader(parsed.block("definition")) or lexicon.reader(parsed.line("Trait"))
     if reader is None:
         known = ", ".join(lexicon.readers)
         raise BadRequest(f"The toy author can only write about {known}: name an endpoint that knows this trait.")
-    rng = Random(hashed("author", str(seed), request.model, asked.prompt, *request.draw))
-    pen = PhraseWriter(reader, rng, rates)
+    rng = Random(hashed("author", str(seed), request.model, parsed.prompt, *request.draw))
+    writer = PhraseWriter(reader, rng, rates)
     answers: Mapping[str, Callable[[ParsedPrompt, PhraseWriter], dict[str, object]]] = {
-        "Draft pairs": _drafted,
-        "Change the topic": _moved,
-        "Rewrite an ending": _rewritten,
+        "Draft pairs": _draft_pairs,
+        "Change the topic": _change_topic,
+        "Rewrite an ending": _rewrite_ending,
         "Write openers": _openers,
     }
-    return answers[asked.title](asked, pen)
+    return answers[parsed.title](parsed, writer)
 
 
-def _count(asked: ParsedPrompt, line: str) -> int:
-    text = asked.line(line)
+def _count(parsed: ParsedPrompt, line: str) -> int:
+    text = parsed.line(line)
     return min(_MOST, int(text)) if text.isdigit() else 1
 
 
-def _drafted(asked: ParsedPrompt, pen: PhraseWriter) -> dict[str, object]:
-    accepted = asked.blocks.get("accepted", ())
-    pen.avoid = "\n".join(accepted)
-    taken = (*accepted, *asked.blocks.get("struck", ()))
-    return _pairs(asked, pen, asked.line("Kind of ending"), taken, asked.block("domain"))
+def _draft_pairs(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
+    accepted = parsed.blocks.get("accepted", ())
+    writer.avoid = "\n".join(accepted)
+    taken = (*accepted, *parsed.blocks.get("struck", ()))
+    return _pairs(parsed, writer, parsed.line("Kind of ending"), taken, parsed.block("domain"))
 
 
-def _moved(asked: ParsedPrompt, pen: PhraseWriter) -> dict[str, object]:
-    given = (asked.block("positive"), asked.block("negative"))
-    pen.avoid = "\n".join(given)
-    return _pairs(asked, pen, "", (*given, *asked.blocks.get("struck", ())), "")
+def _change_topic(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
+    given = (parsed.block("positive"), parsed.block("negative"))
+    writer.avoid = "\n".join(given)
+    return _pairs(parsed, writer, "", (*given, *parsed.blocks.get("struck", ())), "")
 
 
 def _pairs(
-    asked: ParsedPrompt, pen: PhraseWriter, kind: str, taken: tuple[str, ...], domains: str
+    parsed: ParsedPrompt, writer: PhraseWriter, kind: str, taken: tuple[str, ...], domains: str
 ) -> dict[str, object]:
     pairs: list[dict[str, object]] = []
-    for stem in situations(pen.reader, pen.rng, domains, taken)[: _count(asked, "Number of pairs")]:
-        hinge = None if pen.reader.sustained else pen.hinge(stem["trait"], kind)
+    for stem in situations(writer.reader, writer.rng, domains, taken)[: _count(parsed, "Number of pairs")]:
+        hinge = None if writer.reader.sustained else writer.hinge(stem["trait"], kind)
         sides = {
-            polarity: divided(stem[side], pen.ending(side, stem[side], hinge)) for polarity, side in _POLARITIES.items()
+            polarity: split_ending(stem[side], writer.ending(side, stem[side], hinge))
+            for polarity, side in _POLARITIES.items()
         }
         pairs.append({"domain": stem["domain"], **sides})
     return {"pairs": pairs}
 
 
-def _rewritten(asked: ParsedPrompt, pen: PhraseWriter) -> dict[str, object]:
-    side = _POLARITIES.get(asked.line("Side"), "trait")
-    pen.avoid = "\n".join(asked.blocks.get("earlier", ()))
-    if asked.line("Goal") == "simplify":
-        return {"stems_and_endings": _simplified(asked, pen, side)}
-    make = _maker(asked, pen, side)
-    return {"endings": _distinct(make, _count(asked, "Number of versions"))}
+def _rewrite_ending(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
+    side = _POLARITIES.get(parsed.line("Side"), "trait")
+    writer.avoid = "\n".join(parsed.blocks.get("earlier", ()))
+    if parsed.line("Goal") == "simplify":
+        return {"stems_and_endings": _simplify(parsed, writer, side)}
+    make = _version_writer(parsed, writer, side)
+    return {"endings": _distinct(make, _count(parsed, "Number of versions"))}
 
 
-def _openers(asked: ParsedPrompt, pen: PhraseWriter) -> dict[str, object]:
-    """Acts of the side that is to be begun, as narrated and as spoken."""
-    side = side_of(pen.reader, asked.block("behaviour"))
-    acts, count = list(pen.reader.entry["acts"][side]), _count(asked, "Number of each sort")
-    pen.rng.shuffle(acts)
+def _openers(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
+    """Acts of the side that the behaviour names, narrated and spoken."""
+    side = side_of(writer.reader, parsed.block("behaviour"))
+    acts, count = list(writer.reader.entry["acts"][side]), _count(parsed, "Number of each sort")
+    writer.rng.shuffle(acts)
     spoken = [act for act in acts if act[0].isupper()]
     return {"narrated": [act for act in acts if act not in spoken][:count], "spoken": spoken[:count]}
 
 
-def _maker(asked: ParsedPrompt, pen: PhraseWriter, side: Side) -> Callable[[int], str]:
-    """What writes the n-th version of an ending."""
-    goal, stem, ending = asked.line("Goal"), asked.block("frozen"), asked.block("ending")
-    kept = None if goal == "strengthen" else _motive_in(pen.reader, ending, side)
-    pen.avoid += ending if goal == "strengthen" else ""
-    if pen.reader.sustained:
-        return lambda _: pen.ending(side, stem)
+def _version_writer(parsed: ParsedPrompt, writer: PhraseWriter, side: Side) -> Callable[[int], str]:
+    """A function that writes the n-th version of an ending."""
+    goal, stem, ending = parsed.line("Goal"), parsed.block("frozen"), parsed.block("ending")
+    kept = None if goal == "strengthen" else _motive_in(writer.reader, ending, side)
+    writer.avoid += ending if goal == "strengthen" else ""
+    if writer.reader.sustained:
+        return lambda _: writer.ending(side, stem)
     if goal == "extended":
-        return lambda _: pen.extended(side, stem)
-    old = next((hinge for hinge in pen.reader.hinges if hinge in ending), None)
-    return lambda n: pen.ending(side, stem, old if n == 0 else None, kept if n < 2 else None)
+        return lambda _: writer.extended(side, stem)
+    old = next((hinge for hinge in writer.reader.hinges if hinge in ending), None)
+    return lambda n: writer.ending(side, stem, old if n == 0 else None, kept if n < 2 else None)
 
 
 def _motive_in(reader: TraitReader, ending: str, side: Side) -> str | None:
-    """The motive of the right side that the ending already has."""
+    """The motive of this side in the ending, if any."""
     hits = [hit for hit in reader.hits(ending) if hit.sort == "motive" and hit.side == side]
     return ending[hits[-1].start : hits[-1].end] if hits else None
 
@@ -241,18 +242,18 @@ def _distinct(make: Callable[[int], str], count: int) -> list[str]:
     return found
 
 
-def _simplified(asked: ParsedPrompt, pen: PhraseWriter, side: Side) -> list[dict[str, str]]:
-    """Versions that each leave out a sentence of the stem that the author cannot read, the latest such one first."""
-    frozen, ending = asked.block("frozen"), asked.block("ending")
+def _simplify(parsed: ParsedPrompt, writer: PhraseWriter, side: Side) -> list[dict[str, str]]:
+    """Versions that each leave out one unreadable sentence of the stem, the last one first."""
+    frozen, ending = parsed.block("frozen"), parsed.block("ending")
     parts = sentences(frozen)
-    strange = [i for i in range(len(parts) - 1, -1, -1) if not _is_readable(pen.reader, parts[i])]
+    strange = [i for i in range(len(parts) - 1, -1, -1) if not _is_readable(writer.reader, parts[i])]
     drops = [{i} for i in strange] + ([set(strange)] if len(strange) > 1 else [])
     found: list[dict[str, str]] = []
-    for n in range(_count(asked, "Number of versions")):
+    for n in range(_count(parsed, "Number of versions")):
         dropped = drops[n % len(drops)] if drops else set()
         stem = "".join(part for i, part in enumerate(parts) if i not in dropped)
-        again = ending if n < len(drops) and _is_good(pen.reader, ending, side) else pen.ending(side, stem)
-        found.append(divided(stem, again))
+        again = ending if n < len(drops) and _is_good(writer.reader, ending, side) else writer.ending(side, stem)
+        found.append(split_ending(stem, again))
     return found
 
 
@@ -263,14 +264,14 @@ def _is_readable(reader: TraitReader, sentence: str) -> bool:
 
 
 def _is_good(reader: TraitReader, ending: str, side: Side) -> bool:
-    """Whether an ending is an open one that leads the right way, as far as the author knows."""
+    """Whether an ending is open and leads to this side, as far as the lexicon tells."""
     if reader.sustained:
         return any(hit.side == side for hit in reader.hits(ending))
     return reader.displayed(ending) is None and reader.is_open(ending) and bool(_motive_in(reader, ending, side))
 
 
-def _described(lexicon: Lexicon, asked: ParsedPrompt) -> dict[str, object]:
-    name, description = asked.line("Name"), asked.block("description")
+def _describe_trait(lexicon: Lexicon, parsed: ParsedPrompt) -> dict[str, object]:
+    name, description = parsed.line("Name"), parsed.block("description")
     reader = lexicon.reader(name) or lexicon.reader(description)
     if reader is None:
         return _generic(name, description)

@@ -1,4 +1,4 @@
-"""The toy judge: answers to the four questions of the first-token test and the span, by reading alone, plus noise."""
+"""The toy judge: answers to the four questions of the first-token test and the span, from phrases, with noise."""
 
 from dataclasses import dataclass
 
@@ -9,56 +9,56 @@ CHOICES = ("EXPRESS", "EXPLAIN", "NEITHER")
 TITLES = ("Forecast", "Response", "Commitment", "First tokens", "Committed span")
 UNKNOWN = 50.0
 _JUDGED = ("text", "completion", "prefix", "opening", "behaviour")
-_HALF_SEEN = 55.0
+_PARTLY = 55.0
 _MUCH = 0.5
 
-HEDGED = 40.0  # a hedging motive reads as hedged: a chance of 0.7 is forecast at 58, of 0.3 at 42
+HEDGED = 40.0  # points per unit of odds of a weak motive: odds of 0.7 give a forecast of 58, of 0.3 one of 42
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How often the judge errs: anew with each sample, and always on one text in one wording. Rates from 0 to 1."""
+    """Error rates of the judge, 0 to 1: per sample (`flips`), and fixed per text and wording (`systematic`)."""
 
     flips: float
     systematic: float
     seed: int
 
-    def strikes(self, request: ChatRequest) -> bool:
-        """Whether this answer is turned round."""
-        asked, key = request.asked, (str(self.seed), request.model)
-        judged = [text for tag in _JUDGED for text in asked.blocks.get(tag, ())]
-        flipped = fraction("flip", *key, asked.prompt, *request.draw) < self.flips
-        return flipped or fraction("systematic", *key, asked.title, asked.wording, *judged) < self.systematic
+    def flips_answer(self, request: ChatRequest) -> bool:
+        """Whether this answer is flipped."""
+        parsed, key = request.parsed, (str(self.seed), request.model)
+        judged = [text for tag in _JUDGED for text in parsed.blocks.get(tag, ())]
+        flipped = fraction("flip", *key, parsed.prompt, *request.draw) < self.flips
+        return flipped or fraction("systematic", *key, parsed.title, parsed.wording, *judged) < self.systematic
 
 
 def score(lexicon: Lexicon, request: ChatRequest, noise: Noise) -> int:
     """The 0–100 answer to Forecast, Response or Commitment."""
-    asked = request.asked
-    reader = lexicon.reader(asked.block("definition"))
-    value = UNKNOWN if reader is None else _score(reader, asked)
-    value += int(fraction("jitter", asked.prompt) * 5) - 2
-    if noise.strikes(request):
-        value = _turned(value, asked.prompt)
+    parsed = request.parsed
+    reader = lexicon.reader(parsed.block("definition"))
+    value = UNKNOWN if reader is None else _score(reader, parsed)
+    value += int(fraction("jitter", parsed.prompt) * 5) - 2
+    if noise.flips_answer(request):
+        value = _flipped(value, parsed.prompt)
     return round(min(99.0, max(1.0, value)))
 
 
-def _score(reader: TraitReader, asked: ParsedPrompt) -> float:
-    if asked.title == "Forecast":
-        return _forecast(reader, asked.block("text"))
-    if asked.title == "Response":
-        return _response(reader, asked.block("completion"))
-    return _commitment(reader, side_of(reader, asked.block("behaviour")), asked.block("text"))
+def _score(reader: TraitReader, parsed: ParsedPrompt) -> float:
+    if parsed.title == "Forecast":
+        return _forecast(reader, parsed.block("text"))
+    if parsed.title == "Response":
+        return _response(reader, parsed.block("completion"))
+    return _commitment(reader, side_of(reader, parsed.block("behaviour")), parsed.block("text"))
 
 
-def _turned(value: float, salt: str) -> float:
-    """A score on the other side of 50, and clearly so."""
+def _flipped(value: float, salt: str) -> float:
+    """A score clearly on the other side of 50."""
     if abs(value - 50) < 6:
         return 75.0 if fraction("turn", salt) < 0.5 else 25.0
     return min(100 - value, 25.0) if value > 50 else max(100 - value, 75.0)
 
 
 def _on_scale(side: Side | None, strength: float) -> float:
-    """A direction with a strength from 0 to 50 as a score of the trait."""
+    """A side with a strength from 0 to 50 as a score of the trait."""
     return {"trait": 50 + strength, "opposite": 50 - strength, None: UNKNOWN}[side]
 
 
@@ -81,7 +81,7 @@ def _forecast(reader: TraitReader, text: str) -> float:
 
 
 def _has_a_motive(reader: TraitReader, text: str) -> bool:
-    """Whether words stand between the situation and the hinge, though the reader does not know them."""
+    """Whether there are words between the situation and the hinge, even unknown ones."""
     hinge = next((hinge for hinge in reader.hinges if text.endswith(hinge)), "")
     return bool(hinge) and not reader.has_known_end(text.removesuffix(hinge))
 
@@ -102,7 +102,7 @@ def _commitment(reader: TraitReader, side: Side, text: str) -> float:
         return 95.0 if own > other else 3.0 if other > own else 50.0 if own else 8.0
     shown = reader.displayed(text)
     if shown is None:
-        return 8.0 if reader.is_open(text) or _ends_neutral(reader, text) else _HALF_SEEN
+        return 8.0 if reader.is_open(text) or _ends_neutral(reader, text) else _PARTLY
     if shown.side != side:
         return 3.0
     if shown.share < 1:
@@ -117,14 +117,14 @@ def _ends_neutral(reader: TraitReader, text: str) -> bool:
 
 def verdict(lexicon: Lexicon, request: ChatRequest, noise: Noise) -> dict[str, float]:
     """The probability of each answer to the verdict question."""
-    asked = request.asked
-    reader = lexicon.reader(asked.block("definition"))
+    parsed = request.parsed
+    reader = lexicon.reader(parsed.block("definition"))
     choice, sure = ("NEITHER", 0.6)
     if reader is not None:
-        choice, sure = _verdict(reader, asked.block("prefix"), asked.block("opening"))
-    if noise.strikes(request):
+        choice, sure = _verdict(reader, parsed.block("prefix"), parsed.block("opening"))
+    if noise.flips_answer(request):
         rest = [option for option in CHOICES if option != choice]
-        choice, sure = rest[int(fraction("other", asked.prompt) * 2)], 0.8
+        choice, sure = rest[int(fraction("other", parsed.prompt) * 2)], 0.8
     return {option: sure if option == choice else (1 - sure) / 2 for option in CHOICES}
 
 
@@ -143,9 +143,9 @@ def _verdict(reader: TraitReader, prefix: str, opening: str) -> tuple[str, float
 
 
 def span(lexicon: Lexicon, request: ChatRequest) -> dict[str, str]:
-    """The words of the prefix that display the behaviour, from behind the hinge on; empty where none is known."""
-    prefix = request.asked.block("prefix")
-    behaviour = request.asked.block("behaviour")
+    """The words of the prefix that display the behaviour, from after the hinge; empty where none is known."""
+    prefix = request.parsed.block("prefix")
+    behaviour = request.parsed.block("behaviour")
     for reader in lexicon.readers.values():
         cues = (*reader.entry["definition_cues"], *reader.entry["opposite_cues"])
         if any(cue in behaviour.lower() for cue in cues):

@@ -1,4 +1,4 @@
-"""What a request to the toy endpoint says: its options, and the title, blocks and instruction of its prompt."""
+"""Requests and replies of the toy endpoint: options, parsed prompts, tokens and log-probabilities."""
 
 import math
 import re
@@ -13,7 +13,7 @@ MOST_ALTERNATIVES = 20
 
 
 class BadRequest(ValueError):
-    """A request that a real server would refuse with status 400; `param` names what is wrong with it."""
+    """A request for a response with status 400; `param` names the invalid field."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -22,12 +22,12 @@ class BadRequest(ValueError):
 
 
 def hashed(*parts: str) -> str:
-    """Hex digits that depend on the parts alone, and on where one part ends."""
+    """SHA-256 (hex) of several texts, framed so that no two different lists collide."""
     return sha256("\x1f".join(f"{len(part)}:{part}" for part in parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def fraction(*parts: str) -> float:
-    """A number in [0, 1) that depends on the parts alone."""
+    """A pseudo-random number in [0, 1) from the hash of the parts."""
     return int(hashed(*parts)[:13], 16) / 16**13
 
 
@@ -41,22 +41,22 @@ class ParsedPrompt:
     instruction: str
 
     def block(self, tag: str) -> str:
-        """The first block of a tag; an empty text where there is none."""
+        """The first block of a tag; empty where there is none."""
         return self.blocks.get(tag, ("",))[0]
 
     def line(self, name: str) -> str:
-        """What stands behind `name: ` on a line of the instruction; an empty text where there is no such line."""
+        """The text after `name: ` on a line of the instruction; empty where there is no such line."""
         found = re.search(rf"^{re.escape(name)}: *(.*)$", self.instruction, re.MULTILINE)
         return found.group(1).strip() if found else ""
 
     @cached_property
     def wording(self) -> str:
-        """Identity of the prompt without what it is about."""
+        """Hash of the instruction: the prompt without its blocks."""
         return hashed(self.instruction)
 
 
-def asked_in(prompt: str) -> ParsedPrompt:
-    """Take a prompt apart. A title is a first line that begins with `# `."""
+def parse_prompt(prompt: str) -> ParsedPrompt:
+    """Parse a prompt. A title is a first line that starts with `# `."""
     blocks: dict[str, tuple[str, ...]] = {}
     for match in _BLOCK.finditer(prompt):
         blocks[match.group(1)] = (*blocks.get(match.group(1), ()), match.group(3))
@@ -70,7 +70,7 @@ class ChatRequest:
     """A chat completion as far as the toy endpoint understands it. `limit` counts tokens of the answer."""
 
     model: str
-    asked: ParsedPrompt
+    parsed: ParsedPrompt
     temperature: float
     seed: int
     limit: int | None
@@ -80,7 +80,7 @@ class ChatRequest:
 
     @property
     def draw(self) -> tuple[str, str]:
-        """What tells two samples of one prompt apart."""
+        """The parts of the request that distinguish samples of one prompt."""
         return (str(self.seed), "hot" if self.temperature > 0 else "cold")
 
 
@@ -96,7 +96,7 @@ def chat_request(body: object) -> ChatRequest:
         raise BadRequest("'response_format' must have type text, json_object or json_schema.", "response_format")
     return ChatRequest(
         model=model,
-        asked=asked_in(_prompt(body)),
+        parsed=parse_prompt(_prompt(body)),
         temperature=_temperature(body),
         seed=_whole(body, "seed", least=None) or 0,
         limit=_whole(body, "max_completion_tokens", least=1) or _whole(body, "max_tokens", least=1),
@@ -197,7 +197,7 @@ def letter(value: int) -> dict[str, float]:
     return chances
 
 
-def one_word(chances: Distribution, place: float, hot: bool, digitwise: bool) -> ToyReply:
+def one_of(chances: Distribution, place: float, hot: bool, digitwise: bool) -> ToyReply:
     """One of several answers: the likeliest, or when `hot` the one that `place` in [0, 1) falls on."""
     answer = _drawn(chances, place) if hot else max(chances, key=lambda option: chances[option])
     if digitwise and answer.isdigit():

@@ -1,4 +1,4 @@
-"""How the toy judge reads: the phrases it knows, found in a text at word boundaries, the longest one first."""
+"""Phrase matching of the toy judge: known phrases in a text, at word boundaries, longest first."""
 
 import json
 import re
@@ -16,15 +16,15 @@ _WORD = re.compile(r"[\w'’-]+")  # noqa: RUF001 - a typographic apostrophe is 
 _NEGATED = re.compile(r"(?:\bnot|\bnever|n't)\s+(?:\w+\s+)?$")
 _OPENING_END = re.compile(r"(?:^I|(?<!because)(?<!since)(?<!that)(?<!as)(?<!if)\sI|[“:])$")
 _SENTENCE_END = re.compile(r"[.?!]")
-_LONGEST_TAIL = 12
-_SHORTEST_PART = 4
-_LEAST_SHARE = 0.4
+_LONGEST_TAIL = 12  # words at the end of a text that may be an unfinished act
+_SHORTEST_PART = 4  # characters of an unfinished act
+_LEAST_SHARE = 0.4  # of the act; all three chosen by judgement
 _SUFFIX_WORDS = (8, 7, 6, 5, 4)
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A known phrase in a text. `odds`: the trait's chance behind a weak motive; `share`: how much of an act stands."""
+    """A known phrase in a text. `odds`: of the trait after a weak motive; `share`: the part of an act that is there."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class _Meaning:
 
 
 class TraitReader:
-    """What the lexicon says of one trait, indexed for reading. Nothing else is known to it."""
+    """The lexicon's phrases of one trait, indexed for matching."""
 
     def __init__(self, name: str, entry: Mapping[str, Any]) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class TraitReader:
         self._index_stems()
 
     def hits(self, text: str) -> list[Hit]:
-        """All known phrases in their order, none overlapping another."""
+        """All known phrases in order, without overlaps."""
         spans = [match.span() for match in _WORD.finditer(text)]
         found: list[Hit] = []
         at = 0
@@ -72,9 +72,9 @@ class TraitReader:
         return found
 
     def displayed(self, text: str, whole: bool = True) -> Hit | None:
-        """The first act, or sign of one, that stands in the text; else an act that begins at its very end.
+        """The first act or sign in the text; else an unfinished act at its end.
 
-        `whole` texts begin with the situation: there a sign counts only behind a hinge or an act.
+        A `whole` text starts with the situation: a sign counts only after a hinge or an act.
         """
         hits = self.hits(text)
         first = self._hinge.search(text) if whole else None
@@ -84,16 +84,16 @@ class TraitReader:
                 return hit
             if hit.sort == "sign" and hit.start >= opened:
                 return hit
-        return self._begun(text, hits[-1].end if hits else 0)
+        return self._unfinished_act(text, hits[-1].end if hits else 0)
 
     def is_open(self, text: str) -> bool:
-        """Whether the text stops on a hinge, a late runway, an open quotation or a bare subject."""
+        """Whether the text ends with a hinge, a late runway, an open quotation or a bare subject."""
         if text.endswith('"'):
             return text.count('"') % 2 == 1
         return text.endswith((*self.hinges, *self.late)) or _OPENING_END.search(text) is not None
 
     def hinge_before(self, text: str, place: int) -> int:
-        """Where the last hinge before `place` ends, -1 where the same sentence has none."""
+        """The end of the last hinge before `place`; -1 where the same sentence has none."""
         end = max((match.end() for match in self._hinge.finditer(text, 0, place)), default=-1)
         return end if end >= 0 and not _SENTENCE_END.search(text, end, place) else -1
 
@@ -103,11 +103,11 @@ class TraitReader:
         return next((side for side, known in ends if known and side is not None), None)
 
     def has_known_end(self, sentence: str) -> bool:
-        """Whether a sentence ends as a stem of the lexicon does."""
+        """Whether a sentence ends like a stem of the lexicon."""
         return self._suffix_side(sentence.rstrip(" .?!"))[1]
 
     def balance(self, text: str) -> tuple[int, int]:
-        """How many phrases of the trait's register, and of its opposite's, stand in the text."""
+        """The number of phrases of the trait's register, and of its opposite's, in the text."""
         sides = [hit.side for hit in self.hits(text) if hit.sort in ("act", "sign", "motive")]
         return sides.count("trait"), sides.count("opposite")
 
@@ -121,8 +121,8 @@ class TraitReader:
                     return Hit(start, last, meaning.sort, meaning.side, meaning.odds), words
         return None, 1
 
-    def _begun(self, text: str, read: int) -> Hit | None:
-        """An act that the text breaks off in, where all known acts that begin so are of one side."""
+    def _unfinished_act(self, text: str, read: int) -> Hit | None:
+        """An act that the text stops in, where all known acts with this beginning are of one side."""
         bare = text.rstrip()
         for match in list(_WORD.finditer(bare, read))[-_LONGEST_TAIL:]:
             tail = bare[match.start() :]
@@ -141,32 +141,32 @@ class TraitReader:
     def _index_phrases(self) -> None:
         entry = self.entry
         for phrase in entry["neutral"]:
-            self._learn(phrase, _Meaning("neutral", None))
+            self._add(phrase, _Meaning("neutral", None))
         for weak in entry["weak"]:
-            self._learn(weak["phrase"], _Meaning("weak", None, weak["trait_odds"]))
+            self._add(weak["phrase"], _Meaning("weak", None, weak["trait_odds"]))
         for side in SIDES:
-            self._learn_all(entry["motives"][side], _Meaning("motive", side))
-            self._learn_all(entry.get("endings", {}).get(side, ()), _Meaning("motive", side))
-            self._learn_all(entry["signs"][side], _Meaning("sign", side))
+            self._add_all(entry["motives"][side], _Meaning("motive", side))
+            self._add_all(entry.get("endings", {}).get(side, ()), _Meaning("motive", side))
+            self._add_all(entry["signs"][side], _Meaning("sign", side))
         for side in SIDES:
-            self._learn_all(entry["acts"][side], _Meaning("act", side))
+            self._add_all(entry["acts"][side], _Meaning("act", side))
         lengths: dict[str, set[int]] = {}
         for phrase in self._phrases:
             words = _WORD.findall(phrase)
             lengths.setdefault(words[0], set()).add(len(words))
         self._lengths = {word: tuple(sorted(counts, reverse=True)) for word, counts in lengths.items()}
 
-    def _learn_all(self, phrases: Iterable[str], meaning: _Meaning) -> None:
+    def _add_all(self, phrases: Iterable[str], meaning: _Meaning) -> None:
         for phrase in phrases:
-            self._learn(phrase, meaning)
+            self._add(phrase, meaning)
 
-    def _learn(self, phrase: str, meaning: _Meaning) -> None:
+    def _add(self, phrase: str, meaning: _Meaning) -> None:
         words = list(_WORD.finditer(phrase))
         if words:
             self._phrases[phrase[words[0].start() : words[-1].end()]] = meaning
 
     def _index_parts(self) -> None:
-        """Every beginning of every act: its side, or None where both sides begin so, and the shortest such act."""
+        """Index every beginning of every act: its side (None for both) and the length of the shortest such act."""
         for side in () if self.sustained else SIDES:
             for act in self.entry["acts"][side]:
                 for length in range(1, len(act)):
@@ -177,9 +177,9 @@ class TraitReader:
         for stem in self.entry["stems"]:
             for side in SIDES:
                 for sentence in sentences(stem[side]):
-                    self._learn_suffixes(sentence.rstrip(" .?!"), side)
+                    self._add_suffixes(sentence.rstrip(" .?!"), side)
 
-    def _learn_suffixes(self, sentence: str, side: Side) -> None:
+    def _add_suffixes(self, sentence: str, side: Side) -> None:
         starts = [match.start() for match in _WORD.finditer(sentence)]
         for words in _SUFFIX_WORDS:
             if len(starts) >= words:
@@ -188,13 +188,13 @@ class TraitReader:
 
 
 def _any_of(hinges: Iterable[str]) -> re.Pattern[str]:
-    """Any of the hinges, the longest first; none ends inside a word."""
+    """A pattern for any of the hinges, longest first, at word ends."""
     ordered = sorted(hinges, key=len, reverse=True)
     return re.compile("|".join(re.escape(h) + (r"(?!\w)" if h[-1].isalnum() else "") for h in ordered) or r"(?!)")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, each with the blank behind it; together they are the text."""
+    """The sentences of a text, each with the whitespace after it; joined they are the text."""
     return re.findall(r".*?[.?!][\"']?(?:\s+|$)|.+$", text, re.DOTALL)
 
 
@@ -211,12 +211,12 @@ class Lexicon:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.get("version") != 1:
             raise ValueError(
-                f"{path} is not a lexicon of version 1: write it again (python -m agent.toyworld.lexicon)."
+                f"{path} is not a lexicon of version 1: rebuild it (python -m experiments.toyworld.lexicon)."
             )
         return cls(document)
 
     def reader(self, definition: str) -> TraitReader | None:
-        """The trait that a definition or a name speaks of most; None where no cue of any trait occurs in it."""
+        """The trait with the most cues in a definition or a name; None without any cue."""
         if definition not in self._recognised:
             text = definition.lower()
             cues = {r: sum(text.count(cue) for cue in r.entry["definition_cues"]) for r in self.readers.values()}
@@ -226,7 +226,7 @@ class Lexicon:
 
 
 def side_of(reader: TraitReader, behaviour: str) -> Side:
-    """Which side a behaviour's words name: the one whose cue comes first; the trait where there is none."""
+    """The side that a behaviour names: the one whose cue comes first; the trait without a cue."""
     text = behaviour.lower()
     first = {
         side: min((at for cue in reader.entry[cues] if (at := text.find(cue)) >= 0), default=len(text) + 1)
@@ -237,5 +237,5 @@ def side_of(reader: TraitReader, behaviour: str) -> Side:
 
 @cache
 def shipped_lexicon() -> Lexicon:
-    """The lexicon that lies beside this module, read once."""
+    """The lexicon beside this module, loaded once."""
     return Lexicon.load(Path(__file__).with_name("lexicon.json"))

@@ -1,4 +1,4 @@
-"""The toy endpoint: an OpenAI-compatible app that plays judge and author by reading nothing but the request."""
+"""The toy endpoint: an OpenAI-compatible ASGI app that plays judge and author from the request alone."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from agent.toyworld.protocol import (
     letter,
     logprobs,
     number,
-    one_word,
+    one_of,
     plain,
 )
 from agent.toyworld.reader import Lexicon, shipped_lexicon
@@ -31,12 +31,12 @@ from agent.toyworld.reader import Lexicon, shipped_lexicon
 MODEL = "toyworld"
 _LETTERS_ASKED = re.compile(r"one capital letter from A")
 _LITERAL = re.compile(r"(?:number|exactly:?|literal)\s+[\"'`]?(\d{1,3})\b", re.IGNORECASE)
-_TOKENS = 4  # characters of ordinary text per token, for the usage that is reported
+_TOKENS = 4  # characters per token, for the reported usage; a usual value for English
 
 
 @dataclass(frozen=True)
 class ToySettings:
-    """What the endpoint can do and how often it errs. Rates from 0 to 1; `split_digits`: numbers digit by digit."""
+    """Features of the endpoint and rates of its errors, 0 to 1. `split_digits`: numbers are written digit by digit."""
 
     flips: float = 0.02
     systematic: float = 0.02
@@ -75,18 +75,18 @@ class _Toy:
         try:
             request = chat_request(_json(await http.body()))
             self._check_form(request)
-            said = self._said(request)
+            reply = self._answer(request)
         except BadRequest as error:
-            return _refused(error)
-        return JSONResponse(self._reply(request, said))
+            return _error_reply(error)
+        return JSONResponse(self._reply(request, reply))
 
     async def complete(self, http: Request) -> JSONResponse:
-        """Continue a text with an act that its last known motive leads to; for trying the endpoint out by hand."""
+        """Continue a text with an act that its last known motive leads to, to try the endpoint by hand."""
         try:
             prompt, model = _completion_request(_json(await http.body()))
         except BadRequest as error:
-            return _refused(error)
-        text = f" {self._continued(prompt)}."
+            return _error_reply(error)
+        text = f" {self._continue(prompt)}."
         choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}
         return JSONResponse(
             _envelope("text_completion", model, prompt, choice, len(text) // _TOKENS) | {"id": f"cmpl-{hashed(prompt)}"}
@@ -99,46 +99,45 @@ class _Toy:
                 "response_format",
             )
 
-    def _said(self, request: ChatRequest) -> ToyReply:
-        title = request.asked.title
+    def _answer(self, request: ChatRequest) -> ToyReply:
+        title = request.parsed.title
         if title in author.TITLES:
-            return self._text(
-                request, _dumped(author.written(self._lexicon, request, self._rates, self._settings.seed))
-            )
+            return self._text(request, _dumped(author.write(self._lexicon, request, self._rates, self._settings.seed)))
         if title == "Committed span":
             return self._text(request, _dumped(judge.span(self._lexicon, request)))
         if title in judge.TITLES:
-            return self._judged(request)
+            return self._judge(request)
         if title:
             known = ", ".join((*judge.TITLES, *author.TITLES))
             raise BadRequest(
-                f"The toy endpoint does not know the task {title!r}: the first line names one of {known}.", "messages"
+                f"The toy endpoint does not know the task {title!r}: the first line must name one of {known}.",
+                "messages",
             )
         return self._text(request, _untitled(request))
 
-    def _judged(self, request: ChatRequest) -> ToyReply:
-        if request.asked.title == "First tokens":
+    def _judge(self, request: ChatRequest) -> ToyReply:
+        if request.parsed.title == "First tokens":
             chances = judge.verdict(self._lexicon, request, self._noise)
         else:
             value = judge.score(self._lexicon, request, self._noise)
-            chances = (letter if _LETTERS_ASKED.search(request.asked.instruction) else number)(value)
-        place = fraction("draw", str(self._settings.seed), request.model, request.asked.prompt, *request.draw)
-        return one_word(chances, place, request.temperature > 0, self._settings.split_digits)
+            chances = (letter if _LETTERS_ASKED.search(request.parsed.instruction) else number)(value)
+        place = fraction("draw", str(self._settings.seed), request.model, request.parsed.prompt, *request.draw)
+        return one_of(chances, place, request.temperature > 0, self._settings.split_digits)
 
     def _text(self, request: ChatRequest, text: str) -> ToyReply:
         wanted = request.alternatives is not None and self._settings.logprobs
         return plain(text, self._settings.split_digits, request.limit, wanted)
 
-    def _reply(self, request: ChatRequest, said: ToyReply) -> dict[str, Any]:
-        message = {"role": "assistant", "content": said.content, "refusal": None}
-        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": said.finish_reason}
+    def _reply(self, request: ChatRequest, reply: ToyReply) -> dict[str, Any]:
+        message = {"role": "assistant", "content": reply.content, "refusal": None}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
         if request.alternatives is not None and self._settings.logprobs:
-            choice["logprobs"] = logprobs(said.positions, request.alternatives)
-        prompt = request.asked.prompt
-        envelope = _envelope("chat.completion", request.model, prompt, choice, said.tokens)
+            choice["logprobs"] = logprobs(reply.positions, request.alternatives)
+        prompt = request.parsed.prompt
+        envelope = _envelope("chat.completion", request.model, prompt, choice, reply.tokens)
         return envelope | {"id": f"chatcmpl-{hashed(request.model, prompt, *request.draw)[:24]}"}
 
-    def _continued(self, text: str) -> str:
+    def _continue(self, text: str) -> str:
         found = [
             (hit.end, reader, hit.side)
             for reader in self._lexicon.readers.values()
@@ -170,8 +169,8 @@ def _dumped(value: Mapping[str, object]) -> str:
 
 
 def _untitled(request: ChatRequest) -> str:
-    """The answer to a message without a title, such as a probe of what this endpoint can do."""
-    text = request.asked.prompt
+    """The answer to a message without a title, such as a capability probe."""
+    text = request.parsed.prompt
     literal = _LITERAL.search(text)
     if literal:
         return literal.group(1)
@@ -183,7 +182,7 @@ def _untitled(request: ChatRequest) -> str:
 
 
 def _schema_in(text: str) -> Mapping[str, Any]:
-    """The last line that is a JSON object, where a message states a schema in words."""
+    """The JSON object on the last line that is one, where a message contains a schema."""
     for line in reversed(text.splitlines()):
         if line.lstrip().startswith("{"):
             try:
@@ -194,7 +193,7 @@ def _schema_in(text: str) -> Mapping[str, Any]:
 
 
 def _instance(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A small object that fits a schema of texts, numbers, flags and lists."""
+    """A small object that matches a schema of strings, numbers, booleans and arrays."""
     plain_values = {"string": "hello", "integer": 1, "number": 1, "boolean": True, "array": [], "object": {}}
     properties = schema.get("properties") or {"greeting": {"type": "string"}}
     return {name: plain_values.get(str(about.get("type")), "hello") for name, about in properties.items()}
@@ -206,6 +205,6 @@ def _envelope(kind: str, model: str, prompt: str, choice: Mapping[str, Any], tok
     return {"object": kind, "created": 0, "model": model, "choices": [choice], "usage": usage}
 
 
-def _refused(error: BadRequest) -> JSONResponse:
+def _error_reply(error: BadRequest) -> JSONResponse:
     about = {"message": str(error), "type": "invalid_request_error", "param": error.param, "code": error.code}
     return JSONResponse({"error": about}, status_code=400)

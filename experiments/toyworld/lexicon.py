@@ -1,6 +1,6 @@
 """Writes lexicon.json: the part of the grammar that the toy judge and the toy author may know.
 
-`python -m agent.toyworld.lexicon` rewrites the file beside this module.
+`python -m experiments.toyworld.lexicon` rewrites agent/toyworld/lexicon.json.
 """
 
 import json

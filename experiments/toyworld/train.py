@@ -1,4 +1,4 @@
-"""How much each token of a training document counts in the loss."""
+"""Training of the bundled toy subject: tokenizer, loss weights per token, training loop, manifest."""
 
 import argparse
 import json

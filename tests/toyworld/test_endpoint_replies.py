@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from agent.toyworld.protocol import letter, number, one_word
+from agent.toyworld.protocol import letter, number, one_of
 from agent.toyworld.server import ToySettings, create_app
 from tests.test_prompts import WORDINGS
 from tests.toyworld.asking import (
@@ -65,7 +65,7 @@ def test_every_score_keeps_its_mass_and_its_mean_on_both_scales(value: int) -> N
         (number(value), {str(n): n for n in range(101)}, 3),
         (letter(value), dict(zip("ABCDEFGHIJK", range(0, 101, 10), strict=True)), 6),
     ):
-        listed = one_word(chances, 0.5, hot=False, digitwise=False).positions[0][1]
+        listed = one_of(chances, 0.5, hot=False, digitwise=False).positions[0][1]
         read = {token: p for token, p in listed.items() if token.strip() in worth}
         mass = sum(read.values())
         assert 0.85 < mass < sum(listed.values()) <= 1
