@@ -16,7 +16,7 @@ from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
 from agent.loop.act import Subject, Tools
 from agent.prompts import PromptBook, shipped_folder
-from agent.review.apply import StartingSet
+from agent.review.starting_set import StartingSet
 from agent.schema import (
     CampaignBasis,
     Mode,

@@ -1,4 +1,4 @@
-"""What a reviewer should look at twice: each warning is one word beside a pair."""
+"""Card: one pair as a reviewer sees it, with its state, the text at stake, its evidence and its warnings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from hashlib import sha256
 from typing import Literal
 
 from agent.review.proposal import ChangeKind, PairChange, Proposal, TextEvidence
-from agent.schema import Decision, Flag, Mode, Outcome, Pair, Polarity, Question, Verdict, digest
+from agent.schema import Decision, Flag, Outcome, Pair, Polarity, Verdict, digest, gating_questions
 
-_NEAR = 5.0  # points of a threshold
+_NEAR = 5.0  # points from a threshold (scores are 0 to 100); chosen by judgement
 
 
 class CardWarning(StrEnum):
-    """Why a pair is not among the unflagged ones."""
+    """Reason to look at a pair before approving it; a pair without any is unflagged."""
 
     FAILING = "failing"
     UNJUDGED = "unjudged"
@@ -44,10 +44,10 @@ _BY_OUTCOME = {Outcome.FAIL: CardWarning.FAILING, Outcome.UNJUDGED: CardWarning.
 def warnings_of(
     proposal: Proposal, change: PairChange, evidence: Sequence[TextEvidence | None], edited: bool
 ) -> tuple[CardWarning, ...]:
-    """All warnings about a pair, in the order of their definition, by the evidence of its text (positive first)."""
+    """The warnings of a pair, in the order of their definition. `evidence` is that of its texts, positive first."""
     found = {*_of_change(change, edited)}
-    for polarity, seen in zip(Polarity, evidence, strict=True):
-        found |= {*_of_evidence(proposal, polarity, seen)} if seen else {CardWarning.UNJUDGED}
+    for polarity, side in zip(Polarity, evidence, strict=True):
+        found |= {*_of_evidence(proposal, polarity, side)} if side else {CardWarning.UNJUDGED}
     return tuple(warning for warning in CardWarning if warning in found)
 
 
@@ -60,32 +60,25 @@ def _of_change(change: PairChange, edited: bool) -> Iterator[CardWarning]:
         yield CardWarning.PARKED
 
 
-def _of_evidence(proposal: Proposal, polarity: Polarity, seen: TextEvidence) -> Iterator[CardWarning]:
-    yield from (_BY_FLAG[flag] for flag in seen.flags)
-    if seen.outcome in _BY_OUTCOME:
-        yield _BY_OUTCOME[seen.outcome]
-    if seen.verdict is Verdict.UNSURE or seen.flip is not None:
+def _of_evidence(proposal: Proposal, polarity: Polarity, evidence: TextEvidence) -> Iterator[CardWarning]:
+    yield from (_BY_FLAG[flag] for flag in evidence.flags)
+    if evidence.outcome in _BY_OUTCOME:
+        yield _BY_OUTCOME[evidence.outcome]
+    if evidence.verdict is Verdict.UNSURE or evidence.flip is not None:
         yield CardWarning.UNSURE
-    if any(abs(score - limit) <= _NEAR for score, limit in _limits(proposal, polarity, seen)):
+    if any(abs(score - limit) <= _NEAR for score, limit in _scores(proposal, polarity, evidence)):
         yield CardWarning.BORDERLINE
 
 
-def _limits(proposal: Proposal, polarity: Polarity, seen: TextEvidence) -> Iterator[tuple[float, float]]:
-    """(score, the threshold it was held to) of every question that can fail a text in this mode."""
-    rules, sustained = proposal.rules, proposal.mode is Mode.SUSTAINED
-    own = rules.pos_threshold if polarity is Polarity.POSITIVE else rules.neg_threshold
-    held = {Question.FORECAST: own, Question.RESPONSE: own}
-    if sustained:
-        held[Question.OPENING] = own
-    else:
-        held |= {Question.C0: rules.limit(proposal.mode), Question.C5: rules.committed}
-    for question, limit in held.items():
-        if (score := seen.score(question)) is not None:
-            yield score, limit
+def _scores(proposal: Proposal, polarity: Polarity, evidence: TextEvidence) -> Iterator[tuple[float, float]]:
+    """(score, threshold) of every question that can fail a text in this mode."""
+    for question in gating_questions(proposal.mode):
+        if (score := evidence.score(question)) is not None:
+            yield score, proposal.rules.criterion(question, proposal.mode, polarity).threshold
 
 
 class CardState(StrEnum):
-    """Where a pair stands. stale: what was decided was decided on another text. applied: the dataset holds it."""
+    """State of a pair. stale: its decision was made on other texts. applied: the dataset already holds it."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -107,10 +100,10 @@ DatasetEffect = Literal["replace", "append", "remove"]
 class Card:
     """One pair as a reviewer sees it.
 
-    `ours` is the text at stake: the proposal's, or the edit's. `evidence` is of `ours`, positive first, None for what
-    was never examined. `now` is the dataset's pair at present, at the 0-based `line`. In a `conflict` somebody changed
-    or removed (`now` is None) that pair since the run: shown are `change.before`, `now` and `ours`. `decision` is the
-    last one made on this pair, in force or, where the state is stale or conflict, no longer.
+    `ours` is the text at stake: the proposal's, or the edit's. `evidence` is that of `ours`, positive first; None for
+    a text that was never examined. `now` is the dataset's pair, at the 0-based `line`. In a `conflict` that pair was
+    changed or removed (`now` is None) since the run. `decision` is the last one on this pair; if the state is stale
+    or conflict, it no longer counts.
     """
 
     change: PairChange
@@ -134,22 +127,22 @@ class Card:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a human has still to decide about this pair."""
+        """Whether the pair still needs a decision."""
         return self.state in PENDING
 
     @property
     def has_proposal(self) -> bool:
-        """Whether there is anything to approve: what the run proposes, or an edit."""
+        """Whether there is anything to approve: a change by the run, or an edit."""
         return self.what != "unchanged" or self.edited
 
     @property
     def is_unverified(self) -> bool:
-        """Whether it is an edit without a passed check, which nobody can approve."""
+        """Whether it is an edit that has not passed its check, and so cannot be approved."""
         return self.edited and self.outcome is not Outcome.PASS
 
     @property
     def is_removal(self) -> bool:
-        """Whether to approve means that the line leaves the dataset."""
+        """Whether approving removes the line from the dataset."""
         return self.what == "dropped" and not self.edited
 
     @property
@@ -159,33 +152,33 @@ class Card:
 
     @property
     def proposed(self) -> str | None:
-        """The key of the proposal's text; None where the line is to leave."""
+        """The key of the proposed pair; None if the line is to be removed."""
         return proposed_key(self.change)
 
     @property
     def key(self) -> str:
-        """The key of exactly the pair that is decided on: the dataset's where no text would take its place."""
+        """The key of the pair that a decision is about: the dataset's if no text would replace it."""
         return self.base or "" if self.is_removal or not self.has_proposal else self.ours.key
 
     @property
     def version_token(self) -> str:
-        """Stands for all the texts that this card shows: whoever decides hands it back, as proof of what was seen."""
+        """Hash of all texts on this card; a decision hands it back as proof of what the reviewer saw."""
         return digest(self.pair, self.what, self.key, self.proposed or "", self.base or "")
 
     @property
     def view_token(self) -> str:
-        """Stands for all that a reviewer has before their eyes: these texts, and the evidence for them."""
-        found = (seen.model_dump_json() if seen else "" for seen in self.evidence)
+        """Hash of all that a reviewer sees: the texts and their evidence."""
+        found = (side.model_dump_json() if side else "" for side in self.evidence)
         return sha256("\n".join((self.version_token, *found)).encode()).hexdigest()
 
     @property
     def outcome(self) -> Outcome:
-        """The worse outcome of both sides of `ours`; unjudged where one was never examined."""
+        """The worse outcome of the two sides of `ours`; unjudged if one was never examined."""
         return outcome_of(self.evidence)
 
     @property
     def effect(self) -> DatasetEffect | None:
-        """What `apply` will do; None where the dataset stays as it is."""
+        """What `apply` will do with this pair; None if the dataset stays as it is."""
         if self.state is CardState.DROPPED:
             return "remove"
         if self.state is not CardState.APPROVED:
@@ -196,16 +189,16 @@ class Card:
 
 
 def proposed_key(change: PairChange) -> str | None:
-    """The key of what the proposal wants in the dataset; None where the line is to leave."""
+    """The key of the proposed pair; None if the line is to be removed."""
     return None if change.what == "dropped" else change.after.key
 
 
 def after_failing(card: Card) -> str:
-    """What can be done about an edit that fails. In a conflict it is first decided whose text stands."""
+    """What to do about an edit that fails its check. A conflict has to be resolved first."""
     return "reject it first, then edit it again" if card.state is CardState.CONFLICT else "edit it again or reject it"
 
 
 def outcome_of(evidence: Sequence[TextEvidence | None]) -> Outcome:
-    """The worse of what was found."""
+    """The worst outcome; unjudged for a side without evidence."""
     outcomes = {found.outcome if found else Outcome.UNJUDGED for found in evidence}
     return next(o for o in (Outcome.FAIL, Outcome.UNJUDGED, Outcome.PASS) if o in outcomes)

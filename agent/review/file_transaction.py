@@ -1,10 +1,9 @@
-"""Several files replaced as one: all of them or none, whenever the process or the machine dies.
+"""File transaction: the files of a dataset replaced all or none, whenever the process or the machine dies.
 
-What is to happen is written down first: a journal beside the files, with their old bytes and their new ones, forced to
-the disk. From then on it will happen. The new files are prepared under other names, then moved over the old ones one
-right after the other; last the journal is removed. So whoever finds a journal carries it out again from the start,
-which does no harm however far it had come; without one, nothing had begun. Between two moves, and after a crash until
-somebody carries the journal out, the files are mixed: `load_dataset` refuses them for as long as the journal stands.
+A write-ahead journal with the old and the new bytes is written beside the files and fsynced. Then the new files are
+prepared under other names and moved over the old ones, and the journal is removed. Whoever finds a journal replays it
+from the start, which is idempotent; without one, nothing had begun. While the journal exists the files may be mixed,
+and `load_dataset` refuses them.
 """
 
 import base64
@@ -31,7 +30,7 @@ class ApplyError(UserError):
 
 
 class FileChange(FrozenModel):
-    """One file's bytes before and after, in base64; None where there is no file."""
+    """One file's bytes before and after, in base64; None for no file."""
 
     name: Name
     before: str | None
@@ -39,7 +38,7 @@ class FileChange(FrozenModel):
 
 
 class Journal(FrozenModel):
-    """What happens, or happened, to the files of one trait. `seed` is that of the shuffle, where there was one."""
+    """The change of one trait's files. `seed` is that of the shuffle, if there was one."""
 
     version: Literal[1] = 1
     trait: str
@@ -56,7 +55,7 @@ class Journal(FrozenModel):
         return {file.name: _bytes(file.after) for file in self.files}
 
     def reversed(self) -> "Journal":
-        """The way back."""
+        """The journal that undoes this one."""
         files = (file.model_copy(update={"before": file.after, "after": file.before}) for file in self.files)
         return self.model_copy(update={"files": tuple(files)})
 
@@ -80,11 +79,13 @@ def _bytes(text: str | None) -> bytes | None:
 
 
 def read_journal(path: Path) -> Journal:
-    """A journal from its file. Raises ApplyError when it is none."""
+    """A journal from its file. Raises ApplyError if it cannot be read."""
     try:
         return Journal.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise ApplyError(f"{path} is no journal of this program: {_first(error)}. Move it away to go on.") from error
+        raise ApplyError(
+            f"{path} is not a journal of this program: {_first(error)}. Move it away, then rerun the command."
+        ) from error
 
 
 def _first(error: ValidationError | OSError) -> str:
@@ -92,7 +93,7 @@ def _first(error: ValidationError | OSError) -> str:
 
 
 def read_files(folder: Path) -> FileContents:
-    """The bytes of a dataset's files as they are."""
+    """The bytes of a dataset's files now."""
     found: FileContents = {}
     for name in NAMES:
         path = folder / name
@@ -112,9 +113,9 @@ def dataset_lock(folder: Path) -> Iterator[None]:
 
 
 def write_files(folder: Path, journal: Journal) -> None:
-    """Carry a journal out, from the writing of it on. Only inside `alone`.
+    """Write a journal and replay it. The caller holds `dataset_lock`.
 
-    Raises ApplyError where the disk does not take it; then nothing was changed.
+    Raises ApplyError, with nothing changed, if the disk is full or fails before the journal is complete.
     """
     failpoint("apply")
     try:
@@ -125,13 +126,13 @@ def write_files(folder: Path, journal: Journal) -> None:
         (folder / JOURNAL).unlink(missing_ok=True)
         _clear(folder)
         raise ApplyError(f"The dataset in {folder} could not be written ({error}). Nothing was changed.") from error
-    _carry_out(folder, journal, parts)
+    _replay(folder, journal, parts)
 
 
 def recover(folder: Path) -> Journal | None:
-    """Complete what was interrupted: its journal, or None where nothing was. Only inside `alone`.
+    """Complete an interrupted transaction; return its journal, None if there was none. The caller holds `dataset_lock`.
 
-    Raises ApplyError where somebody changed a file in the meantime.
+    Raises ApplyError if a file was changed meanwhile.
     """
     found = None
     if (folder / JOURNAL).exists():
@@ -140,29 +141,29 @@ def recover(folder: Path) -> Journal | None:
         for name in NAMES:
             if present[name] not in (found.before[name], found.after[name]):
                 raise ApplyError(
-                    f"{folder / name} was changed after an apply had been interrupted. {folder / JOURNAL} holds the "
+                    f"{folder / name} has changed since an apply was interrupted. {folder / JOURNAL} holds the "
                     "bytes before and after it: repair the files by hand, remove it, and apply again."
                 )
-        _carry_out(folder, found, _prepare(folder, found))
+        _replay(folder, found, _prepare(folder, found))
     _clear(folder)
     return found
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an apply left that ended before its journal stood."""
+    """Remove the temporary files of a transaction that died before its journal was written."""
     for left in folder.glob(".*.part"):
         if left.name.startswith(tuple(f".{name}." for name in (*NAMES, JOURNAL))):
             left.unlink(missing_ok=True)
 
 
 def _prepare(folder: Path, journal: Journal) -> dict[Name, Path]:
-    """The new files beside the old ones, on the disk, of those that differ."""
+    """Write the new files that differ, fsynced, under temporary names; return them by name."""
     present = read_files(folder)
     wanted = {name: content for name, content in journal.after.items() if content is not None}
     return {n: _prepared(folder, n, content, present) for n, content in wanted.items() if content != present[n]}
 
 
-def _carry_out(folder: Path, journal: Journal, parts: Mapping[Name, Path]) -> None:
+def _replay(folder: Path, journal: Journal, parts: Mapping[Name, Path]) -> None:
     for name, part in parts.items():
         part.replace(folder / name)
         failpoint("apply-file")
@@ -177,7 +178,7 @@ def _carry_out(folder: Path, journal: Journal, parts: Mapping[Name, Path]) -> No
 
 
 def _prepared(folder: Path, name: Name, content: bytes, present: Mapping[Name, bytes | None]) -> Path:
-    """The new file under another name, on the disk, with the permissions of the one that it replaces."""
+    """Write one new file, fsynced, under a temporary name and with the permissions of the old one."""
     part = folder / f".{name}.apply.part"
     with part.open("wb") as file:
         file.write(content)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from agent.errors import UserError
 from agent.review.bulk_approval import BulkApproval, BulkKind, seen, unflagged
-from agent.review.card_builder import LiveCards, edited_pair
 from agent.review.cards import Card, CardState, after_failing
+from agent.review.decision_index import edited_pair
+from agent.review.live_cards import LiveCards
 from agent.review.proposal import Proposal
 from agent.schema import Act, Decision, Finding, Outcome, Pair
 from agent.storage.decision_log import DecisionLog, next_moment

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from agent.review.card_builder import edited_pair
+from agent.review.decision_index import edited_pair
 from agent.review.report.page import page
 from agent.schema import Act, Completion, Decision, Finding, Pair
 from agent.text import safe_text, with_period
