@@ -117,9 +117,9 @@ def _diff(before: str, after: str) -> Text:
     shown = Text()
     for segment in merged(before, after):
         text = plain(segment.text)
-        if segment.how == "gone":
+        if segment.kind == "deleted":
             text = Text.assemble("[-", text, "-]", style=BAD)
-        elif segment.how == "new":
+        elif segment.kind == "inserted":
             text = Text.assemble("{+", text, "+}", style=f"bold {GOOD}")
         shown.append_text(text)
     return shown

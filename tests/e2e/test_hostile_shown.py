@@ -19,9 +19,9 @@ from tests.hostile import PRODUCT, TEXTS, of
 from tests.loop.histories import NEGATIVE, POSITIVE, adopted, repaired, scenario
 from tests.review.report.hostile import HARDEST, hostile
 from tests.review.report.window import Window
-from tests.review.web.browser import Browser, Reader, launched
+from tests.review.web.browser import Browser, PageDriver, connected
 from tests.review.web.served import serving
-from tests.review.web.sessions import Night, seen
+from tests.review.web.sessions import ReviewedRun, findings_for
 from tests.support import pictures
 
 pytestmark = pytest.mark.browser
@@ -62,7 +62,7 @@ def require_untouched(tab: Browser, address: str) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with launched() as browser:
+    with connected() as browser:
         yield browser
 
 
@@ -96,13 +96,13 @@ def test_the_report_shows_the_texts_of_each_pair_to_the_letter(report: Window) -
 
 
 def test_the_report_shows_every_reason_candidate_and_model_and_what_the_trait_is(report: Window) -> None:
-    told = [text.partition("; refused: ")[2] for text in texts(report.tab, ".journey li > p:first-child")]
+    told = [text.partition("; refused: ")[2] for text in texts(report.tab, ".history li > p:first-child")]
     in_order = list(chain.from_iterable(TEXTS[first::HARDEST] for first in range(HARDEST)))
     assert list(filter(None, told)) == [
-        f"{shown(text)} (1). {shown(with_period(f'Kept as it was: {text}'))}" for text in in_order
+        f"{shown(text)} (1). {shown(with_period(f'Unchanged: {text}'))}" for text in in_order
     ]
     assert texts(report.tab, ".why") == [shown(with_period(text)) for text in TEXTS]
-    definition, opposite, _, *models = texts(report.tab, "#asked ~ .about dd")
+    definition, opposite, _, *models = texts(report.tab, "#settings ~ .about dd")
     assert definition == opposite == shown("\n".join(TEXTS))
     assert models[:-1] == [shown(text) for text in TEXTS]
     assert texts(report.tab, "h1") == [f"toy/{TEXTS[0]}"]
@@ -120,7 +120,7 @@ def made(name: str, when: str, said: Said) -> Pair:
 
 def found(of_pair: Pair, said: Said) -> list[Finding]:
     """Findings by which the subject went on with these very texts, and they had committed the prefix."""
-    findings = zip(seen(of_pair), said, strict=True)
+    findings = zip(findings_for(of_pair), said, strict=True)
     return [
         one.model_copy(update={"completion": Completion(text=f"{t} more", token_ids=(1,), opening=t), "span": t})
         for one, t in findings
@@ -131,13 +131,13 @@ def two_by_two(corpus: Sequence[str]) -> list[Said]:
     return list(zip(corpus[::2], corpus[1::2], strict=True))
 
 
-def night(folder: Path, both: Sequence[Said]) -> Night:
+def night(folder: Path, both: Sequence[Said]) -> ReviewedRun:
     """Pairs of which the run has replaced both texts, with all that was found before and after, and a reason."""
     names = {f"d{number:04d}": said for number, said in enumerate(both)}
     old, new = ([made(name, when, said) for name, said in names.items()] for when in ("Before", "After"))
     first = adopted(old, [one for pair_ in old for one in found(pair_, names[pair_.id])])
     rounds = [repaired(one, two, found(two, names[one.id])) for one, two in zip(old, new, strict=True)]
-    told = Night(
+    told = ReviewedRun(
         folder, tuple(old), [first, *rounds], trait=SHORT, recheck=lambda edited: found(edited, names[edited.id])
     )
     reasons = [change.model_copy(update={"why": " ".join(names[change.pair])}) for change in told.proposal.changes]
@@ -145,7 +145,7 @@ def night(folder: Path, both: Sequence[Said]) -> Night:
     return told
 
 
-def edit_by_hand(told: Night, both: Sequence[Said]) -> None:
+def edit_by_hand(told: ReviewedRun, both: Sequence[Said]) -> None:
     """Lines of the log in which somebody of a hostile name and with a hostile note wrote the bare texts."""
     lines = []
     for number, (card, said) in enumerate(zip(told.session().cards(), both, strict=True)):
@@ -170,18 +170,18 @@ def require_shown(tab: Browser, said: Said) -> None:
     assert texts(tab, "#panel .facts mark") == [shown(text) for one in said for text in (one, one)]
     both, hints = shown(" ".join(said)), texts(tab, "#panel .hint")
     assert hints[1] == f"Edited by {both}, 2026-11-24 05:00 UTC: “{both}”"
-    assert hints[2] == f"The run says: {shown(with_period(' '.join(said)))}"
+    assert hints[2] == f"Reason given by the run: {shown(with_period(' '.join(said)))}"
     assert hints[3:5] == [f"System prompt: {shown(text)}" for text in said]
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def edited(reader: Reader, said: Said, side: int) -> None:
+def edited(reader: PageDriver, said: Said, side: int) -> None:
     """The editor opened, stored with nothing changed, then with one side longer."""
     reader.keys("e")
     fields = [reader.page.locator(f"#edit-{name}") for name in ("positive", "negative")]
     assert [field.input_value() for field in fields] == [shown(text) for text in said]
     reader.keys("Control+s")
-    assert "You changed nothing" in " ".join(texts(reader.page, "#panel .alarm"))
+    assert "The texts are unchanged" in " ".join(texts(reader.page, "#panel .alert"))
     fields[side].evaluate("(one) => one.setRangeText(' more', one.value.length, one.value.length)")
     reader.keys("Control+s")
 
@@ -194,18 +194,18 @@ def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
     told = night(tmp_path, both)
     edit_by_hand(told, both)
     with serving([told.session(SHORT)]) as served:
-        reader = Reader(chromium, served)
+        reader = PageDriver(chromium, served)
         reader.keys("?", "Escape", "o")
         for number, said in enumerate(both):
             require_shown(reader.page, said)
             edited(reader, said, number % 2)
             if MARKED in said:
-                assert "conflict mark" in " ".join(texts(reader.page, "#panel .alarm"))
+                assert "conflict mark" in " ".join(texts(reader.page, "#panel .alert"))
                 reader.keys("Escape")
             reader.keys("j")
         require_untouched(reader.page, served.address)
         assert texts(reader.page, "h1") == [shown(SHORT)]
-        assert (reader.complaints, reader.called) == ([], {served.address.split("/")[2]})
+        assert (reader.messages, reader.hosts) == ([], {served.address.split("/")[2]})
         reader.page.close()
     stored = [d for d in told.log.read().decisions if d.act is Act.EDIT and d.who == SHORT]
     assert [(d.positive, d.negative) for d in stored] == [
@@ -219,7 +219,7 @@ def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chro
     both = two_by_two(["\n".join(TEXTS[first::8]) for first in range(8)])
     told = night(tmp_path, both)
     with serving([told.session()]) as served:
-        reader = Reader(chromium, served)
+        reader = PageDriver(chromium, served)
         reader.keys("A")
         assert len(texts(reader.page, ".many .teaser")) == len(both)
         reader.keys("Escape")
@@ -228,7 +228,7 @@ def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chro
             for old, said in zip(told.dataset, both, strict=True)
         )
         reader.page.reload()
-        reader.rest()
+        reader.wait_idle()
         for said in both:
             versions = [f"{when} {said[0]}" for when in ("Before", "Now", "After")]
             versions += [f"{when} {said[1]}" for when in ("Before", "Before", "After")]
@@ -240,5 +240,5 @@ def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chro
         reader.page.goto(searched)
         assert reader.page.input_value("#q") == shown(wanted)
         require_untouched(reader.page, searched)
-        assert (reader.complaints, reader.called) == ([], {served.address.split("/")[2]})
+        assert (reader.messages, reader.hosts) == ([], {served.address.split("/")[2]})
         reader.page.close()

@@ -1,1 +1,1 @@
-"""The review in a browser: a page on this machine's own address, by which a human decides pair by pair."""
+"""The review page: a local web server on which a reviewer decides pair by pair."""

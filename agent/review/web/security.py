@@ -1,4 +1,4 @@
-"""Who may speak to the page: whoever holds its address, from the page itself, on this machine. Nobody else."""
+"""Security middleware of the review page: token, host and origin checks, strict response headers."""
 
 import secrets
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 8 << 20  # of one form; two texts of a megabyte in percent signs fit in
+MAX_FORM_BYTES = 8 << 20  # two texts of a megabyte fit, percent-encoded
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -28,12 +28,12 @@ _READS = frozenset(("GET", "HEAD"))
 
 
 def new_token() -> str:
-    """Part of an address that nobody guesses."""
+    """An unguessable part of the page's address: 24 random bytes, URL-safe."""
     return secrets.token_urlsafe(24)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name is this machine's own."""
+    """Whether an address or name is a loopback one."""
     if host == "localhost":
         return True
     try:
@@ -44,11 +44,11 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class SecurityMiddleware:
-    """Lets through what comes from the page itself, and puts the same strict headers on every answer.
+    """Refuses requests that do not come from the page itself, and sets strict headers on every response.
 
-    A name that is not this machine's own could be led here by whoever owns it (DNS rebinding): `hosts` are the names
-    under which the page was told to be found besides. `token` stands first in every path, so no cookie is needed, and
-    nothing that another program on this machine's ports could be sent by the browser.
+    Host names other than loopback ones are refused (DNS rebinding), except `hosts`, under which the page is served on
+    purpose. `token` is the first part of every path: no cookie is needed, which the browser would also send to other
+    programs on this machine's ports.
     """
 
     app: ASGIApp
@@ -57,41 +57,41 @@ class SecurityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return  # nothing here speaks over web sockets, and nothing starts or ends with the server
+            return  # no web sockets and no lifespan events
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        why = self._refusal(scope)
-        if why is None:
+        reason = self._refusal_reason(scope)
+        if reason is None:
             await self.app(scope, receive, send_with_headers)
         else:
-            await PlainTextResponse(f"Refused: {why}\n", 403)(scope, receive, send_with_headers)
+            await PlainTextResponse(f"Refused: {reason}\n", 403)(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> str | None:
-        """Why a request is turned away; None for one that may pass."""
+    def _refusal_reason(self, scope: Scope) -> str | None:
+        """Why a request is refused; None if it is allowed."""
         headers, method = Headers(scope=scope), scope["method"]
-        named = headers.getlist("host")
-        if len(named) != 1 or not self._is_ours(named[0]):
-            return "this page answers under its own address only."
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_allowed_host(hosts[0]):
+            return "this page is served under its own address only."
         if not self._has_token(scope["path"]):
-            return "the address lacks its token. Copy the whole address that the terminal shows."
+            return "the token is missing from the address. Copy the whole address that the terminal shows."
         if method not in _READS and method != "POST":
-            return "only GET and POST are known here."
-        return self._foreign(headers, reads=method in _READS, here=f"http://{named[0]}")
+            return "only GET and POST are supported."
+        return self._foreign_reason(headers, reads=method in _READS, own_origin=f"http://{hosts[0]}")
 
-    def _foreign(self, headers: Headers, reads: bool, here: str) -> str | None:
-        """Why a request looks like another page's. A change has to prove that it comes from this one."""
+    def _foreign_reason(self, headers: Headers, reads: bool, own_origin: str) -> str | None:
+        """Why a request seems to come from another page. A POST must prove by its origin that it does not."""
         site, origins = headers.get("sec-fetch-site"), headers.getlist("origin")
         if site is not None and site not in (("same-origin", "none") if reads else ("same-origin",)):
-            return "another page asked for this. Open the address that the terminal shows in a tab of its own."
-        if origins != [here] and (origins or not reads):
-            return "another page asked for this, or a program that does not say where it comes from."
+            return "the request comes from another page. Open the address that the terminal shows in a new tab."
+        if origins != [own_origin] and (origins or not reads):
+            return "the request comes from another page, or names no origin."
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_allowed_host(self, host: str) -> bool:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         name, port = (name, port) if name else (port, "")
         name = name.removeprefix("[").removesuffix("]") if name.startswith("[") else name

@@ -1,10 +1,11 @@
-"""What the page shows of a card: its line in the list, its texts beside each other, the proof for each."""
+"""View models of the review page: list rows, sides with their versions, conflicts, the filter of the list."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.review.cards import Card, CardState
+from agent.review.html import visible_lines
 from agent.review.labels import questions
 from agent.review.proposal import TextEvidence
 from agent.review.report.model import changed_for_twin
@@ -16,9 +17,9 @@ _TEASER = 120  # characters of an ending in a line of the list
 
 
 class ListRow(NamedTuple):
-    """One line of the list."""
+    """One row of the list; `position` is the pair's index in the proposal."""
 
-    place: int
+    position: int
     card: Card
     checking: bool
     is_pending: bool
@@ -27,7 +28,7 @@ class ListRow(NamedTuple):
 
 
 class VersionView(NamedTuple):
-    """One version of a text with what was found of it: the text, the first tokens, the rest of the completion."""
+    """One version of a text with its evidence: the text, the first tokens, the rest of the completion."""
 
     label: str
     pieces: list[Piece]
@@ -38,7 +39,7 @@ class VersionView(NamedTuple):
 
 
 class ScoreView(NamedTuple):
-    """One question's scores, one for each proof."""
+    """The scores of one question, one for each version."""
 
     name: str
     meaning: str
@@ -46,9 +47,9 @@ class ScoreView(NamedTuple):
 
 
 class SideView(NamedTuple):
-    """One side of a pair. `old` is None where there is nothing to compare with, and then nothing is marked.
+    """One side of a pair. `old` is None if there is nothing to compare with; then nothing is marked.
 
-    `rungs` are those that were tried for it or, where there were none, the side with which it was changed.
+    `rungs` are those that were tried for it or, if there were none, the side with which it was changed.
     """
 
     polarity: Polarity
@@ -56,33 +57,33 @@ class SideView(NamedTuple):
     old: list[Piece] | None
     new: list[Piece]
     merged: list[DiffSegment]
-    proofs: list[VersionView]
+    versions: list[VersionView]
     scores: list[ScoreView]
     rungs: tuple[Rung | Polarity, ...]
     system_prompt: str | None
 
     @property
-    def found(self) -> TextEvidence | None:
-        """What was found of the text at stake."""
-        return self.proofs[-1].evidence
+    def evidence(self) -> TextEvidence | None:
+        """The evidence for the text to decide on."""
+        return self.versions[-1].evidence
 
 
 class ConflictView(NamedTuple):
-    """One side of a conflict: as the run read it, as it is now (what is new marked), and as we would have it."""
+    """One side of a conflict: as the run read it, as the dataset has it now (changes marked), and as proposed."""
 
     polarity: Polarity
-    base: str | None
-    theirs: list[Piece] | None
-    ours: str | None
+    original: str | None
+    current: list[Piece] | None
+    proposed: str | None
 
 
-def row(place: int, card: Card, checking: bool) -> ListRow:
-    """A card's line."""
+def row(position: int, card: Card, checking: bool) -> ListRow:
+    """The row of a card."""
     found = (
         evidence.verdict if evidence and evidence.outcome is not Outcome.PASS else None for evidence in card.evidence
     )
     return ListRow(
-        place=place,
+        position=position,
         card=card,
         checking=checking,
         is_pending=card.is_pending,
@@ -97,15 +98,15 @@ def sides(card: Card, mode: Mode = Mode.DECISION) -> list[SideView]:
 
 
 def conflict(card: Card) -> list[ConflictView]:
-    """What the run read, what somebody made of it since, what approving would make of it: for sides that differ."""
-    found = []
+    """The three versions of each side that differs between them."""
+    views = []
     for polarity in Polarity:
-        base, now = _text(card.change.before, polarity), _text(card.now, polarity)
-        ours = None if card.is_removal else card.ours.side(polarity).text
-        theirs = None if now is None else pieces(now, compare(base or "", now)[1])
-        if not base == now == ours:
-            found.append(ConflictView(polarity, base, theirs, ours))
-    return found
+        original, now = _text(card.change.before, polarity), _text(card.now, polarity)
+        proposed = None if card.is_removal else card.ours.side(polarity).text
+        current = None if now is None else pieces(now, compare(original or "", now)[1])
+        if not original == now == proposed:
+            views.append(ConflictView(polarity, original, current, proposed))
+    return views
 
 
 def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
@@ -113,7 +114,7 @@ def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
     old = _text(_compared(card), polarity)
     new = "" if card.is_removal else ours.text
     gone, added = compare(old, new) if old is not None else ([], [])
-    proofs = list(_proofs(card, index, ours))
+    versions = list(_versions(card, index, ours))
     change = card.change.sides[index]
     twin = changed_for_twin(card.change, change)
     return SideView(
@@ -122,15 +123,15 @@ def _side(card: Card, index: int, polarity: Polarity, mode: Mode) -> SideView:
         old=None if old is None or old == new else pieces(old, gone),
         new=pieces(new, added),
         merged=merged(old, new) if old is not None else [DiffSegment(new, "same")],
-        proofs=proofs,
-        scores=list(_scores(proofs, mode)),
+        versions=versions,
+        scores=list(_scores(versions, mode)),
         rungs=(twin,) if twin else change.rungs,
         system_prompt=ours.system_prompt,
     )
 
 
 def _compared(card: Card) -> Pair | None:
-    """What the text at stake is compared with: what it would replace, or has replaced."""
+    """The pair that the text to decide on would replace, or has replaced."""
     return card.change.before if card.state is CardState.APPLIED or card.now is None else card.now
 
 
@@ -138,18 +139,18 @@ def _text(pair: Pair | None, polarity: Polarity) -> str | None:
     return pair.side(polarity).text if pair else None
 
 
-def _proofs(card: Card, index: int, ours: Scenario) -> Iterator[VersionView]:
-    """Each version that this side has been through, the one at stake last."""
+def _versions(card: Card, index: int, ours: Scenario) -> Iterator[VersionView]:
+    """Each version of this side, the one to decide on last."""
     change = card.change.sides[index]
     if change.before is not None and change.before.key not in (change.after.key, ours.key):
-        yield _proof("before the run", change.before.text, change.before.system_prompt, change.before.evidence)
+        yield _version("before the run", change.before.text, change.before.system_prompt, change.before.evidence)
     if change.after.key != ours.key:
-        yield _proof("after the run", change.after.text, change.after.system_prompt, change.after.evidence)
+        yield _version("after the run", change.after.text, change.after.system_prompt, change.after.evidence)
     label = "edited by hand" if card.edited else "after the run"
-    yield _proof(label, ours.text, ours.system_prompt, card.evidence[index])
+    yield _version(label, ours.text, ours.system_prompt, card.evidence[index])
 
 
-def _proof(label: str, text: str, system_prompt: str | None, evidence: TextEvidence | None) -> VersionView:
+def _version(label: str, text: str, system_prompt: str | None, evidence: TextEvidence | None) -> VersionView:
     completion, opening = (evidence.completion or "", evidence.opening or "") if evidence else ("", "")
     if not completion.startswith(opening):
         opening = ""
@@ -158,8 +159,8 @@ def _proof(label: str, text: str, system_prompt: str | None, evidence: TextEvide
     return VersionView(label, pieces(text, none, span), opening, completion[len(opening) :], system_prompt, evidence)
 
 
-def _scores(proofs: list[VersionView], mode: Mode) -> Iterator[ScoreView]:
-    found = [proof.evidence for proof in proofs]
+def _scores(versions: list[VersionView], mode: Mode) -> Iterator[ScoreView]:
+    found = [version.evidence for version in versions]
     for question, label in questions(mode).items():
         values = tuple(one.score(question) if one else None for one in found)
         if any(value is not None for value in values):
@@ -171,7 +172,7 @@ TODO, ALL, NONE = "todo", "all", "none"
 
 @dataclass(frozen=True)
 class Filter:
-    """What somebody is looking for; an empty field asks for nothing. Fields that are unknown words match no pair."""
+    """Filter of the list. An empty field matches every pair, an unknown value none."""
 
     q: str = ""
     state: str = TODO
@@ -181,16 +182,16 @@ class Filter:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Filter":
-        """From the fields of an address."""
+        """From the fields of a query."""
         return cls(**{name: query[name] for name in ("q", "state", "what", "verdict", "flag") if name in query})
 
     @property
     def is_narrow(self) -> bool:
-        """Whether anything is left out besides what was decided."""
+        """Whether it filters by anything besides the state."""
         return self != Filter(state=self.state)
 
-    def holds(self, card: Card) -> bool:
-        """Whether a pair is to be shown."""
+    def matches(self, card: Card) -> bool:
+        """Whether a pair is listed."""
         return (
             self._in_state(card)
             and self.what in ("", card.what)
@@ -206,8 +207,8 @@ class Filter:
         words = self.q.casefold().split()
         if not words:
             return True
-        hay = "\n".join(_texts(card)).casefold()
-        return all(word in hay for word in words)
+        text = "\n".join(_texts(card)).casefold()
+        return all(word in text for word in words)
 
 
 def _verdicts(card: Card) -> Iterator[str]:
@@ -225,18 +226,13 @@ def _texts(card: Card) -> Iterator[str]:
             yield from (side.text for side in pair.sides)
 
 
-def shown(text: str) -> str:
-    """The text as a field shows it: line feeds break the line, whatever else is invisible has a picture or a code."""
-    return "\n".join(safe_text(line) for line in text.split("\n"))
-
-
 def restored(typed: str, original: str) -> str:
-    """What was typed, with the original's invisible characters where their pictures still stand.
+    """The typed text with the original's invisible characters, wherever their pictures are still in it.
 
-    What was not touched comes back to the byte, though the browser sent its line ends as CR LF.
+    An untouched text comes back to the byte, although browsers send line ends as CR LF. See `visible_lines`.
     """
     typed = typed.replace("\r\n", "\n")
-    if typed == shown(original):
+    if typed == visible_lines(original):
         return original
     hidden = {safe_text(char): char for char in sorted(set(original) - {"\n"}) if safe_text(char) != char}
     for picture, char in hidden.items():

@@ -1,4 +1,4 @@
-"""What lies on a session, as a page asks for it: by place."""
+"""HTML fragments of the review page. Pairs are addressed by their index in the proposal."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,43 +13,48 @@ from agent.review.apply import ApplyPlan
 from agent.review.background_checks import BackgroundChecks
 from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card, CardState, CardWarning, after_failing
-from agent.review.labels import KEYS
+from agent.review.html import environment, visible_lines
 from agent.review.session import ReviewSession, UnknownPair
 from agent.review.web import view_models
-from agent.review.web.view_models import ALL, NONE, TODO, Filter, shown
-from agent.schema import Act, Verdict
-from agent.text import pluralize, with_period
+from agent.review.web.view_models import ALL, NONE, TODO, Filter
+from agent.schema import Act, Outcome, Verdict
+from agent.text import pluralize
 
 
 @dataclass(frozen=True)
 class TraitView:
-    """One session. A pair's place is its number in the proposal's order, which holds while the page is served."""
+    """One session, with pairs by their index in the proposal, whose order is fixed while the page is served."""
 
     session: ReviewSession
 
     @property
-    def trait(self) -> str:
+    def name(self) -> str:
         return self.session.proposal.trait
 
+    @property
+    def pending(self) -> int:
+        """How many pairs still need a decision."""
+        return sum(card.is_pending for card in self.cards())
+
     def cards(self) -> tuple[Card, ...]:
-        """Every pair as it stands at this moment."""
+        """Every pair as it is at this moment."""
         return self.session.cards()
 
-    def card(self, place: int) -> Card:
-        """The one at a place. Raises UnknownPair."""
+    def card(self, index: int) -> Card:
+        """The pair at an index. Raises UnknownPair."""
         cards = self.cards()
-        if not 0 <= place < len(cards):
-            raise UnknownPair(f"The proposal of {self.trait} has no pair number {place + 1}.")
-        return cards[place]
+        if not 0 <= index < len(cards):
+            raise UnknownPair(f"The proposal of {self.name} has no pair number {index + 1}.")
+        return cards[index]
 
-    def place(self, pair: str) -> int | None:
-        """Where a pair lies."""
-        return next((place for place, card in enumerate(self.cards()) if card.pair == pair), None)
+    def index(self, pair: str) -> int | None:
+        """The index of a pair; None if the proposal has no such pair."""
+        return next((index for index, card in enumerate(self.cards()) if card.pair == pair), None)
 
 
 @dataclass(frozen=True)
 class ApplyActions:
-    """What `cliffhanger apply` does, by trait. `undo` gives the moment it went back to, `command` the same by hand.
+    """What `cliffhanger apply` does, by trait. `undo` returns the time it restored, `command` the command to type.
 
     They raise ApplyError, DatasetError or DecisionError.
     """
@@ -61,7 +66,7 @@ class ApplyActions:
 
 
 def version_token_of(plan: ApplyPlan) -> str:
-    """Stands for exactly the bytes that a plan finds and those that it would write."""
+    """Identifies exactly the bytes that a plan found and those that it would write."""
     parts = (f"{name} {content!r}" for files in (plan.before, plan.after) for name, content in sorted(files.items()))
     return sha256("\n".join(parts).encode()).hexdigest()
 
@@ -71,178 +76,164 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Pages:
-    """The review of some traits as HTML. Each method reads anew what it shows."""
+    """Renders the review of some traits as HTML. Each method reads the current state.
+
+    `trait` is the index of a session, `index` that of a pair in its proposal.
+    """
 
     sessions: Sequence[ReviewSession]
-    writer: ApplyActions | None = None
-    doing: labels.ActivityFunction = lambda: ""
+    apply_actions: ApplyActions | None = None
+    activity: labels.ActivityFunction = lambda: ""
     checks: BackgroundChecks = field(default_factory=BackgroundChecks)
 
     def __post_init__(self) -> None:
-        self.tables = [TraitView(session) for session in self.sessions]
+        self.traits = [TraitView(session) for session in self.sessions]
         self._templates = _environment()
 
-    def whole(self, number: int, query: Mapping[str, str]) -> str:
-        """The page of one trait, with the first pair to decide opened."""
-        table, wanted = self.tables[number], Filter.of(query)
-        first = next((place for place, card in enumerate(table.cards()) if wanted.holds(card)), None)
+    def page(self, trait: int, query: Mapping[str, str]) -> str:
+        """The whole page of one trait, with the first pair of the list open."""
+        view, wanted = self.traits[trait], Filter.of(query)
+        first = next((index for index, card in enumerate(view.cards()) if wanted.matches(card)), None)
         return self._render(
             "page.html.j2",
-            **self._meanings(number),
-            **self._list(number, wanted),
-            **self._around(number),
-            panel=Markup(self.panel(number, first)) if first is not None else Markup(self.empty(number)),  # noqa: S704
-            traits=[(n, one.trait, self._waiting(one)) for n, one in enumerate(self.tables)],
-            current=number,
-            who=self.sessions[number].reviewer,
+            **self._meanings(trait),
+            **self._list(trait, wanted),
+            **self._progress(trait),
+            panel=Markup(self.panel(trait, first)) if first is not None else Markup(self.no_selection(trait)),  # noqa: S704
+            traits=[(n, one.name, one.pending) for n, one in enumerate(self.traits)],
+            current=trait,
+            reviewer=self.sessions[trait].reviewer,
             states=[
                 (TODO, "To decide"),
                 (ALL, "All"),
                 *((str(s), labels.STATES[s].name.capitalize()) for s in CardState),
             ],
-            whats=[(kind, label.name) for kind, label in labels.CHANGES.items()],
+            changes=[(kind, label.name) for kind, label in labels.CHANGES.items()],
             verdicts=[*((str(verdict), str(verdict)) for verdict in Verdict), (NONE, "No verdict")],
             flags=[*((str(flag), f"⚑ {flag}") for flag in CardWarning), (NONE, "No flag")],
         )
 
-    def rows(self, number: int, query: Mapping[str, str]) -> str:
-        """The list alone."""
-        return self._render("rows.html.j2", **self._list(number, Filter.of(query)))
+    def rows(self, trait: int, query: Mapping[str, str]) -> str:
+        """The list of pairs."""
+        return self._render("rows.html.j2", **self._list(trait, Filter.of(query)))
 
-    def panel(self, number: int, place: int, trouble: str = "", typed: tuple[str, str] | None = None) -> str:
-        """One pair. `typed` puts its texts, so far as they were edited, into fields to go on with."""
-        table = self.tables[number]
-        card = table.card(place)
-        job = (table.trait, card.pair)
+    def panel(self, trait: int, index: int, error: str = "", typed: tuple[str, str] | None = None) -> str:
+        """One pair. With `typed` texts it is shown in the editor, with these texts in the fields."""
+        view = self.traits[trait]
+        card = view.card(index)
+        job = (view.name, card.pair)
         checking = self.checks.running(job)
-        error = self.checks.error_message(job) if card.edited and card.is_pending and card.outcome == "unjudged" else ""
+        unchecked = card.edited and card.is_pending and card.outcome is Outcome.UNJUDGED
+        failure = self.checks.error_message(job) if unchecked else ""
         return self._render(
             "panel.html.j2",
-            **self._meanings(number),
+            **self._meanings(trait),
             card=card,
-            place=place,
-            sides=view_models.sides(card, table.session.proposal.mode),
+            index=index,
+            sides=view_models.sides(card, view.session.proposal.mode),
             conflict=view_models.conflict(card) if card.conflict else [],
             checking=checking,
-            doing=self.doing(),
+            activity=self.activity(),
             after_failing=after_failing(card),
-            can_check=table.session.recheck is not None,
+            can_check=view.session.recheck is not None,
             disabled={act.value: labels.disabled_reason(card, act, checking) for act in Act},
-            trouble=trouble or error,
+            error=error or failure,
             typed=typed,
         )
 
-    def editor(self, number: int, place: int) -> str:
-        """One pair with its texts in fields."""
-        card = self.tables[number].card(place)
+    def editor(self, trait: int, index: int) -> str:
+        """One pair in the editor."""
+        card = self.traits[trait].card(index)
         texts = (card.ours.positive.text, card.ours.negative.text)
         if card.decision and card.decision.positive is not None and card.decision.negative is not None:
-            texts = (card.decision.positive, card.decision.negative)  # also those of an edit that counts no longer
-        return self.panel(number, place, typed=(shown(texts[0]), shown(texts[1])))
+            texts = (card.decision.positive, card.decision.negative)  # of the last edit, even if it no longer counts
+        return self.panel(trait, index, typed=(visible_lines(texts[0]), visible_lines(texts[1])))
 
-    def empty(self, number: int) -> str:
-        """What stands where a pair would: what happens next."""
-        return self._render("empty.html.j2", **self._around(number))
+    def no_selection(self, trait: int) -> str:
+        """The panel without a pair: what to do next."""
+        return self._render("no_selection.html.j2", **self._progress(trait))
 
-    def many(self, number: int, many: BulkKind, trouble: str = "") -> str:
-        """The step before many pairs are approved at once."""
-        table = self.tables[number]
-        batch = table.session.bulk_approval(many)
-        places = {card.pair: place for place, card in enumerate(table.cards())}
-        rows = [view_models.row(places[card.pair], card, False) for card in batch.cards]
-        return self._render("many.html.j2", batch=batch, rows=rows, trouble=trouble)
+    def bulk_dialog(self, trait: int, kind: BulkKind, error: str = "") -> str:
+        """The confirmation before many pairs are approved at once."""
+        view = self.traits[trait]
+        bulk = view.session.bulk_approval(kind)
+        indices = {card.pair: index for index, card in enumerate(view.cards())}
+        rows = [view_models.row(indices[card.pair], card, False) for card in bulk.cards]
+        return self._render("bulk_dialog.html.j2", bulk=bulk, rows=rows, error=error)
 
-    def seen(self, number: int) -> str:
-        """The button that approves all pairs that were seen."""
-        return self._render("button.html.j2", batch=self.tables[number].session.bulk_approval(BulkKind.SEEN))
+    def seen_button(self, trait: int) -> str:
+        """The button that approves all seen pairs."""
+        return self._render("bulk_button.html.j2", bulk=self.traits[trait].session.bulk_approval(BulkKind.SEEN))
 
-    def applying(self, number: int, trouble: str = "", done: str = "") -> str:
-        """The step before approved changes are written into the dataset."""
-        trait = self.tables[number].trait
-        plan = self.writer.plan(trait) if self.writer else None
+    def apply_dialog(self, trait: int, error: str = "", done: str = "") -> str:
+        """The confirmation before approved changes are written to the dataset, or the message `done` after it."""
+        name = self.traits[trait].name
+        plan = self.apply_actions.plan(name) if self.apply_actions else None
         return self._render(
-            "apply.html.j2",
+            "apply_dialog.html.j2",
             plan=plan,
             version_token=version_token_of(plan) if plan else "",
-            command=self.writer.command(trait) if self.writer else "cliffhanger apply",
-            trouble=trouble,
+            command=self.apply_actions.command(name) if self.apply_actions else "cliffhanger apply",
+            error=error,
             done=done,
         )
 
-    def trouble(self, why: str, whole: bool = False) -> str:
-        """What stands in the panel, or as a page, where nothing could be shown or done."""
-        return self._render("trouble.html.j2", trouble=why, whole=whole)
+    def error(self, message: str, whole: bool = False) -> str:
+        """An error message in place of the panel or, if `whole`, of the page."""
+        return self._render("error.html.j2", error=message, whole=whole)
 
-    def around(self, number: int, said: str, places: Sequence[int] = (), checking: bool = False) -> str:
-        """What changes beside the panel: the progress, some lines of the list, what is said to the reader.
+    def updates(self, trait: int, message: str, indices: Sequence[int] = (), checking: bool = False) -> str:
+        """Fragments outside the panel: the progress, these rows of the list, a message.
 
-        `checking`: the panel shows a pair that is being checked, and is told what goes on.
+        With `checking`, the panel shows a pair that is being checked: what the check is doing is updated too.
         """
-        rows, doing = self._rows(number, places), self.doing() if checking else None
-        return self._render("around.html.j2", **self._around(number), said=said, rows=rows, doing=doing)
+        rows, activity = self._rows(trait, indices), self.activity() if checking else None
+        return self._render("updates.html.j2", **self._progress(trait), message=message, rows=rows, activity=activity)
 
-    def checked(self, number: int) -> list[int]:
-        """The places of all pairs that were checked while this page was served."""
-        table = self.tables[number]
-        return [place for pair in self.checks.pairs(table.trait) if (place := table.place(pair)) is not None]
+    def checked_pairs(self, trait: int) -> list[int]:
+        """The indices of all pairs that were checked while this page was served."""
+        view = self.traits[trait]
+        return [index for pair in self.checks.pairs(view.name) if (index := view.index(pair)) is not None]
 
-    def _around(self, number: int) -> dict[str, object]:
-        table = self.tables[number]
-        cards = [card for card in table.cards() if card.state is not CardState.UNCHANGED]
+    def _progress(self, trait: int) -> dict[str, object]:
+        view = self.traits[trait]
+        cards = [card for card in view.cards() if card.state is not CardState.UNCHANGED]
         return {
             "proposed": len(cards),
             "decided": sum(not card.is_pending for card in cards),
             "approved": sum(card.effect is not None for card in cards),
-            "waiting": sum(card.is_pending for card in cards),
-            "has_tabs": len(self.tables) > 1,
-            "batches": [table.session.bulk_approval(many) for many in BulkKind],
-            "polling": self.checks.any_running(table.trait),
-            "trait": table.trait,
+            "pending": sum(card.is_pending for card in cards),
+            "has_tabs": len(self.traits) > 1,
+            "bulks": [view.session.bulk_approval(kind) for kind in BulkKind],
+            "polling": self.checks.any_running(view.name),
+            "trait": view.name,
         }
 
-    def _meanings(self, number: int) -> dict[str, object]:
+    def _meanings(self, trait: int) -> dict[str, object]:
         """What verdicts and scores mean in the trait's mode."""
-        mode = self.tables[number].session.proposal.mode
+        mode = self.traits[trait].session.proposal.mode
         return {"verdict_meanings": labels.verdict_meanings(mode), "questions": labels.questions(mode)}
 
-    def _list(self, number: int, wanted: Filter) -> dict[str, object]:
-        cards = self.tables[number].cards()
-        rows = self._rows(number, [place for place, card in enumerate(cards) if wanted.holds(card)])
+    def _list(self, trait: int, wanted: Filter) -> dict[str, object]:
+        cards = self.traits[trait].cards()
+        rows = self._rows(trait, [index for index, card in enumerate(cards) if wanted.matches(card)])
         return {"rows": rows, "size": len(cards), "wanted": wanted}
 
-    def _rows(self, number: int, places: Sequence[int]) -> list[view_models.ListRow]:
-        table = self.tables[number]
-        cards = table.cards()
-        running = {pair for pair in self.checks.pairs(table.trait) if self.checks.running((table.trait, pair))}
-        return [view_models.row(place, cards[place], cards[place].pair in running) for place in places]
+    def _rows(self, trait: int, indices: Sequence[int]) -> list[view_models.ListRow]:
+        view = self.traits[trait]
+        cards = view.cards()
+        running = {pair for pair in self.checks.pairs(view.name) if self.checks.running((view.name, pair))}
+        return [view_models.row(index, cards[index], cards[index].pair in running) for index in indices]
 
-    def _waiting(self, table: TraitView) -> int:
-        return sum(card.is_pending for card in table.cards())
-
-    def _render(self, name: str, **about: object) -> str:
-        return self._templates.get_template(name).render(**about)
+    def _render(self, name: str, **context: object) -> str:
+        return self._templates.get_template(name).render(**context)
 
 
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_harmless,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment(HERE / "templates")
     made.globals |= {
         "labels": labels,
         "counted": pluralize,
-        "keys": [key for key in KEYS if key.where != "terminal"],
+        "keys": [key for key in labels.KEYS if key.where != "terminal"],
     }
-    made.filters |= {"ended": with_period, "score": lambda value: "–" if value is None else f"{value:.0f}"}
     return made
-
-
-def _harmless(value: object) -> object:
-    """Whatever is put into the page, made visible; our own mark-up is left alone. Escaping comes after."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return shown(value)

@@ -10,7 +10,7 @@ from agent.review.report.page import page
 from agent.schema import Ending, Stop
 from tests.review.report.examples import example, rounds
 from tests.review.report.window import Window
-from tests.review.web.browser import Browser, launched
+from tests.review.web.browser import Browser, connected
 from tests.support import pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("real_pictures")]
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("real_pictures")]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with launched() as chromium:
+    with connected() as chromium:
         yield chromium
 
 

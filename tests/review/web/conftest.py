@@ -1,4 +1,4 @@
-"""What the tests of the page stand on."""
+"""Fixtures of the review page: a browser, a run, the page served and driven."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.web.browser import Browser, Reader, launched
+from tests.review.web.browser import Browser, PageDriver, connected
 from tests.review.web.served import Served, serving
-from tests.review.web.sessions import Night, night
+from tests.review.web.sessions import ReviewedRun, mixed_run
 
 
-@pytest.fixture(scope="module")  # while it is open, its event loop runs in this very thread
+@pytest.fixture(scope="module")  # while it is open, no other event loop can run in this thread
 def chromium() -> Iterator[Browser]:
-    with launched() as browser:
+    with connected() as browser:
         yield browser
 
 
@@ -24,19 +24,19 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Night:
-    return night(tmp_path)
+def run(tmp_path: Path) -> ReviewedRun:
+    return mixed_run(tmp_path)
 
 
 @pytest.fixture
-def reader(chromium: Browser, told: Night, stack: ExitStack) -> Iterator[Reader]:
-    made = Reader(chromium, stack.enter_context(serving([told.session()])))
+def driver(chromium: Browser, run: ReviewedRun, stack: ExitStack) -> Iterator[PageDriver]:
+    made = PageDriver(chromium, stack.enter_context(serving([run.session()])))
     yield made
     made.page.close()
-    assert made.complaints == []
+    assert made.messages == []
 
 
 @pytest.fixture
-def page(told: Night) -> Iterator[Served]:
-    with serving([told.session()]) as served:
+def page(run: ReviewedRun) -> Iterator[Served]:
+    with serving([run.session()]) as served:
         yield served

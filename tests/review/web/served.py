@@ -71,10 +71,10 @@ class Served:
 
 
 @contextmanager
-def serving(sessions: Sequence[ReviewSession], writer: ApplyActions | None = None) -> Iterator[Served]:
+def serving(sessions: Sequence[ReviewSession], apply_actions: ApplyActions | None = None) -> Iterator[Served]:
     """The review of these sessions on a free port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    app = create_app(sessions, TOKEN, writer)
+    app = create_app(sessions, TOKEN, apply_actions)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

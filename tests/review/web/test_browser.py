@@ -1,4 +1,4 @@
-"""The morning in a real browser, by keys alone: read, edit, approve, reject, undo, apply."""
+"""The review page in a real browser, by keyboard: read, edit, approve, reject, undo, apply."""
 
 import threading
 from contextlib import ExitStack
@@ -10,10 +10,10 @@ from agent.app.review import apply_actions, open_sessions
 from agent.app.run import ExperimentOptions
 from agent.schema import Act, Finding, Pair
 from tests.cli.finished_run import dataset_of, finished, session_of
-from tests.cli.scripted import NEGATIVE, POSITIVE, tree
-from tests.review.web.browser import Browser, Reader
+from tests.cli.scripted import NEGATIVE, POSITIVE, scripted, tree
+from tests.review.web.browser import Browser, PageDriver
 from tests.review.web.served import serving
-from tests.review.web.sessions import KEPT, STEM, TYPED, Night, seen
+from tests.review.web.sessions import STEM, TYPED_ENDING, ReviewedRun, findings_for
 
 pytestmark = pytest.mark.browser
 
@@ -32,20 +32,21 @@ def acts(folder: Path) -> list[tuple[str, str, str]]:
     return [(d.who, d.act.value, d.pair) for d in stored if d.act is not Act.RECHECK]
 
 
-def test_a_finished_run_is_read_edited_and_decided_by_keys(chromium: Browser, folder: Path, stack: ExitStack) -> None:
+def test_a_finished_run_is_edited_and_decided_by_keyboard(chromium: Browser, folder: Path, stack: ExitStack) -> None:
     before = tree(dataset_of(folder))
-    reader = Reader(chromium, stack.enter_context(serving(open_sessions(ExperimentOptions(folder), "ann"))))
-    assert reader.list() == ["d0003", "n0000", "n0001"]
-    assert reader.page.locator("#panel del").count() > 0
-    reader.keys("a")
-    assert reader.pair == "n0000"
-    reader.keys("e", "Control+a")
-    reader.page.keyboard.type(GOOD)
-    reader.keys("Control+Enter")
-    reader.waits_for("p.checking.good", "passed their check")
-    reader.keys("a")
-    assert reader.pair == "n0001"
-    reader.keys("a", "u", "r")
+    sessions = open_sessions(ExperimentOptions(folder), "ann", backends=scripted())
+    driver = PageDriver(chromium, stack.enter_context(serving(sessions)))
+    assert driver.list() == ["d0003", "n0000", "n0001"]
+    assert driver.page.locator("#panel del").count() > 0
+    driver.keys("a")
+    assert driver.pair == "n0000"
+    driver.keys("e", "Control+a")
+    driver.page.keyboard.type(GOOD)
+    driver.keys("Control+Enter")
+    driver.wait_for("p.checking.good", "passed their check")
+    driver.keys("a")
+    assert driver.pair == "n0001"
+    driver.keys("a", "u", "r")
     assert acts(folder) == [
         ("ann", "approve", "d0003"),
         ("ann", "edit", "n0000"),
@@ -55,172 +56,133 @@ def test_a_finished_run_is_read_edited_and_decided_by_keys(chromium: Browser, fo
         ("ann", "reject", "n0001"),
     ]
     assert tree(dataset_of(folder)) == before
-    assert (reader.complaints, len(reader.called)) == ([], 1)
-    reader.page.close()
+    assert (driver.messages, len(driver.hosts)) == ([], 1)
+    driver.page.close()
 
 
 def test_the_folder_changes_by_exactly_what_was_approved_and_back(
     chromium: Browser, folder: Path, stack: ExitStack
 ) -> None:
     order, before, session = ExperimentOptions(folder), tree(dataset_of(folder)), session_of(folder)
-    sessions = open_sessions(order, "ann")
-    reader = Reader(chromium, stack.enter_context(serving(sessions, apply_actions(sessions, order))))
-    reader.keys("a", "a", "r")
-    reader.page.locator("#apply").press("Enter")
-    reader.waits_for("#panel h2", "Apply what was approved")
+    sessions = open_sessions(order, "ann", backends=scripted())
+    driver = PageDriver(chromium, stack.enter_context(serving(sessions, apply_actions(sessions, order))))
+    driver.keys("a", "a", "r")
+    driver.page.locator("#apply").press("Enter")
+    driver.wait_for("#panel h2", "Apply approved changes")
     assert tree(dataset_of(folder)) == before
-    reader.page.locator("text=Write 2 changes to the dataset").press("Enter")
-    reader.waits_for(".done", "1 changed, 1 added, 0 removed")
+    driver.page.locator("text=Write 2 changes to the dataset").press("Enter")
+    driver.wait_for(".done", "1 changed, 1 added, 0 removed")
     for name, texts in (("positive", POSITIVE), ("negative", NEGATIVE)):
         mended, added = (getattr(session.card(pair).ours, name).text for pair in ("d0003", "n0000"))
         assert (dataset_of(folder) / f"{name}.txt").read_text().split("\n") == [*texts[:3], mended, added, ""]
-    reader.page.locator("text=Undo the last apply").press("Enter")
-    reader.waits_for(".done", "Your decisions are kept")
+    driver.page.locator("text=Undo the last apply").press("Enter")
+    driver.wait_for(".done", "Your decisions are kept")
     assert tree(dataset_of(folder)) == before
-    assert (reader.complaints, len(reader.called)) == ([], 1)
-    reader.page.close()
+    assert (driver.messages, len(driver.hosts)) == ([], 1)
+    driver.page.close()
 
 
-def test_two_reviewers_decide_at_once_and_nothing_of_either_is_lost(
-    chromium: Browser, folder: Path, stack: ExitStack
-) -> None:
-    readers = [
-        Reader(chromium, stack.enter_context(serving(open_sessions(ExperimentOptions(folder), who))))
-        for who in ("ann", "bob")
-    ]
-    for reader in readers:
-        reader.keys("a")
-    assert acts(folder) == [("ann", "approve", "d0003"), ("bob", "approve", "d0003")]
-    for reader in readers:
-        reader.page.close()
+def test_arrows_and_letters_move_through_the_list(driver: PageDriver) -> None:
+    assert driver.pair == "d0001"
+    driver.keys("j", "ArrowDown")
+    assert driver.pair == "d0003"
+    driver.keys("k", "ArrowUp", "k")
+    assert driver.pair == "d0001"
+    assert driver.page.locator('.row[aria-current="true"] .id').all_inner_texts() == ["d0001"]
+    assert driver.page.evaluate("document.activeElement.tagName") == "H2"
 
 
-def test_arrows_and_letters_move_through_the_list(reader: Reader) -> None:
-    assert reader.pair == "d0001"
-    reader.keys("j", "ArrowDown")
-    assert reader.pair == "d0003"
-    reader.keys("k", "ArrowUp", "k")
-    assert reader.pair == "d0001"
-    assert reader.page.locator('.row[aria-current="true"] .id').all_inner_texts() == ["d0001"]
-    assert reader.page.evaluate("document.activeElement.tagName") == "H2"
+def test_a_search_narrows_the_list_and_its_keys_decide_nothing(driver: PageDriver, run: ReviewedRun) -> None:
+    driver.keys("/")
+    driver.page.keyboard.type("purse ard")
+    driver.wait_for(".nothing", "No pair matches")
+    driver.page.keyboard.press("Control+a")
+    driver.page.keyboard.type("purse")
+    driver.wait_for(".shown", "2 pairs of 7")
+    assert driver.list() == ["n0000", "n0001"]
+    driver.keys("Enter", "j", "a")
+    assert run.stored_acts() == [("approve", "n0000")]
+    driver.page.select_option("select[name=state]", "approved")
+    driver.wait_for(".shown", "1 pair of 7")
 
 
-def test_a_search_by_slash_narrows_the_list_and_keys_typed_there_decide_nothing(reader: Reader, told: Night) -> None:
-    reader.keys("/")
-    reader.page.keyboard.type("purse ard")
-    reader.waits_for(".nothing", "No pair is like that")
-    reader.page.keyboard.press("Control+a")
-    reader.page.keyboard.type("purse")
-    reader.waits_for(".shown", "2 pairs of 7")
-    assert reader.list() == ["n0000", "n0001"]
-    reader.keys("Enter", "j", "a")
-    assert told.acts() == [("approve", "n0000")]
-    reader.page.select_option("select[name=state]", "approved")
-    reader.waits_for(".shown", "1 pair of 7")
+def test_the_evidence_and_the_diff_view_stay_as_chosen(driver: PageDriver) -> None:
+    assert not driver.page.locator(".evidence .opening").first.is_visible()
+    driver.keys("o", "v")
+    assert driver.page.locator(".evidence .opening").first.is_visible()
+    assert driver.page.locator(".two").first.is_visible()
+    assert not driver.page.locator(".one").first.is_visible()
+    driver.keys("j")
+    assert driver.page.locator(".evidence .opening").first.is_visible()
+    assert driver.page.locator(".two").first.is_visible()
+    driver.keys("o")
+    assert not driver.page.locator(".evidence .opening").first.is_visible()
 
 
-def test_evidence_and_the_way_of_comparing_stay_as_chosen_from_pair_to_pair(reader: Reader) -> None:
-    assert not reader.page.locator(".evidence .opening").first.is_visible()
-    reader.keys("o", "v")
-    assert reader.page.locator(".evidence .opening").first.is_visible()
-    assert reader.page.locator(".two").first.is_visible()
-    assert not reader.page.locator(".one").first.is_visible()
-    reader.keys("j")
-    assert reader.page.locator(".evidence .opening").first.is_visible()
-    assert reader.page.locator(".two").first.is_visible()
-    reader.keys("o")
-    assert not reader.page.locator(".evidence .opening").first.is_visible()
+def test_an_edit_is_shown_as_being_checked_and_cannot_be_approved_before(driver: PageDriver, run: ReviewedRun) -> None:
+    may_end = threading.Event()
 
+    def slow_check(pair: Pair) -> list[Finding]:
+        may_end.wait(20)
+        return findings_for(pair)
 
-def test_an_edit_shows_that_it_is_checked_and_cannot_be_approved_before(reader: Reader, told: Night) -> None:
-    gate = threading.Event()
-
-    def patient(pair: Pair) -> list[Finding]:
-        gate.wait(20)
-        return seen(pair)
-
-    told.recheck = patient
-    reader.keys("e")
-    reader.page.fill("#edit-positive", STEM + TYPED)
-    reader.keys("Control+Enter")
+    run.recheck = slow_check
+    driver.keys("e")
+    driver.page.fill("#edit-positive", STEM + TYPED_ENDING)
+    driver.keys("Control+Enter")
     try:
-        reader.waits_for(".checking", "Checking the new texts")
-        reader.keys("a", "j", "r")
-        assert told.acts() == [("edit", "d0001"), ("reject", "d0002")]
-        reader.waits_for("#row-1 .chip", "checking…")
+        driver.wait_for(".checking", "Checking the edit")
+        driver.keys("a", "j", "r")
+        assert run.stored_acts() == [("edit", "d0001"), ("reject", "d0002")]
+        driver.wait_for("#row-1 .chip", "checking…")
     finally:
-        gate.set()
-    reader.waits_for("#row-1 .chip", "edited, to approve")
-    reader.keys("k", "k")
-    assert reader.pair == "d0001"
-    reader.keys("a")
-    assert told.session().card("d0001").effect == "replace"
+        may_end.set()
+    driver.wait_for("#row-1 .chip", "edited, ready to approve")
+    driver.keys("k", "k")
+    assert driver.pair == "d0001"
+    driver.keys("a")
+    assert run.session().card("d0001").effect == "replace"
 
 
-def test_escape_leaves_an_edit_and_stores_nothing(reader: Reader, told: Night) -> None:
-    reader.keys("e")
-    reader.page.keyboard.type("something else")
-    reader.keys("Escape")
-    assert reader.page.locator(".editor").count() == 0
-    assert told.acts() == []
+def test_escape_leaves_an_edit_and_stores_nothing(driver: PageDriver, run: ReviewedRun) -> None:
+    driver.keys("e")
+    driver.page.keyboard.type("something else")
+    driver.keys("Escape")
+    assert driver.page.locator(".editor").count() == 0
+    assert run.stored_acts() == []
 
 
-def test_typed_texts_are_not_left_by_mistake(reader: Reader, told: Night) -> None:
-    reader.keys("e")
-    reader.page.keyboard.type(" more")
-    reader.page.click("#unflagged")
-    assert reader.complaints.pop() == "Leave the texts that you have not stored?"
-    assert reader.page.input_value("#edit-positive").endswith(" more")
-    reader.keys("Control+Enter")
-    reader.waits_for("p.checking.good")
-    assert told.session().card("d0001").ours.positive.text.endswith(" more")
+def test_unsaved_texts_are_not_discarded_without_asking(driver: PageDriver, run: ReviewedRun) -> None:
+    driver.keys("e")
+    driver.page.keyboard.type(" more")
+    driver.page.click("#unflagged")
+    assert driver.messages.pop() == "Discard your unsaved texts?"
+    assert driver.page.input_value("#edit-positive").endswith(" more")
+    driver.keys("Control+Enter")
+    driver.wait_for("p.checking.good")
+    assert run.session().card("d0001").ours.positive.text.endswith(" more")
 
 
-def test_a_note_is_written_by_key_and_goes_with_the_decision(reader: Reader, told: Night) -> None:
-    reader.keys("n")
-    reader.page.keyboard.type("aye, darker than the rest")
-    reader.keys("Enter", "r")
-    assert [(d.act, d.note) for d in told.log.read().decisions] == [(Act.REJECT, "aye, darker than the rest")]
+def test_a_note_is_stored_with_the_decision(driver: PageDriver, run: ReviewedRun) -> None:
+    driver.keys("n")
+    driver.page.keyboard.type("darker than the rest")
+    driver.keys("Enter", "r")
+    assert [(d.act, d.note) for d in run.log.read().decisions] == [(Act.REJECT, "darker than the rest")]
 
 
-def test_two_reviewers_see_each_other_before_they_decide(reader: Reader, told: Night) -> None:
-    bob = told.session("bob")
-    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").version_token)
-    reader.keys("a")
-    reader.waits_for(".alarm", "d0001 has changed since you saw it")
-    assert "Edited by bob" in reader.page.inner_text("#panel")
-    assert [act for act, _ in told.acts()] == ["edit", "recheck"]
-    reader.keys("a")
-    assert told.acts()[-1] == ("approve", "d0001")
+def test_help_opens_and_closes_by_key_and_blocks_other_keys(driver: PageDriver, run: ReviewedRun) -> None:
+    driver.keys("?")
+    assert driver.page.locator("#help").is_visible()
+    driver.keys("a")
+    driver.keys("Escape")
+    assert not driver.page.locator("#help").is_visible()
+    assert run.stored_acts() == []
 
 
-def test_all_unflagged_are_approved_after_a_step_that_says_how_many(reader: Reader, told: Night) -> None:
-    reader.page.click("#unflagged")
-    reader.waits_for("#panel h2", "Approve 3 unflagged pairs of toy/refusal?")
-    reader.keys("Escape")
-    assert told.acts() == []
-    reader.page.click("#unflagged")
-    reader.page.click("text=Yes, approve these 3")
-    reader.waits_for("#progress", "3 of 6 decided")
-    reader.waits_for(".shown", "3 pairs of 7")
-    assert reader.list() == ["d0002", "d0003", "d0004"]
-    reader.keys("u")
-    reader.waits_for("#progress", "0 of 6 decided")
-
-
-def test_help_opens_and_closes_by_key_and_keys_do_nothing_behind_it(reader: Reader, told: Night) -> None:
-    reader.keys("?")
-    assert reader.page.locator("#help").is_visible()
-    reader.keys("a")
-    reader.keys("Escape")
-    assert not reader.page.locator("#help").is_visible()
-    assert told.acts() == []
-
-
-def test_a_server_that_has_gone_is_told(chromium: Browser, told: Night) -> None:
-    with serving([told.session()]) as served:
-        reader = Reader(chromium, served)
-    reader.page.keyboard.press("a")
-    reader.waits_for("#said", "The review has ended in the terminal")
-    assert told.acts() == []
-    reader.page.close()
+def test_a_stopped_server_is_reported(chromium: Browser, run: ReviewedRun) -> None:
+    with serving([run.session()]) as served:
+        driver = PageDriver(chromium, served)
+    driver.page.keyboard.press("a")
+    driver.wait_for("#message", "The review server has stopped")
+    assert run.stored_acts() == []
+    driver.page.close()

@@ -1,4 +1,4 @@
-"""The page to the eye: it fits, it can be read in both themes, and texts that mean harm are only shown."""
+"""The look of the page: it fits, is readable in both colour schemes, and only displays hostile texts."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,32 +7,32 @@ import pytest
 
 from agent.review.web.views import ApplyActions
 from agent.schema import Act
-from tests.review.web.browser import Browser, Reader
+from tests.review.web.browser import Browser, PageDriver
 from tests.review.web.served import serving
-from tests.review.web.sessions import KEPT, STEM, TYPED, Night, of, small
+from tests.review.web.sessions import NEGATIVE_ENDING, STEM, TYPED_ENDING, ReviewedRun, drafted_run, pair_of
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 480])
-def test_the_page_fits_its_window_in_both_themes(
-    chromium: Browser, told: Night, stack: ExitStack, scheme: str, width: int
+def test_the_page_fits_its_window_in_both_schemes(
+    chromium: Browser, run: ReviewedRun, stack: ExitStack, scheme: str, width: int
 ) -> None:
-    told.dataset = (
-        *told.dataset[:4],
-        of("d0004", "Somebody was here, and then they", stem="The letter was not for them. "),
+    run.dataset = (
+        *run.dataset[:4],
+        pair_of("d0004", "Somebody was here, and then they", stem="The letter was not for them. "),
     )
-    reader = Reader(chromium, stack.enter_context(serving([told.session()])), width, scheme)
-    reader.shot(f"review-{scheme}-{width}")
+    driver = PageDriver(chromium, stack.enter_context(serving([run.session()])), width, scheme)
+    driver.shot(f"review-{scheme}-{width}")
     for keys in (("o",), ("v",), ("j", "j", "j"), ("k", "e")):
-        reader.keys(*keys)
-        assert reader.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        reader.shot(f"review-{scheme}-{width}-{keys[-1]}")
-    reader.keys("Escape", "k", "k", "?")
-    reader.shot(f"review-{scheme}-{width}-help")
-    assert reader.complaints == []
-    reader.page.close()
+        driver.keys(*keys)
+        assert driver.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        driver.shot(f"review-{scheme}-{width}-{keys[-1]}")
+    driver.keys("Escape", "k", "k", "?")
+    driver.shot(f"review-{scheme}-{width}-help")
+    assert driver.messages == []
+    driver.page.close()
 
 
 CONTRAST = """() => {
@@ -47,7 +47,7 @@ CONTRAST = """() => {
   const poor = [];
   for (const e of document.querySelectorAll("body *")) {
     const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !e.checkVisibility() || e.closest(":disabled, .unseen, option, noscript")) continue;
+    if (!own || !e.checkVisibility() || e.closest(":disabled, .visually-hidden, option, noscript")) continue;
     const [a, b] = [light(rgba(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) poor.push(`${e.tagName}.${e.className}: ${ratio.toFixed(2)}`);
@@ -62,22 +62,22 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input:not([type=hi
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_has_a_name_and_enough_contrast(
-    chromium: Browser, told: Night, stack: ExitStack, scheme: str
+    chromium: Browser, run: ReviewedRun, stack: ExitStack, scheme: str
 ) -> None:
-    bob = told.session("bob")
-    bob.edit("d0001", STEM + TYPED, STEM + KEPT, bob.card("d0001").version_token)
+    bob = run.session("bob")
+    bob.edit("d0001", STEM + TYPED_ENDING, STEM + NEGATIVE_ENDING, bob.card("d0001").version_token)
     bob.decide("d0002", Act.REJECT, bob.card("d0002").version_token)
-    reader = Reader(chromium, stack.enter_context(serving([told.session()])), scheme=scheme)
-    reader.page.select_option("select[name=state]", "all")
-    reader.waits_for(".shown", "7 pairs")
+    driver = PageDriver(chromium, stack.enter_context(serving([run.session()])), scheme=scheme)
+    driver.page.select_option("select[name=state]", "all")
+    driver.wait_for(".shown", "7 pairs")
     for keys in ((), ("o",), ("v",), ("j",), ("e",), ("Escape", "?")):
-        reader.keys(*keys)
-        assert reader.page.evaluate(CONTRAST) == []
-        assert reader.page.evaluate(NAMELESS) == []
-    reader.page.close()
+        driver.keys(*keys)
+        assert driver.page.evaluate(CONTRAST) == []
+        assert driver.page.evaluate(NAMELESS) == []
+    driver.page.close()
 
 
-HARM = (
+HOSTILE = (
     "<script>window.ran = 1; fetch('http://198.51.100.1/')</script>",
     "<img src=http://198.51.100.1/x onerror='window.ran = 1'>",
     "</textarea></template></script><svg onload='window.ran = 1'>",
@@ -94,40 +94,38 @@ HARM = (
 )
 
 
-def test_texts_that_mean_harm_are_shown_and_nothing_of_them_runs(
-    chromium: Browser, tmp_path: Path, stack: ExitStack
-) -> None:
-    told = small(tmp_path, len(HARM))
-    session = told.session("<b onclick='window.ran=1'>ann")
-    for card, harm in zip(session.cards(), HARM, strict=True):
+def test_hostile_texts_are_shown_and_never_run(chromium: Browser, tmp_path: Path, stack: ExitStack) -> None:
+    run = drafted_run(tmp_path, len(HOSTILE))
+    session = run.session("<b onclick='window.ran=1'>ann")
+    for card, text in zip(session.cards(), HOSTILE, strict=True):
         session.edit(
-            card.pair, f"Once. {harm} so I", "Once there was peace, so I", card.version_token, f"note {harm[:300]}"
+            card.pair, f"Once. {text} so I", "Once there was peace, so I", card.version_token, f"note {text[:300]}"
         )
-    writer = ApplyActions(lambda trait: None, print, str, lambda trait: f"run {HARM[0]}")  # type: ignore[arg-type,return-value]
-    reader = Reader(chromium, stack.enter_context(serving([session], writer)))
-    for harm in HARM:
-        reader.keys("o", "v", "e")
-        assert reader.page.input_value("#edit-positive").startswith("Once. ")
-        reader.keys("Escape")
-        shown = reader.page.inner_text('[data-of="positive"]')
+    actions = ApplyActions(lambda trait: None, print, str, lambda trait: f"run {HOSTILE[0]}")  # type: ignore[arg-type,return-value]
+    driver = PageDriver(chromium, stack.enter_context(serving([session], actions)))
+    for text in HOSTILE:
+        driver.keys("o", "v", "e")
+        assert driver.page.input_value("#edit-positive").startswith("Once. ")
+        driver.keys("Escape")
+        shown = driver.page.inner_text('[data-of="positive"]')
         assert shown.startswith("Once. ")
-        assert harm.isascii() is False or not harm.isprintable() or harm in shown
-        reader.keys("j")
-    reader.page.click("#apply")
-    reader.waits_for("#command", "<script>")
-    assert reader.page.evaluate("window.ran") is None
-    assert reader.page.title().startswith("toy/refusal")
+        assert text.isascii() is False or not text.isprintable() or text in shown
+        driver.keys("j")
+    driver.page.click("#apply")
+    driver.wait_for("#command", "<script>")
+    assert driver.page.evaluate("window.ran") is None
+    assert driver.page.title().startswith("toy/refusal")
     assert (
-        reader.page.locator("#panel script, #panel img, #panel iframe, #panel svg, #panel style, #panel a").count() == 0
+        driver.page.locator("#panel script, #panel img, #panel iframe, #panel svg, #panel style, #panel a").count() == 0
     )
-    assert (reader.complaints, reader.called) == ([], {reader.page.url.split("/")[2]})
-    reader.page.close()
+    assert (driver.messages, driver.hosts) == ([], {driver.page.url.split("/")[2]})
+    driver.page.close()
 
 
-def test_a_thousand_pairs_open_and_answer(chromium: Browser, tmp_path: Path, stack: ExitStack) -> None:
-    told = small(tmp_path, 1000)
-    reader = Reader(chromium, stack.enter_context(serving([told.session()])))
-    assert len(reader.list()) == 1000
-    reader.keys("a", "j", "r")
-    assert told.acts() == [("approve", "n0000"), ("reject", "n0002")]
-    reader.page.close()
+def test_a_thousand_pairs_can_be_reviewed(chromium: Browser, tmp_path: Path, stack: ExitStack) -> None:
+    run = drafted_run(tmp_path, 1000)
+    driver = PageDriver(chromium, stack.enter_context(serving([run.session()])))
+    assert len(driver.list()) == 1000
+    driver.keys("a", "j", "r")
+    assert run.stored_acts() == [("approve", "n0000"), ("reject", "n0002")]
+    driver.page.close()

@@ -1,36 +1,36 @@
-"""Whoever is not the page itself is turned away, and changes nothing."""
+"""Security of the review page: requests from anywhere else are refused and change nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.review.web.security import MOST_BYTES, SecurityMiddleware, is_loopback, new_token
+from agent.review.web.security import MAX_FORM_BYTES, SecurityMiddleware, is_loopback, new_token
 from tests.review.web.served import TOKEN, Served, serving
-from tests.review.web.sessions import Night, small
+from tests.review.web.sessions import ReviewedRun, drafted_run
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Night:
-    return small(tmp_path)
+def run(tmp_path: Path) -> ReviewedRun:
+    return drafted_run(tmp_path)
 
 
 @pytest.fixture
-def page(night: Night) -> Iterator[Served]:
-    with serving([night.session()]) as served:
+def page(run: ReviewedRun) -> Iterator[Served]:
+    with serving([run.session()]) as served:
         yield served
 
 
-def approval(night: Night) -> dict[str, str]:
-    return {"act": "approve", "version_token": night.session().cards()[0].version_token}
+def approval(run: ReviewedRun) -> dict[str, str]:
+    return {"act": "approve", "version_token": run.session().cards()[0].version_token}
 
 
-def test_the_page_itself_may_read_and_act(page: Served, night: Night) -> None:
+def test_the_page_itself_can_read_and_decide(page: Served, run: ReviewedRun) -> None:
     assert page.get().status == 200
-    assert page.post("pair/0/decide", **approval(night)).status == 200
-    assert night.acts() == [("approve", "n0000")]
+    assert page.post("pair/0/decide", **approval(run)).status == 200
+    assert run.stored_acts() == [("approve", "n0000")]
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_the_page_itself_may_read_and_act(page: Served, night: Night) -> None:
     ],
     ids=str,
 )
-def test_an_act_from_elsewhere_is_refused_and_changes_nothing(
-    page: Served, night: Night, headers: dict[str, str | None]
+def test_a_post_from_elsewhere_is_refused_and_changes_nothing(
+    page: Served, run: ReviewedRun, headers: dict[str, str | None]
 ) -> None:
-    for path, fields in (("pair/0/decide", approval(night)), ("unflagged", {}), ("undo", {}), ("apply", {})):
+    for path, fields in (("pair/0/decide", approval(run)), ("unflagged", {}), ("undo", {}), ("apply", {})):
         answer = page.post(path, headers, **fields)
         assert (answer.status, answer.text[:8]) == (403, "Refused:")
-    assert night.acts() == []
+    assert run.stored_acts() == []
 
 
 @pytest.mark.parametrize(
@@ -73,39 +73,39 @@ def test_an_act_from_elsewhere_is_refused_and_changes_nothing(
     ],
     ids=str,
 )
-def test_another_page_reads_nothing(page: Served, headers: dict[str, str | None]) -> None:
+def test_another_page_cannot_read(page: Served, headers: dict[str, str | None]) -> None:
     answer = page.raw("GET", f"/{TOKEN}/0/", headers=headers)
     assert answer.status == 403
     assert "n0000" not in answer.text
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "%C3%A9", f"x/../{TOKEN}"])
-def test_without_the_token_nothing_is_shown_and_nothing_done(page: Served, night: Night, token: str) -> None:
+def test_without_the_token_nothing_is_shown_or_stored(page: Served, run: ReviewedRun, token: str) -> None:
     assert page.raw("GET", f"/{token}/0/").status == 403
     assert page.raw("GET", f"/{token}/static/review.js").status == 403
     own = {"Origin": page.origin, **FORM}
     assert page.raw("POST", f"/{token}/0/unflagged", "", own).status == 403
-    assert night.acts() == []
+    assert run.stored_acts() == []
 
 
-def test_an_address_typed_by_hand_opens_the_page(page: Served) -> None:
+def test_the_address_opens_the_page(page: Served) -> None:
     for host in ("localhost", f"localhost:{page.port}", "[::1]:9000", "127.0.0.1"):
         assert page.raw("GET", f"/{TOKEN}/0/", headers={"Host": host, "Sec-Fetch-Site": "none"}).status == 200
     assert page.raw("GET", f"/{TOKEN}/").headers["location"] == "0/"
 
 
-def test_changes_are_made_by_post_alone(page: Served, night: Night) -> None:
-    version_token = approval(night)["version_token"]
+def test_only_post_changes_anything(page: Served, run: ReviewedRun) -> None:
+    version_token = approval(run)["version_token"]
     for method in ("GET", "HEAD"):
         assert page.raw(method, f"/{TOKEN}/0/pair/0/decide?act=approve&version_token={version_token}").status == 405
         assert page.raw(method, f"/{TOKEN}/0/undo").status == 405
     for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
         assert page.raw(method, f"/{TOKEN}/0/undo", headers={"Origin": page.origin}).status == 403
-    assert night.acts() == []
+    assert run.stored_acts() == []
 
 
-def test_a_form_that_the_page_does_not_send_is_refused(page: Served, night: Night) -> None:
-    fields = approval(night)
+def test_a_form_that_the_page_does_not_send_is_refused(page: Served, run: ReviewedRun) -> None:
+    fields = approval(run)
     for kind in ("text/plain", "multipart/form-data; boundary=x", "application/json", None):
         assert page.post("pair/0/decide", {"Content-Type": kind}, **fields).status == 400
     own = {"Origin": page.origin, **FORM}
@@ -113,11 +113,11 @@ def test_a_form_that_the_page_does_not_send_is_refused(page: Served, night: Nigh
     assert page.raw("POST", path, b"positive=\xff", own).status == 400
     assert page.raw("POST", path, b"positive=%FF", own).status == 400
     assert page.raw("POST", path, "&".join(f"a{i}=1" for i in range(99)), own).status == 400
-    assert page.raw("POST", path, b"a=" + b"x" * (MOST_BYTES + 1), own).status == 400
-    assert night.acts() == []
+    assert page.raw("POST", path, b"a=" + b"x" * (MAX_FORM_BYTES + 1), own).status == 400
+    assert run.stored_acts() == []
 
 
-def test_every_answer_carries_the_strict_headers(page: Served) -> None:
+def test_every_response_has_the_strict_headers(page: Served) -> None:
     paths = ("0/", "0/pair/0", "0/pair/99", "9/", "static/review.css", "static/nothing", "nowhere", "")
     answers = [page.raw("GET", f"/{TOKEN}/{path}") for path in paths]
     for answer in [*answers, page.raw("GET", "/"), page.raw("GET", f"/{TOKEN}/0/", headers={"Host": "evil.example"})]:
@@ -134,13 +134,13 @@ def test_every_answer_carries_the_strict_headers(page: Served) -> None:
         assert "set-cookie" not in answer.headers
 
 
-def test_static_files_are_four_and_no_path_leads_out(page: Served) -> None:
+def test_only_the_four_static_files_are_served(page: Served) -> None:
     for name in ("../app.py", "..%2Fapp.py", "%2e%2e/app.py", "....//app.py", "/etc/passwd", "review.css%00"):
         assert page.raw("GET", f"/{TOKEN}/static/{name}").status == 404
     assert page.raw("GET", f"/{TOKEN}/static/htmx.min.js").status == 200
 
 
-def test_the_page_holds_no_inline_script_and_no_address_of_another_machine(page: Served) -> None:
+def test_the_page_has_no_inline_script_and_no_external_address(page: Served) -> None:
     text = page.get().text + page.get("pair/0").text + page.get("apply").text + page.get("unflagged").text
     assert "<script>" not in text
     assert " on" + "click" not in text
@@ -149,18 +149,18 @@ def test_the_page_holds_no_inline_script_and_no_address_of_another_machine(page:
     assert "https://" not in text
 
 
-def test_names_that_were_told_are_answered_to_and_others_are_not() -> None:
+def test_only_the_given_host_names_are_accepted() -> None:
     guard = SecurityMiddleware(lambda scope, receive, send: None, "t", {"lab.example"})  # type: ignore[arg-type,return-value]
-    assert all(map(guard._is_ours, ("lab.example", "lab.example:80", "localhost:1", "[::1]")))
-    assert not any(map(guard._is_ours, ("other.example", "lab.example:x", "x.lab.example", ":80", "[::2]")))
+    assert all(map(guard._is_allowed_host, ("lab.example", "lab.example:80", "localhost:1", "[::1]")))
+    assert not any(map(guard._is_allowed_host, ("other.example", "lab.example:x", "x.lab.example", ":80", "[::2]")))
 
 
-def test_only_this_machines_own_addresses_are_loopback() -> None:
+def test_loopback_addresses_are_recognized() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "localhost")))
     assert not any(map(is_loopback, ("8.8.8.8", "::", "10.0.0.1", "localhost.evil.example", "", "127.1.evil")))
 
 
-def test_two_tokens_are_never_the_same() -> None:
+def test_tokens_are_unique() -> None:
     tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100
     assert min(map(len, tokens)) >= 32
