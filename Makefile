@@ -1,5 +1,5 @@
 # Each target works as the first command on a fresh machine with Python 3.11 or newer.
-.PHONY: demo test check train bench rehearse browser
+.PHONY: demo test kills check train bench rehearse browser
 
 PYTHON = python3
 BIN = .venv/bin
@@ -11,9 +11,13 @@ demo: $(INSTALLED)
 	@echo "Three toy traits, refined from flawed pairs: no key, no GPU, no network. A few minutes."
 	$(BIN)/cliffhanger run --experiment experiments/demo
 
-# Two workers, a file to each at a time: its tests share what they made ready. The longest come first.
+# Two workers, a file to each at a time: its tests share fixtures. Files with slow tests come first (tests/conftest.py).
 test: $(INSTALLED) browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# `make test` kills a run at about a hundred seeded points; this does so at every one. Two minutes; for nightly runs.
+kills: $(INSTALLED)
+	$(BIN)/python -m tests.bench.kills --every
 
 # The review page and the report are tested in a real browser, where there is one or one can be installed.
 browser:

@@ -1,4 +1,4 @@
-"""All figures of a night in one table: `python -m tests.bench [--quick] [--calls N] [--seeds N] [ID ...]`.
+"""All benchmark figures in one table: `python -m tests.bench [--quick] [--calls N] [--seeds N] [ID ...]`.
 
 Quick takes under three minutes and leaves T6, T14 and the rehearsed run out; all of it takes about half an hour.
 Nothing leaves this machine.
@@ -38,7 +38,7 @@ def chosen(given: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
 
 
 def alone(calls: int) -> Row:
-    """T13 in a process of its own, as a night has it: what other benchmarks left in memory is no part of it."""
+    """T13 in a process of its own, so that the memory of other benchmarks does not count."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(soak.soak, calls).result()
 

@@ -17,7 +17,7 @@ from agent.steps.lock_in import with_lock_in
 from agent.steps.verdict import flip_outcome
 from agent.steps.vet import ask
 from experiments.toyworld.truth import displayed
-from tests.bench.workshop import opened
+from tests.bench.contexts import trait_context
 from tests.e2e.demo_run import copy_demo
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,8 @@ TRAITS = ("toy/refusal", "toy/concealment")
 
 
 def measured(folder: Path, trait: str) -> tuple[Counter[tuple[str, str]], float, float]:
-    """(what truth and the flip test say, counted; judge calls per scenario; completions per scenario)."""
-    with opened(folder, trait) as (context, ledger, start):
+    """(how often truth and the flip test say what; judge calls per scenario; completions per scenario)."""
+    with trait_context(folder, trait) as (context, ledger, start):
         cases = cases_of(start, {})
         results = ask(context, complete(context, cases), Depth.FIRST)
         results = with_lock_in(context, results, range(len(results)))
@@ -50,8 +50,8 @@ def main(traits: list[str]) -> None:
     for trait in traits:
         with tempfile.TemporaryDirectory() as folder:
             found, calls, completions = measured(copy_demo(ROOT, Path(folder) / "demo"), trait)
-        told = ", ".join(f"{truth} -> {said}: {n}" for (truth, said), n in sorted(found.items()))
-        sys.stdout.write(f"{trait}: {told}; {calls:.1f} judge calls and {completions:.0f} completions per scenario\n")
+        counts = ", ".join(f"{truth} -> {said}: {n}" for (truth, said), n in sorted(found.items()))
+        sys.stdout.write(f"{trait}: {counts}; {calls:.1f} judge calls and {completions:.0f} completions per scenario\n")
         sys.stdout.flush()
 
 

@@ -1,7 +1,7 @@
-"""The loops that people write first, for comparison only. Each round asks the judge afresh, once, at temperature 1.
+"""Two naive loops, for comparison only. Each round asks the judge anew, once, at temperature 1.
 
-Re-rolling: what fails is judged again, until it is green. Rewriting: whatever fails is rewritten, until all is green at
-once. They have the same judge, author and subject as the real loop. They lack a second opinion before an edit, cuts,
+Re-rolling: what fails is judged again, until it passes. Rewriting: whatever fails is rewritten, until all pass in one
+round. They have the same judge, author and subject as the real loop. They lack a second opinion before an edit, cuts,
 the lock-in, confirmation and audit.
 """
 
@@ -14,7 +14,7 @@ from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Reply, Request
 from agent.steps.author import RepairTask, ask_author
 from agent.steps.context import StepContext
 from agent.steps.repair import CandidateResult, evaluate_candidates
-from tests.bench.workshop import opened
+from tests.bench.contexts import trait_context
 from tests.e2e.demo_run import decided_at_once, sides, truth
 
 MOST_ROUNDS = 10
@@ -22,8 +22,8 @@ _RUNG = {Verdict.EXPLAIN: Rung.CLIFFHANGER, Verdict.LATE: Rung.SHORTEN, Verdict.
 
 
 @dataclass(frozen=True)
-class Naive:
-    """What both came to against the truth.
+class NaiveResult:
+    """Both loops, compared with the truth.
 
     Re-rolling: of the bad texts so many were accepted, and so many of all. Rewriting: rounds, and of the good pairs so
     many were edited. `calls` of both.
@@ -38,18 +38,18 @@ class Naive:
     good: int
 
 
-def naive(folder: Path, trait: str) -> Naive:
-    """Both loops over a trait's starting set, held against the truth."""
-    with opened(folder, trait) as (context, ledger, start):
-        accepted = _rerolled(context, sides(start))
-        rounds, pairs = _rewritten(context, start)
+def naive(folder: Path, trait: str) -> NaiveResult:
+    """Run both loops over a trait's starting set and compare them with the truth."""
+    with trait_context(folder, trait) as (context, ledger, start):
+        accepted = _reroll(context, sides(start))
+        rounds, pairs = _rewrite(context, start)
         calls = Counter(dict(ledger.total_usage().calls)).total()
     texts = sides(start)
     true = truth(trait, texts)
     good = [a and b for a, b in zip(true, decided_at_once(trait, texts), strict=True)]
     good_pairs = [pair for i, pair in enumerate(start) if good[2 * i] and good[2 * i + 1]]
     kept = {pair.id: pair.key for pair in pairs}
-    return Naive(
+    return NaiveResult(
         calls=calls,
         accepted=len(accepted),
         bad_accepted=sum(not true[i] for i in accepted),
@@ -60,7 +60,7 @@ def naive(folder: Path, trait: str) -> Naive:
     )
 
 
-def _afresh(context: StepContext, number: int) -> StepContext:
+def _judged_anew(context: StepContext, number: int) -> StepContext:
     """The same context, whose judge draws anew in each round."""
 
     def ask(requests: Sequence[Request]) -> list[Reply]:
@@ -70,21 +70,21 @@ def _afresh(context: StepContext, number: int) -> StepContext:
     return replace(context, ask=ask)
 
 
-def _rerolled(context: StepContext, texts: Sequence[Scenario]) -> set[int]:
-    green = set[int]()
+def _reroll(context: StepContext, texts: Sequence[Scenario]) -> set[int]:
+    passed = set[int]()
     for number in range(1, MOST_ROUNDS + 1):
-        waiting = [i for i in range(len(texts)) if i not in green]
-        tried = evaluate_candidates(_afresh(context, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
-        green |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
-    return green
+        waiting = [i for i in range(len(texts)) if i not in passed]
+        tried = evaluate_candidates(_judged_anew(context, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
+        passed |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
+    return passed
 
 
-def _rewritten(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
+def _rewrite(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pair]]:
     pairs = {pair.id: pair for pair in start}
     for number in range(1, MOST_ROUNDS + 1):
         every = [(key, p) for key in pairs for p in Polarity]
         tried = evaluate_candidates(
-            _afresh(context, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
+            _judged_anew(context, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
         )
         failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
         if not failing:

@@ -1,6 +1,6 @@
 """A judge that errs (T14): the demo's traits under random flips, under systematic errors, and under both.
 
-Held against the truth, and beside two naive loops under the same judge: `python -m tests.bench.noise [SEED ...]`.
+Compared with the truth and with two naive loops under the same judge: `python -m tests.bench.noise [SEED ...]`.
 """
 
 import sys
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from agent.loop.state import Status
 from agent.review.report.build import calls_by_role
 from agent.stats import wilson
-from tests.bench.naive import Naive, naive
+from tests.bench.naive import NaiveResult, naive
 from tests.bench.report import Row, met, table, tell
 from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
 
@@ -36,11 +36,11 @@ class Errors(NamedTuple):
 KINDS = (lambda rate: Errors(rate, 0.0), lambda rate: Errors(0.0, rate), lambda rate: Errors(rate, rate))
 
 
-class Told(NamedTuple):
-    """One run of one trait held against the truth.
+class NoisyRun(NamedTuple):
+    """One run of one trait, compared with the truth.
 
-    How it ended, its pairs that are audited, the texts of its set, the bad ones among them, good starting pairs edited
-    in vain and all good ones, rounds, judge calls; flaps, and answers that could flap.
+    Its exit code, audited pairs, texts and bad texts of the final set, good starting pairs that were edited needlessly,
+    good starting pairs, rounds, judge calls, answers that differed when asked again, and answers that were asked again.
     """
 
     exit_code: int
@@ -59,20 +59,20 @@ class Told(NamedTuple):
         return self.exit_code in (0, 2) and 2 * self.audited == self.texts
 
 
-def noisy(seed: int, errors: Errors, folder: Path, *options: str, traits: Sequence[str] = TRAITS) -> list[Told]:
+def noisy(seed: int, errors: Errors, folder: Path, *options: str, traits: Sequence[str] = TRAITS) -> list[NoisyRun]:
     """One run under this judge."""
-    night = run(copy_demo(ROOT, folder, seed, *errors), "--traits", ",".join(traits), *options)
-    return [_held(night, trait) for trait in traits]
+    done = run(copy_demo(ROOT, folder, seed, *errors), "--traits", ",".join(traits), *options)
+    return [_compare(done, trait) for trait in traits]
 
 
-def _held(night: DemoRun, trait: str) -> Told:
-    history, now = night.history(trait), night.standing(trait)
+def _compare(done: DemoRun, trait: str) -> NoisyRun:
+    history, now = done.history(trait), done.state(trait)
     good = truth(trait, sides(now.pairs))
-    edited, good_pairs = needlessly_edited(night, trait)
+    edited, good_pairs = needlessly_edited(done, trait)
     calls = calls_by_role(history)
     flaps = now.noise.flaps if now.noise else ()
-    return Told(
-        exit_code=night.exit_code,
+    return NoisyRun(
+        exit_code=done.exit_code,
         audited=len(now.at(Status.AUDITED)),
         texts=len(good),
         bad=good.count(False),
@@ -93,7 +93,7 @@ def errors(seeds: Sequence[int]) -> list[Row]:
     return [*rows, _row("all of these", *every, len(seeds))]
 
 
-def _under(judge: Errors, seeds: Sequence[int]) -> tuple[list[Told], list[Naive]]:
+def _under(judge: Errors, seeds: Sequence[int]) -> tuple[list[NoisyRun], list[NaiveResult]]:
     ours, plain = [], []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +104,7 @@ def _under(judge: Errors, seeds: Sequence[int]) -> tuple[list[Told], list[Naive]
     return ours, plain
 
 
-def _row(judge: str, ours: Sequence[Told], plain: Sequence[Naive], seeds: int) -> Row:
+def _row(judge: str, ours: Sequence[NoisyRun], plain: Sequence[NaiveResult], seeds: int) -> Row:
     ready, texts, bad, edited, good, flaps, answers = (
         sum(getattr(one, name) for one in ours)
         for name in ("ready", "texts", "bad", "edited", "good", "flaps", "answers")

@@ -8,7 +8,7 @@ HEADINGS = ("id", "what", "plain, same run", "ours", "wanted", "n", "verdict")
 
 
 class Row(NamedTuple):
-    """One figure of the night. `verdict`: the wanted figure is met, is missed, or was not measured in this run."""
+    """One figure. `verdict`: the wanted figure is met, is missed, or was not measured in this run."""
 
     id: str
     what: str

@@ -29,15 +29,15 @@ def failed_first(history: History) -> tuple[int, int]:
     return sum(outcome is not Outcome.PASS for outcome in first.values()), len(first)
 
 
-def row(seed: int, trait: str, night: DemoRun) -> str:
+def row(seed: int, trait: str, done: DemoRun) -> str:
     """One line of the table."""
-    history, now = night.history(trait), night.standing(trait)
+    history, now = done.history(trait), done.state(trait)
     good = truth(trait, sides(now.pairs))
     failed, started = failed_first(history)
-    edited, good_pairs = needlessly_edited(night, trait)
+    edited, good_pairs = needlessly_edited(done, trait)
     calls = ", ".join(f"{n} {role}" for role, n in sorted(calls_by_role(history).items()))
     return (
-        f"{seed:>4}  {trait:<16} {night.exit_code:>4}  {len(history):>6}  {len(now.items):>5}  "
+        f"{seed:>4}  {trait:<16} {done.exit_code:>4}  {len(history):>6}  {len(now.items):>5}  "
         f"{len(now.at(Status.AUDITED)):>7}  {failed:>5} of {started:<4}  {edited:>4} of {good_pairs:<4}  "
         f"{sum(good):>3} of {len(good):<4}  {calls} ({full_rejudge_calls(history)})"
     )
@@ -49,10 +49,10 @@ def main(seeds: list[int]) -> None:
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
-            night = run(copy_demo(ROOT, Path(folder) / "demo", seed=seed))
+            done = run(copy_demo(ROOT, Path(folder) / "demo", seed=seed))
             seconds = time.monotonic() - began
             for trait in TRAITS:
-                sys.stdout.write(row(seed, trait, night) + "\n")
+                sys.stdout.write(row(seed, trait, done) + "\n")
             sys.stdout.write(f"      {seconds:.0f} s for the whole command\n")
             sys.stdout.flush()
 

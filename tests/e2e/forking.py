@@ -124,8 +124,11 @@ def _learn(specimen: Path, known: dict[bytes, list[Message]]) -> None:
     os.waitpid(child, 0)
 
 
-def forked(folder: Path, moment: str, bug: str = "") -> tuple[int, int]:
-    """One run of the command in a child of this process. What it says is in the experiment's log."""
+def forked(folder: Path, moment: str, bug: str = "") -> tuple[int, dict[str, int]]:
+    """One run of the command in a child of this process, whose output goes to the experiment's log.
+
+    Returns its exit code and what it counted, by name: nothing where it was killed.
+    """
     ends, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -136,17 +139,17 @@ def forked(folder: Path, moment: str, bug: str = "") -> tuple[int, int]:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with os.fdopen(ends, "rb") as passed:
-        return os.waitstatus_to_exitcode(status), int(passed.read() or 0)
+        return os.waitstatus_to_exitcode(status), json.loads(passed.read() or "{}")
 
 
 def _become_the_program(folder: Path, moment: str, bug: str, tell: int) -> None:
-    """Run, and tell how many durable points were passed, or how much was written where the disk is to be full."""
+    """Run, and report how often each failpoint was passed ("": all of them), or the writes where the disk is full."""
     os.environ[VARIABLE] = NEVER if moment.endswith("s") or moment.startswith(FULL) else moment
     room = _room(moment) if moment.startswith(FULL) else None
     if bug:
         BUGS[bug]()
     code = _run_the_program(folder)
-    os.write(tell, str(room.written if room else durable._passed.total()).encode())
+    os.write(tell, json.dumps({"": room.written} if room else durable._passed).encode())
     os._exit(code)
 
 

@@ -13,7 +13,7 @@ SMALL = ("--pilot", "6", "--batch", "12", "--target", "8")
 def test_under_five_percent_of_flips_and_of_systematic_errors_a_small_set_ends_ready_and_hardly_a_text_is_bad(
     tmp_path: Path,
 ) -> None:
-    (told,) = noisy(0, Errors(0.05, 0.05), tmp_path / "demo", *SMALL, traits=["toy/refusal"])
-    assert told.ready
-    assert told.bad <= 1  # of some twenty texts; shares of many are the benchmark's
-    assert told.edited == 0 < told.good
+    (noisy_run,) = noisy(0, Errors(0.05, 0.05), tmp_path / "demo", *SMALL, traits=["toy/refusal"])
+    assert noisy_run.ready
+    assert noisy_run.bad <= 1  # of some twenty texts; shares of many are the benchmark's
+    assert noisy_run.edited == 0 < noisy_run.good

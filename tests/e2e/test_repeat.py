@@ -1,46 +1,64 @@
-"""Determinism and resumption of the real program: the same inputs give the same bytes, also over a kill."""
+"""Determinism and resumption of the program with the real subject: the same inputs give the same bytes."""
 
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.demo_run import DemoRun, copy_demo, run
+from tests.e2e.demo_run import copy_demo
+from tests.e2e.forking import NEVER
+from tests.e2e.killing import TRAIT, PlanResult, follow, real
 
 pytestmark = pytest.mark.slow
 
-TRAIT = "toy/refusal"
-SMALL = ("--traits", TRAIT, "--pilot", "6", "--batch", "4", "--target", "8")
 
+class Undisturbed(NamedTuple):
+    """A run to its end: its folder, its result and the seconds it took."""
 
-def final_bytes(night: DemoRun) -> dict[str, bytes]:
-    """The final set and the canonical history."""
-    folder = night.refinement(TRAIT)
-    found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted((folder / "final").iterdir())}
-    return {**found, "history": (folder / "history.jsonl").read_bytes()}
+    folder: Path
+    result: PlanResult
+    seconds: float
 
 
 @pytest.fixture(scope="module")
-def undisturbed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    return run(copy_demo(repository, tmp_path_factory.mktemp("first") / "demo"), *SMALL)
+def undisturbed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder, began = copy_demo(repository, tmp_path_factory.mktemp("first") / "demo"), time.monotonic()
+    result = follow("", folder, real)
+    assert result.code in (0, 2), result.log
+    return Undisturbed(folder, result, time.monotonic() - began)
 
 
-def test_the_same_seed_gives_the_same_sets_and_histories_byte_for_byte(
-    undisturbed: DemoRun, repository: Path, tmp_path: Path
+def first_round(folder: Path) -> str:
+    history = (folder / "extraction" / TRAIT / "refinement" / "history.jsonl").read_text(encoding="utf-8")
+    return history.partition("\n")[0]
+
+
+def test_the_same_seed_gives_the_same_set_and_history_byte_for_byte(
+    undisturbed: Undisturbed, repository: Path, tmp_path: Path
 ) -> None:
-    again = run(copy_demo(repository, tmp_path / "demo"), *SMALL)
-    assert final_bytes(again) == final_bytes(undisturbed)
+    again = follow("", copy_demo(repository, tmp_path / "demo"), real)
+    assert (again.code, again.files) == (undisturbed.result.code, undisturbed.result.files)
 
 
-def test_another_seed_gives_another_history(undisturbed: DemoRun, repository: Path, tmp_path: Path) -> None:
-    other = run(copy_demo(repository, tmp_path / "demo", seed=5), *SMALL)
-    assert final_bytes(other) != final_bytes(undisturbed)
-
-
-@pytest.mark.parametrize("crash", ["intent-done:700", "completions-done:3"])  # every point: tests/e2e/test_kills.py
-def test_a_killed_run_goes_on_with_the_same_command_and_ends_identically(
-    undisturbed: DemoRun, repository: Path, tmp_path: Path, crash: str
+@pytest.mark.parametrize("seed", [0, 5])
+def test_another_seed_gives_another_first_round(
+    undisturbed: Undisturbed, repository: Path, tmp_path: Path, seed: int
 ) -> None:
-    folder = copy_demo(repository, tmp_path / "demo")
-    killed = run(folder, *SMALL, crash=crash)
-    assert killed.exit_code == -9, killed.output
-    assert final_bytes(run(folder, *SMALL)) == final_bytes(undisturbed)
+    folder = copy_demo(repository, tmp_path / "demo", seed=seed)
+    real(folder, NEVER, ("--max-rounds", "1"))
+    assert (first_round(folder) == first_round(undisturbed.folder)) == (seed == 0)
+
+
+@pytest.mark.parametrize("kills", ["completions-done:3", "{half:.1f}s intent-done:200"], ids=["once", "twice"])
+def test_a_killed_run_ends_with_the_same_set_and_history_byte_for_byte(
+    undisturbed: Undisturbed, repository: Path, tmp_path: Path, kills: str
+) -> None:
+    plan = kills.format(half=undisturbed.seconds / 2)
+    result = follow(plan, copy_demo(repository, tmp_path / "demo"), real)
+    assert len(result.kills) == len(plan.split()), f"a kill never came: {result.log}"
+    assert (result.code, result.files) == (undisturbed.result.code, undisturbed.result.files), result.log
+    assert result.attempts <= undisturbed.result.attempts + len(result.listed)
+    for kill in result.kills:
+        assert kill.listed_exactly
+        assert not set(kill.stored) & set(result.billed[kill.billed :])

@@ -1,4 +1,4 @@
-"""One trait's context on its own, with real subject, judge and author, for benchmarks that do without the loop."""
+"""The step context of one trait with the real subject, judge and author, for benchmarks without the loop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from agent.steps.context import StepContext
 from agent.storage.ledger import Ledger
 
 
-class Opened(NamedTuple):
-    """A context, the ledger behind it, and the trait's starting set."""
+class TraitContext(NamedTuple):
+    """A step context, its ledger, and the trait's starting set."""
 
     context: StepContext
     ledger: Ledger
@@ -22,12 +22,12 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(folder: Path, trait: str) -> Iterator[Opened]:
-    """The context of one trait of this experiment, its ledger in a file of its own there."""
+def trait_context(folder: Path, trait: str) -> Iterator[TraitContext]:
+    """The context of one trait of this experiment, with a ledger of its own."""
     settings = load_settings(folder)
     job = job_of(settings, trait)
     with (
         open_context(settings, [job], lambda line: None) as run,
         Ledger(folder / "alone.sqlite") as ledger,
     ):
-        yield Opened(run.context(job, ledger, lambda what: None), ledger, job.dataset.pairs)
+        yield TraitContext(run.context(job, ledger, lambda what: None), ledger, job.dataset.pairs)
