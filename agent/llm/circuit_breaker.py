@@ -239,7 +239,7 @@ class CircuitBreaker:
                 task.cancel()
 
 
-LONG_PAUSE = 30.0  # seconds of Retry-After that a user is told of; by judgement
+LONG_PAUSE = 30.0  # seconds of Retry-After that are reported to the user; by judgement
 _SLOW = 20.0  # seconds without an answer that a live view shows; the shortest adaptive timeout
 
 

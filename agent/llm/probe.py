@@ -169,8 +169,8 @@ async def find_capability(send: SendBody, model: str) -> Capability:
     if known.logprobs:
         second = await send(_literal(model, known, LITERALS[1]))
         second = await _with_logprobs(send, model, known, LITERALS[1], second)
-        whole = _in_one_token(first, LITERALS[0]) and _in_one_token(second, LITERALS[1])
-        known = known.model_copy(update={"scale": "percent" if whole else "letters"})
+        is_one_token = _in_one_token(first, LITERALS[0]) and _in_one_token(second, LITERALS[1])
+        known = known.model_copy(update={"scale": "percent" if is_one_token else "letters"})
     known = known.model_copy(update={"structured": await _find_structure(send, model, known)})
     return known.model_copy(update={"note": _note(known)})
 

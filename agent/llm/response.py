@@ -133,8 +133,8 @@ def _load(body: bytes) -> dict[str, Any]:
 def _usage(value: Any) -> TokenUsage | None:
     """(input, output) tokens; None unless both are non-negative integers."""
     counts = [value.get(name) if isinstance(value, dict) else None for name in ("prompt_tokens", "completion_tokens")]
-    whole = [count for count in counts if type(count) is int and 0 <= count < 2**31]
-    return (whole[0], whole[1]) if len(whole) == 2 else None
+    valid = [count for count in counts if type(count) is int and 0 <= count < 2**31]
+    return (valid[0], valid[1]) if len(valid) == 2 else None
 
 
 def _read(data: dict[str, Any], usage: TokenUsage | None) -> ChatCompletion:

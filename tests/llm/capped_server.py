@@ -79,7 +79,7 @@ class Clients:
     time: VirtualClock
     limiter: AdaptiveLimiter
     server: Server
-    says: Callable[[float], float | None] = silent
+    retry_after: Callable[[float], float | None] = silent
     latency: float = 0.05
     done: list[tuple[float, Hashable]] = field(default_factory=list)
     limited: int = 0
@@ -99,7 +99,7 @@ class Clients:
                 permit.on_success()
                 self.done.append((self.time.now(), lane))
             else:
-                permit.on_rate_limit(self.says(wait))
+                permit.on_rate_limit(self.retry_after(wait))
                 self.limited += 1
         return wait is None
 

@@ -43,8 +43,8 @@ def judge_by_file(ledger: Ledger, known: Capability = KNOWN) -> BatchJudge:
     return BatchJudge({Role.JUDGE: ENDPOINT}, {Role.JUDGE: known}, ledger)
 
 
-def said(text: str, logprobs: bool = True, **more: object) -> dict[str, object]:
-    """The body of a good reply."""
+def reply_body(text: str, logprobs: bool = True, **more: object) -> dict[str, object]:
+    """The body of a valid reply."""
     position = {"token": text, "logprob": -0.01, "top_logprobs": [{"token": text, "logprob": -0.01}]}
     choice = {
         "message": {"role": "assistant", "content": text},
@@ -83,7 +83,7 @@ def test_an_unanswered_request_is_listed_under_its_ledger_key_with_the_body_to_s
 def test_an_imported_answer_is_scored_like_a_live_one_and_no_longer_missing(ledger: Ledger) -> None:
     judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    assert judge.import_answers([row(key, said("85"))], report) == []
+    assert judge.import_answers([row(key, reply_body("85"))], report) == []
     (reply,) = judge.ask([NUMBER])
     assert (reply.score.value, reply.score.method, reply.answers) == (85.0, "logprobs", (key,))
     assert judge.missing == {}
@@ -98,9 +98,9 @@ BAD = [
     (b'{"choices": [{"mess', 200, "malformed: "),
     ({"error": {"message": "busy"}}, 200, "transient: "),
     ({"choices": []}, 200, "malformed: "),
-    (said("", finish_reason="length"), 200, "truncated: "),
-    (said("85", logprobs=False), 200, "malformed: The reply lacks the log-probabilities"),
-    (said("no", message={"content": None, "refusal": "I would rather not."}), 200, "refusal: "),
+    (reply_body("", finish_reason="length"), 200, "truncated: "),
+    (reply_body("85", logprobs=False), 200, "malformed: The reply lacks the log-probabilities"),
+    (reply_body("no", message={"content": None, "refusal": "I would rather not."}), 200, "refusal: "),
     ({"error": {"message": "insufficient_quota"}}, 429, "quota: "),
     ({"error": {"message": "no such model"}}, 404, "deterministic: "),
     (b"busy", 503, "transient: "),
@@ -121,7 +121,7 @@ def test_a_request_that_failed_in_the_batch_stays_missing_until_another_line_ans
     judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
     expired = AnswerLine(where="r.jsonl:1", custom_id=key, error='{"code": "batch_expired"}')
-    judge.import_answers([expired, row(key, said("85"))], report)
+    judge.import_answers([expired, row(key, reply_body("85"))], report)
     assert (len(report.failed), report.stored) == (1, 1)
     assert judge.missing == {}
 
@@ -129,7 +129,7 @@ def test_a_request_that_failed_in_the_batch_stays_missing_until_another_line_ans
 def test_of_two_complete_answers_the_first_counts_and_a_difference_is_reported(ledger: Ledger) -> None:
     judge, report = judge_by_file(ledger), ImportReport()
     key = key_of(judge, NUMBER)
-    judge.import_answers([row(key, said("85")), row(key, said("85")), row(key, said("20"))], report)
+    judge.import_answers([row(key, reply_body("85")), row(key, reply_body("85")), row(key, reply_body("20"))], report)
     assert (report.stored, report.repeated) == (1, 2)
     assert report.conflicting == ["r.jsonl:1: '20', where '85' counts"]
     assert judge.ask([NUMBER])[0].score.value == 85.0
@@ -137,7 +137,7 @@ def test_of_two_complete_answers_the_first_counts_and_a_difference_is_reported(l
 
 def test_a_line_that_answers_no_request_is_returned(ledger: Ledger) -> None:
     judge, report = judge_by_file(ledger), ImportReport()
-    stray = row("nobody", said("85"))
+    stray = row("unknown", reply_body("85"))
     assert judge.import_answers([stray], report) == [stray]
     assert report.stored == 0
 

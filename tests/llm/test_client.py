@@ -152,11 +152,11 @@ def test_samples_are_separate_calls_even_if_an_endpoint_without_seed_gets_equal_
     with serving([number(80), number(20)]) as server:
         llm = connect(server.url, seedless)
         requests = [ask_number(sample=sample, temperature=1.0) for sample in (1, 2)]
-        bought = [llm.ask_all([request], ledger)[0] for request in requests]
+        first = [llm.ask_all([request], ledger)[0] for request in requests]
         assert server.asked[0].body == server.asked[1].body
-        assert llm.ask_all(requests, ledger) == bought  # and the ledger keeps each under its own key
-    assert len({reply.answers for reply in bought}) == 2
-    assert len({reply.score for reply in bought}) == 2
+        assert llm.ask_all(requests, ledger) == first  # and the ledger keeps each under its own key
+    assert len({reply.answers for reply in first}) == 2
+    assert len({reply.score for reply in first}) == 2
 
 
 def test_another_sample_of_the_same_prompt_is_another_call(connect: Connect, ledger: Ledger) -> None:

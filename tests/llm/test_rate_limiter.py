@@ -25,17 +25,17 @@ SERVERS: dict[str, Callable[[], Server]] = {
 }
 
 
-@pytest.mark.parametrize("says", [silent, exact, whole_second])
+@pytest.mark.parametrize("retry_after", [silent, exact, whole_second])
 @pytest.mark.parametrize("at_once", [8, 100])
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS.keys())
 def test_a_cap_of_20_a_second_is_used_up_and_no_call_is_lost(
-    time: VirtualClock, server: Callable[[], Server], at_once: int, says: Callable[[float], float | None]
+    time: VirtualClock, server: Callable[[], Server], at_once: int, retry_after: Callable[[float], float | None]
 ) -> None:
-    clients = Clients(time, AdaptiveLimiter(at_once, time.clock), server(), says)
+    clients = Clients(time, AdaptiveLimiter(at_once, time.clock), server(), retry_after)
     seconds = clients.ask(400, at_once)
     assert (len(clients.done), clients.lost) == (400, 0)
     # A server that answers a whole second where a twentieth would do costs the difference.
-    assert seconds <= (1.25 if says is whole_second else 1.05) * 400 / 20
+    assert seconds <= (1.25 if retry_after is whole_second else 1.05) * 400 / 20
     assert clients.limited <= 80
 
 
