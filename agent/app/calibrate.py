@@ -41,7 +41,7 @@ from agent.steps.questions import AUDIT, WORDINGS
 from agent.storage.dataset import read_definition
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
-from agent.text import RESUME
+from agent.text import RESUME, pluralize
 
 FOLDER = "calibration"
 TRAITS = "traits.json"
@@ -100,7 +100,8 @@ class CalibrationJob:
         rows, wordings = self._rows(settings), self._wordings()
         folder = settings.experiment / FOLDER
         with RunDisplay() as display, Ledger(folder / "ledger.sqlite") as ledger:
-            display.print(f"{len(rows)} endings of {len({row.trait for row in rows})} traits from {self.gold.name}")
+            traits = pluralize(len({row.trait for row in rows}), "trait")
+            display.print(f"{pluralize(len(rows), 'ending')} of {traits} from {self.gold.name}")
             try:
                 judge, found = self._judge(settings, rows, wordings, ledger, display)
             except Interrupted as error:
@@ -187,7 +188,7 @@ class CalibrationJob:
         for path, write in ((self.files.batch, write_batch), (self.files.prompts, write_prompts)):
             if path:
                 write(path, bodies)
-                display.print(f"{len(bodies)} unanswered requests written to {path}")
+                display.print(f"{pluralize(len(bodies), 'unanswered request')} written to {path}")
         return found
 
 
@@ -208,7 +209,7 @@ def _import_answers(
     while len(rest := batch.import_answers(left, report)) < len(left):
         left = rest
         ask_all()
-    display.print(f"{report.stored} answers stored, {report.repeated} duplicate lines")
+    display.print(f"{pluralize(report.stored, 'answer')} stored, {pluralize(report.repeated, 'duplicate line')}")
     unknown = [f"{row.where}: {row.custom_id[:80]}" for row in rest]
     for what, lines in (
         ("unreadable lines", broken),
@@ -218,7 +219,7 @@ def _import_answers(
     ):
         if lines:
             more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-            display.print(f"{len(lines)} {what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more)
+            display.print(f"{what}: {len(lines)}", *(f"  {line}" for line in lines[:_SHOWN]), *more)
     return ask_all()
 
 

@@ -174,11 +174,11 @@ def test_a_partial_batch_with_failed_duplicate_and_unknown_lines_is_reported(fol
     done = calibrate(folder, "--import-batch", str(results), "--export-batch", str(requests))
     assert done.exit_code == 2, done.output
     for said in (
-        "14 answers stored, 1 duplicate lines",
-        "1 unreadable lines:",
-        "2 lines without an answer:",
+        "14 answers stored, 1 duplicate line",
+        "unreadable lines: 1",
+        "lines without an answer: 2",
         "batch_expired",
-        "1 lines that match no request:",
+        "lines that match no request: 1",
         "3 unanswered requests written",
         "because nobody has answered yet",
     ):
