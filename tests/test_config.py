@@ -17,7 +17,7 @@ model = "toyworld"
 """
 
 
-def experiment(tmp_path: Path, text: str, name: str = "night") -> Path:
+def experiment(tmp_path: Path, text: str, name: str = "demo") -> Path:
     folder = tmp_path / "experiments" / name
     folder.mkdir(parents=True)
     (folder / "refine.toml").write_text(text, encoding="utf-8")
@@ -45,7 +45,7 @@ def test_the_least_settings_run_on_the_toy_world_without_key_or_network(tmp_path
     for role in (settings.judge, settings.author, settings.auditor):
         assert (role.model, role.base_url, role.key_variable, role.free) == ("toyworld", "toyworld", "", True)
     assert settings.datasets == tmp_path / "datasets" / "traits"
-    assert settings.experiment == tmp_path / "experiments" / "night"
+    assert settings.experiment == tmp_path / "experiments" / "demo"
 
 
 def test_a_real_subject_is_judged_by_the_guides_model_unless_another_is_named(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ WRONG = {
 def test_what_is_wrong_is_named_with_its_file_and_its_remedy(tmp_path: Path, text: str, sentence: str) -> None:
     said = complaint(tmp_path, text)
     assert sentence in said
-    assert all(line.startswith(str(tmp_path / "experiments" / "night" / "refine.toml")) for line in said.split("\n"))
+    assert all(line.startswith(str(tmp_path / "experiments" / "demo" / "refine.toml")) for line in said.split("\n"))
 
 
 def test_a_mistake_is_said_once_and_every_mistake_is_said(tmp_path: Path) -> None:
@@ -243,11 +243,11 @@ def test_a_key_written_into_the_file_is_refused_and_never_repeated(tmp_path: Pat
 
 
 def test_a_missing_file_says_what_to_write_and_which_experiment_was_meant(tmp_path: Path) -> None:
-    experiment(tmp_path, LEAST, "first_night")
+    experiment(tmp_path, LEAST, "first_run")
     with pytest.raises(
-        SettingsError, match="(?s)There is no refine.toml in .*first_nigth.*Did you mean first_night?.*model ="
+        SettingsError, match="(?s)There is no refine.toml in .*first_rnu.*Did you mean first_run?.*model ="
     ):
-        load_settings(tmp_path / "experiments" / "first_nigth")
+        load_settings(tmp_path / "experiments" / "first_rnu")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_broken_toml_is_named_with_its_line(tmp_path: Path, text: str, where: st
         load(tmp_path, text)
 
 
-def test_a_file_that_is_not_utf_8_is_said_so_and_a_byte_order_mark_is_forgiven(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_a_sentence_and_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     folder = experiment(tmp_path, f"\ufeff{LEAST}")
     assert load_settings(folder).seed == 0
     (folder / "refine.toml").write_bytes(LEAST.encode() + b"# caf\xe9\n")

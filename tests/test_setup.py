@@ -94,7 +94,7 @@ def test_the_tests_run_in_the_environment_that_is_pinned(project: dict, pins: di
 # what is shipped
 
 
-def test_the_wheel_is_told_of_every_package_of_the_program(project: dict, repository: Path) -> None:
+def test_the_wheel_lists_every_package_of_the_program(project: dict, repository: Path) -> None:
     folders = {path.parent for path in (repository / "agent").rglob("*.py")}
     packages = {".".join(folder.relative_to(repository).parts) for folder in folders}
     assert set(project["tool"]["setuptools"]["packages"]) == packages | {"agent._prompts"}

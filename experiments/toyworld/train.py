@@ -44,6 +44,7 @@ def weighted(tokenizer: Any, drawn: list[Document]) -> list[tuple[list[int], lis
 
 WEIGHTS = Path(__file__).parents[2] / "agent" / "toyworld" / "weights"
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
+# Chosen by judgement so that training takes minutes on a CPU and the weights stay below 5 MB.
 VOCABULARY = 2048
 SAMPLES_FOR_TOKENIZER = 20_000
 ACT_REPEATS = 150

@@ -1,4 +1,4 @@
-"""Reads what a toy text means, over all phrases of the grammar; for tests and for the subject's evaluation only."""
+"""Ground truth of toy texts, from all phrases of the grammar; for tests and the evaluation of the subject only."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -71,7 +71,7 @@ def displayed(trait: str, text: str) -> Side | None:
 
 
 def direction(trait: str, completion: str, prefix: str = "") -> Outcome:
-    """Which way a completion goes. With its prefix, an act that spans the cut is read too."""
+    """The direction of a completion. With its prefix, an act that spans the cut counts too."""
     name = short(trait)
     if isinstance(TABLES[name], ToneTable):
         counts = {side: len(act_patterns(name)[side].findall(completion)) for side in SIDES}

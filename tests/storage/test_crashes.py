@@ -1,4 +1,4 @@
-"""Killed at its N-th durable point, for every N: what lies on disk is whole, and the same work ends the same."""
+"""Killed at the N-th failpoint, for every N: the files are whole, and the same work ends the same."""
 
 import asyncio
 import json

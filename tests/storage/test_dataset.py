@@ -1,4 +1,4 @@
-"""Dataset folders: every doubt is named by file and line; what is written is read back."""
+"""Dataset folders: every issue is named by file and line; what is written is read back."""
 
 import json
 from collections import Counter
@@ -136,7 +136,7 @@ def test_pairing_by_similarity_leaves_out_by_name_what_has_no_partner(tmp_path: 
     assert ("positive.txt", 2, "no-partner") in codes(loaded)
 
 
-def test_a_pairing_that_slipped_is_a_warning_even_where_counts_are_equal(tmp_path: Path) -> None:
+def test_a_misaligned_pairing_is_a_warning_even_with_equal_counts(tmp_path: Path) -> None:
     slipped = "".join(f"{opening} told\n" for opening in OPENINGS[1:]) + "The last one was added later, so we\n"
     loaded = load_dataset(dataset(tmp_path, lines("said"), slipped), TRAIT)
     (slip,) = [issue for issue in loaded.issues if issue.code == "shifted"]
@@ -318,7 +318,7 @@ def test_a_real_set_loads_with_its_findings(
     assert read_definition(folder)
 
 
-def test_the_real_set_that_slipped_is_told_where_and_can_be_paired_by_likeness(shared_data: Path) -> None:
+def test_a_real_misaligned_set_is_located_and_can_be_paired_by_similarity(shared_data: Path) -> None:
     folder = shared_data / "trait-interp" / "datasets" / "traits" / "emotion_set" / "fear"
     said = str(refusal(folder))
     assert "line 17 is without a partner. From positive.txt:5 on, 12 lines resemble the line before their own" in said

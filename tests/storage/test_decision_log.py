@@ -1,4 +1,4 @@
-"""The log of decisions keeps every line, whoever writes at one time and wherever a crash cuts one short."""
+"""The decision log keeps every line, with several writers and wherever a crash cuts a line short."""
 
 import multiprocessing
 import os
@@ -59,7 +59,7 @@ def test_two_reviewers_at_once_lose_nothing_and_tear_nothing(log: DecisionLog) -
 
 
 @pytest.mark.parametrize("kept", [1, 30, -3])
-def test_a_line_that_a_crash_cut_short_is_told_and_the_next_one_stands_whole(log: DecisionLog, kept: int) -> None:
+def test_a_line_that_a_crash_cut_short_is_reported_and_the_next_one_is_whole(log: DecisionLog, kept: int) -> None:
     log.append(decision("d0000"))
     whole = log.path.read_bytes()
     torn = line_of(decision("d0001", note="ä" * 20))[:kept]

@@ -115,7 +115,7 @@ def about() -> GenerationInfo:
 
 @pytest.fixture
 def place(tmp_path: Path) -> ExperimentFolder:
-    return ExperimentFolder(tmp_path / "experiments" / "night", TRAIT)
+    return ExperimentFolder(tmp_path / "experiments" / "demo", TRAIT)
 
 
 def written(path: Path) -> Any:
@@ -169,7 +169,7 @@ def test_responses_keep_their_leading_space_and_their_order(place: ExperimentFol
         ]
         assert [row.model_dump() for row in read_responses(place.responses_of(polarity))] == rows
     metadata = written(place.responses / "metadata.json")
-    assert (metadata["model"], metadata["experiment"], metadata["trait"]) == ("toyworld", "night", TRAIT)
+    assert (metadata["model"], metadata["experiment"], metadata["trait"]) == ("toyworld", "demo", TRAIT)
     assert (metadata["n_pos"], metadata["n_neg"], metadata["chat_template"]) == (3, 3, False)
     assert metadata["input_hashes"] == {"positive": "a" * 64, "negative": "b" * 64, "definition": None}
 
@@ -213,7 +213,7 @@ def test_summary_indices_and_rows_agree(place: ExperimentFolder, which: Any) -> 
     assert content["unjudged_indices"] == {"positive": [3], "negative": [4]}
     assert [row["score"] for row in rows] == [s for side in zip(*SCORES, strict=True) for s in side]
     assert all(("scenario" in row) == (which == "scenario") for row in rows)
-    assert (content["experiment"], content["trait"], content["trait_definition"]) == ("night", TRAIT, "HIGH: refuses")
+    assert (content["experiment"], content["trait"], content["trait_definition"]) == ("demo", TRAIT, "HIGH: refuses")
     assert content["thresholds"] == {"pos_threshold": 60.0, "neg_threshold": 40.0}
 
 
@@ -369,7 +369,7 @@ def one_liners(shared_data: Path) -> list[str]:
 def test_the_guides_own_commands_work_on_our_files(place: ExperimentFolder, shared_data: Path) -> None:
     write_all(place)
     failures, inspection = (
-        command.replace("{exp}", "night").replace("{trait}", TRAIT, 1) for command in one_liners(shared_data)
+        command.replace("{exp}", "demo").replace("{trait}", TRAIT, 1) for command in one_liners(shared_data)
     )
     tools = place.root / "tools"
     tools.mkdir()

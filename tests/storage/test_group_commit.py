@@ -1,4 +1,4 @@
-"""What many ask for at one time is committed together, and nobody hears of it before it is on disk."""
+"""Group commit: concurrent operations share a commit, and no caller is resolved before it is on disk."""
 
 import asyncio
 import sqlite3
@@ -92,7 +92,7 @@ def test_what_waits_at_one_time_is_committed_once(ledger: Ledger) -> None:
     assert ran.count("COMMIT") == 3  # of the thread in the way, of what the writer held, of all the others
 
 
-def test_callers_on_a_loop_are_told_of_a_group_by_one_wake_up(ledger: Ledger) -> None:
+def test_callers_on_a_loop_are_resolved_by_one_wake_up_per_group(ledger: Ledger) -> None:
     woken: list[object] = []
 
     async def ask() -> None:

@@ -1,4 +1,4 @@
-"""The ledger: what is bought is never lost, never bought twice, and counted the same in whatever order it came."""
+"""The ledger: paid answers are never lost, never paid twice, and counted the same in whatever order they came."""
 
 import itertools
 import sqlite3
@@ -49,8 +49,8 @@ def completion(text: str = " refused") -> Completion:
     return Completion(text=text, token_ids=(5, 7), opening=text, next_tokens=((5, 0.9), (6, 0.1)))
 
 
-def buy(ledger: Ledger, bought: Answer) -> Answer:
-    return ledger.record_answer(ledger.begin_attempt(bought.key, bought.role, "forecast of d0001"), bought)
+def pay_for(ledger: Ledger, paid: Answer) -> Answer:
+    return ledger.record_answer(ledger.begin_attempt(paid.key, paid.role, "forecast of d0001"), paid)
 
 
 def scenario(polarity: Polarity, stem: str = "He asked me for the code. ") -> Scenario:
@@ -92,7 +92,7 @@ def test_an_answer_is_returned_exactly_as_it_was_stored(path: Path) -> None:
     strange = answer("k1", content="line\none\u2028two\x00\x1b[31m é 中 \U0001f600")
     with Ledger(path) as ledger:
         assert ledger.answer("k1") is None
-        assert buy(ledger, strange) == strange
+        assert pay_for(ledger, strange) == strange
     with Ledger(path) as ledger:
         assert ledger.answer("k1") == strange
         assert ledger.pending() == ()
@@ -110,8 +110,8 @@ def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
 
 def test_the_last_failures_come_latest_first_without_answers_and_withdrawn_calls(path: Path) -> None:
     with Ledger(path) as ledger:
-        buy(ledger, answer("k0"))
-        buy(ledger, answer("k0"))
+        pay_for(ledger, answer("k0"))
+        pay_for(ledger, answer("k0"))
         ledger.begin_attempt("in flight", Role.JUDGE, "forecast")
         for kind in ("transient", "withdrawn", "timeout", "refused"):
             ledger.record_failure(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), kind, f"it was {kind}")
@@ -125,8 +125,8 @@ def test_the_last_failures_come_latest_first_without_answers_and_withdrawn_calls
 def test_answers_are_counted_from_a_moment_on(path: Path) -> None:
     times = iter(range(100, 200))
     with Ledger(path, clock=lambda: float(next(times))) as ledger:
-        buy(ledger, answer("k0"))  # begun at 100, ended at 101
-        buy(ledger, answer("k0"))  # repeated, ended at 103
+        pay_for(ledger, answer("k0"))  # begun at 100, ended at 101
+        pay_for(ledger, answer("k0"))  # repeated, ended at 103
         ledger.record_failure(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), "timeout", "late")
         assert [ledger.answered_since(when) for when in (100.0, 101.0, 103.0)] == [2, 1, 0]
 
@@ -215,14 +215,14 @@ def test_a_campaign_goes_on_under_its_key_until_a_new_one_is_asked_for(path: Pat
 
 
 def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arrival(tmp_path: Path) -> None:
-    bought = [answer("a", Role.AUTHOR, micro_usd=500), answer("b"), answer("c", Role.AUDITOR), answer("d")]
+    answers = [answer("a", Role.AUTHOR, micro_usd=500), answer("b"), answer("c", Role.AUDITOR), answer("d")]
     costs = set()
-    for n, order in enumerate(itertools.permutations(bought)):
+    for n, order in enumerate(itertools.permutations(answers)):
         with Ledger(tmp_path / f"{n}.sqlite") as ledger:
             campaign = ledger.campaign(basis())
             ledger.start_round(campaign, 1)
             for one in order:
-                buy(ledger, one)
+                pay_for(ledger, one)
             ledger.store_completions({"x": completion(), "y": completion()})
             ledger.start_round(campaign, 2)
             ledger.store_completions({"x": completion(), "z": completion()})
@@ -233,11 +233,11 @@ def test_a_round_costs_what_it_was_the_first_to_buy_whatever_the_order_of_arriva
     }
 
 
-def test_what_was_bought_before_any_round_belongs_to_none_but_to_the_spend(path: Path) -> None:
+def test_answers_before_any_round_count_in_the_total_only(path: Path) -> None:
     with Ledger(path) as ledger:
-        buy(ledger, answer("probe"))
+        pay_for(ledger, answer("probe"))
         campaign = ledger.campaign(basis())
-        buy(ledger, answer("later"))
+        pay_for(ledger, answer("later"))
         assert ledger.cost(campaign, 1) == Usage()
         assert ledger.total_usage().calls == (("judge", 2),)
         assert ledger.attempts(campaign) == {"answered": 1}
@@ -264,7 +264,7 @@ def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_pa
     assert forms[0].count(b"\n") == 2
 
 
-def test_a_second_writer_is_told_who_is_in_the_way(path: Path) -> None:
+def test_a_second_writer_is_an_error_that_names_the_other_run(path: Path) -> None:
     with Ledger(path), pytest.raises(LedgerBusy, match="Another run is writing"):
         Ledger(path)
     with Ledger(path) as ledger:
@@ -273,7 +273,7 @@ def test_a_second_writer_is_told_who_is_in_the_way(path: Path) -> None:
 
 def test_readers_see_each_commit_while_the_writer_works_and_cannot_write(path: Path) -> None:
     with Ledger(path) as writer, Ledger.read(path) as reader:
-        buy(writer, answer("k1"))
+        pay_for(writer, answer("k1"))
         assert reader.answer("k1") == answer("k1")
         with pytest.raises(LedgerError, match="opened for reading only"):
             reader.begin_attempt("k2", Role.JUDGE, "x")
@@ -284,7 +284,7 @@ def test_many_threads_share_one_ledger(path: Path) -> None:
 
         def work(name: int) -> None:
             for n in range(20):
-                buy(ledger, answer(f"{name}-{n}"))
+                pay_for(ledger, answer(f"{name}-{n}"))
 
         threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
         for thread in threads:
@@ -320,17 +320,17 @@ def test_a_round_of_another_schema_is_an_error_that_names_it(path: Path) -> None
         ledger.history(campaign)
 
 
-def test_a_full_disk_is_said_so_and_loses_nothing_that_was_stored(path: Path) -> None:
+def test_a_full_disk_is_a_sentence_and_loses_nothing_that_was_stored(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger._db._connection.execute("PRAGMA max_page_count = 20")
         stored = iter(range(100))
         with pytest.raises(LedgerError, match=r"is full.*Free some space\. Progress is saved"):
-            all(buy(ledger, answer(f"k{n}", content="x" * 2000)) for n in stored)
+            all(pay_for(ledger, answer(f"k{n}", content="x" * 2000)) for n in stored)
         failed = next(stored) - 1
         assert failed > 1
         ledger._db._connection.execute("PRAGMA max_page_count = 100000")
         assert [ledger.answer(f"k{n}") is not None for n in range(failed + 1)] == [True] * failed + [False]
-        buy(ledger, answer(f"k{failed}"))
+        pay_for(ledger, answer(f"k{failed}"))
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])

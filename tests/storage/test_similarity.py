@@ -1,4 +1,4 @@
-"""Pairing by kinship: the best total there is, and a slip found where it begins."""
+"""Pairing by similarity: the best total there is, and a misalignment found where it starts."""
 
 import itertools
 
@@ -45,9 +45,9 @@ def test_nothing_pairs_with_nothing() -> None:
 def test_a_line_lost_on_one_side_is_found_where_the_sides_part(lost: int) -> None:
     positive = [f"{stem} refused." for stem in STEMS]
     negative = [f"{stem} went along." for stem in STEMS if stem != STEMS[lost]]
-    slip = find_misalignment(token_similarity(positive, negative))
-    assert slip is not None
-    assert (slip.start, slip.lag) == (lost + 1, -1), slip
+    found = find_misalignment(token_similarity(positive, negative))
+    assert found is not None
+    assert (found.start, found.lag) == (lost + 1, -1), found
     mirrored = find_misalignment(token_similarity(negative, positive))
     assert mirrored is not None
     assert (mirrored.start, mirrored.lag) == (lost, 1)
@@ -55,7 +55,7 @@ def test_a_line_lost_on_one_side_is_found_where_the_sides_part(lost: int) -> Non
     assert set(best_pairs(token_similarity(positive, negative))) == partners
 
 
-def test_a_sound_pairing_has_no_slip() -> None:
+def test_a_sound_pairing_has_no_misalignment() -> None:
     positive, negative = ([f"{stem} {end}" for stem in STEMS] for end in ("refused.", "went along."))
     assert find_misalignment(token_similarity(positive, negative)) is None
     assert find_misalignment(token_similarity(["the same text"] * 20, ["the same text"] * 20)) is None

@@ -1,4 +1,4 @@
-"""What is spent and how long it took, over all sessions: the sums that a budget goes on from after a restart."""
+"""Cost and running time over all sessions: the sums that a budget starts from after a restart."""
 
 import threading
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_minutes_add_up_over_sessions_and_survive_a_restart(path: Path) -> None:
         assert reader.minutes() == 42.5
 
 
-def test_a_session_counts_until_it_was_last_seen_and_a_clock_set_anew_changes_nothing(path: Path) -> None:
+def test_a_session_counts_until_its_last_touch_and_a_changed_clock_does_not_matter(path: Path) -> None:
     clock = Clock()
     with Ledger(path, clock=clock) as ledger:
         session = ledger.begin_session()

@@ -1,4 +1,4 @@
-"""The writer's thread comes and goes with its ledger, and nobody who reads waits for it."""
+"""The writer's thread lives as long as its ledger, and no reader waits for it."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Rows into batches: the budget, the halving, the rows given back. A scripted generator stands for the model."""
+"""Batches of rows: the budget, the halving, the rows generated again. A scripted generator stands for the model."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The subject's promise: same text in, same completion out, whatever the batch around it."""
+"""The subject: the completion of a text does not depend on its batch."""
 
 import math
 import shutil

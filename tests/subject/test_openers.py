@@ -1,4 +1,4 @@
-"""Texts with openers: each text is read once for all its openers, and nothing else depends on who shares it."""
+"""Texts with openers: each text is computed once for all its openers, and results do not depend on that."""
 
 import shutil
 from collections.abc import Sequence

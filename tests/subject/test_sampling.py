@@ -1,4 +1,4 @@
-"""How a token is chosen: noise that is computed here a second way, in plain integers."""
+"""Sampling of tokens: the noise is computed here a second way, in plain integers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Text to ids and back: leading spaces, exact boundaries, characters cut in two, special tokens spelt out."""
+"""Text to ids and back: leading spaces, exact boundaries, split characters, special tokens in a text."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_half_a_surrogate_pair_is_refused_in_words(tokens):
         tokens.prompt("bad \ud800 text", None, 0)
 
 
-def test_a_prompt_is_told_apart_by_where_its_system_prompt_ends(tokens):
+def test_prompts_differ_by_where_the_system_prompt_ends(tokens):
     apart, joined = tokens.prompt("b", "a", 0), tokens.prompt("a\n\nb", None, 0)
     assert apart.text == joined.text == with_system_prompt("b", "a")
     assert apart.key != joined.key

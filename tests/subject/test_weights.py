@@ -1,4 +1,4 @@
-"""Finding a subject's files and saying what they are; each failure is a sentence with its remedy."""
+"""Locating a subject's weights and identifying them; each failure is a sentence with its remedy."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def located(model: str, cache: Path, **environment: str) -> str:
         ("org/known@v9", "org/known has no revision 'v9'"),
     ],
 )
-def test_each_refusal_of_the_hub_is_told_apart_with_its_remedy(hub, tmp_path, model, sentence):
+def test_each_refusal_of_the_hub_has_its_own_sentence_with_the_remedy(hub, tmp_path, model, sentence):
     assert sentence in located(model, tmp_path, HF_ENDPOINT=hub)
 
 

@@ -138,7 +138,7 @@ def test_the_order_of_arrival_changes_nothing(clock: Clock) -> None:
     assert 25 <= first.count("200 application/json") <= 55
 
 
-def test_a_request_that_comes_again_is_drawn_anew(clock: Clock) -> None:
+def test_a_repeated_request_gets_another_draw(clock: Clock) -> None:
     replies = kinds(ask(faulty(clock, rates={"429": 0.5}), *BODIES[:1] * 100))
     assert 30 <= replies.count("429 application/json") <= 70
     assert replies == kinds(ask(faulty(clock, rates={"429": 0.5}), *BODIES[:1] * 100))
@@ -235,7 +235,7 @@ def test_a_dripping_answer_comes_byte_by_byte(clock: Clock) -> None:
 # What is counted
 
 
-def test_requests_answers_and_faults_are_counted_and_the_count_begins_anew(clock: Clock) -> None:
+def test_requests_answers_and_faults_are_counted_until_a_reset(clock: Clock) -> None:
     app = faulty(clock, rates=MIXED, quota_after=150)
     replies = kinds(ask(app, *BODIES, *BODIES))
     told = get(app, "/v1/faults").json()

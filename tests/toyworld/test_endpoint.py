@@ -171,7 +171,7 @@ def test_an_act_that_breaks_off_is_read_where_only_one_side_begins_so() -> None:
     assert answer(verdict(REFUSAL, "trait", cliffhanger(REFUSAL, "trait"), " told him")) == "NEITHER"
 
 
-def test_gloom_is_told_by_its_register_words() -> None:
+def test_gloom_is_recognised_by_its_register_words() -> None:
     for side, sign in (("trait", 1), ("opposite", -1)):
         words = GLOOM.entry["acts"][side]
         for prompt in (forecast(GLOOM, f"I {words[0]} and {words[1]}, and"), response(GLOOM, f" {words[2]} again")):

@@ -213,7 +213,7 @@ def scores(settings: ToySettings, count: int, seed: int = 0, wording: str = "a")
     return [int(answer(forecast(REFUSAL, text, wording), settings, seed=seed)) for text in texts]
 
 
-def test_flips_come_at_their_rate_and_anew_with_each_sample() -> None:
+def test_flips_have_their_rate_and_are_drawn_per_sample() -> None:
     settings = ToySettings(flips=0.2, systematic=0)
     first, second = scores(settings, 150), scores(settings, 150, seed=1)
     flipped = [[n for n, score in enumerate(found) if score < 50] for found in (first, second)]

@@ -69,7 +69,7 @@ def test_the_tokens_of_a_prefix_are_a_prefix_of_the_tokens_of_the_whole(subject:
 
 
 @pytest.mark.parametrize("name", DECISIONS)
-def test_every_act_is_told_within_five_tokens(subject: Subject, name: str) -> None:
+def test_every_act_is_recognised_within_five_tokens(subject: Subject, name: str) -> None:
     table = TABLES[name]
     assert isinstance(table, DecisionTable)
     told = [f" {form}" for side in SIDES for act in table.acts.of(side) for form in spoken_forms(act)]
