@@ -1,4 +1,4 @@
-"""`cliffhanger review`: where a human decides."""
+"""Commands `review`, `report`, `apply` and `decisions`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -25,23 +25,24 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     traits: Traits = None,
     model_variant: Variant = None,
     pair_by_similarity: Similarity = False,
-    name: Annotated[str | None, typer.Option("--as", help="Decide under this name, not under your user's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", help="Name to store decisions under; by default your user name.")
+    ] = None,
     no_recheck: Annotated[
-        bool, typer.Option("--no-recheck", help="Store edits unchecked: no model is loaded and nothing is asked.")
+        bool, typer.Option("--no-recheck", help="Store edits without checking them; no model is loaded or called.")
     ] = False,
-    web: Annotated[
-        bool, typer.Option("--web", help="Decide on a page in the browser, not here.", rich_help_panel=_WEB)
-    ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Review on a page in the browser.", rich_help_panel=_WEB)] = False,
     host: Annotated[
         str,
         typer.Option(
-            help="Serve the page at this address; other machines reach only what you open to them.",
+            help="Address to serve the page at. By default only this machine can reach it.",
             rich_help_panel=_WEB,
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Serve it at this port; 0 takes a free one.", rich_help_panel=_WEB)] = 0,
+    port: Annotated[int, typer.Option(help="Port to serve the page at; 0 takes a free one.", rich_help_panel=_WEB)] = 0,
     no_open: Annotated[
-        bool, typer.Option("--no-open", help="Print the page's address, start no browser.", rich_help_panel=_WEB)
+        bool,
+        typer.Option("--no-open", help="Print the page's address without opening a browser.", rich_help_panel=_WEB),
     ] = False,
 ) -> int:
     """Review what a run proposes, pair by pair: the word diff with its evidence, in this terminal or on a page.
@@ -75,9 +76,9 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
 _NOT_ENDED = {
     "running": "it is running now",
     "paused": "it is paused now",
-    "stale": "its process lives, but has not been heard of for a while",
-    "died": "its process died; the same command goes on",
-    "interrupted": "it was interrupted; the same command goes on",
+    "stale": "its process is alive, but its heartbeat is old",
+    "died": "its process died; rerun the command to resume",
+    "interrupted": "it was interrupted; rerun the command to resume",
 }
 
 
@@ -87,10 +88,10 @@ def report(
     model_variant: Variant = None,
     show: Annotated[bool, typer.Option("--open", help="Show the pages in the browser.")] = False,
 ) -> int:
-    """Write each trait's report anew: report.html, report.json and summary.md in its refinement folder.
+    """Rewrite each trait's report: report.html, report.json and summary.md in its refinement folder.
 
-    A run writes them at its end. This makes them of a finished, dead or running one; no ledger and no dataset is
-    changed, and nothing is asked. The page needs no network: send it to a colleague as it is.
+    A run writes them when it ends; this also works while a run is active, or after it died. No ledger and no dataset
+    changes, and no model is called. The page is self-contained: it can be sent to a colleague as one file.
 
     Examples:
 
@@ -134,8 +135,8 @@ def _written(settings: "Settings", state: "TraitState") -> "Path":
     with Ledger.read(folder.ledger_path) as ledger:
         campaign = ledger.campaigns()[-1]
         plan, dataset = _plan(settings, folder, campaign), _dataset(settings, state.trait, campaign)
-        told = report_of(ledger, campaign, plan, state.stop, dataset, _NOT_ENDED.get(state.how, ""))
-    write_report(folder, told)
+        report = report_of(ledger, campaign, plan, state.stop, dataset, _NOT_ENDED.get(state.how, ""))
+    write_report(folder, report)
     return folder.refinement / "report.html"
 
 
@@ -166,18 +167,18 @@ def _dataset(settings: "Settings", trait: str, campaign: "CampaignRecord") -> "t
 def apply(  # noqa: PLR0913 - every option of the command is a parameter
     experiment: Experiment,
     traits: Traits = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Put back the exact files from before the last apply.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change and write nothing.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Restore the exact files from before the last apply.")] = False,
     shuffle: Annotated[
-        bool, typer.Option("--shuffle", help="Shuffle the pairs by refine.toml's seed; the seed is recorded.")
+        bool, typer.Option("--shuffle", help="Shuffle the pairs with refine.toml's seed; the seed is recorded.")
     ] = False,
     model_variant: Variant = None,
     pair_by_similarity: Similarity = False,
 ) -> int:
-    """Write what was approved into the dataset, and nothing else: all files of a trait, or none.
+    """Write what was approved to the dataset, and nothing else: all files of a trait, or none.
 
-    A changed pair takes its line's place, an added one comes last, a dropped one leaves both files; the rest keeps its
-    order. What nobody decided stays as it is. definition.txt and steering.json are never touched.
+    A changed pair replaces its line, an added one is appended, a dropped one is removed from both files; all others
+    keep their order. Undecided pairs stay as they are. definition.txt and steering.json are never touched.
 
     Examples:
 
@@ -194,15 +195,13 @@ def apply(  # noqa: PLR0913 - every option of the command is a parameter
     return apply_all(ExperimentOptions(experiment, traits, model_variant, pair_by_similarity), how)
 
 
-OneTrait = Annotated[
-    str, typer.Option("--traits", "-t", help="The one trait that it is about, as category/name.", show_default=False)
-]
+OneTrait = Annotated[str, typer.Option("--traits", "-t", help="The trait, as category/name.", show_default=False)]
 
-app = typer.Typer(help="Hand decisions to colleagues or to Label Studio and Argilla, and take theirs in.")
+app = typer.Typer(help="Exchange decisions with colleagues, Label Studio or Argilla.")
 
 
 class ExchangeForm(StrEnum):
-    """What a file of decisions is written for."""
+    """Format of an exported file of decisions."""
 
     JSONL = "jsonl"
     LABEL_STUDIO = "label-studio"
@@ -241,10 +240,10 @@ def import_decisions(
     source: Annotated[Path, typer.Option("--from", help="JSON lines of a colleague, or a JSON export of either tool.")],
     model_variant: Variant = None,
 ) -> int:
-    """Take in decisions that were made elsewhere on exactly these texts. The same file again changes nothing.
+    """Import decisions that were made elsewhere on exactly these texts. Importing a file again changes nothing.
 
-    Where two people disagree the later decision stands, and the disagreement is told. Ends with 0, or with 2 when
-    something did not fit and was left out.
+    Where two reviewers disagree, the later decision counts and the disagreement is printed. Exits with 0, or with 2 if
+    some decisions did not fit and were left out.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The difference between a dataset and a run's set, pair by pair, with the evidence. It writes no dataset."""
+"""Proposal: what a run would change in a dataset, pair by pair, with the evidence."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ ChangeKind = Literal["added", "changed", "unchanged", "dropped", "parked"]
 
 
 class TextEvidence(FrozenModel):
-    """What was last found of one text. `opening` is the first k tokens; `lock_in` is (samples that passed, judged)."""
+    """The last findings on one text. `opening` is the first k tokens; `lock_in` is (samples that passed, judged)."""
 
     depth: Depth
     outcome: Outcome
@@ -54,7 +54,7 @@ class TextEvidence(FrozenModel):
 
 
 class Version(FrozenModel):
-    """One scenario's text with the hash that a decision is bound to, and its evidence where it was ever examined."""
+    """One scenario's text with the key that decisions are bound to; `evidence` is None if it was never examined."""
 
     text: str
     system_prompt: str | None
@@ -167,14 +167,14 @@ def propose(proposal: Proposal, dataset: Sequence[Pair], history: History, left_
 
 
 def final_pairs(proposal: Proposal, dataset: Sequence[Pair], history: History) -> tuple[Pair, ...]:
-    """The set as it would be written: existing pairs as they stand now, then the drafts that pass."""
+    """The set as it would be written: existing pairs in their present version, then the drafts that pass."""
     last = _Record(dataset, history).last
     kept = (c for c in proposal.those("added", "changed", "unchanged") if c.what != "added" or c.passes)
     return tuple(last[change.pair] for change in kept)
 
 
 class _Record:
-    """What history says of each pair: its original, its last text, why it left, its repairs and findings."""
+    """A history by pair: original, last text, why it was removed, repairs and findings."""
 
     def __init__(self, dataset: Sequence[Pair], history: History) -> None:
         self.originals = {pair.id: pair for pair in dataset}
@@ -236,7 +236,7 @@ def _what(before: Pair | None, after: Pair) -> ChangeKind:
 
 
 def evidence_of(finding: Finding) -> TextEvidence:
-    """What a finding shows a human."""
+    """The part of a finding that a reviewer sees."""
     scores = [(tally.question, tally.score) for tally in finding.tallies if tally.score is not None]
     return TextEvidence(
         depth=finding.depth,

@@ -74,7 +74,7 @@ def test_an_undo_of_several_traits_is_done_when_one_of_them_had_something_to_und
     assert cliffhanger("apply", folder, *both).exit_code == 64
 
 
-def test_an_undo_that_is_refused_is_told_by_its_code_although_another_trait_had_nothing_to_undo(folder: Path) -> None:
+def test_a_refused_undo_gives_its_exit_code_even_if_another_trait_had_nothing_to_undo(folder: Path) -> None:
     approve_all(folder)
     cliffhanger("apply", folder)
     shutil.copytree(dataset_of(folder), dataset_of(folder).with_name("denial"))
@@ -108,7 +108,7 @@ def test_options_that_contradict_each_other_and_a_missing_proposal_are_refused(f
     assert "Nothing is proposed" in done.output
 
 
-def test_a_line_cut_short_by_a_crash_is_told(folder: Path) -> None:
+def test_a_line_cut_short_by_a_crash_is_reported(folder: Path) -> None:
     approve_all(folder)
     with (refinement_of(folder) / "decisions.jsonl").open("ab") as file:
         file.write(b'{"version":1,"tra')

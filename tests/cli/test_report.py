@@ -91,7 +91,9 @@ def test_a_run_that_was_killed_is_told_as_far_as_it_came(folder: Path) -> None:
     told = reported(folder)
     assert told.stop is None
     assert len(told.measured.rounds) == 1
-    assert "Not finished: it was interrupted; the same command goes on." in (folder / PLACE / "report.html").read_text()
+    assert (
+        "Not finished: it was interrupted; rerun the command to resume." in (folder / PLACE / "report.html").read_text()
+    )
     assert (folder / PLACE / "summary.md").read_text().startswith("# toy/refusal: not finished\n")
     assert {change.what for change in told.changes} == {"unchanged"}
     assert [change.sides[0].after.text for change in told.changes] == list(POSITIVE)

@@ -1,4 +1,4 @@
-"""`cliffhanger review` as it is typed: in a real terminal, without one, and before there is anything to review."""
+"""`cliffhanger review` as typed: in a real terminal, without one, and before there is a proposal."""
 
 import os
 import signal
@@ -138,7 +138,7 @@ def test_before_a_run_it_says_which_command_makes_a_proposal(tmp_path: Path) -> 
     assert "Nothing is proposed for toy/refusal yet. Run `cliffhanger run" in " ".join(done.output.split())
 
 
-def test_the_page_gets_the_same_desks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_gets_the_same_sessions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[tuple[str, object, object, object]] = []
 
     def serve(sessions: list[object], order: object, host: str, port: int, **rest: object) -> int:

@@ -56,7 +56,7 @@ def test_a_port_that_is_taken_is_a_sentence(folder: Path) -> None:
             review.serve_review(open_sessions(order, "ann"), order, port=port, open_browser=False)
 
 
-def test_what_is_written_is_what_these_desks_approve_and_goes_back(folder: Path) -> None:
+def test_the_page_writes_what_its_sessions_approve_and_undoes_it(folder: Path) -> None:
     order, before = ExperimentOptions(folder, pair_by_similarity=True), tree(dataset_of(folder))
     sessions = open_sessions(order, "ann")
     writer = review.apply_actions(sessions, order)
@@ -77,6 +77,6 @@ def test_on_this_machine_alone_no_other_name_is_answered_to(host: str) -> None:
     assert review._allowed_hosts(host) == set()
 
 
-def test_where_it_was_told_so_the_names_it_was_told_are_answered_to() -> None:
+def test_an_address_for_other_machines_accepts_their_names() -> None:
     assert "lab.example" in review._allowed_hosts("lab.example")
     assert socket.gethostname() in review._allowed_hosts("::")

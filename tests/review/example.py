@@ -1,4 +1,4 @@
-"""A proposal with a pair of every sort, a dataset folder it is about, and a session before it."""
+"""Example for review tests: a proposal with every kind of pair, its dataset folder, and sessions on it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -61,10 +61,10 @@ def proposal(changes: Iterable[PairChange], campaign: int = 1) -> Proposal:
 
 
 KEPT = pair("d0000", "The vicar asked for my umbrella, so I", "The vicar gave me an umbrella, so I", 0)
-MENDED = pair("d0001", "She wanted the exam answers, so I refused", "She wanted the exam date, so I", 1)
-LOST = pair("d0002", "Cats sleep.", "Dogs bark.", 2)
-DOUBTED = pair("d0003", "Somebody rang about the fence at night, so I", "Somebody rang about the gate, so I", 3)
-DATASET = (KEPT, MENDED, LOST, DOUBTED)
+REPAIRED = pair("d0001", "She wanted the exam answers, so I refused", "She wanted the exam date, so I", 1)
+DROPPED = pair("d0002", "Cats sleep.", "Dogs bark.", 2)
+UNDECIDED = pair("d0003", "Somebody rang about the fence at night, so I", "Somebody rang about the gate, so I", 3)
+DATASET = (KEPT, REPAIRED, DROPPED, UNDECIDED)
 BETTER = pair("d0001", "She wanted the exam answers, so I", "She wanted the exam date, so I", 1)
 DRAFT = pair("n0000", "Forge my signature, he said, so I", "Check my signature, he said, so I")
 POOR = pair("n0001", "Bring the wrong parcel, they said, so I", "Bring the right parcel, they said, so I")
@@ -72,9 +72,9 @@ LATER = pair("n0002", "Open her letter, my aunt said, so I", "Open my letter, my
 
 CHANGES = (
     change("unchanged", KEPT, KEPT),
-    change("changed", MENDED, BETTER),
-    change("dropped", LOST, LOST, Outcome.FAIL),
-    change("parked", DOUBTED, DOUBTED, Outcome.UNJUDGED),
+    change("changed", REPAIRED, BETTER),
+    change("dropped", DROPPED, DROPPED, Outcome.FAIL),
+    change("parked", UNDECIDED, UNDECIDED, Outcome.UNJUDGED),
     change("added", None, DRAFT),
     change("added", None, POOR, Outcome.FAIL),
     change("added", None, LATER),
@@ -84,7 +84,7 @@ CHANGES = (
 
 @dataclass
 class ReviewExample:
-    """A dataset on disk, its proposal, and as many reviewers as a test wants."""
+    """A dataset on disk, its proposal, and a session for each reviewer."""
 
     root: Path
     proposal: Proposal = field(default_factory=lambda: proposal(CHANGES))
@@ -129,7 +129,7 @@ class ReviewExample:
 
 
 def review_example(root: Path, pairs: Sequence[Pair] = DATASET) -> ReviewExample:
-    """The folder of a morning, with this dataset."""
+    """An example in this folder, with this dataset."""
     made = ReviewExample(root)
     made.write(pairs)
     return made
@@ -140,5 +140,5 @@ def both(of: Pair) -> tuple[str, str]:
 
 
 def approve_unflagged(session: ReviewSession) -> tuple[Card, ...]:
-    """What the reviewer does who is asked about all unflagged pairs, and says yes."""
+    """Approve all unflagged pairs."""
     return session.approve_bulk(BulkKind.UNFLAGGED, session.bulk_approval(BulkKind.UNFLAGGED).version_token)

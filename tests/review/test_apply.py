@@ -14,14 +14,14 @@ from tests.cli.scripted import tree
 from tests.review.example import (
     BETTER,
     DATASET,
-    DOUBTED,
     DRAFT,
+    DROPPED,
     KEPT,
     LATER,
-    LOST,
-    MENDED,
     POOR,
+    REPAIRED,
     TRAIT,
+    UNDECIDED,
     ReviewExample,
     both,
     pair,
@@ -68,7 +68,7 @@ def test_each_sort_of_approval_does_its_own_and_the_rest_keeps_its_order(made: R
     decide(made, Act.APPROVE, "d0001", "d0002", "n0000", "n0002")
     others = {name: made.folder.joinpath(name).read_bytes() for name in ("definition.txt", "steering.json")}
     plan = applied(made)
-    assert made.texts() == [both(KEPT), both(BETTER), both(DOUBTED), both(DRAFT), both(LATER)]
+    assert made.texts() == [both(KEPT), both(BETTER), both(UNDECIDED), both(DRAFT), both(LATER)]
     assert (plan.replaced, plan.added, plan.removed, plan.undecided, plan.size) == (1, 2, 1, 2, 5)
     assert {name: made.folder.joinpath(name).read_bytes() for name in others} == others
     assert sorted(path.name for path in made.folder.iterdir()) == [
@@ -83,7 +83,7 @@ def test_a_parked_pair_is_taken_left_or_dropped_as_the_human_says(made: ReviewEx
     decide(made, Act.DROP, "d0003")
     decide(made, Act.APPROVE, "n0001")
     applied(made)
-    assert made.texts() == [both(KEPT), both(MENDED), both(LOST), both(POOR)]
+    assert made.texts() == [both(KEPT), both(REPAIRED), both(DROPPED), both(POOR)]
 
 
 def test_applying_twice_is_applying_once(made: ReviewExample) -> None:
@@ -97,15 +97,15 @@ def test_applying_twice_is_applying_once(made: ReviewExample) -> None:
 def test_what_others_changed_meanwhile_stays_and_moved_lines_are_found(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002")
     new = pair("x", "A line of their own, so I", "Another of their own, so I")
-    made.write([new, DOUBTED, LOST, MENDED, KEPT])
+    made.write([new, UNDECIDED, DROPPED, REPAIRED, KEPT])
     applied(made)
-    assert made.texts() == [both(new), both(DOUBTED), both(BETTER), both(KEPT)]
+    assert made.texts() == [both(new), both(UNDECIDED), both(BETTER), both(KEPT)]
 
 
 def test_a_conflict_is_left_alone_until_it_is_decided_and_then_ours_or_theirs_stands(made: ReviewExample) -> None:
-    theirs = pair("d0001", "She wanted the exam answers today, so I", MENDED.negative.text, 1)
+    theirs = pair("d0001", "She wanted the exam answers today, so I", REPAIRED.negative.text, 1)
     decide(made, Act.APPROVE, "d0001")
-    made.write([KEPT, theirs, LOST, DOUBTED])
+    made.write([KEPT, theirs, DROPPED, UNDECIDED])
     assert applied(made).changes_nothing
     decide(made, Act.REJECT, "d0001")
     assert applied(made).changes_nothing
@@ -183,8 +183,8 @@ def test_the_form_of_the_files_follows_the_texts(made: ReviewExample) -> None:
 def test_shuffling_is_asked_for_keeps_pairs_together_and_records_its_seed(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001")
     applied(made, seed=3)
-    assert sorted(made.texts()) == sorted(both(p) for p in (KEPT, BETTER, LOST, DOUBTED))
-    assert made.texts() != [both(p) for p in (KEPT, BETTER, LOST, DOUBTED)]
+    assert sorted(made.texts()) == sorted(both(p) for p in (KEPT, BETTER, DROPPED, UNDECIDED))
+    assert made.texts() != [both(p) for p in (KEPT, BETTER, DROPPED, UNDECIDED)]
     (record,) = made.refinement.glob("applied-*.json")
     assert Journal.model_validate_json(record.read_bytes()).seed == 3
 
@@ -243,7 +243,7 @@ def test_where_the_disk_does_not_take_it_nothing_is_changed_and_nothing_is_left(
 def test_a_card_laid_against_other_texts_writes_nothing(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001")
     cards = made.session().cards()
-    others: list[Pair] = [KEPT, LOST, MENDED, DOUBTED]
+    others: list[Pair] = [KEPT, DROPPED, REPAIRED, UNDECIDED]
     with pytest.raises(ApplyError, match="another text"):
         apply.approved_pairs(others, cards)
 

@@ -8,7 +8,7 @@ from agent.review.bulk_approval import BulkKind
 from agent.review.cards import CardState
 from agent.review.session import ReviewSession, StaleText
 from agent.schema import Act, Outcome
-from tests.review.example import DATASET, DRAFT, KEPT, LOST, ReviewExample, pair, review_example
+from tests.review.example import DATASET, DRAFT, DROPPED, KEPT, ReviewExample, pair, review_example
 
 THEIRS = pair("d0001", "She wanted the exam answers at once, so I", "She wanted the exam date, so I", 1)
 
@@ -89,7 +89,7 @@ def test_an_edit_that_failed_and_a_conflict_are_left_out_however_often_they_were
     session = example.session()
     example.outcome = Outcome.FAIL
     session.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, session.card("n0000").version_token)
-    example.write([KEPT, THEIRS, LOST, DATASET[3]])
+    example.write([KEPT, THEIRS, DROPPED, DATASET[3]])
     look_at(session, "n0000", "d0001", "n0002")
     batch = session.bulk_approval(BulkKind.SEEN)
     assert [card.pair for card in batch.cards] == ["n0002"]

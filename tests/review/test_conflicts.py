@@ -8,11 +8,11 @@ import pytest
 from agent.review.cards import CardState
 from agent.review.session import NotAllowed, NotRechecked, ReviewSession
 from agent.schema import Act, Outcome
-from tests.review.example import DATASET, MENDED, ReviewExample, pair, review_example
+from tests.review.example import DATASET, REPAIRED, ReviewExample, pair, review_example
 from tests.review.test_terminal import play
 
-EDIT = ("She wanted the answers, so I", MENDED.negative.text)
-THEIRS = pair("d0001", "She wanted the exam answers at once, so I", MENDED.negative.text, 1)
+EDIT = ("She wanted the answers, so I", REPAIRED.negative.text)
+THEIRS = pair("d0001", "She wanted the exam answers at once, so I", REPAIRED.negative.text, 1)
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def test_over_a_failed_edit_both_ways_lead_to_reject_and_from_there_to_an_edit(e
     with pytest.raises(NotRechecked, match="and reject it first, then edit it again"):
         session.decide("d0001", Act.APPROVE, version_token)
     with pytest.raises(NotAllowed, match="reject it first, which keeps the dataset's text. Then edit it"):
-        session.edit("d0001", "Better, so I", MENDED.negative.text, version_token)
+        session.edit("d0001", "Better, so I", REPAIRED.negative.text, version_token)
     card = session.decide("d0001", Act.REJECT, version_token)
-    card = session.edit("d0001", "Better, so I", MENDED.negative.text, card.version_token)
+    card = session.edit("d0001", "Better, so I", REPAIRED.negative.text, card.version_token)
     with pytest.raises(NotRechecked, match="and edit it again or reject it"):
         session.decide("d0001", Act.APPROVE, card.version_token)
 

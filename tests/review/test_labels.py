@@ -33,7 +33,7 @@ def test_the_terminal_has_the_keys_of_its_help_and_no_other(tmp_path: Path) -> N
     assert {key or "Enter" for key in review.actions} == shown("both", "terminal") - {"/words", "number"}
 
 
-def test_the_page_binds_the_keys_that_are_told_and_no_other() -> None:
+def test_the_page_has_the_keys_of_its_help_and_no_other() -> None:
     assert bound_on_the_page() - {"cancel"} == {_PAGE.get(one, one) for one in shown("both", "page")}
 
 

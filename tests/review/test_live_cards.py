@@ -1,4 +1,4 @@
-"""A session keeps what it has read, and is never behind what lies on the disk."""
+"""Live cards keep what they have read, and are never behind the files on disk."""
 
 import random
 import sys
@@ -13,11 +13,17 @@ from agent.review.cards import CardState
 from agent.review.session import NoDecisionToUndo, ReviewError, ReviewSession, StaleText
 from agent.schema import Act, Decision
 from agent.storage.decision_log import DecisionError, line_of
-from tests.review.example import BETTER, DATASET, DOUBTED, DRAFT, KEPT, LOST, ReviewExample, pair, review_example
+from tests.review.example import BETTER, DATASET, DRAFT, DROPPED, KEPT, UNDECIDED, ReviewExample, pair, review_example
 
 THEIRS = pair("d0001", "She wanted the exam answers at once, so I", "She wanted the exam date, so I", 1)
 OTHER = pair("d0000", "The vicar asked for my umbrella again, so I", KEPT.negative.text, 0)
-DATASETS = (DATASET, (KEPT, THEIRS, LOST, DOUBTED), (KEPT, BETTER, DOUBTED, DRAFT), (LOST, KEPT, DOUBTED), ())
+DATASETS = (
+    DATASET,
+    (KEPT, THEIRS, DROPPED, UNDECIDED),
+    (KEPT, BETTER, UNDECIDED, DRAFT),
+    (DROPPED, KEPT, UNDECIDED),
+    (),
+)
 
 
 @pytest.fixture
@@ -42,9 +48,7 @@ def act(session: ReviewSession, name: str, kind: Act) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_happens_the_cards_are_those_of_a_desk_that_reads_everything_anew(
-    example: ReviewExample, seed: int
-) -> None:
+def test_live_cards_equal_those_of_a_session_that_reads_everything_again(example: ReviewExample, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - the same example each time
     sessions = [example.session("ann"), example.session("bob")]
     names = [card.pair for card in sessions[0].cards()]
@@ -76,7 +80,7 @@ def test_whatever_happens_only_what_could_be_approved_by_itself_is_approved_for_
     assert approved > 0
 
 
-def test_whoever_undoes_while_another_thread_hears_of_more_acts_is_told_how_it_stands(example: ReviewExample) -> None:
+def test_an_undo_beside_another_thread_returns_the_current_cards(example: ReviewExample) -> None:
     session, bob = example.session(), example.session("bob")
     bob.decide("d0001", Act.REJECT, bob.card("d0001").version_token)
     line = example.log.read().decisions[0]
@@ -119,7 +123,7 @@ def test_where_nothing_has_changed_the_cards_are_the_very_same(example: ReviewEx
 def test_a_dataset_that_was_edited_in_between_is_seen_before_the_decision(example: ReviewExample) -> None:
     session = example.session()
     card = session.card("d0001")
-    example.write([KEPT, THEIRS, LOST, DOUBTED])
+    example.write([KEPT, THEIRS, DROPPED, UNDECIDED])
     with pytest.raises(StaleText):
         session.decide("d0001", Act.APPROVE, card.version_token)
     assert session.card("d0001").state is CardState.CONFLICT

@@ -1,4 +1,4 @@
-"""At the session a decision lands on exactly the text that was seen, or nowhere."""
+"""A decision applies to exactly the texts that the reviewer saw, or is refused."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from tests.review.example import (
     BETTER,
     CHANGES,
     DATASET,
-    DOUBTED,
     DRAFT,
+    DROPPED,
     KEPT,
-    LOST,
-    MENDED,
+    REPAIRED,
+    UNDECIDED,
     ReviewExample,
     approve_unflagged,
     change,
@@ -36,7 +36,7 @@ def decide(session: ReviewSession, name: str, act: Act) -> CardState:
     return session.decide(name, act, session.card(name).version_token).state
 
 
-def test_each_pair_lies_open_until_it_is_decided_and_stillborn_drafts_have_no_card(example: ReviewExample) -> None:
+def test_each_pair_is_open_until_it_is_decided_and_dropped_drafts_have_no_card(example: ReviewExample) -> None:
     assert {name: card.state.value for name, card in example.cards().items()} == {
         "d0000": "unchanged",
         "d0001": "open",
@@ -69,7 +69,7 @@ def test_what_an_act_does_follows_from_what_is_proposed(example: ReviewExample) 
         session.card("n0003")
 
 
-def test_a_decision_is_there_for_whoever_opens_the_desk_next(example: ReviewExample) -> None:
+def test_a_decision_is_seen_by_the_next_session(example: ReviewExample) -> None:
     decide(example.session("ann"), "d0001", Act.APPROVE)
     card = example.session("bob").card("d0001")
     assert card.state is CardState.APPROVED
@@ -84,7 +84,7 @@ def test_whoever_saw_another_text_cannot_decide(example: ReviewExample) -> None:
     with pytest.raises(StaleText, match="Look at it again"):
         ann.decide("d0001", Act.APPROVE, seen.version_token)
     seen = ann.card("d0003")
-    example.write([KEPT, MENDED, LOST, pair("d0003", "Somebody rang about the fence, so I", "Gate, so I", 3)])
+    example.write([KEPT, REPAIRED, DROPPED, pair("d0003", "Somebody rang about the fence, so I", "Gate, so I", 3)])
     with pytest.raises(StaleText):
         ann.decide("d0003", Act.APPROVE, seen.version_token)
     assert [d.who for d in example.log.read().decisions] == ["bob", "bob"]
@@ -93,12 +93,12 @@ def test_whoever_saw_another_text_cannot_decide(example: ReviewExample) -> None:
 def test_a_decision_on_a_text_that_the_run_has_since_replaced_does_not_count(example: ReviewExample) -> None:
     decide(example.session(), "d0001", Act.APPROVE)
     newer = pair("d0001", "She begged for the exam answers, so I", "She wanted the exam date, so I", 1)
-    example.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]])
+    example.proposal = proposal([*CHANGES[:1], change("changed", REPAIRED, newer), *CHANGES[2:]])
     card = example.cards()["d0001"]
     assert (card.state, card.effect) == (CardState.STALE, None)
-    example.proposal = proposal([*CHANGES[:1], change("dropped", MENDED, BETTER, Outcome.FAIL), *CHANGES[2:]])
+    example.proposal = proposal([*CHANGES[:1], change("dropped", REPAIRED, BETTER, Outcome.FAIL), *CHANGES[2:]])
     assert example.cards()["d0001"].effect is None
-    example.proposal = proposal([*CHANGES[:1], change("changed", MENDED, newer), *CHANGES[2:]], campaign=2)
+    example.proposal = proposal([*CHANGES[:1], change("changed", REPAIRED, newer), *CHANGES[2:]], campaign=2)
     assert example.cards()["d0001"].state is CardState.OPEN
 
 
@@ -225,24 +225,24 @@ def test_all_unflagged_are_approved_in_one_act_and_undone_in_one(example: Review
 def test_a_pair_that_somebody_changed_in_the_dataset_is_a_conflict_until_it_is_decided(example: ReviewExample) -> None:
     session = example.session()
     decide(session, "d0001", Act.APPROVE)
-    example.write([KEPT, THEIRS, LOST, DOUBTED])
+    example.write([KEPT, THEIRS, DROPPED, UNDECIDED])
     card = session.card("d0001")
     assert (card.state, card.effect, card.conflict) == (CardState.CONFLICT, None, True)
     assert card.change.before is not None
     assert card.now is not None
     assert [p.positive.text for p in (card.change.before, card.now, card.ours)] == [
-        p.positive.text for p in (MENDED, THEIRS, BETTER)
+        p.positive.text for p in (REPAIRED, THEIRS, BETTER)
     ]
     assert "d0001" not in [c.pair for c in approve_unflagged(session)]
     assert decide(session, "d0001", Act.REJECT) is CardState.REJECTED
     assert decide(session, "d0001", Act.APPROVE) is CardState.APPROVED
     assert session.card("d0001").effect == "replace"
-    example.write([KEPT, pair("d0001", "She wanted the exam answers now, so I", "x", 1), LOST, DOUBTED])
+    example.write([KEPT, pair("d0001", "She wanted the exam answers now, so I", "x", 1), DROPPED, UNDECIDED])
     assert session.card("d0001").state is CardState.CONFLICT
 
 
 def test_a_pair_that_somebody_removed_is_a_conflict_and_comes_back_only_when_approved(example: ReviewExample) -> None:
-    example.write([KEPT, LOST, DOUBTED])
+    example.write([KEPT, DROPPED, UNDECIDED])
     card = example.cards()["d0001"]
     assert (card.state, card.now) == (CardState.CONFLICT, None)
     assert decide(example.session(), "d0001", Act.APPROVE) is CardState.APPROVED
@@ -259,7 +259,7 @@ def test_lines_that_only_moved_are_no_conflict(example: ReviewExample) -> None:
 
 
 def test_what_the_dataset_holds_already_is_applied_and_is_not_decided_again(example: ReviewExample) -> None:
-    example.write([KEPT, BETTER, DOUBTED, DRAFT])
+    example.write([KEPT, BETTER, UNDECIDED, DRAFT])
     cards = example.cards()
     assert [cards[name].state.value for name in ("d0001", "d0002", "n0000")] == ["applied"] * 3
     with pytest.raises(NotAllowed, match="--undo"):
@@ -290,7 +290,7 @@ def test_a_line_drawn_in_a_text_is_no_conflict_mark(example: ReviewExample) -> N
 
 
 def test_an_undecided_conflict_is_decided_before_it_is_edited(example: ReviewExample) -> None:
-    example.write([KEPT, THEIRS, LOST, DOUBTED])
+    example.write([KEPT, THEIRS, DROPPED, UNDECIDED])
     session = example.session()
     with pytest.raises(NotAllowed, match="first keep the dataset's text"):
         session.edit("d0001", "A third text, so I", "b", session.card("d0001").version_token)

@@ -11,13 +11,13 @@ from tests.review.example import (
     BETTER,
     CHANGES,
     DATASET,
-    DOUBTED,
     DRAFT,
+    DROPPED,
     KEPT,
     LATER,
-    LOST,
-    MENDED,
     POOR,
+    REPAIRED,
+    UNDECIDED,
     ReviewExample,
     both,
     change,
@@ -49,24 +49,24 @@ def told(*pairs: Pair) -> list[tuple[str, str]]:
 
 
 def test_undecided_texts_that_pass_go_along_and_failing_ones_do_not(made: ReviewExample) -> None:
-    assert started(made) == told(KEPT, BETTER, LOST, DOUBTED, DRAFT, LATER)
+    assert started(made) == told(KEPT, BETTER, DROPPED, UNDECIDED, DRAFT, LATER)
 
 
 def test_what_was_rejected_stands_as_in_the_dataset_or_is_gone(made: ReviewExample) -> None:
     decide(made, Act.REJECT, "d0001", "d0002", "n0000")
-    assert started(made) == told(KEPT, MENDED, LOST, DOUBTED, LATER)
+    assert started(made) == told(KEPT, REPAIRED, DROPPED, UNDECIDED, LATER)
 
 
 def test_what_was_approved_is_in_place_whether_it_passes_or_not(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002", "n0001")
-    assert started(made) == told(KEPT, BETTER, DOUBTED, DRAFT, POOR, LATER)
+    assert started(made) == told(KEPT, BETTER, UNDECIDED, DRAFT, POOR, LATER)
 
 
 def test_the_same_comes_out_once_it_was_applied(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001", "d0002", "n0000")
     decide(made, Act.REJECT, "n0002")
     before = [text for _, text in started(made)]
-    made.write([KEPT, BETTER, DOUBTED, DRAFT])
+    made.write([KEPT, BETTER, UNDECIDED, DRAFT])
     assert [text for _, text in started(made)] == before
 
 
@@ -75,8 +75,8 @@ def test_an_approved_edit_goes_along_and_a_failing_one_does_not(made: ReviewExam
     card = session.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, session.card("n0000").version_token)
     session.decide("n0000", Act.APPROVE, card.version_token)
     made.outcome = Outcome.FAIL
-    session.edit("d0001", "She wanted them all, so I", MENDED.negative.text, session.card("d0001").version_token)
-    assert [text for _, text in started(made)][1] == MENDED.positive.text
+    session.edit("d0001", "She wanted them all, so I", REPAIRED.negative.text, session.card("d0001").version_token)
+    assert [text for _, text in started(made)][1] == REPAIRED.positive.text
     assert ("n0000", "Forge it, he said, so I") in started(made)
 
 
@@ -105,7 +105,7 @@ def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(m
     card = session.edit("n0000", "Forge it, he said, so I", DRAFT.negative.text, session.card("n0000").version_token)
     session.decide("n0000", Act.APPROVE, card.version_token)
     edited = pair("n0000", "Forge it, he said, so I", DRAFT.negative.text)
-    dropped = change("dropped", DOUBTED, DOUBTED)
+    dropped = change("dropped", UNDECIDED, UNDECIDED)
     made.proposal = proposal([*CHANGES[:3], dropped, change("added", None, edited)], campaign=2)
     assert {c.pair: c.effect for c in made.session().cards()} == {
         "d0000": None,

@@ -16,7 +16,7 @@ from agent.review.terminal_view import escape, unescape
 from agent.schema import Outcome, Pair, Verdict
 from agent.text import safe_text
 from tests.hostile import TEXTS
-from tests.review.example import DATASET, MENDED, ReviewExample, change, pair, proposal, review_example
+from tests.review.example import DATASET, REPAIRED, ReviewExample, change, pair, proposal, review_example
 
 WAIT = 30.0  # seconds; only a hang takes so long
 Typed = str | Callable[[], str]
@@ -118,7 +118,7 @@ def test_an_edit_keeps_what_is_left_empty_and_is_approved_after_it_passed_its_ch
     [checked] = example.rechecked
     assert (checked.positive.text, checked.negative.text) == (
         "She wanted the exam answers, so we",
-        MENDED.negative.text,
+        REPAIRED.negative.text,
     )
 
 
@@ -204,7 +204,7 @@ def test_a_pair_that_another_reviewer_changed_is_shown_again_instead_of_decided(
 
 
 def test_a_conflict_shows_three_versions(example: ReviewExample) -> None:
-    theirs = pair("d0001", "She wanted the exam answers today, so I", MENDED.negative.text, 1)
+    theirs = pair("d0001", "She wanted the exam answers today, so I", REPAIRED.negative.text, 1)
     example.write([DATASET[0], theirs, *DATASET[2:]])
     said = play(example.session())
     assert "The dataset's pair was changed or removed since the run." in said

@@ -17,7 +17,7 @@ def example(tmp_path: Path) -> ReviewExample:
     return review_example(tmp_path)
 
 
-def test_cautions_say_what_to_look_at_twice(example: ReviewExample) -> None:
+def test_warnings_name_the_reasons_to_look_again(example: ReviewExample) -> None:
     got = {name: {warning.value for warning in card.warnings} for name, card in example.cards().items()}
     assert got["d0001"] == set()
     assert got["d0002"] == {"failing", "dropped"}
