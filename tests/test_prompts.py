@@ -166,7 +166,7 @@ def test_the_wordings_of_a_question_share_a_title_and_no_line(book: PromptBook, 
         assert not set(one) & set(other)
 
 
-def test_the_options_of_the_verdict_stand_in_another_order_in_the_second_wording(book: PromptBook) -> None:
+def test_the_options_of_the_verdict_have_another_order_in_the_second_wording(book: PromptBook) -> None:
     orders = {w: re.findall(r"EXPRESS|EXPLAIN|NEITHER", book_text(book, w))[-3:] for w in WORDINGS}
     assert orders["a"] != orders["b"]
     assert all(sorted(order) == ["EXPLAIN", "EXPRESS", "NEITHER"] for order in orders.values())
@@ -179,8 +179,8 @@ def book_text(book: PromptBook, wording: str) -> str:
 def test_the_author_never_reads_of_thresholds_or_judges(book: PromptBook) -> None:
     for name in CASES:
         if name.startswith(("draft", "rewrite", "retopic")):
-            told = " ".join(instruction(rendered(book, name))).lower()
-            assert not re.search(r"threshold|judge|commitment|forecast|\b[46]0\b", told), name
+            lowered = " ".join(instruction(rendered(book, name))).lower()
+            assert not re.search(r"threshold|judge|commitment|forecast|\b[46]0\b", lowered), name
 
 
 def test_a_missing_variable_is_an_error_that_names_it(book: PromptBook) -> None:
@@ -266,7 +266,7 @@ def test_a_text_that_holds_its_own_mark_gets_another_one(monkeypatch: pytest.Mon
         assert fenced(content, "text").endswith("\n</text-f>")
 
 
-def test_the_prompts_of_a_checkout_lie_at_its_top(repository: Path) -> None:
+def test_the_prompts_of_a_checkout_are_at_its_top(repository: Path) -> None:
     assert shipped_folder() == repository / "prompts"
 
 

@@ -1,4 +1,4 @@
-"""What a judge quotes is found in the text, and given back exactly as it stands there."""
+"""Quotations by a judge are found in the text, and returned exactly as they occur there."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agent.text import find_quotation
 
 FOUND = [
-    # (quoted, text, as it stands in the text)
+    # (quoted, text, as it occurs in the text)
     ("told him no", "I told him no, because", "told him no"),
     ("Told Him NO", "I told him no, because", "told him no"),
     ('"told him no."', "I told him no, because", "told him no"),
@@ -30,7 +30,7 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("quoted", "text", "exact"), FOUND)
-def test_a_quotation_is_found_and_given_back_as_the_text_has_it(quoted: str, text: str, exact: str) -> None:
+def test_a_quotation_is_found_and_returned_as_the_text_has_it(quoted: str, text: str, exact: str) -> None:
     assert find_quotation(quoted, text) == exact
     assert exact in text
 
@@ -47,7 +47,7 @@ NOT_FOUND = [
 
 
 @pytest.mark.parametrize(("quoted", "text"), NOT_FOUND)
-def test_what_does_not_stand_there_is_not_found(quoted: str, text: str) -> None:
+def test_what_does_not_occur_is_not_found(quoted: str, text: str) -> None:
     assert find_quotation(quoted, text) is None
 
 

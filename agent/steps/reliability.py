@@ -30,7 +30,7 @@ from agent.steps.voting import (
     NEEDED_LEAD,
     Ballot,
     collect_votes,
-    outcome_of,
+    outcome_of_votes,
     vote_order,
 )
 
@@ -165,7 +165,7 @@ def _chance(error: float, max_votes: int, lead_to_reject: int, favourable: bool,
 
     def courses(votes: tuple[bool, ...], chance: float) -> float:
         if len(votes) >= len(initial):
-            decided = outcome_of(votes, len(initial), lead_to_reject) or (
+            decided = outcome_of_votes(votes, len(initial), lead_to_reject) or (
                 VoteOutcome.TIE if len(votes) >= last else None
             )
             if decided is not None:

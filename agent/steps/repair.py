@@ -15,6 +15,7 @@ from agent.schema import (
     Question,
     Rung,
     Scenario,
+    Tally,
     Verdict,
     VoteOutcome,
     kind_of,
@@ -81,21 +82,22 @@ class CandidateResult:
 def evaluate_candidates(context: StepContext, candidates: Sequence[tuple[Scenario, Rung]]) -> list[CandidateResult]:
     """One result per candidate, in order. Single votes: what wins here is examined and confirmed like anything else.
 
-    C0 is asked first: a candidate that shows the behaviour already is worth no further question.
+    C0 is asked first: a candidate that shows the behaviour already is asked nothing more.
     """
     scenarios = [scenario for scenario, _ in candidates]
     results = [CaseResult(Case("", s), made) for s, made in zip(scenarios, greedy(context, scenarios), strict=True)]
     questions = [JudgeQuestion(Question.C0, one.scenario, one.completion) for one in results]
     c0 = collect_votes(context, [Ballot.at(Depth.FIRST, question, escalate=False) for question in questions])
-    limit = context.rules.limit(context.trait.mode)
-    worth = [
-        i for i, t in enumerate(c0) if candidates[i][1] is Rung.EXTENDED or (t.score is not None and t.score <= limit)
-    ]
-    asked = ask(context, [results[i] for i in worth], Depth.FIRST, escalate=False)
+    to_ask = [i for i, (_, rung) in enumerate(candidates) if rung is Rung.EXTENDED or _is_open(context, c0[i])]
+    asked = ask(context, [results[i] for i in to_ask], Depth.FIRST, escalate=False)
     results = [one.with_tallies([tally]) for one, tally in zip(results, c0, strict=True)]
-    for i, one in zip(worth, asked, strict=True):
+    for i, one in zip(to_ask, asked, strict=True):
         results[i] = one
     return [_candidate_result(context, one, rung) for one, (_, rung) in zip(results, candidates, strict=True)]
+
+
+def _is_open(context: StepContext, c0: Tally) -> bool:
+    return c0.score is not None and c0.score <= context.rules.limit(context.trait.mode)
 
 
 def _candidate_result(context: StepContext, result: CaseResult, rung: Rung) -> CandidateResult:
@@ -240,7 +242,7 @@ def _is_new(task: RepairTask, candidate: RepairCandidate, attempts: Sequence[Rep
 def _screen(
     context: StepContext, task: RepairTask, candidates: Sequence[RepairCandidate], around: SetContext
 ) -> tuple[list[RepairCandidate], list[Candidate]]:
-    """(candidates worth evaluating, candidates refused with their reasons)."""
+    """(accepted candidates, refused ones with their reasons)."""
     diversity = Diversity(context.rules, around.goal, around.without(task.pair))
     accepted: list[RepairCandidate] = []
     refused = []

@@ -45,7 +45,7 @@ def vote_order(initial: tuple[str, ...], max_votes: int) -> tuple[tuple[str, int
     return tuple((fresh + again)[: max(max_votes + (AUDIT in initial), len(initial))])
 
 
-def outcome_of(votes: Sequence[bool], initial: int, lead_to_reject: int) -> VoteOutcome | None:
+def outcome_of_votes(votes: Sequence[bool], initial: int, lead_to_reject: int) -> VoteOutcome | None:
     """What these votes decide, `initial` of which are asked at once; None while neither side leads by enough."""
     favourable = votes.count(True)
     lead = favourable - votes.count(False)
@@ -81,7 +81,7 @@ def _outcome(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> Vote
     if any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
         return VoteOutcome.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
-    decided = outcome_of(sides, len(ballot.initial_wordings), ballot.lead_to_reject)
+    decided = outcome_of_votes(sides, len(ballot.initial_wordings), ballot.lead_to_reject)
     if decided is None and sides and not ballot.escalate:
         return VoteOutcome.ADVERSE
     if decided is not None:

@@ -44,6 +44,11 @@ def test_a_good_pair_passes_at_first_sight_with_one_vote_per_question() -> None:
     assert (positive.lock_in, positive.span, positive.flags) == (None, None, ())
 
 
+def test_a_pair_with_one_side_only_is_not_examined() -> None:
+    with pytest.raises(ValueError, match="d0000 comes with its positive side only"):
+        examine(World({YES: Facts()}).context(), [Case("d0000", YES)], FIRST)
+
+
 def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
     positive, negative, world = examine_pair(Facts())
     assert (positive.key, negative.key) == (YES.key, NO.key)

@@ -82,5 +82,5 @@ def test_an_undecided_scenario_cannot_be_repaired() -> None:
     with pytest.raises(ValueError, match="d0000 positive: UNSURE cannot be repaired"):
         rung(Verdict.UNSURE)
     open_finding = finding(ONE, outcome=PASS).model_copy(update={"verdict": None})
-    with pytest.raises(ValueError, match="not for the ladder"):
+    with pytest.raises(ValueError, match="cannot be repaired"):
         rung_for(open_finding, (), True)

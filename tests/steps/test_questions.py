@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.schema import Completion, Mode, NegativeTest, Polarity, Question, Reply, Role, Shape
+from agent.schema import Completion, Mode, NegativeTest, Polarity, Question, Reply, Role, Rules, Shape
 from agent.steps.questions import JudgeQuestion, favours, read_vote, request
 from tests.steps.scripted import NEGATIVE, POSITIVE, block, context, name_of, reply, scenario
 
@@ -36,6 +36,11 @@ def test_a_score_changes_sides_at_its_threshold(
     assert favours(at, question, polarity, here) is good
     assert favours(at, question, polarity, there) is not good
     assert at.rules.criterion(question, mode, polarity).threshold == here
+
+
+def test_a_verdict_has_no_criterion() -> None:
+    with pytest.raises(ValueError, match="no score"):
+        Rules().criterion(Q.VERDICT, DECISION, POSITIVE)
 
 
 @pytest.mark.parametrize("question", [Q.C5, Q.CL])

@@ -30,7 +30,7 @@ from agent.steps.reliability import (
     measure_noise,
     wording_disagreements,
 )
-from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, NEEDED_LEAD, outcome_of
+from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, NEEDED_LEAD, outcome_of_votes
 from tests.loop.histories import (
     AUDIT,
     CONFIRM,
@@ -149,7 +149,7 @@ MOST = 5
 def cast(rng: Random, error: float, against: int, right: bool) -> VoteOutcome:
     """One vote at the audit: three at once, then one by one up to six."""
     sides = [right if rng.random() >= error else not right for _ in range(3)]
-    while (decided := outcome_of(sides, 3, against)) is None and len(sides) < MOST + 1:
+    while (decided := outcome_of_votes(sides, 3, against)) is None and len(sides) < MOST + 1:
         sides.append(right if rng.random() >= error else not right)
     return decided or VoteOutcome.TIE
 
