@@ -1,1 +1,1 @@
-"""The report of a trait's night: facts from its record, pictures of them, and one page that needs nothing else."""
+"""The report of a trait: model, builder, charts, and the HTML and Markdown made from them."""

@@ -73,8 +73,8 @@ def test_the_folder_changes_by_exactly_what_was_approved_and_back(
     driver.page.locator("text=Write 2 changes to the dataset").press("Enter")
     driver.wait_for(".done", "1 changed, 1 added, 0 removed")
     for name, texts in (("positive", POSITIVE), ("negative", NEGATIVE)):
-        mended, added = (getattr(session.card(pair).ours, name).text for pair in ("d0003", "n0000"))
-        assert (dataset_of(folder) / f"{name}.txt").read_text().split("\n") == [*texts[:3], mended, added, ""]
+        changed, added = (getattr(session.card(pair).ours, name).text for pair in ("d0003", "n0000"))
+        assert (dataset_of(folder) / f"{name}.txt").read_text().split("\n") == [*texts[:3], changed, added, ""]
     driver.page.locator("text=Undo the last apply").press("Enter")
     driver.wait_for(".done", "Your decisions are kept")
     assert tree(dataset_of(folder)) == before

@@ -101,7 +101,7 @@ def test_a_button_replaced_during_its_request_leaves_the_keys_usable(driver: Pag
     driver.wait_for("#panel h2", "Approve 1 seen pair of toy/refusal?")
     driver.wait_idle()
     driver.keys("u")
-    driver.wait_for("#message", "ann has decided nothing")
+    driver.wait_for("#message", "ann has made no decision that could be undone")
 
 
 def test_a_pair_in_the_editor_counts_only_as_it_was_seen(driver: PageDriver, run: ReviewedRun) -> None:
@@ -202,9 +202,9 @@ def test_a_message_covers_nothing_of_a_narrow_panel_and_disappears_at_the_next_k
     driver = PageDriver(chromium, stack.enter_context(serving([run.session()])), 480, scheme)
     driver.keys("r")
     driver.wait_for("#message", "d0001 rejected.")
-    driver.shot(f"review-said-480-{scheme}")
-    said, head = (driver.page.locator(name).bounding_box() for name in ("#message", "#panel h2"))
-    assert said["y"] + said["height"] <= head["y"]
+    driver.shot(f"review-message-480-{scheme}")
+    message, head = (driver.page.locator(name).bounding_box() for name in ("#message", "#panel h2"))
+    assert message["y"] + message["height"] <= head["y"]
     driver.page.click("#apply")
     assert driver.page.inner_text("#message") == ""
     driver.keys("Escape", "c")
