@@ -38,6 +38,7 @@ train: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
 
+# The demo with faults and kills, compared with an undisturbed run.
 rehearse: $(INSTALLED)
 	$(BIN)/python -m tests.bench.rehearsed_run
 
