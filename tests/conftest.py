@@ -47,6 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that all workers end together; skip, with the reason, what cannot run here."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, "e2e" not in item.path.parts))
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(900))  # they take a minute on an idle machine
     reasons = {"gpu": no_gpu, "browser": no_browser}
     for marker, reason in reasons.items():
         marked = [item for item in items if item.get_closest_marker(marker)]

@@ -1,30 +1,154 @@
-"""One corpus of hostile texts in a real browser: none runs, none calls anybody, each is shown by its visible form.
+"""One corpus of hostile texts on screens: a terminal obeys no byte of it, in a browser none runs or calls anybody.
 
-The report is opened from disk; the review is served and gone through by keys. Either holds all texts at once, each
-wherever a model or a user could have written it.
+Each text is shown by its visible form, wherever a model or a user could have written it. The report is opened from
+disk; the review is served and operated by keys. Either holds all texts at once.
 """
 
+import io
+import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
 
+from agent.cli.main import app
 from agent.review.decision_index import edited_pair
+from agent.review.proposal import PROPOSAL
 from agent.review.report.page import page
-from agent.schema import Act, Completion, Decision, Finding, Pair
+from agent.schema import Act, Completion, Decision, Ending, Finding, Pair, Role, Stop
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
+from agent.supervision.display import RunDisplay
+from agent.supervision.progress import Progress
 from agent.text import safe_text, with_period
-from tests.hostile import PRODUCT, TEXTS, of
-from tests.loop.histories import NEGATIVE, POSITIVE, adopted, repaired, scenario
+from tests.cli.pseudo_terminal import stray_controls
+from tests.cli.scripted import experiment
+from tests.hostile import AWAY, HALVES, PRODUCT, TEXTS, of
+from tests.loop.histories import NEGATIVE, POSITIVE, adopted, history, repaired, scenario
+from tests.review.example import proposal
 from tests.review.report.hostile import HARDEST, hostile
 from tests.review.report.window import Window
 from tests.review.web.browser import Browser, PageDriver, connected
 from tests.review.web.served import serving
 from tests.review.web.sessions import ReviewedRun, findings_for
 from tests.support import pictures
+from tests.support.bases import basis
 
-pytestmark = pytest.mark.browser
+# Terminals
+
+
+pytestmark = pytest.mark.slow
+
+TRAIT = "toy/refusal"
+TYPED = [text for text in TEXTS if len(text) < 1000]  # what a command line can hold
+
+
+def is_harmless(shown: str) -> bool:
+    """Whether a terminal shows each character of it as itself, line by line."""
+    return all(safe_text(line) == line for line in shown.split("\n"))
+
+
+def test_whatever_is_typed_is_refused_in_harmless_sentences(tmp_path: Path) -> None:
+    folder = str(experiment(tmp_path))
+    for text in (*TYPED, *HALVES):
+        for words in (
+            [text],
+            ["status", text],
+            ["status", "-e", f"{folder}/{text}"],
+            ["status", "-e", folder, "--traits", text],
+            ["run", "-e", folder, "--dry-run", "--until", text],
+            ["init", text, "-e", folder],
+            ["decisions", "import", "-e", folder, "--trait", text, "--from", text],
+        ):
+            done = CliRunner().invoke(app, words)
+            assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
+            assert done.exit_code in (0, 64), words
+            assert is_harmless(done.output), words
+
+
+def cliffhanger(folder: Path, *words: str) -> Result:
+    done = CliRunner().invoke(app, [*words, "-e", str(folder)])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert is_harmless(done.output)
+    return done
+
+
+def damaged(folder: Path, text: str) -> list[tuple[Path, str, tuple[str, ...]]]:
+    """(file, what a text makes of it, the command that reads it) of all files that somebody may have spoilt."""
+    settings, dataset = folder / "refine.toml", folder / "datasets" / "traits" / TRAIT
+    told, gold = json.dumps(text), folder / "gold.jsonl"
+    unknown = f"{settings.read_text(encoding='utf-8')}\n[judge]\n{told} = {told}"
+    return [
+        (settings, text, ("status",)),
+        (settings, f"version = {text}", ("status",)),
+        (settings, unknown, ("status",)),
+        (ExperimentFolder(folder, TRAIT).refinement / "decisions.jsonl", f"{text}\n{{}}\n", ("apply",)),
+        (dataset / "positive.jsonl", f"{text}\n{{{text}\n", ("run", "--dry-run")),
+        (gold, f"{text}\n{json.dumps({'id': text, 'span': text, 'trait': text})}\n", ("calibrate", str(gold))),
+    ]
+
+
+def test_files_that_cannot_be_read_are_named_and_quoted_harmlessly(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    refinement = ExperimentFolder(folder, TRAIT).refinement
+    refinement.mkdir(parents=True)
+    (refinement / PROPOSAL).write_bytes(proposal([]).model_dump_json().encode())
+    for text in TEXTS:
+        for place, content, words in damaged(folder, text):
+            before = place.read_bytes() if place.exists() else None
+            place.write_bytes(content.encode())
+            done = cliffhanger(folder, *words)
+            assert (done.exit_code, place.name in done.output) == (64, True), (words, text[:80], done.output[:300])
+            if before is None:
+                place.unlink()
+            else:
+                place.write_bytes(before)
+
+
+def test_the_state_of_a_run_is_told_harmlessly(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    place = ExperimentFolder(folder, TRAIT)
+    for group in (TEXTS[i::40] for i in range(40)):
+        with Ledger(place.ledger_path) as ledger:
+            campaign = ledger.campaign(basis(), new=True)
+            ledger.append(campaign, history(adopted([]))[0])
+            for text in group:
+                ledger.record_failure(ledger.begin_attempt("key", Role.JUDGE, text), f"Malformed {text}", text)
+                ledger.begin_attempt("open", Role.JUDGE, text)
+        told = proposal([]).model_copy(update={"campaign": campaign, "rounds": 1})
+        stop = Stop(ending=Ending.NOT_READY, why=" ".join(group))
+        (place.refinement / PROPOSAL).write_bytes(told.model_copy(update={"stop": stop}).model_dump_json().encode())
+        said = cliffhanger(folder, "status").output
+        assert safe_text(group[0][:500]) in said
+        assert json.loads(cliffhanger(folder, "status", "--json").output)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_screen_of_a_run_obeys_nothing(is_terminal: bool) -> None:
+    sink, progress = io.StringIO(), Progress((TRAIT,))
+    console = Console(file=sink, force_terminal=is_terminal, width=100, height=40)
+    with RunDisplay(console, progress, lambda: [TEXTS[0]], poll=60.0) as screen:
+        screen.add_trait(TRAIT, 4)
+        for text in (*TEXTS, *HALVES):
+            progress.error(text)
+            progress.pause("who", text)
+            progress.stage(TRAIT, text)
+            screen.refresh()
+        screen.print(*TEXTS, *HALVES)
+        screen.print_table(("a", "b"), [("x", text[:300]) for text in (*TEXTS, *HALVES)])
+    shown = sink.getvalue()
+    assert stray_controls(shown.encode()) == ""
+    assert AWAY in shown
+    assert not any(code in shown for code in ("\x1b[1;7;35m", "\x1b[8m", "\x1b[999;999H", "\x1b[c", "\x1b[6n", "\x1bc"))
+    assert is_terminal or is_harmless(shown)
+
+
+# Browsers
+
 
 Said = tuple[str, str]  # a text for either side of a pair
 
@@ -76,12 +200,14 @@ def report(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Windo
     return window
 
 
+@pytest.mark.browser
 def test_the_report_runs_nothing_asks_for_nothing_and_says_nothing(report: Window) -> None:
     require_untouched(report.tab, report.address)
     assert (report.external_requests, report.messages) == ([], [])
     assert report.tab.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
+@pytest.mark.browser
 def test_the_report_shows_the_texts_of_each_pair_to_the_letter(report: Window) -> None:
     sides = [
         text.removeprefix(f"Story d{i // 3:04d} is sad. ") for i, text in enumerate(texts(report.tab, ".side .text"))
@@ -95,6 +221,7 @@ def test_the_report_shows_the_texts_of_each_pair_to_the_letter(report: Window) -
     assert report.tab.evaluate("[...document.querySelectorAll('.side p')].every((one) => one.checkVisibility())")
 
 
+@pytest.mark.browser
 def test_the_report_shows_every_reason_candidate_and_model_and_what_the_trait_is(report: Window) -> None:
     told = [text.partition("; refused: ")[2] for text in texts(report.tab, ".history li > p:first-child")]
     in_order = list(chain.from_iterable(TEXTS[first::HARDEST] for first in range(HARDEST)))
@@ -186,6 +313,7 @@ def edited(reader: PageDriver, said: Said, side: int) -> None:
     reader.keys("Control+s")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("corpus", NIGHTS.values(), ids=NIGHTS)
 def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
     chromium: Browser, tmp_path: Path, corpus: Sequence[str]
@@ -215,6 +343,7 @@ def test_the_review_shows_each_text_obeys_none_and_stores_it_to_the_letter(
     ]
 
 
+@pytest.mark.browser
 def test_the_review_shows_three_versions_lists_and_searches_without_obeying(chromium: Browser, tmp_path: Path) -> None:
     both = two_by_two(["\n".join(TEXTS[first::8]) for first in range(8)])
     told = night(tmp_path, both)
