@@ -16,17 +16,8 @@ from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
 from agent.loop.act import Subject, Tools
 from agent.prompts import PromptBook, shipped_folder
-from agent.review.starting_set import StartingSet
-from agent.schema import (
-    CampaignBasis,
-    Mode,
-    NegativeTest,
-    Plan,
-    Role,
-    Signals,
-    Trait,
-    digest,
-)
+from agent.review.apply import StartingSet
+from agent.schema import CampaignBasis, Mode, NegativeTest, Plan, Role, Signals, Trait, digest
 from agent.steps.context import StepContext
 from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition
 from agent.storage.durable import hash_of

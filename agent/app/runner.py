@@ -18,11 +18,9 @@ from agent.llm.errors import redact, truncate
 from agent.loop.act import Tools, act, examine_changed
 from agent.loop.refine import refine
 from agent.loop.state import apply_round, replay
-from agent.review.apply import VERDICTS
-from agent.review.card_builder import build_cards
-from agent.review.decision_index import edited_pair
+from agent.review.apply import VERDICTS, StartingSet, rejected_texts, starting_pairs
+from agent.review.card_builder import build_cards, edited_pair
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
-from agent.review.starting_set import StartingSet, rejected_texts, starting_pairs
 from agent.schema import EXIT_CODES, Act, Decision, Draft, Ending, Outcome, Pair, Role, Round, Stop, digest
 from agent.storage.decision_log import NAME, DecisionLog, in_force
 from agent.storage.ledger import Ledger

@@ -10,12 +10,13 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from agent.cli import control, manual, review, run, status, toyworld
+from agent.cli import manual, review, run, status, toyworld
 from agent.errors import STOPPED, USAGE, UserError
 from agent.text import discard_stream
 
 if TYPE_CHECKING:
     from agent.app.composition import Backends
+
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)  # no space, or a closed pipe
 
@@ -116,9 +117,9 @@ app = typer.Typer(
 app.command(rich_help_panel="Run")(run.init)
 app.command(rich_help_panel="Run")(run.run)
 app.command(rich_help_panel="Control")(status.status)
-app.command(rich_help_panel="Control")(control.pause)
-app.command(rich_help_panel="Control")(control.resume)
-app.command(rich_help_panel="Control")(control.stop)
+app.command(rich_help_panel="Control")(run.pause)
+app.command(rich_help_panel="Control")(run.resume)
+app.command(rich_help_panel="Control")(run.stop)
 app.command(rich_help_panel="Review")(review.report)
 app.command(rich_help_panel="Review")(review.review)
 app.command(rich_help_panel="Review")(review.apply)

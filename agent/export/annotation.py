@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.errors import UserError
+from agent.review.card_builder import edited_pair
 from agent.review.cards import Card, CardState
-from agent.review.decision_index import edited_pair
 from agent.review.proposal import Proposal
 from agent.schema import Act, Decision
 from agent.text import is_text

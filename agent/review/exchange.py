@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.review.card_builder import edited_pair
 from agent.review.cards import Card
-from agent.review.decision_index import edited_pair
 from agent.schema import Act, Decision
 from agent.storage.decision_log import in_force
 

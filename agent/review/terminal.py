@@ -15,10 +15,9 @@ from rich.console import Console
 from agent.errors import UserError
 from agent.review import labels
 from agent.review.background_checks import BackgroundChecks, StillChecking, result_message
-from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card, CardState
 from agent.review.labels import ActivityFunction
-from agent.review.session import NotAllowed, ReviewSession, require_editable, undone_message
+from agent.review.session import BulkKind, NotAllowed, ReviewSession, require_editable, undone_message
 from agent.review.terminal_view import DOUBT, GOOD, LABEL, card_view, escape, help_view, plain, unescape
 from agent.schema import Act, Polarity
 from agent.text import pluralize, safe_text

@@ -1,11 +1,10 @@
 """Models of every value that moves between layers or is stored. Frozen, strict, unknown fields forbidden."""
 
-from agent.schema.advice import ADVICE
-from agent.schema.campaign import CampaignBasis
 from agent.schema.decisions import Act, Decision, Moment
 from agent.schema.history import (
     EXIT_CODES,
     Audit,
+    CampaignBasis,
     Candidate,
     Change,
     Confirm,
@@ -24,6 +23,7 @@ from agent.schema.history import (
     canonical_lines,
 )
 from agent.schema.judging import (
+    ADVICE,
     Controls,
     Depth,
     Finding,

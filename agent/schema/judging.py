@@ -1,4 +1,4 @@
-"""Judging: questions to a judge, its votes, tallies and verdicts, and findings about a scenario."""
+"""What is asked of a judge, what it answers, what the answers amount to, and what to change when scenarios fail."""
 
 from enum import StrEnum
 
@@ -177,3 +177,15 @@ class Finding(FrozenModel):
     def score(self, question: Question) -> float | None:
         tally = self.tally(question)
         return tally.score if tally else None
+
+
+ADVICE = {
+    Verdict.EXPRESS: "the forecast disagrees with what the subject does: look at the definition",
+    Verdict.EXPLAIN: "the texts keep showing the trait before the cut: look at the author's endings",
+    Verdict.LATE: "the trait comes late: shorten the runway, or extract over more tokens",
+    Verdict.WRONG: "the subject goes the other way: sharpen the definition's HIGH and LOW, or choose tamer topics",
+    Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
+    Verdict.TOPIC: "the topics themselves decide: choose other situations",
+    Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
+    Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
+}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.app.cost_estimate import upper_bound
+from agent.app.run import upper_bound
 from agent.config.load import load_settings
 from agent.schema import Caps, Mode, Rules
 from agent.storage.ledger import Ledger

@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from agent.cli.main import app
-from agent.review.decision_index import edited_pair
+from agent.review.card_builder import edited_pair
 from agent.review.proposal import PROPOSAL
 from agent.review.report.page import page
 from agent.schema import Act, Completion, Decision, Ending, Finding, Pair, Role, Stop

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card
 from agent.review.proposal import ChangeKind, PairChange, Proposal, SideChange, Version, evidence_of
-from agent.review.session import ReviewSession
+from agent.review.session import BulkKind, ReviewSession
 from agent.schema import Ending, Finding, Outcome, Pair, Polarity, Scenario, Stop
 from agent.storage.dataset import FileHashes, dataset_files, load_dataset
 from agent.storage.decision_log import DecisionLog

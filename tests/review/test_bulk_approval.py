@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.bulk_approval import BulkKind
 from agent.review.cards import CardState
-from agent.review.session import ReviewSession, StaleText
+from agent.review.session import BulkKind, ReviewSession, StaleText
 from agent.schema import Act, Outcome
 from tests.review.example import DATASET, DRAFT, DROPPED, KEPT, ReviewExample, pair, review_example
 

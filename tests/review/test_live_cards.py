@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.bulk_approval import BulkKind
 from agent.review.card_builder import build_cards
 from agent.review.cards import CardState
-from agent.review.session import NoDecisionToUndo, ReviewError, ReviewSession, StaleText
+from agent.review.session import BulkKind, NoDecisionToUndo, ReviewError, ReviewSession, StaleText
 from agent.schema import Act, Decision
 from agent.storage.decision_log import DecisionError, line_of
 from tests.review.example import BETTER, DATASET, DRAFT, DROPPED, KEPT, UNDECIDED, ReviewExample, pair, review_example

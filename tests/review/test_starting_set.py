@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.starting_set import rejected_texts, starting_pairs
+from agent.review.apply import rejected_texts, starting_pairs
 from agent.schema import Act, Outcome, Pair
 from agent.storage.decision_log import in_force
 from tests.review.example import (

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.apply import plan_changes
-from agent.review.bulk_approval import BulkKind
+from agent.review.apply import plan_changes, rejected_texts
 from agent.review.cards import Card, CardState
-from agent.review.session import NotAllowed, ReviewSession
-from agent.review.starting_set import rejected_texts
+from agent.review.session import BulkKind, NotAllowed, ReviewSession
 from agent.schema import Act, Decision
 from agent.storage.dataset import load_dataset
 from agent.storage.decision_log import in_force

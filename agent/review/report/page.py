@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from agent.review import labels, text_diff
 from agent.review.html import environment
 from agent.review.proposal import PairChange, SideChange, TextEvidence, Version
-from agent.review.report import advice, charts, scatter
+from agent.review.report import advice, charts
 from agent.review.report.model import Report, flags_of, is_in_set, twin_note
 from agent.schema import Outcome
 from agent.text import safe_text
@@ -87,7 +87,7 @@ def _environment() -> jinja2.Environment:
         "flags_of": flags_of,
         "failing_verdicts": failing_verdicts,
         "limit": lambda report: report.asked.plan.rules.limit(report.asked.trait.mode),
-        "map_side": scatter.SIDE,
+        "map_side": charts.SIDE,
     }
     made.filters |= {
         "percent": _percent,
@@ -116,7 +116,7 @@ def _side(change: PairChange, side: SideChange) -> ReportSide:
     gone, added = text_diff.compare(before.text, after.text) if before is not None and changed else ([], [])
     return ReportSide(
         change=side,
-        anchor=scatter.anchor(change.pair, side.polarity),
+        anchor=charts.anchor(change.pair, side.polarity),
         before=_text(before, gone) if before is not None and changed else None,
         after=_text(after, added),
         scores=list(_scores(before if changed else None, after)),
@@ -152,13 +152,13 @@ def _verdict(found: TextEvidence | None) -> str:
     return found.verdict or labels.NOT_JUDGED
 
 
-def _maps(report: Report) -> list[tuple[str, str, scatter.DotMap]]:
+def _maps(report: Report) -> list[tuple[str, str, charts.DotMap]]:
     """(id, title, map) before and after the run, as far as there are dots."""
     rules, mode = report.asked.plan.rules, report.asked.trait.mode
-    found = [list(scatter.dots_of(report.changes, before=before)) for before in (True, False)]
+    found = [list(charts.dots_of(report.changes, before=before)) for before in (True, False)]
     titles = (("before", "The original dataset"), ("after", "The current set"))
     return [
-        (name, title, scatter.dot_map(dots, rules, mode))
+        (name, title, charts.dot_map(dots, rules, mode))
         for (name, title), dots in zip(titles, found, strict=True)
         if dots
     ]

@@ -11,10 +11,9 @@ from markupsafe import Markup
 from agent.review import labels
 from agent.review.apply import ApplyPlan
 from agent.review.background_checks import BackgroundChecks
-from agent.review.bulk_approval import BulkKind
 from agent.review.cards import Card, CardState, CardWarning, after_failing
 from agent.review.html import environment, visible_lines
-from agent.review.session import ReviewSession, UnknownPair
+from agent.review.session import BulkKind, ReviewSession, UnknownPair
 from agent.review.web import view_models
 from agent.review.web.view_models import ALL, NONE, TODO, Filter
 from agent.schema import Act, Outcome, Verdict

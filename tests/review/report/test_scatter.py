@@ -1,6 +1,6 @@
 """The first-token map: every scenario with both scores is a dot at its scores."""
 
-from agent.review.report.scatter import SIDE, Dot, DotMap, dot_map, dots_of
+from agent.review.report.charts import SIDE, Dot, DotMap, dot_map, dots_of
 from agent.schema import Mode, Rules
 from tests.loop.histories import POSITIVE
 from tests.review.report.examples import example

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.review.bulk_approval import BulkKind
+from agent.review.session import BulkKind
 from tests.review.web.browser import Browser, PageDriver
 from tests.review.web.served import serving
 from tests.review.web.sessions import STEM, TYPED_ENDING, ReviewedRun, drafted_run, pair_of
