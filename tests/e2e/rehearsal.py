@@ -1,4 +1,4 @@
-"""A night in one process: the real command and client, the toy judge and author, a scripted subject, a quick clock."""
+"""A run in one process: the real command and client, the toy judge and author, a scripted subject, a quick clock."""
 
 import asyncio
 import json

@@ -24,7 +24,7 @@ KEYS = {
 }
 
 
-class Porter:
+class KeyRecorder:
     """An endpoint that notes the keys it is shown, and now and then repeats one in an error."""
 
     def __init__(self, endpoint: ASGIApp) -> None:
@@ -45,10 +45,10 @@ class Porter:
 
 
 @pytest.fixture
-def porter() -> Iterator[tuple[Porter, int]]:
-    standing: Any = Porter(create_app(EXACT))
-    with served(standing) as port:
-        yield standing, port
+def recorder_and_port() -> Iterator[tuple[KeyRecorder, int]]:
+    recorder: Any = KeyRecorder(create_app(EXACT))
+    with served(recorder) as port:
+        yield recorder, port
 
 
 def roles(port: int) -> str:
@@ -59,12 +59,12 @@ def roles(port: int) -> str:
     )
 
 
-def test_no_byte_of_six_canary_keys_is_left_by_a_night_and_a_morning(
-    tmp_path: Path, porter: tuple[Porter, int], monkeypatch: pytest.MonkeyPatch
+def test_no_byte_of_six_canary_keys_is_left_by_a_run_and_its_review(
+    tmp_path: Path, recorder_and_port: tuple[KeyRecorder, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    standing, port = porter
+    recorder, port = recorder_and_port
     folder = experiment(tmp_path)
     with (folder / "refine.toml").open("a") as settings:
         settings.write(roles(port))
@@ -86,7 +86,7 @@ def test_no_byte_of_six_canary_keys_is_left_by_a_night_and_a_morning(
     said_by("apply")
     said_by("decisions export", "--traits", TRAIT, "--to", str(tmp_path / "handed.jsonl"))
     assert dataset_of(folder).is_dir()
-    assert standing.shown == {KEYS["JUDGE_KEY"], KEYS["AUTHOR_KEY"], KEYS["AUDITOR_KEY"]}
+    assert recorder.shown == {KEYS["JUDGE_KEY"], KEYS["AUTHOR_KEY"], KEYS["AUDITOR_KEY"]}
     left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len(left) > 15
     for value in KEYS.values():

@@ -41,31 +41,31 @@ def vetted(folder: Path) -> object:
 def test_after_one_ending_is_rewritten_only_that_texts_questions_are_sent_and_its_verdict_is_its_own(
     tmp_path: Path,
 ) -> None:
-    folder, anew = experiment(tmp_path / "edited"), experiment(tmp_path / "anew")
+    folder, fresh = experiment(tmp_path / "edited"), experiment(tmp_path / "fresh")
     first, again, whole = gatekeeper(), gatekeeper(), gatekeeper()
     rehearse(folder, "--diagnostic", before=first)
     before = vetted(folder)
     edit(folder, SOUND, EDITED)
-    edit(anew, SOUND, EDITED)
+    edit(fresh, SOUND, EDITED)
     rehearse(folder, "--diagnostic", before=again)
-    rehearse(anew, "--diagnostic", before=whole)
+    rehearse(fresh, "--diagnostic", before=whole)
     assert set(again.questions) == set(whole.questions) - set(first.questions)
     assert 0 < len(again.questions) <= len(first.questions) / 4
     assert not [p for p in again.questions for text in (*POSITIVE, *NEGATIVE) if text in p]
-    assert vetted(folder) == vetted(anew)
+    assert vetted(folder) == vetted(fresh)
     assert vetted(folder) != before
 
 
 def test_a_repair_is_examined_by_questions_about_that_pair_alone(tmp_path: Path) -> None:
-    folder, mending = larger(tmp_path, 4), gatekeeper()
+    folder, repairing = larger(tmp_path, 4), gatekeeper()
     rehearse(folder, "--max-rounds", "1")
-    rehearse(folder, "--max-rounds", "2", before=mending)
-    mended = (folder / PLACE / "final/positive.txt").read_text().split("\n")[3]
-    assert mended not in POSITIVE
-    about = [p for p in mending.questions if not title(p).startswith("# Response")]
-    assert {title(p) for p in about if mended in p} >= {"# Forecast", "# Commitment"}
+    rehearse(folder, "--max-rounds", "2", before=repairing)
+    repaired = (folder / PLACE / "final/positive.txt").read_text().split("\n")[3]
+    assert repaired not in POSITIVE
+    about = [p for p in repairing.questions if not title(p).startswith("# Response")]
+    assert {title(p) for p in about if repaired in p} >= {"# Forecast", "# Commitment"}
     assert not [p for p in about for text in (*POSITIVE[:3], *NEGATIVE[:3]) if text in p]
-    assert not [p for p in mending.questions if any(said in p for said in completions(*POSITIVE[:3], *NEGATIVE[:3]))]
+    assert not [p for p in repairing.questions if any(said in p for said in completions(*POSITIVE[:3], *NEGATIVE[:3]))]
 
 
 def completions(*texts: str) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_judge_down_for_390_of_400_items_is_a_pass_rate_of_two_and_a_half_perc
     assert state["pass_rate"] == JUDGED / ITEMS == 0.025
     assert state["by_status"] == {"unjudged": (ITEMS - JUDGED) // 2, "passed": JUDGED // 2}
     assert re.search(r"toy/refusal +cap +0/0 +200 ", done.output)
-    assert ", 2% pass, " in told(folder)
+    assert ", 2% pass, " in status_text(folder)
     assert {title(p) for p in judge.questions}.isdisjoint(AUTHORS)
 
 
@@ -135,7 +135,7 @@ def test_what_an_outage_parked_stays_in_the_pass_rates_denominator(parked: tuple
     assert status_of(parked[0])["pass_rate"] == JUDGED / ITEMS
 
 
-def told(folder: Path) -> str:
+def status_text(folder: Path) -> str:
     return cliffhanger("status", folder).output
 
 

@@ -43,26 +43,26 @@ class Meter:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def evening(meter: Meter, path: Path, questions: range, leave_after: int | None = None) -> list[Reply]:
+def run_once(meter: Meter, path: Path, questions: range, leave_after: int | None = None) -> list[Reply]:
     """One process's part: a client and a budget of its own, which knows of the past from the ledger alone.
 
-    After so many replies it is left, with all that is in flight.
+    After so many replies it is stopped, with calls in flight.
     """
     endpoint = Endpoint(
         model="m", base_url="meter", app=meter, concurrency=100, input_price=PRICES[0], output_price=PRICES[1]
     )
     budget = BudgetTracker(BudgetConfig(run=UsageLimits(usd=1.0)))
     llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, budget=budget)
-    heard: list[Reply] = []
+    replies_so_far: list[Reply] = []
 
-    def listen(reply: Reply) -> None:
-        heard.append(reply)
-        if len(heard) == leave_after:
+    def stop_after(reply: Reply) -> None:
+        replies_so_far.append(reply)
+        if len(replies_so_far) == leave_after:
             llm.give_up()
 
     with Ledger(path) as ledger:
         budget.open_account(ledger.identity, spent_so_far(ledger))
-        replies = llm.ask_all([question(n) for n in questions], ledger, on_reply=listen)
+        replies = llm.ask_all([question(n) for n in questions], ledger, on_reply=stop_after)
     llm.close()
     return replies
 
@@ -77,17 +77,17 @@ def kinds(replies: list[Reply]) -> Counter[str]:
 
 def test_a_dollar_with_a_hundred_in_flight_and_two_restarts_is_never_overspent(tmp_path: Path) -> None:
     meter, path = Meter(), tmp_path / "ledger.sqlite"
-    first = kinds(evening(meter, path, range(300), leave_after=150))
-    second = kinds(evening(meter, path, range(300, 600), leave_after=150))
+    first = kinds(run_once(meter, path, range(300), leave_after=150))
+    second = kinds(run_once(meter, path, range(300, 600), leave_after=150))
     assert first["stopped"] > 0
     assert second["stopped"] > 0
-    third = kinds(evening(meter, path, range(600, 1200)))
+    third = kinds(run_once(meter, path, range(600, 1200)))
     assert third["answered"] > 50
     assert third["budget"] > 0
     assert meter.peak >= 30
     assert 0.7 * DOLLAR < meter.charged <= DOLLAR
     before = meter.charged
-    assert set(kinds(evening(meter, path, range(1200, 1300)))) == {"budget"}
+    assert set(kinds(run_once(meter, path, range(1200, 1300)))) == {"budget"}
     assert meter.charged == before
 
 

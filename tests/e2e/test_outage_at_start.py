@@ -73,20 +73,20 @@ def test_a_run_that_goes_on_during_an_outage_waits_and_ends_as_if_undisturbed(tm
 
 
 def test_while_it_waits_status_says_what_for_and_it_gives_up_after_the_longest_pause(begun: Path) -> None:
-    told: list[dict[str, object]] = []
+    states: list[dict[str, object]] = []
 
     def look() -> None:
         waited = threading.Event()
-        while not told or told[-1]["how"] != "paused":  # the heartbeat is written every five seconds
-            told.append(status_of(begun))
+        while not states or states[-1]["how"] != "paused":  # the heartbeat is written every five seconds
+            states.append(status_of(begun))
             waited.wait(0.1)
 
     closed = Closed(small=2, do=look)
     done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 4, done.output
     assert re.search(r"outage: \w+ at toyworld: Unavailable for \d+ minutes. Last error: .* 503", done.output)
-    assert "unavailable after 6 failed attempts in a row" in str(told[-1]["process"])
-    assert "asks the endpoints what they can do" in str(told[-1]["process"])
+    assert "unavailable after 6 failed attempts in a row" in str(states[-1]["process"])
+    assert "asks the endpoints what they can do" in str(states[-1]["process"])
     process = status_of(begun)["process"]
     assert isinstance(process, dict)
     assert (process["ended"], process["now"]["traits"][TRAIT]["ended"]) == ("exit code 4", "endpoint")
@@ -120,24 +120,24 @@ def test_an_endpoint_that_never_served_this_trait_is_not_waited_for(
 
 @pytest.mark.parametrize("wait", [None, 300.0], ids=["without a wait", "with a long wait"])
 def test_a_run_that_goes_on_while_its_endpoint_is_busy_waits_and_ends_well(begun: Path, wait: float | None) -> None:
-    crowd = Busy(times=10 if wait is None else 1, wait=wait)
-    done = rehearse(begun, before=Gatekeeper(create_app(EXACT), crowd))
+    busy = Busy(times=10 if wait is None else 1, wait=wait)
+    done = rehearse(begun, before=Gatekeeper(create_app(EXACT), busy))
     assert done.exit_code == 0, done.output
 
 
 def test_a_run_that_goes_on_gives_a_busy_endpoint_up_after_the_longest_pause(begun: Path) -> None:
-    crowd = Busy(times=math.inf, wait=100)
-    done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), crowd))
+    busy = Busy(times=math.inf, wait=100)
+    done = rehearse(begun, "--max-pause", "5", before=Gatekeeper(create_app(EXACT), busy))
     assert done.exit_code == 4, done.output
     assert re.search(r"outage: \w+ at toyworld: Rate limited for longer than --max-pause .* HTTP 429", done.output)
-    assert crowd.asked == 3
+    assert busy.asked == 3
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["one that goes on", "a first run"])
 def test_a_stop_ends_the_wait_for_a_busy_endpoint(tmp_path: Path, begun: Path, first: bool) -> None:
     folder = experiment(tmp_path / "first") if first else begun
-    crowd = Busy(times=1, wait=100, do=lambda: os.kill(os.getpid(), signal.SIGINT))
-    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), crowd))
+    busy = Busy(times=1, wait=100, do=lambda: os.kill(os.getpid(), signal.SIGINT))
+    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), busy))
     assert done.exit_code == 6, done.output
     assert "Stopped while waiting for an endpoint" in done.output
-    assert crowd.asked == 1
+    assert busy.asked == 1

@@ -80,9 +80,9 @@ def test_one_look_at_a_request_that_never_works_is_six_requests_and_a_reason(tmp
 def test_when_the_credit_ends_the_run_pauses_with_four_at_once_and_the_same_command_goes_on(
     tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    folder, endpoint = larger(tmp_path / "broke", 12), faulty(Faults(quota_after=200))
-    broke = rehearse(folder, before=endpoint)
-    assert broke.exit_code == 4, broke.output
+    folder, endpoint = larger(tmp_path / "credit", 12), faulty(Faults(quota_after=200))
+    out_of_credit = rehearse(folder, before=endpoint)
+    assert out_of_credit.exit_code == 4, out_of_credit.output
     assert 200 < len(endpoint.prompts) <= 200 + IN_FLIGHT
     assert status_of(folder)["parked"] == 0
     assert rehearse(folder).exit_code == 0
