@@ -112,7 +112,7 @@ def test_openers_are_added_by_the_endings_ids() -> None:
         ("so I", "", ""),
     ],
 )
-def test_the_opener_stands_behind_the_prefix_as_a_text_goes_on(prefix: str, opener: str, shown: str) -> None:
+def test_the_opener_follows_the_prefix_as_text_does(prefix: str, opener: str, shown: str) -> None:
     (row,) = read({**ROW, "prefix": prefix, "opener": opener})
     assert row.completion().opening == shown
 
@@ -154,7 +154,7 @@ def test_a_long_list_of_wrong_lines_is_cut() -> None:
     assert message[-1] == "… and 28 more."
 
 
-def test_an_id_stands_for_one_ending() -> None:
+def test_an_id_names_one_ending() -> None:
     assert "the id r1 occurs 2 times" in complaint(ROW, {**ROW, "prefix": "Another text, so I"})
 
 

@@ -203,7 +203,7 @@ FROZEN = [
 
 
 @pytest.mark.parametrize(("text", "span", "parts"), FROZEN)
-def test_what_stands_before_the_sentence_of_the_span_is_frozen(
+def test_the_text_before_the_sentence_of_the_span_is_frozen(
     text: str, span: str | None, parts: tuple[str, str]
 ) -> None:
     assert frozen_part(scenario(text), span) == parts
