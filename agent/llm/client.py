@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
 
 from agent.llm import concurrency
+from agent.llm.admission import AdmissionController, EndpointStatus
 from agent.llm.budget import Amount, BudgetTracker, charged, micro_usd, reservation
 from agent.llm.calls import Call, RequestRunner
-from agent.llm.circuit_breaker import AdmissionController, EndpointStatus
 from agent.llm.concurrency import SingleFlight
 from agent.llm.endpoint import Capability, Endpoint, ScaleName
 from agent.llm.errors import STOP_REQUESTED, Cancelled, LLMError, TokenUsage

@@ -15,18 +15,18 @@ TokenUsage = tuple[int, int]
 class LLMError(Exception):
     """A failed call. The message is a sentence without secrets; `kind` is stored with it in ledger and replies.
 
-    `wait`: the Retry-After in seconds; `usage`: the (input, output) tokens billed for an unusable reply; `content`:
-    what the model had written.
+    `retry_after`: the wait that the server asked for, in seconds; `usage`: the (input, output) tokens billed for an
+    unusable reply; `content`: what the model had written.
     """
 
     kind: ClassVar[ErrorKind]
 
     def __init__(
-        self, sentence: str, *, wait: float | None = None, usage: TokenUsage | None = None, content: str = ""
+        self, sentence: str, *, retry_after: float | None = None, usage: TokenUsage | None = None, content: str = ""
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
-        self.wait = wait
+        self.retry_after = retry_after
         self.usage = usage
         self.content = content
 
@@ -145,13 +145,13 @@ def classify(status: int, text: str, wait: float | None = None, source: str = "H
     if status == 402 or is_out_of_credit(status, text):
         return Quota(sentence)
     if status == 429:
-        return RateLimited(sentence, wait=wait)
+        return RateLimited(sentence, retry_after=wait)
     if status in (400, 403, 422) and _FILTERED.search(text):
         return Refused(sentence)
     if status in (401, 403):
         return Auth(sentence)
     if status >= 500 or status in (408, 409, 425):
-        return Transient(sentence, wait=wait)
+        return Transient(sentence, retry_after=wait)
     return PermanentError(sentence)
 
 

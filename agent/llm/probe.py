@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent.errors import UserError
+from agent.llm.admission import LONG_PAUSE, AdmissionController
 from agent.llm.calls import canonical_json, options, schema_format
-from agent.llm.circuit_breaker import LONG_PAUSE, AdmissionController, EndpointUnavailable
+from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.concurrency import Clock
 from agent.llm.endpoint import Capability, Structure
 from agent.llm.errors import (
@@ -80,7 +81,7 @@ class ProbeWaitReporter:
         now = self._clock.now()
         if self._failing_since is None:
             self._failing_since = now
-        is_asked = isinstance(error, RateLimited) or error.wait is not None
+        is_asked = isinstance(error, RateLimited) or error.retry_after is not None
         if is_asked and now + seconds - self._failing_since >= LONG_PAUSE:
             self._is_reported = True
             self._on_wait(f"{who} is rate limited. Last response: {error.sentence}")

@@ -109,7 +109,7 @@ class RetryState:
 
     def should_give_up(self, error: LLMError) -> bool:
         """Count a failure, and say whether it was the last one allowed."""
-        policy, took, retry_after = self.policy, self._uptime() - self._began, error.wait or 0.0
+        policy, took, retry_after = self.policy, self._uptime() - self._began, error.retry_after or 0.0
         is_late = took > policy.deadline
         if isinstance(error, RateLimited):
             self._rate_limits += 1
@@ -130,10 +130,10 @@ class RetryState:
 
     def backoff(self, error: LLMError, failures: int) -> float:
         """Seconds to wait after this many failures: exponential, and at least the server's Retry-After."""
-        if self._limited and (isinstance(error, RateLimited) or error.wait is not None):
+        if self._limited and (isinstance(error, RateLimited) or error.retry_after is not None):
             return 0.0  # the rate limiter delays the next attempt
         exponential = self.policy.first_backoff * 2.0 ** min(failures - 1, 6) * (0.5 + self._jitter)
-        return max(exponential, error.wait or 0.0)
+        return max(exponential, error.retry_after or 0.0)
 
     async def should_retry(self, error: BaseException | None) -> bool:
         """Count a failure, and say whether to try again. Failures of an endpoint that is down start anew."""

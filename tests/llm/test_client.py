@@ -11,7 +11,7 @@ import pytest
 from agent.llm import concurrency
 from agent.llm.endpoint import Capability
 from agent.llm.probe import ProbeError
-from agent.schema import Reply, Request, Role, Shape
+from agent.schema import ErrorKind, Reply, Request, Role, Shape, kind_of
 from agent.storage.ledger import Ledger
 from tests.llm.conftest import ABLE, KEY, Clock, Connect
 from tests.llm.fault_server import Answering, Asked, chat, chat_body, failing, number, serving, tops
@@ -193,6 +193,16 @@ def test_a_wait_of_three_hours_is_an_error_and_not_waited(connect: Connect, ledg
     assert error_of(reply).startswith("rate: ")
     assert "10800" in error_of(reply)
     assert sum(clock.waits) == 0
+
+
+def test_a_retry_after_beyond_the_longest_pause_ends_queued_calls_too(connect: Connect, ledger: Ledger) -> None:
+    asked = [ask_number(f"Question {n}") for n in range(40)]  # more than may be in flight at first
+    with serving([failing(429, headers=[("retry-after", "10800")])] * 40) as server:
+        errors = {kind_of(error_of(reply)) for reply in connect(server.url).ask_all(asked, ledger)}
+        sent = len(server.asked)
+    assert errors <= {ErrorKind.RATE, ErrorKind.OUTAGE}
+    assert ErrorKind.OUTAGE in errors
+    assert sent < 40
 
 
 @pytest.mark.parametrize("deed", ["hang", "drip"])

@@ -1,0 +1,118 @@
+"""Admission of calls to one endpoint: rate limiter, circuit breaker, adaptive timeout and errors that end all calls."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from agent.llm.circuit_breaker import AdaptiveTimeout, CircuitBreaker, EndpointUnavailable
+from agent.llm.errors import AttemptTimeout, Auth, LLMError, Quota, RateLimited, Transient
+from agent.llm.rate_limiter import AdaptiveLimiter, Permit
+from agent.llm.retry import RetryPolicy
+
+LONG_PAUSE = 30.0  # seconds of Retry-After that are reported to the user; by judgement
+_SLOW = 20.0  # seconds without an answer that a live view shows; the shortest adaptive timeout
+
+
+@dataclass(frozen=True)
+class EndpointStatus:
+    """Snapshot of one endpoint for a live view.
+
+    `limit`, `in_flight` and `queued` count calls; `rate` is in starts per second, None while unlimited; `paused` says
+    why nothing is sent; `slowest` is the age in seconds of the oldest call in flight.
+    """
+
+    limit: int
+    in_flight: int
+    queued: int
+    rate: float | None
+    paused: str | None
+    slowest: float = 0.0
+
+    def summary(self) -> str:
+        """The status in a few words."""
+        slow = f" (slowest {self.slowest:.0f} s)" if self.slowest >= _SLOW else ""
+        queued = f", {self.queued} queued" if self.queued else ""
+        rate = f", {self.rate:.1f}/s" if self.rate else ""
+        return self.paused or f"{self.in_flight}/{self.limit} in flight{slow}{queued}{rate}"
+
+
+class AdmissionController:
+    """Decides when a call may be sent to one endpoint, and learns from its outcome.
+
+    Joins the rate limiter, the circuit breaker, the adaptive timeout, and the errors that only a person can fix.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        policy: RetryPolicy,
+        health_check: Callable[[], Awaitable[object]],
+        on_wait: Callable[[str | None], None],
+    ) -> None:
+        self._policy = policy
+        self._timeout = AdaptiveTimeout()
+        self._limiter = AdaptiveLimiter(concurrency, policy.clock)
+        self.breaker = CircuitBreaker(policy.clock, policy.max_pause, health_check, on_wait)
+        self._fatal: LLMError | None = None
+
+    @property
+    def downtime(self) -> float:
+        """Seconds so far during which the endpoint was down."""
+        return self.breaker.downtime
+
+    async def _wait_until_available(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+        if self.breaker.is_open:
+            await self.breaker.wait_until_closed()
+
+    @asynccontextmanager
+    async def acquire(self, lane: Hashable) -> AsyncIterator[Permit]:
+        """A permit for one call, once the endpoint is up and the limiter has room. Lanes share evenly.
+
+        Raises EndpointUnavailable, or the Auth or Quota error that ended all calls to this endpoint.
+        """
+        await self._wait_until_available()
+        async with self._limiter.permit(lane) as permit:
+            await self._wait_until_available()  # the endpoint may have gone down while the call was queued
+            yield permit
+
+    def timeout(self, timeouts: int) -> float:
+        """Seconds for the next attempt of a call of which so many attempts have timed out."""
+        fixed = self._policy.attempt_timeout
+        return self._timeout.timeout(timeouts) if fixed is None else fixed
+
+    def on_success(self, permit: Permit, seconds: float) -> None:
+        """Count a complete reply that took this long."""
+        permit.on_success()
+        self._timeout.record(seconds)
+        self.breaker.on_success()
+
+    def on_failure(self, permit: Permit, error: LLMError) -> None:
+        """Count a failed attempt. A Retry-After beyond the longest pause ends all calls, queued ones included."""
+        if (error.retry_after or 0.0) > self._policy.max_pause:
+            self._fatal = EndpointUnavailable(f"Asked to wait longer than --max-pause allows. {error.sentence}")
+            return
+        if isinstance(error, RateLimited):
+            permit.on_rate_limit(error.retry_after)
+            return
+        if isinstance(error, Quota | Auth):
+            self._fatal = error
+        if isinstance(error, Transient | AttemptTimeout):
+            permit.on_rate_limit(error.retry_after) if error.retry_after else permit.on_failure()
+            self.breaker.on_failure(error)
+        else:
+            self.breaker.on_success()  # the endpoint answers, if not with what was requested
+
+    async def is_down(self, error: LLMError) -> bool:
+        """Whether a request that used up its retries failed because the endpoint is down."""
+        return isinstance(error, Transient | AttemptTimeout) and await self.breaker.is_down(error)
+
+    def status(self) -> EndpointStatus:
+        """The present state, for a live view."""
+        limiter, paused = self._limiter, None
+        if self.breaker.is_open:
+            paused = "unavailable"
+        elif limiter.cooldown > LONG_PAUSE:
+            paused = f"rate limited for {limiter.cooldown:.0f} s more"
+        return EndpointStatus(limiter.limit, limiter.in_flight, limiter.queued, limiter.rate, paused, limiter.slowest)
