@@ -1,7 +1,4 @@
-"""How a token is chosen from logits: the best one, or a sample by noise that any machine computes alike.
-
-Needs no torch but the tensors.
-"""
+"""Generation of completions in batches: sampling from logits, rows of a batch, batch sizes. No torch but tensors."""
 
 import math
 import threading
@@ -16,7 +13,7 @@ from agent.subject.weights import NoMemoryError, SubjectError
 
 
 def sample_tokens(logits: Any, noise_keys: Sequence[int], temperature: float) -> tuple[list[int], list[float]]:
-    """The best token of each row and its lead over the second in logits; with Gumbel noise where keys are given.
+    """The best token of each row and its lead over the second, in logits; with Gumbel noise where keys are given.
 
     The best of logits / temperature + Gumbel noise is a sample at that temperature.
     """
@@ -34,7 +31,7 @@ def with_float64(tensor: Any) -> Any:
 def _gumbel(keys: Sequence[int], like: Any) -> Any:
     """Standard Gumbel noise of the shape of `like`: row i holds the SplitMix64 stream seeded by keys[i].
 
-    A hash of integers costs little on any device and is the same on all, but for the logarithm's last digit.
+    A hash of integers is cheap on any device and equal on all, except for the last digit of the logarithm.
     """
     ones = like.new_ones(like.shape[1]).long()
     bits = ones.new_tensor(keys).unsqueeze(-1) + ones.cumsum(0) * -0x61C8864680B583EB
@@ -45,23 +42,23 @@ def _gumbel(keys: Sequence[int], like: Any) -> Any:
 
 
 def _shifted(bits: Any, places: int) -> Any:
-    """A logical shift to the right: the sign bit of the 64 moves like any other."""
+    """A logical shift to the right of signed 64-bit integers."""
     return (bits >> places) & ((1 << (64 - places)) - 1)
 
 
 @dataclass(frozen=True)
 class FirstTokenDistribution:
-    """What is recorded of a prompt's first next-token distribution: entropy in bits, and the likeliest (id, share)."""
+    """A prompt's first next-token distribution: entropy in bits, and the most likely ids with their probabilities."""
 
     entropy: float
     next_tokens: tuple[tuple[int, float], ...]
 
 
-SLOW_SECONDS = 20.0  # a batch that took longer halves the next ones, so that a stop drains within half a minute
+SLOW_SECONDS = 20.0  # batches are halved after a slower one, so that a stop takes at most half a minute; by judgement
 
 
 class GenerationRow(NamedTuple):
-    """One completion to generate: of which prompt (an index), and which draw (None = greedy)."""
+    """One completion to generate: the index of its prompt, and of its sample (None = greedy)."""
 
     item: int
     sample: int | None
@@ -77,10 +74,10 @@ Generate = Callable[
 
 
 class Generation:
-    """The rows of one batch and the ids each has so far.
+    """The rows of one batch with the ids generated so far.
 
-    `stops` end a row and are dropped. Where the best two tokens of a row come closer than `margin` logits, a batch of
-    several rows could decide otherwise than the row by itself: the row is closed and given back.
+    `stops` end a row and are dropped. Where the best two tokens of a row are closer than `margin` logits, a batch could
+    choose another token than the row by itself: the row is closed and returned for a run by itself.
     """
 
     def __init__(
@@ -99,19 +96,19 @@ class Generation:
 
     @property
     def places(self) -> list[int]:
-        """For each row, where its prompt stands in `items`."""
+        """For each row, the position of its prompt in `items`."""
         return [self.items.index(row.item) for row in self._batch]
 
     def noise_keys(self) -> list[int]:
-        """A seed per row for the noise of this step; none for greedy rows."""
+        """The seed of each row's noise in this step; empty for greedy rows."""
         return [
             noise_key(self._prompts[row.item].key, row.sample, self._step, self._sampling.seed)
             for row in self._batch
             if row.sample is not None
         ]
 
-    def take(self, chosen: Sequence[int], gaps: Sequence[float]) -> None:
-        """Append the token chosen for each open row; `gaps`, in logits, is how far behind the second best was."""
+    def append(self, chosen: Sequence[int], gaps: Sequence[float]) -> None:
+        """Append the chosen token to each open row. `gaps`: its lead over the second best, in logits."""
         self._step += 1
         for index in sorted(self.open):
             if math.isnan(gaps[index]):
@@ -127,7 +124,7 @@ class Generation:
     def result(
         self, firsts: Sequence[FirstTokenDistribution], tokens: Tokens
     ) -> tuple[dict[GenerationRow, Completion], list[GenerationRow]]:
-        """The completions, and the rows given back. `firsts` stand in the order of `items`."""
+        """The completions, and the rows returned for a run by themselves. `firsts` are in the order of `items`."""
         made = {
             row: self._completion(row, self._new[index], firsts[self.items.index(row.item)], tokens)
             for index, row in enumerate(self._batch)
@@ -139,30 +136,30 @@ class Generation:
         self, row: GenerationRow, new: list[int], first: FirstTokenDistribution, tokens: Tokens
     ) -> Completion:
         prompt = self._prompts[row.item]
-        text = tokens.after(prompt, new)
+        text = tokens.decode_continuation(prompt, new)
         return Completion(
             text=text,
             token_ids=tuple(new),
-            opening=tokens.after(prompt, new[: self._sampling.first_k]),
+            opening=tokens.decode_continuation(prompt, new[: self._sampling.first_k]),
             sample=row.sample,
             entropy=first.entropy,
             next_tokens=first.next_tokens,
             exact_boundary=tokens.exact_boundary(prompt, text),
-            ends=tokens.ends(prompt, new) if row.sample is None else (),
+            ends=tokens.character_ends(prompt, new) if row.sample is None else (),
         )
 
 
 def draws(prompt: TokenizedPrompt, sampling: Sampling) -> tuple[int | None, ...]:
-    """The completions wanted of a prompt: one greedy one, or the indices of its samples."""
+    """The completions to generate for a prompt: the indices of its samples, or one None for greedy."""
     samples = sampling.samples if prompt.samples is None else prompt.samples
     return tuple(range(samples)) if samples else (None,)
 
 
 def plan(prompts: Sequence[TokenizedPrompt], sampling: Sampling, budget: int) -> list[Batch]:
-    """Rows in batches of like length, longest first, each at most `budget` tokens (prompt and new, padding included).
+    """Batches of rows of similar length, longest first, at most `budget` tokens each (padding and new ones included).
 
-    A row that alone exceeds the budget gets a batch to itself. Longest first, so that a lack of memory shows at once.
-    Prompts that share a part follow one another, so that it is read once.
+    A row that exceeds the budget has a batch of its own. Longest first, so that a lack of memory shows at once. Prompts
+    with the same prefix follow one another, so that it is computed once.
     """
     batches: list[Batch] = []
     batch: list[GenerationRow] = []
@@ -177,10 +174,10 @@ def plan(prompts: Sequence[TokenizedPrompt], sampling: Sampling, budget: int) ->
 
 
 def _ordered(prompts: Sequence[TokenizedPrompt]) -> list[int]:
-    """The items, longest first; those with a part in common stand together, where the longest of them belongs."""
+    """The items, longest first; those with a common prefix together, at the place of the longest."""
     families: dict[tuple[int, ...] | int, list[int]] = {}
     for item in sorted(range(len(prompts)), key=lambda item: (-len(prompts[item].ids), item)):
-        families.setdefault(prompts[item].part or item, []).append(item)
+        families.setdefault(prompts[item].prefix or item, []).append(item)
     return [item for family in families.values() for item in family]
 
 
@@ -190,13 +187,13 @@ def split(batch: Batch, most: int) -> list[Batch]:
 
 
 def noise_key(prompt_key: str, sample: int, step: int, seed: int) -> int:
-    """A signed 64-bit seed for the noise of one row at one step; nothing else enters it."""
+    """A signed 64-bit seed for the noise of one row at one step, from these values only."""
     raw = digest("noise", prompt_key, str(sample), str(step), str(seed))
     return int.from_bytes(bytes.fromhex(raw[:16]), "little", signed=True)
 
 
 class Batches:
-    """Generates rows in batches of at most `budget` tokens, one batch at a time even when several threads ask.
+    """Generates rows in batches of at most `budget` tokens, one batch at a time even with several threads.
 
     Batches are halved for good when one does not fit into memory or takes longer than SLOW_SECONDS.
     """
@@ -228,7 +225,7 @@ class Batches:
     def _attempt(
         self, batch: Batch, prompts: Sequence[TokenizedPrompt], sampling: Sampling
     ) -> tuple[dict[GenerationRow, Completion], list[Batch]]:
-        """The completions of a batch, and the smaller batches in which its other rows are still to be generated."""
+        """The completions of a batch, and smaller batches for its other rows."""
         if len(batch) > self._most_rows:
             return {}, split(batch, self._most_rows)
         started = self._clock()

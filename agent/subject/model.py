@@ -1,13 +1,12 @@
-"""The subject: a Hugging Face causal LM in process. Same text in, same completion out, whatever the batch around it.
+"""The subject: a Hugging Face causal LM in process. The completion of a text does not depend on its batch.
 
-A text's first next-token distribution is computed with the text alone: on one machine it is the same to the last bit
-each time. A text with an opener is read in these two parts, the opener on a copy of what was read of the text, whether
-other openers share that or not. The rest is generated in batches, whose arithmetic differs from that of a lone row in
-the last digits. Therefore a row in which two tokens ever came closer than MARGIN is generated again by itself, and that
-result counts.
+The first next-token distribution is computed for each text alone: on one machine it is equal to the last bit each time.
+A text with an opener is computed in two parts, the opener on a copy of the text's cache, whether other openers share it
+or not. The rest is generated in batches, whose arithmetic differs from that of a single row in the last digits. A row
+in which two tokens ever came closer than MARGIN is therefore generated again by itself, and that result counts.
 
 This holds in float32, the default. In bfloat16 and float16 the differences are as large as many real gaps between
-tokens, so rows are taken as they come: a text may be continued otherwise in another batch. Store completions when made.
+tokens, so batched rows are kept: another batch may give another completion. Store completions when made.
 """
 
 import inspect
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-METHOD = "1"  # of composing, sampling and deciding near-ties; a change makes another subject of the same weights
+METHOD = "1"  # version of prompting, sampling and near-ties; part of the signature
 MARGIN = {"float32": 1e-3, "bfloat16": 0.0, "float16": 0.0}  # in logits
 TOP = 32  # how many tokens of the first distribution are recorded
 
@@ -58,8 +57,8 @@ def load_subject(
     _check_memory(weights, dtype, place)
     tokenizer, model_itself = _load(weights, dtype, place)
     tokens = Tokens(tokenizer, getattr(model_itself.config, "max_position_embeddings", None))
-    # The device is not part of the signature: the noise is computed from integers alone, and where a GPU rounds
-    # otherwise than a CPU it does so as two batches do. A ledger moved to a faster machine keeps its completions.
+    # Without the device: the noise is computed from integers, and a GPU's rounding differs from a CPU's as that of two
+    # batches does. A ledger moved to a faster machine keeps its completions.
     signature = f"{weights.identity}/{dtype}/{METHOD}"
     return HuggingFaceSubject(_TorchModel(model_itself, tokens, dtype, weights.name), signature, batch_tokens)
 
@@ -125,7 +124,7 @@ def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Silence the library's bars while loading: a run has one live view of its own."""
+    """Disable the library's progress bars while loading: a run has its own display."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -153,24 +152,24 @@ def _memory_errors(name: str, why: str) -> Iterator[None]:
 class HuggingFaceSubject:
     """A causal LM that continues texts. Threads may share it: one batch runs at a time.
 
-    `signature` identifies weights, tokenizer, dtype and method; `name` is for people.
+    `signature` identifies weights, tokenizer, dtype and method; `name` is for display.
     """
 
     def __init__(
-        self, network: "_TorchModel", signature: str, batch_tokens: int, clock: Callable[[], float] = time.monotonic
+        self, model: "_TorchModel", signature: str, batch_tokens: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.name = network.name
+        self.name = model.name
         self.signature = signature
-        self._tokens = network.tokens
-        self._batches = Batches(network.generate, batch_tokens, clock)
+        self._tokens = model.tokens
+        self._batches = Batches(model.generate, batch_tokens, clock)
 
     def complete(
         self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> list[tuple[Completion, ...]]:
         """Continue each (text, system prompt); one tuple per text, in order: the greedy completion, or all samples.
 
-        With `openers`, one per text, what is continued is the text and the opener, by the opener's number of samples.
-        The first of 8 samples are the same as of 4. Raises SubjectError for a text that cannot be continued.
+        With `openers`, one per text, text and opener are continued together, with the opener's number of samples. The
+        first 4 of 8 samples are those of 4. Raises SubjectError for a text that cannot be continued.
         """
         done = dict(self.stream(texts, sampling, openers))
         return [done[index] for index in range(len(texts))]
@@ -178,9 +177,9 @@ class HuggingFaceSubject:
     def stream(
         self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
-        """As `complete`, but yields (index into `texts`, completions) as batches end, so that a run can store and stop.
+        """Like `complete`, but yields (index into `texts`, completions) after each batch, so a run can store and stop.
 
-        A text that occurs twice is continued once, and read once for all its openers.
+        A text that occurs twice is continued once, and computed once for all its openers.
         """
         if (sampling.samples or openers) and sampling.temperature <= 0:
             raise SubjectError(f"Samples need a temperature above 0, not {sampling.temperature}.")
@@ -195,7 +194,7 @@ class HuggingFaceSubject:
 
 
 class _TorchModel:
-    """The model behind `generate`: left padding, explicit positions and its stop tokens."""
+    """The torch model of `generate`: left padding, explicit positions, stop tokens."""
 
     def __init__(self, model: Any, tokens: Tokens, dtype: str, name: str) -> None:
         self.name = name
@@ -204,39 +203,39 @@ class _TorchModel:
         self._model = model
         self._accepted = set(inspect.signature(model.forward).parameters)
         self._stops = _stops(model, tokens)
-        self._parts = PrefixCache(lambda ids: self._read([ids]))
+        self._prefixes = PrefixCache(lambda ids: self._read([ids]))
 
     def generate(
         self, prompts: Sequence[TokenizedPrompt], batch: Batch, sampling: Sampling
     ) -> tuple[dict[GenerationRow, Completion], list[GenerationRow]]:
-        """As batches.Generate says."""
+        """See generation.Generate."""
         import torch
 
         rows = Generation(prompts, batch, sampling, self._stops, self._margin)
         own = [prompts[item] for item in rows.items]
         lacking = _memory_errors(self.name, f"{len(batch)} texts at once do not fit")
-        with torch.inference_mode(), lacking, self._parts.held(own):
+        with torch.inference_mode(), lacking, self._prefixes.held(own):
             state, firsts = self._start(own, rows.places)
             while True:
                 chosen, gaps = sample_tokens(state.logits, rows.noise_keys(), sampling.temperature)
-                rows.take(chosen, gaps)
+                rows.append(chosen, gaps)
                 if not rows.open:
                     return rows.result(firsts, self.tokens)
-                self._read_on([(token,) for token in chosen], state)
+                self._extend([(token,) for token in chosen], state)
 
     def _start(
         self, prompts: Sequence[TokenizedPrompt], places: Sequence[int]
     ) -> tuple[KVState, list[FirstTokenDistribution]]:
-        """What to go on from, a row for each of `places` in `prompts`, and the prompts' first distributions."""
+        """The state of a batch, with a row for each of `places` in `prompts`, and the prompts' first distributions."""
         import torch
 
-        state = stack_rows([self._alone(prompt) for prompt in prompts]) if self._parts else self._together(prompts)
-        firsts = [_first(of_one) for of_one in state.logits]
+        state = stack_rows([self._alone(prompt) for prompt in prompts]) if self._prefixes else self._together(prompts)
+        firsts = [_first_token(row) for row in state.logits]
         state.select(torch.tensor(places, device=state.mask.device))
         return state, firsts
 
     def _together(self, prompts: Sequence[TokenizedPrompt]) -> KVState:
-        """Read each prompt by itself for its first logits, then all together to go on from."""
+        """The state of all prompts in one batch, with the logits of each prompt computed by itself."""
         import torch
 
         logits = []
@@ -249,15 +248,15 @@ class _TorchModel:
         return state
 
     def _alone(self, prompt: TokenizedPrompt) -> KVState:
-        """Read a prompt by itself, behind a copy of the part that it shares with others."""
-        state = self._parts.copy(prompt)
+        """The state of one prompt, computed on a copy of its prefix's state."""
+        state = self._prefixes.copy(prompt)
         if state is None:
             return self._read([prompt.ids])
-        self._read_on([prompt.ids[prompt.shared :]], state)
+        self._extend([prompt.ids[prompt.shared :]], state)
         return state
 
     def _read(self, prompts: Sequence[tuple[int, ...]]) -> KVState:
-        """Read prompts of ids from the start, the shorter ones padded on the left."""
+        """The state of prompts of ids from the start, padded on the left."""
         import torch
 
         width = max(map(len, prompts))
@@ -267,8 +266,8 @@ class _TorchModel:
         self._forward(ids, (state.mask.cumsum(-1) - 1).clamp(min=0), state)
         return state
 
-    def _read_on(self, rows: Sequence[tuple[int, ...]], state: KVState) -> None:
-        """Read more ids, as many of each row."""
+    def _extend(self, rows: Sequence[tuple[int, ...]], state: KVState) -> None:
+        """Add ids to a state, the same number to each row."""
         import torch
 
         ids = torch.tensor(rows)
@@ -276,7 +275,7 @@ class _TorchModel:
         self._forward(ids, state.mask.cumsum(-1)[:, -ids.shape[1] :] - 1, state)
 
     def _forward(self, ids: "Tensor", positions: "Tensor", state: KVState) -> None:
-        # Models differ in what they take: one with relative positions has no use for position ids.
+        # Models differ in their arguments: one with relative positions takes no position ids.
         optional = {"position_ids": positions, "logits_to_keep": 1}
         out = self._model(
             input_ids=ids.to(self._model.device),
@@ -289,14 +288,14 @@ class _TorchModel:
 
 
 def _stops(model: Any, tokens: Tokens) -> frozenset[int]:
-    """Every id that ends a sequence: the tokenizer's and the model's own, which may be several."""
-    named = model.generation_config.eos_token_id
-    several = named if isinstance(named, list) else [named]
+    """Every id that ends a sequence: the tokenizer's, and the model's own, of which there may be several."""
+    own = model.generation_config.eos_token_id
+    several = own if isinstance(own, list) else [own]
     return frozenset(int(stop) for stop in (*several, tokens.eos) if stop is not None)
 
 
-def _first(logits: "Tensor") -> FirstTokenDistribution:
-    """The record of one distribution, at temperature 1 and before any noise. `logits` has shape (vocabulary,)."""
+def _first_token(logits: "Tensor") -> FirstTokenDistribution:
+    """One distribution at temperature 1, without noise. `logits` has shape (vocabulary,)."""
     import torch
 
     shares = with_float64(logits).double().softmax(-1)

@@ -1,4 +1,4 @@
-"""Where a subject's files are and what they are: a folder, its identity by content, its size. No torch here."""
+"""The subject's weights: where they are, their identity by content, their size. No torch."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from agent.schema import digest
 TOYWORLD = Path(__file__).resolve().parents[1] / "toyworld" / "weights"
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-# All that decides what the model says. The same list is fetched from the hub and enters the identity of a local folder.
+# All files that influence completions: downloaded from the hub, and part of the identity of a local folder.
 FILES = (
     "model*.safetensors",
     "model.safetensors.index.json",
@@ -47,7 +47,7 @@ class NoMemoryError(SubjectError):
 
 @dataclass(frozen=True)
 class Weights:
-    """A model found: how people call it, the folder with its files, and what identifies it wherever it lies."""
+    """A model on disk: its display name, its folder, and its identity, which does not depend on the folder."""
 
     name: str
     folder: Path
@@ -55,7 +55,7 @@ class Weights:
 
 
 def locate(model: str) -> Weights:
-    """Find "toyworld", a local folder, or a Hugging Face id (`org/name` or `org/name@revision`, downloaded if need be).
+    """Find "toyworld", a local folder, or a Hugging Face id (`org/name` or `org/name@revision`, downloaded if needed).
 
     Raises SubjectError when there is no such model, it is gated, or it has no safetensors weights.
     """
@@ -72,15 +72,13 @@ def locate(model: str) -> Weights:
 def _checked(name: str, label: str, folder: Path) -> Weights:
     missing = next((file for file in ("config.json", "model*.safetensors") if not any(folder.glob(file))), None)
     if missing == "config.json":
-        raise SubjectError(
-            f"{folder} holds no config.json, so it is not a model: correct subject.model in refine.toml."
-        )
+        raise SubjectError(f"{folder} has no config.json, so it is not a model: correct subject.model in refine.toml.")
     if missing:
         raise SubjectError(
             f"{name} has no safetensors weights ({missing} in {folder}), and other formats can run code when loaded: "
             "convert it with save_pretrained, or choose another model."
         )
-    # A downloaded snapshot lies in a folder named by its commit, which the hub computes from every file's content.
+    # A downloaded snapshot is in a folder named by its commit, which depends on every file's content.
     commit = folder.name if folder.parent.name == "snapshots" else None
     return Weights(name, folder, f"{label}@{commit or _content(folder)}")
 
@@ -96,7 +94,7 @@ def _download(model: str) -> Path:
 
 
 def _refusal(model: str, error: Exception) -> str:
-    """What a failed download means for the user, most particular class first."""
+    """A sentence for the user about a failed download, most specific class first."""
     from huggingface_hub import errors
 
     repository = model.partition("@")[0]
@@ -137,7 +135,7 @@ def _fingerprint(file: Path) -> str:
 
 
 def _block_starts(size: int) -> Iterator[int]:
-    """Where to read: every block of a small file, else BLOCKS of them from the first (the header) to the last."""
+    """Offsets to read: every block of a small file, else BLOCKS of them from the first (the header) to the last."""
     if size <= BLOCK * BLOCKS:
         yield from range(0, size, BLOCK)
     else:
@@ -145,7 +143,7 @@ def _block_starts(size: int) -> Iterator[int]:
 
 
 def bytes_needed(folder: Path, dtype: str) -> int:
-    """How many bytes the weights take in memory in this dtype, read from the files' headers alone."""
+    """Bytes that the weights take in memory in this dtype, from the files' headers."""
     return sum(_parameters(file) for file in folder.glob("model*.safetensors")) * ITEM_BYTES[dtype]
 
 
@@ -161,7 +159,7 @@ def _parameters(file: Path) -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes of main memory that can still be taken, where the system says so (Linux); None elsewhere."""
+    """Available main memory in bytes on Linux; None elsewhere."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except FileNotFoundError:

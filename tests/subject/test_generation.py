@@ -93,7 +93,7 @@ def test_prompts_that_share_a_part_follow_one_another_within_the_budget_by_as_ma
     assert sorted(rows) == [
         GenerationRow(item, n) for item, (_, _, samples) in enumerate(sharing) for n in range(samples)
     ]
-    kinds = [kind for kind, _ in groupby(own[row.item].part for row in rows) if kind]
+    kinds = [kind for kind, _ in groupby(own[row.item].prefix for row in rows) if kind]
     assert len(kinds) == len(set(kinds))
     longest = [max(len(own[row.item].ids) for row in batch) for batch in batches]
     assert all(len(b) == 1 or len(b) * (n + 5) <= budget for b, n in zip(batches, longest, strict=True))

@@ -11,7 +11,7 @@ import pytest
 from agent.schema import Completion, Sampling
 from agent.subject.model import HuggingFaceSubject, load_subject
 from agent.subject.weights import NoMemoryError, SubjectError
-from tests.subject.tiny_model import TEXTS, readings, save_tiny, set_stops
+from tests.subject.tiny_model import TEXTS, forward_calls, save_tiny, set_stops
 
 GREEDY = Sampling(max_new_tokens=12)
 SAMPLED = Sampling(samples=3, max_new_tokens=12)
@@ -91,14 +91,14 @@ def test_samples_at_temperature_zero_are_refused(subject):
 
 
 def test_all_samples_of_a_text_share_one_reading_of_it(subject):
-    with readings() as seen:
+    with forward_calls() as seen:
         alone(subject, TEXTS[0], SAMPLED.model_copy(update={"samples": 8}))
     assert [rows for rows, length in seen if length > 1] == [1]
     assert {rows for rows, length in seen if length == 1} == {8}
 
 
 def test_a_text_that_occurs_twice_is_continued_once(subject):
-    with readings() as seen:
+    with forward_calls() as seen:
         made = subject.complete(asked(TEXTS[0], TEXTS[1], TEXTS[0]), GREEDY)
     assert made[0] == made[2] != made[1]
     assert max(rows for rows, _ in seen) == 2
@@ -110,7 +110,7 @@ def test_no_texts_give_no_completions(subject):
 
 def test_completions_arrive_batch_by_batch_each_with_the_index_of_its_text(folder, subject):
     frugal = load_subject(str(folder), batch_tokens=100)
-    with readings() as seen:
+    with forward_calls() as seen:
         stream = frugal.stream(asked(*TEXTS), GREEDY)
         index, first = next(stream)
         so_far = len(seen)
@@ -143,7 +143,7 @@ def test_near_ties_are_decided_as_by_the_row_alone(folder):
         lambda module, inputs, output: off_in_a_batch(module, inputs, output) if hooked(module) else None
     )
     try:
-        with readings() as seen:
+        with forward_calls() as seen:
             together = subject.complete(asked(*TEXTS), GREEDY)
         lone = [alone(subject, text, GREEDY) for text in TEXTS]
     finally:
@@ -235,7 +235,7 @@ def test_a_system_prompt_stands_before_the_text_with_a_blank_line_between(subjec
 
 
 def test_a_text_longer_than_the_model_holds_is_refused_with_the_figures(subject):
-    with pytest.raises(SubjectError, match=r"and 12 are to follow, but the subject holds 512"):
+    with pytest.raises(SubjectError, match=r"and 12 new ones exceed the subject's limit of 512"):
         alone(subject, "word " * 600, GREEDY)
 
 
@@ -247,10 +247,10 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(folder, subj
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     small = load_subject(str(folder))
-    with readings(only_two_fit):
+    with forward_calls(only_two_fit):
         made = small.complete(asked(*TEXTS), SAMPLED)
     assert made == subject.complete(asked(*TEXTS), SAMPLED)
-    with readings() as seen:
+    with forward_calls() as seen:
         small.complete(asked(*TEXTS), SAMPLED)
     assert max(rows for rows, _ in seen) <= 3, "the halving must last"
 
@@ -261,7 +261,7 @@ def test_a_text_that_does_not_fit_by_itself_is_an_error_with_the_remedy(folder):
     def nothing_fits(rows: int, length: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with readings(nothing_fits), pytest.raises(NoMemoryError, match="choose a smaller model"):
+    with forward_calls(nothing_fits), pytest.raises(NoMemoryError, match="choose a smaller model"):
         load_subject(str(folder)).complete(asked(*TEXTS), GREEDY)
 
 
@@ -269,7 +269,7 @@ def test_any_other_error_of_the_model_is_not_taken_for_a_lack_of_memory(folder):
     def broken(rows: int, length: int) -> None:
         raise RuntimeError("a kernel failed")
 
-    with readings(broken), pytest.raises(RuntimeError, match="a kernel failed"):
+    with forward_calls(broken), pytest.raises(RuntimeError, match="a kernel failed"):
         load_subject(str(folder)).complete(asked(*TEXTS), GREEDY)
 
 

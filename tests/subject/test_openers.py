@@ -9,7 +9,7 @@ import pytest
 from agent.schema import Completion, Opener, Sampling
 from agent.subject.model import HuggingFaceSubject, load_subject
 from agent.subject.weights import SubjectError
-from tests.subject.tiny_model import TEXTS, readings, save_tiny
+from tests.subject.tiny_model import TEXTS, forward_calls, save_tiny
 
 HOW = Sampling(max_new_tokens=10)
 Asked = tuple[str, Opener]
@@ -91,7 +91,7 @@ def sliding(folder: Path, to: Path) -> Path:
 def test_a_text_is_read_once_however_many_openers_it_has(folder, count):
     openers = [opener(f" did number {n}") for n in range(count)]
     subject = load_subject(str(folder))
-    with readings() as seen:
+    with forward_calls() as seen:
         complete(subject, [(SAFE, own) for own in openers])
     read = [length for rows, length in seen if rows == 1 and length > 1]
     assert read == [1 + tokens(folder, SAFE), *(tokens(folder, own.text) for own in openers)]
@@ -101,7 +101,7 @@ def test_a_text_is_read_once_however_many_openers_it_has(folder, count):
 @pytest.mark.parametrize("budget", [1, 150, 100_000])
 def test_each_text_is_read_once_even_where_its_openers_do_not_fit_into_one_batch(folder, budget):
     frugal = load_subject(str(folder), batch_tokens=budget)
-    with readings() as seen:
+    with forward_calls() as seen:
         complete(frugal, ASKED)
     assert times_read(folder, seen) == [1, 1, 1]
     assert max(rows for rows, _ in seen) > 1 or budget == 1
@@ -139,7 +139,7 @@ def test_a_model_that_forgets_what_it_read_reads_each_text_as_one(folder, tmp_pa
 
 
 def test_the_system_prompt_is_part_of_what_is_shared(folder, subject):
-    with readings() as seen:
+    with forward_calls() as seen:
         (made, _) = complete(subject, [(SAFE, opener(" opened")), (SAFE, opener(" refused"))], "You are tired.")
     assert seen[0] == (1, 1 + tokens(folder, f"You are tired.\n\n{SAFE}"))
     assert [one.token_ids for one in made] != [
@@ -164,7 +164,7 @@ def test_near_ties_are_decided_as_by_the_row_alone_and_cost_no_second_reading_of
 
     handle = torch.nn.modules.module.register_module_forward_hook(off_in_a_batch)
     try:
-        with readings() as seen:
+        with forward_calls() as seen:
             together = in_calm(subject, ASKED)
         lone = [in_calm(subject, [one])[0] for one in ASKED]
     finally:
@@ -181,7 +181,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(folder, subj
         if rows > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with readings(only_two_fit):
+    with forward_calls(only_two_fit):
         made = complete(load_subject(str(folder)), ASKED)
     assert made == complete(subject, ASKED)
 
@@ -194,7 +194,7 @@ def test_after_a_lack_of_memory_and_beside_plain_texts_nothing_read_is_kept(fold
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     def times(of: HuggingFaceSubject, *fault: object) -> int:
-        with readings(*fault) as seen:
+        with forward_calls(*fault) as seen:
             complete(of, [(SAFE, opener(" opened"))])
         return times_read(folder, seen)[0]
 
@@ -207,14 +207,14 @@ def test_after_a_lack_of_memory_and_beside_plain_texts_nothing_read_is_kept(fold
 
 
 def test_the_same_text_and_opener_asked_for_twice_is_continued_once(subject):
-    with readings() as seen:
+    with forward_calls() as seen:
         made = complete(subject, [ASKED[0], ASKED[1], ASKED[0]])
     assert made[0] == made[2]
     assert max(rows for rows, _ in seen) == 9
 
 
 def test_text_and_opener_together_must_fit(subject):
-    with pytest.raises(SubjectError, match="but the subject holds 512"):
+    with pytest.raises(SubjectError, match="exceed the subject.s limit of 512"):
         complete(subject, [(SAFE, opener(" word" * 500))])
 
 

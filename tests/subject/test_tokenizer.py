@@ -45,7 +45,7 @@ def test_prefix_and_continuation_read_as_one_text(tokens, text):
     prompt = tokens.prompt(text, None, 0)
     new = tokens.prompt(text + " told him no, \u65e5\u672c.", None, 0).ids[len(prompt.ids) :]
     assert tokens.exact_boundary(prompt, " told him no, \u65e5\u672c.")
-    assert tokens.after(prompt, new) == " told him no, \u65e5\u672c."
+    assert tokens.decode_continuation(prompt, new) == " told him no, \u65e5\u672c."
 
 
 def test_the_beginning_of_sequence_id_stands_first_and_once(tokens, tokenizer):
@@ -65,11 +65,11 @@ def test_special_tokens_spelt_out_in_a_text_are_plain_characters(tokens):
     prompt = tokens.prompt("the end </s> and <s> on", None, 0)
     assert 1 not in prompt.ids
     assert prompt.ids.count(0) == 1
-    assert tokens.after(tokens.prompt("the end", None, 0), prompt.ids[1:]) == "the end </s> and <s> on"
+    assert tokens.decode_continuation(tokens.prompt("the end", None, 0), prompt.ids[1:]) == "the end </s> and <s> on"
 
 
 def test_generated_special_tokens_are_no_text(tokens):
-    assert tokens.after(tokens.prompt("the end", None, 0), [0, 1]) == ""
+    assert tokens.decode_continuation(tokens.prompt("the end", None, 0), [0, 1]) == ""
 
 
 def test_the_boundary_is_exact_where_the_continuation_starts_a_token(tokens):
@@ -83,30 +83,30 @@ def test_the_boundary_is_not_exact_where_the_continuation_grows_the_last_token(t
 
 def test_a_leading_space_is_kept_even_where_the_tokenizer_drops_it(sentencepiece):
     prompt = sentencepiece.prompt("so", None, 0)
-    assert sentencepiece.after(prompt, [5, 6]) == " I so"
+    assert sentencepiece.decode_continuation(prompt, [5, 6]) == " I so"
     assert sentencepiece.exact_boundary(prompt, " I so")
 
 
 def test_bytes_that_melt_into_the_prompts_last_character_leave_the_prompt_out(sentencepiece):
     prompt = sentencepiece.prompt("so \U0001f319", None, 0)
     assert prompt.ids[-1] >= 10, "the prompt must end in byte tokens"
-    assert sentencepiece.after(prompt, [10 + 0x80, 5]) == "\ufffd I"
+    assert sentencepiece.decode_continuation(prompt, [10 + 0x80, 5]) == "\ufffd I"
 
 
 def test_a_character_that_the_limit_cuts_in_two_shows_as_unreadable(tokens, tokenizer):
     fox = tokenizer("\U0001f98a")["input_ids"]
     assert len(fox) > 2
     prompt = tokens.prompt("It was", None, 0)
-    assert tokens.after(prompt, fox) == "\U0001f98a"
-    assert tokens.after(prompt, fox[:2]) == "\ufffd"
+    assert tokens.decode_continuation(prompt, fox) == "\U0001f98a"
+    assert tokens.decode_continuation(prompt, fox[:2]) == "\ufffd"
 
 
 def test_a_text_with_an_opener_is_one_text_of_which_the_first_part_is_shared(tokens):
     opener = Opener(text=" refused to do it", samples=3)
     joined, forced = tokens.prompt(TEXTS[0] + opener.text, None, 0), tokens.prompt(TEXTS[0], None, 0, opener)
     assert (forced.text, forced.ids, forced.key) == (joined.text, joined.ids, joined.key)
-    assert forced.part == tokens.prompt(TEXTS[0], None, 0).ids
-    assert (forced.samples, joined.samples, joined.part) == (3, None, ())
+    assert forced.prefix == tokens.prompt(TEXTS[0], None, 0).ids
+    assert (forced.samples, joined.samples, joined.prefix) == (3, None, ())
 
 
 @pytest.mark.parametrize(("text", "opener"), [("This crossed a li", "ne, so I"), ("so I", "")])

@@ -137,7 +137,7 @@ def test_weights_in_another_format_than_safetensors_are_refused(folder):
 
 def test_a_folder_without_a_config_is_no_model(folder):
     (folder / "config.json").unlink()
-    with pytest.raises(SubjectError, match=r"holds no config\.json"):
+    with pytest.raises(SubjectError, match=r"has no config\.json"):
         load_subject(str(folder))
 
 

@@ -58,7 +58,7 @@ def set_stops(folder: Path, stops: list[int]) -> None:
 
 
 @contextmanager
-def readings(fault: Any = None) -> Iterator[list[tuple[int, int]]]:
+def forward_calls(fault: Any = None) -> Iterator[list[tuple[int, int]]]:
     """The (rows, length) of everything any model reads meanwhile; `fault(rows, length)` may raise in its place."""
     from torch import nn
     from torch.nn.modules.module import register_module_forward_pre_hook
