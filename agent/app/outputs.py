@@ -242,7 +242,7 @@ def table_row(result: Result, spent: Usage) -> tuple[str, ...]:
 
 
 def next_steps(endings: Sequence[Ending | None], options: str, folder: ExperimentFolder, stop_requested: bool) -> str:
-    """What to do after a run whose traits ended so (None: did not run), as one line.
+    """What to do after a run whose traits have these endings (None: did not run), as one line.
 
     `options` name the experiment as typed, `folder` is the first trait's.
     """

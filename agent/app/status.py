@@ -172,7 +172,7 @@ def _with_ledger(state: TraitState, place: TraitProcess, now: float) -> TraitSta
             "calls": dict(spent.calls),
             "spent": ledger.spent_by_role(),
             "micro_usd": spent.micro_usd,
-            "attempts": ledger.attempts(),
+            "attempts": ledger.attempt_counts(),
             "possibly_paid": tuple(_possibly_paid(attempt) for attempt in ledger.pending()),
             "failures": tuple(_failure(attempt) for attempt in ledger.last_failures(_FAILURES_KEPT)),
             "pace": None if started is None else _pace(ledger, started, now),

@@ -38,7 +38,7 @@ class LabelledEnding(FrozenModel):
     """One labelled ending. `opener`: first words of a continuation; None where there are none, so V cannot be asked.
 
     `span` quotes the words of the prefix that commit it; `labels` are two readers' independent labels; `hard` names
-    the trap that the row sets; wording is tuned on part A and reported on part B.
+    what makes the row difficult; wording is tuned on part A and reported on part B.
     """
 
     version: Literal[1] = 1

@@ -141,7 +141,7 @@ class CircuitBreaker:
             self._close()
 
     def on_failure(self, error: LLMError) -> None:
-        """Count a failure of the server or the network; rate limits are none."""
+        """Count a failure of the server or the network. Rate limits do not count."""
         if not self._failures:
             self._failing_since = self._clock.now()
         self._failures += 1

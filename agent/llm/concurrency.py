@@ -78,7 +78,10 @@ def call_soon(function: Callable[[], object]) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the event loop and wait for it. An interrupt cancels it, waits for its cleanup and rises."""
+    """Run a coroutine on the event loop and wait for it.
+
+    An interrupt cancels it, waits for its cleanup and is raised again.
+    """
     done = threading.Event()
 
     async def tracked() -> T:

@@ -51,7 +51,7 @@ class ProbeError(UserError):
 class ProbeWaitReporter:
     """Reports waits while probing: an endpoint that asks to wait for long, and None when it goes on.
 
-    One reporter serves one question after another. Of an endpoint that is down its circuit breaker reports.
+    One reporter serves one question after another. The circuit breaker reports an endpoint that is down.
     """
 
     def __init__(self, clock: Clock, on_wait: Callable[[str | None], None]) -> None:

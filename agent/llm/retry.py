@@ -136,7 +136,7 @@ class RetryState:
         return max(exponential, error.retry_after or 0.0)
 
     async def should_retry(self, error: BaseException | None) -> bool:
-        """Count a failure, and say whether to try again. Failures of an endpoint that is down start anew."""
+        """Count a failure, and say whether to try again. The count is reset if the endpoint was down."""
         if not isinstance(error, RETRYABLE):
             return False
         if not self.should_give_up(error):

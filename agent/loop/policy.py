@@ -53,7 +53,7 @@ def everything_is_audited(state: SetState, plan: Plan, signals: Signals) -> Move
 
 def stop_or_cap(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     if signals.stop_requested is not None:
-        return Stop(ending=Ending.STOPPED, why=f"a stop was asked for ({signals.stop_requested})")
+        return Stop(ending=Ending.STOPPED, why=f"a stop was requested ({signals.stop_requested})")
     if signals.cap_reached is not None:
         return Stop(ending=Ending.CAP, why=signals.cap_reached)
     if state.rounds >= plan.caps.max_rounds:
@@ -80,8 +80,8 @@ def judge_unreliable(state: SetState, plan: Plan, signals: Signals) -> Move | No
     worst = max(state.noise.flaps, key=lambda one: one.k / max(1, one.n))
     why = (
         f"the judge contradicts itself too often: its wordings disagree on {worst.question} in {worst.k} of {worst.n} "
-        f"texts, and at least {state.noise.edited_at_least:.0%} of good pairs would be sent to be mended (more than "
-        f"{plan.rules.max_parked_share:.0%} are not borne). Take another judge, or sharpen the definition"
+        f"texts, and at least {state.noise.edited_at_least:.0%} of good pairs would be edited needlessly (limit: "
+        f"{plan.rules.max_parked_share:.0%}). Use another judge, or sharpen the definition"
     )
     return Stop(ending=Ending.NOT_READY, why=why)
 
@@ -114,7 +114,7 @@ def repair_failing(state: SetState, plan: Plan, signals: Signals) -> Move | None
 
 
 def _out_of_repairs(state: SetState, plan: Plan) -> tuple[str, ...]:
-    """Failing pairs without repairs left. They are replaced, whatever the patience."""
+    """Failing pairs without repairs left. They are replaced even when patience is used up."""
     return tuple(key for key in state.at(Status.FAILING) if state.items[key].repairs >= plan.caps.max_repairs)
 
 
@@ -130,8 +130,8 @@ def controls_failed(state: SetState, plan: Plan, signals: Signals) -> Move | Non
         return None
     why = (
         f"the judge does not tell committed texts from open ones: over {len(found.committed)} + {len(found.open)} "
-        f"controls the AUC of its commitment score is {found.auc:.2f} [{found.low:.2f}, {found.high:.2f}], wanted "
-        f"{least:g}. Take another judge, or go on all the same with --min-control-auc 0"
+        f"controls the AUC of its commitment score is {found.auc:.2f} [{found.low:.2f}, {found.high:.2f}], at "
+        f"least {least:g} is required. Use another judge, or continue anyway with --min-control-auc 0"
     )
     return Stop(ending=Ending.NOT_READY, why=why)
 
@@ -212,7 +212,7 @@ def judge_suspicions(state: SetState) -> str:
     """A sentence for the reason of a stop where the judge itself is broken, else an empty string."""
     found = [finding for item in (*state.items.values(), *state.removed) for finding in item.findings]
     why = [reason for reason in (_one_score(found), _contradiction(found)) if reason]
-    return f". But it is the judge that cannot be trusted here: {'; '.join(why)}. Take another one" if why else ""
+    return f". The judge is unreliable: {'; '.join(why)}. Use another one" if why else ""
 
 
 def _one_score(found: Sequence[Finding]) -> str | None:

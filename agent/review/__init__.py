@@ -1,1 +1,1 @@
-"""The morning: what a run proposes and what a human decides about it."""
+"""Human review: proposal, cards, session, terminal, page, report, and applying what was approved."""

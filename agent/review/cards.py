@@ -1,4 +1,4 @@
-"""Card: one pair as a reviewer sees it, with its state, the text at stake, its evidence and its warnings."""
+"""Card: one pair as a reviewer sees it, with its state, its text, its evidence and its warnings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

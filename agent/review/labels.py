@@ -1,4 +1,4 @@
-"""Words shown for verdicts, states, questions, depths and repairs, and the key bindings: one home for every view."""
+"""Words shown for verdicts, states, questions, depths and repairs, and the key bindings."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple

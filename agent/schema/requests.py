@@ -40,7 +40,7 @@ class ErrorKind(StrEnum):
     UNANSWERED = "unanswered"
 
 
-AUTHOR_NOTE = "author: "  # stands before an error of the author's in a round's notes
+AUTHOR_NOTE = "author: "  # prefix of the author's errors in a round's notes
 _KINDS = {kind.value: kind for kind in ErrorKind}
 
 

@@ -104,7 +104,7 @@ class CaseResult:
 def verdict_of(context: StepContext, result: CaseResult, twin: CaseResult | None = None) -> Verdict | None:
     """The verdict by the table, None while a needed answer is missing.
 
-    EXPRESS becomes UNSURE where the flip test found that the subject goes its way whatever its first tokens are.
+    EXPRESS becomes UNSURE if the flip test found that the first tokens do not change how the subject continues.
     """
     trait, rules = context.trait, context.rules
     flip = flip_outcome(rules, result.flip) if result.flip else None

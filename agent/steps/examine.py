@@ -53,7 +53,7 @@ def complete(context: StepContext, cases: Sequence[Case]) -> list[CaseResult]:
 
 
 def sample(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
-    """Lock-in where votes tie, which it decides, and beyond first depth of all that may pass."""
+    """Draw lock-in samples: for tied cases, which they decide, and, beyond depth FIRST, for all that may pass."""
     verdicts = _verdicts(context, results)
     tied = [i for i, one in enumerate(results) if is_tied(one, verdicts[i])]
     results = tie_break(context, with_lock_in(context, results, tied))
@@ -188,9 +188,9 @@ def _finding(context: StepContext, result: CaseResult, twin: CaseResult, depth: 
 
 
 def _final_verdict(result: CaseResult, found: Verdict | None, of_pair: Sequence[Flag]) -> Verdict | None:
-    """The table's verdict, but what would pass, or is undecided, fails where its lock-in does not hold.
+    """The table's verdict after the lock-in: a passing or undecided case fails if its lock-in does not hold.
 
-    Where the subject continues both sides alike, the topic decides, and neither text does.
+    TOPIC if the subject continues both sides of the pair alike.
     """
     passing = may_pass(result, found)
     if Flag.ALIKE in of_pair and passing:

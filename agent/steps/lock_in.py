@@ -57,9 +57,9 @@ def _judged(
 
 
 def is_tied(result: CaseResult, found: Verdict | None) -> bool:
-    """Whether votes are not enough: they contradict each other, or tie on the forecast of what may pass else.
+    """Whether the votes cannot decide: they contradict each other, or the forecast alone is tied.
 
-    LATE although its first tokens are said to express: one question about one opening speaks against all others.
+    Also LATE with choice EXPRESS: only C5, asked of a single opening, speaks against the scenario.
     """
     if found is Verdict.LATE and result.tallies[Question.VERDICT].choice == EXPRESS:
         return True
@@ -68,7 +68,7 @@ def is_tied(result: CaseResult, found: Verdict | None) -> bool:
 
 
 def tie_break(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
-    """The results, with what ties over the greedy completion decided by the samples where these were drawn."""
+    """The results, with tied tallies decided by the subject's other samples, where some were drawn."""
     question = Question.OPENING if context.sustained else Question.C5
     sampled: Mapping[int, LockIn] = {i: one.lock_in for i, one in enumerate(results) if one.lock_in is not None}
     in_doubt = [i for i in sampled if _is_decided_by_samples(results[i].tallies[question])]
@@ -81,7 +81,7 @@ def tie_break(context: StepContext, results: Sequence[CaseResult]) -> list[CaseR
 
 
 def _is_decided_by_samples(found: Tally) -> bool:
-    """C5 that fails by an opening unlike those of the samples, or a tie on the opening itself."""
+    """Whether the samples decide a tally: a tie, or a C5 that did not pass (its opening may be an exception)."""
     return found.ruling is VoteOutcome.TIE or (
         found.question is Question.C5 and found.ruling is not VoteOutcome.FAVOURABLE
     )

@@ -158,7 +158,7 @@ def _chance_of_pair(errors: Sequence[float], max_votes: int, outcome: VoteOutcom
 def _chance(error: float, max_votes: int, lead_to_reject: int, favourable: bool, outcome: VoteOutcome) -> float:
     """The chance that the audit's vote on one question has this outcome, if each answer is wrong with chance `error`.
 
-    Adds up all courses that the vote can take. `favourable` is the right answer.
+    The sum over all sequences of answers. `favourable` is the right answer.
     """
     initial = INITIAL_WORDINGS[Depth.AUDIT]
     last = len(vote_order(initial, max_votes))

@@ -76,7 +76,7 @@ _JUDGED = 0.5  # share of each arm that must have been judged
 
 
 def flip_outcome(rules: Rules, flip: Flip) -> VoteOutcome:
-    """Favourable where the first tokens decide, adverse where the prefix had, a tie between the two."""
+    """FAVOURABLE if the first tokens decide, ADVERSE if the prefix had decided, TIE in between."""
     if flip.value is None or min(flip.own[1], flip.opposite[1]) < _JUDGED * rules.flip_samples:
         return VoteOutcome.OPEN
     if flip.value >= FLIPS:
@@ -85,7 +85,7 @@ def flip_outcome(rules: Rules, flip: Flip) -> VoteOutcome:
 
 
 def contradict(v: Tally | None, c0: Tally) -> bool:
-    """Whether V (prefix and opening) and C0 (prefix alone) rule out each other."""
+    """Whether V (prefix and opening) and C0 (prefix alone) contradict each other."""
     return v is not None and (
         (v.choice == EXPRESS and c0.ruling is VoteOutcome.ADVERSE)
         or (v.choice == EXPLAIN and c0.ruling is VoteOutcome.FAVOURABLE)

@@ -38,7 +38,7 @@ class Ballot:
 def vote_order(initial: tuple[str, ...], max_votes: int) -> tuple[tuple[str, int], ...]:
     """(wording, sample) of each vote in turn: fresh wordings first, then the latest ones again at temperature 1.
 
-    The audit's own wording comes on top of `max_votes`, so that it costs the others no vote.
+    The audit's own wording is one more vote than `max_votes`, so that no other wording loses its vote.
     """
     fresh = [(w, 0) for w in initial] + [(w, 0) for w in WORDINGS if w not in initial]
     again = [(w, 1) for w in reversed(WORDINGS)]
@@ -55,7 +55,7 @@ def outcome_of_votes(votes: Sequence[bool], initial: int, lead_to_reject: int) -
 
 
 def collect_votes(context: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
-    """Ask until every ballot is decided, tied, or open for want of a readable answer. One tally per ballot."""
+    """Ask until every ballot is decided, tied, or OPEN because no answer could be read. One tally per ballot."""
     votes: list[list[Vote]] = [[] for _ in ballots]
     while wanted := _wanted(context, ballots, votes):
         requests = [request(context, ballots[i].asked, wording, sample) for i, wording, sample in wanted]

@@ -11,9 +11,9 @@ from typing import Any, Self
 from agent.schema import CampaignBasis, Completion, History, Role, Round, Usage, add_costs, canonical_lines
 from agent.storage.ledger_database import (
     ANSWERED,
+    DUPLICATE_ANSWER,
     MOUNTS,
     PENDING,
-    REPEATED,
     WITHDRAWN,
     Answer,
     Attempt,
@@ -156,7 +156,7 @@ class Ledger:
         return BeginAttempt(key, role, _storable(purpose), self._round, self._clock(), reserved)
 
     def _failure(self, attempt: int, error_class: str, detail: str, charged: int) -> RecordFailure:
-        if error_class in ("", ANSWERED, REPEATED, PENDING):
+        if error_class in ("", ANSWERED, DUPLICATE_ANSWER, PENDING):
             raise ValueError(f"{error_class!r} is no class of error")
         return RecordFailure(attempt, error_class, _storable(detail), charged, self._clock())
 
@@ -170,19 +170,19 @@ class Ledger:
         """Attempts without an outcome, oldest first: in flight, or possibly paid when a run was killed."""
         return tuple(model_from_row(Attempt, row) for row in self._db.rows(_SELECT_PENDING))
 
-    def attempts(self, campaign: int | None = None) -> dict[str, int]:
+    def attempt_counts(self, campaign: int | None = None) -> dict[str, int]:
         """The number of attempts per outcome ("pending" without one), in one campaign or in all."""
         rows = self._db.rows(_COUNT_ATTEMPTS, PENDING, campaign)
         return {str(outcome): int_of(count) for outcome, count in rows}
 
     def last_failures(self, count: int) -> tuple[Attempt, ...]:
         """The last `count` attempts that ended in an error, latest first; withdrawn ones are not errors."""
-        rows = self._db.rows(_SELECT_FAILURES, ANSWERED, REPEATED, WITHDRAWN, count)
+        rows = self._db.rows(_SELECT_FAILURES, ANSWERED, DUPLICATE_ANSWER, WITHDRAWN, count)
         return tuple(model_from_row(Attempt, row) for row in rows)
 
     def answered_since(self, when: float) -> int:
         """How many attempts brought an answer after a moment (seconds since 1970)."""
-        return int_of(self._db.rows(_COUNT_ANSWERED, ANSWERED, REPEATED, when)[0][0])
+        return int_of(self._db.rows(_COUNT_ANSWERED, ANSWERED, DUPLICATE_ANSWER, when)[0][0])
 
     # Completions
 
@@ -270,7 +270,7 @@ class Ledger:
 
     def spent_by_role(self) -> tuple[Spent, ...]:
         """What each role has cost so far, by name. A budget starts from this after a restart."""
-        return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, REPEATED))
+        return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, DUPLICATE_ANSWER))
 
     # Sessions
 

@@ -22,7 +22,7 @@ RoundRef = tuple[int | None, int | None]  # the campaign and round that an answe
 
 PENDING = "pending"
 ANSWERED = "answered"
-REPEATED = "repeated"
+DUPLICATE_ANSWER = "repeated"  # an answer came for a key that had one; the first is kept
 WITHDRAWN = "withdrawn"
 
 

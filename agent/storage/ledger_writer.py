@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from agent.schema import Role
 from agent.storage.ledger_database import (
     ANSWERED,
-    REPEATED,
+    DUPLICATE_ANSWER,
     Answer,
     Database,
     LedgerError,
@@ -273,7 +273,7 @@ class AttemptStore:
         if self._key_of(plan, record.attempt) != answer.key:
             raise LedgerError(f"Attempt {record.attempt} was not begun for the request that its answer is for.")
         first = self._first(plan, answer.key, db)
-        outcome, charged = (ANSWERED, 0) if first is None else (REPEATED, answer.micro_usd)
+        outcome, charged = (ANSWERED, 0) if first is None else (DUPLICATE_ANSWER, answer.micro_usd)
         self._end(plan, record.attempt, record.ended, outcome, "", charged)
         if first is None:
             plan.answers[answer.key] = record

@@ -53,7 +53,7 @@ class HeartbeatRecord(FrozenModel):
 
 @dataclass(frozen=True)
 class HeartbeatTiming:
-    """The clock of a heartbeat (seconds since 1970), and the wait between two writes, which is true when it is over."""
+    """The clock of a heartbeat (seconds since 1970), and the wait between two writes (True once the run has ended)."""
 
     time_of_day: Callable[[], float] = time.time
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from agent.storage.experiment import heartbeat_file
-from agent.storage.ledger_database import ANSWERED, REPEATED
+from agent.storage.ledger_database import ANSWERED, DUPLICATE_ANSWER
 from agent.supervision.heartbeat import HeartbeatRecord
 from tests.bench.report import Row, met, tell
 from tests.cli.scripted import cliffhanger
@@ -237,7 +237,7 @@ def spending_of(folder: Path, trait: str) -> Spending:
         attempts=len(attempts),
         open=sum(outcome is None for _, outcome, *_ in attempts),
         resent=resent,
-        paid_twice=twice + sum(outcome == REPEATED for _, outcome, *_ in attempts),
+        paid_twice=twice + sum(outcome == DUPLICATE_ANSWER for _, outcome, *_ in attempts),
         paid=sum(answers.values()),
         wasted=sum(charged for _, outcome, charged, _ in attempts if outcome is not None),
         reserved=sum(reserved for _, outcome, _, reserved in attempts if outcome is None),

@@ -216,7 +216,7 @@ class WholePath:
                 self.last = profiled(lambda: self._ask(requests, ledger), len(requests))
             else:
                 self._ask(requests, ledger)
-            assert ledger.attempts() == {"answered": len(requests)}
+            assert ledger.attempt_counts() == {"answered": len(requests)}
 
     def close(self) -> None:
         self._llm.close()

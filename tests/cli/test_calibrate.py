@@ -70,7 +70,7 @@ def measured(folder: Path, wording: int = 0, part: str = "all") -> dict[str, dic
 def bought(folder: Path) -> tuple[int, int]:
     """(calls, answers kept) of the calibration's ledger."""
     with Ledger.read(folder / "calibration" / "ledger.sqlite") as ledger:
-        return sum(ledger.attempts().values()), dict(ledger.total_usage().calls).get("judge", 0)
+        return sum(ledger.attempt_counts().values()), dict(ledger.total_usage().calls).get("judge", 0)
 
 
 def test_the_toy_judge_is_right_on_endings_of_its_world(folder: Path) -> None:

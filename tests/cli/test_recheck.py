@@ -52,7 +52,7 @@ def test_the_same_edit_buys_and_continues_nothing_twice(folder: Path) -> None:
 
 def _attempts(folder: Path) -> dict[str, int]:
     with Ledger.read(refinement_of(folder) / "ledger.sqlite") as ledger:
-        return ledger.attempts()
+        return ledger.attempt_counts()
 
 
 def test_while_a_run_writes_the_ledger_the_edit_waits_and_nothing_of_it_is_lost(folder: Path) -> None:

@@ -138,7 +138,7 @@ def follow(plan: str, folder: Path, run: Run) -> PlanResult:
             guides=_digests(guides),
             billed=_billed(folder),
             prices={short(key): price for key, price in _rows(folder, "SELECT key, micro_usd FROM answers")},
-            attempts=sum(ledger.attempts().values()),
+            attempts=sum(ledger.attempt_counts().values()),
             spent=ledger.total_usage().micro_usd,
             reserved=sum(attempt.reserved for attempt in ledger.pending()),
             log=_log(folder),

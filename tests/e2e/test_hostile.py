@@ -143,7 +143,7 @@ def test_half_a_character_is_refused_by_the_ledger_with_a_sentence_and_spelt_out
                 ledger.store_completions({"key": Completion(text=half, token_ids=(), opening="")})
             ledger.record_failure(attempt, "Malformed", half)
             assert ledger.answer("key") is None
-            assert ledger.attempts() == {"Malformed": number + 1}
+            assert ledger.attempt_counts() == {"Malformed": number + 1}
 
 
 # Datasets, completions, summaries and names of files

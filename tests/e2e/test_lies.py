@@ -151,7 +151,7 @@ def test_fifty_identical_questions_at_once_are_sent_as_one(tmp_path: Path) -> No
         llm = judge_at(server.url)
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
             replies = llm.ask_all([question("Say it.")] * 50, ledger)
-            assert ledger.attempts() == {"answered": 1}
+            assert ledger.attempt_counts() == {"answered": 1}
         llm.close()
     assert len(server.asked) == 1
     assert {reply.score.value for reply in replies if reply.score} == {85.0}

@@ -114,7 +114,7 @@ def test_a_reply_that_would_fail_live_fails_from_a_file(ledger: Ledger, body: ob
     judge.import_answers([row(key, body, status)], report)
     assert list(judge.missing) == [key]
     assert report.failed[0].startswith(f"r.jsonl:1: {error}")
-    assert ledger.attempts() == {}
+    assert ledger.attempt_counts() == {}
 
 
 def test_a_request_that_failed_in_the_batch_stays_missing_until_another_line_answers_it(ledger: Ledger) -> None:

@@ -54,7 +54,7 @@ def test_a_scored_answer_is_stored_with_its_evidence_and_price(connect: Connect,
     assert answer is not None
     assert (answer.content, answer.model, answer.sample) == ("85", "echoed", 0)
     assert (answer.tokens_in, answer.tokens_out, answer.micro_usd) == (11, 3, 46)
-    assert ledger.attempts() == {"answered": 1}
+    assert ledger.attempt_counts() == {"answered": 1}
 
 
 def test_the_body_asks_for_log_probabilities_at_temperature_zero(connect: Connect, ledger: Ledger) -> None:
@@ -183,7 +183,7 @@ def test_transient_errors_are_retried_and_every_attempt_recorded(
     with serving([failing(503), failing(429), Answering(deed="reset"), HTML, number(85)]) as server:
         [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert reply.score is not None
-    assert ledger.attempts() == {"answered": 1, "malformed": 1, "rate": 1, "transient": 2}
+    assert ledger.attempt_counts() == {"answered": 1, "malformed": 1, "rate": 1, "transient": 2}
     assert len([seconds for seconds in clock.waits if seconds]) >= 3
 
 
@@ -210,7 +210,7 @@ def test_a_hung_or_dripping_reply_ends_at_the_attempt_timeout(connect: Connect, 
     with serving([Answering(body=number(85).body, deed=deed), number(85)]) as server:
         [reply] = connect(server.url, timeout=0.3).ask_all([ask_number()], ledger)
     assert reply.error is None
-    assert ledger.attempts() == {"answered": 1, "timeout": 1}
+    assert ledger.attempt_counts() == {"answered": 1, "timeout": 1}
     assert ledger.total_usage().micro_usd > 46
 
 
@@ -277,7 +277,7 @@ def test_invalid_json_is_repaired_once_and_stored_once(connect: Connect, ledger:
     assert [reply.data for reply in replies] == ['{"endings":["so I"]}'] * 2
     assert server.asked[1].body["messages"][1] == {"role": "assistant", "content": '{"endings": ["so I",'}
     assert SCHEMA in server.asked[1].body["messages"][2]["content"]
-    assert ledger.attempts() == {"answered": 1, "malformed": 1}
+    assert ledger.attempt_counts() == {"answered": 1, "malformed": 1}
 
 
 JUNK = {
@@ -300,7 +300,7 @@ def test_json_that_stays_unreadable_is_an_error(
         [reply] = connect(server.url).ask_all([ask_object()], ledger)
     assert error_of(reply).startswith(f"{kind}: ")
     assert len(server.asked) == times
-    assert "answered" not in ledger.attempts()
+    assert "answered" not in ledger.attempt_counts()
 
 
 def test_complete_json_that_ended_by_length_is_used(connect: Connect, ledger: Ledger) -> None:
@@ -314,7 +314,7 @@ def test_a_reply_without_a_number_is_stored_and_unscored(connect: Connect, ledge
         llm = connect(server.url)
         replies = [llm.ask_all([ask_number()], ledger)[0] for _ in range(2)]
     assert all(error_of(reply).startswith("unscored: ") for reply in replies)
-    assert ledger.attempts() == {"answered": 1}
+    assert ledger.attempt_counts() == {"answered": 1}
 
 
 def sampling(values: Callable[[int], str]) -> Callable[[Asked], Answering]:
@@ -409,7 +409,7 @@ def test_an_interrupt_cancels_calls_in_flight_and_leaves_them_pending(
                 llm.ask_all([ask_number(str(i)) for i in range(5)], ledger)
         assert len(server.asked) == 4  # a new endpoint is asked four things at a time at first
     assert len(ledger.pending()) == 4
-    assert ledger.attempts() == {"pending": 4}
+    assert ledger.attempt_counts() == {"pending": 4}
 
 
 def test_a_role_that_was_not_probed_is_refused(connect: Connect, ledger: Ledger) -> None:
@@ -436,7 +436,7 @@ def test_single_flight_is_not_shared_by_two_ledgers(connect: Connect, tmp_path: 
             thread.start()
         for thread in threads:
             thread.join(20)
-        assert [ledger.attempts() for ledger in (one, other)] == [{"answered": 1}] * 2
+        assert [ledger.attempt_counts() for ledger in (one, other)] == [{"answered": 1}] * 2
 
 
 def test_the_identity_of_a_closed_ledger_is_never_given_to_another(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_each_fault_has_its_kind_its_number_of_requests_its_cost_and_its_reply(
     failed, answered = asked[: row.requests], asked[row.requests :]
     assert outcome(reply) == ("usable" if is_slowed else row.kind or "usable")
     assert (len(failed), len(answered)) == (row.requests, is_slowed)
-    assert ledger.attempts() == {row.kind or "answered": row.requests} | ({"answered": 1} if is_slowed else {})
+    assert ledger.attempt_counts() == {row.kind or "answered": row.requests} | ({"answered": 1} if is_slowed else {})
     assert ledger.total_usage().micro_usd == row.charge(failed) + usage(answered)
 
 
@@ -204,7 +204,7 @@ def test_a_request_that_is_always_rate_limited_is_given_up_and_costs_nothing(con
         [reply] = connect(server.url).ask_all([row.request], ledger)
     assert outcome(reply) == "rate"
     assert SLOWED < len(server.asked) < MANY
-    assert ledger.attempts() == {"rate": len(server.asked)}
+    assert ledger.attempt_counts() == {"rate": len(server.asked)}
     assert ledger.total_usage().micro_usd == 0
 
 
@@ -240,7 +240,7 @@ def test_where_nothing_listens_no_call_costs_anything_and_the_endpoint_is_unavai
         pass  # its port is known, and nobody listens there any more
     [reply] = connect(server.url).ask_all([ask_number()], ledger)
     assert outcome(reply) == "outage"
-    assert ledger.attempts() == {"transient": 6}
+    assert ledger.attempt_counts() == {"transient": 6}
     assert ledger.total_usage().micro_usd == 0
 
 
@@ -278,5 +278,5 @@ def test_the_retry_after_of_a_server_is_waited_for(
     assert outcome(reply) == "usable"
     assert len(server.asked) == 2
     assert seconds - 1.5 <= max(clock.waits) <= seconds + 1  # a date has whole seconds
-    assert ledger.attempts() == {"answered": 1, "rate" if code == 429 else "transient": 1}
+    assert ledger.attempt_counts() == {"answered": 1, "rate" if code == 429 else "transient": 1}
     assert ledger.total_usage().micro_usd == usage(server.asked[:1])

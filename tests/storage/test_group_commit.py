@@ -129,7 +129,7 @@ def test_a_caller_hears_of_an_intent_when_another_process_could_read_it(ledger: 
         await asyncio.gather(*(call(f"k{n}") for n in range(20)))
 
     asyncio.run(all_of())
-    assert ledger.attempts() == {"answered": 20}
+    assert ledger.attempt_counts() == {"answered": 20}
 
 
 def test_within_a_group_only_what_is_wrong_fails(ledger: Ledger) -> None:
@@ -159,7 +159,7 @@ def test_within_a_group_only_what_is_wrong_fails(ledger: Ledger) -> None:
     assert "was not begun for the request" in str(results[2])
     assert "half a surrogate pair" in str(results[3])
     assert "is not open" in str(results[5])
-    assert ledger.attempts() == {"answered": 1, "pending": 4, "transient": 1}
+    assert ledger.attempt_counts() == {"answered": 1, "pending": 4, "transient": 1}
     assert [attempt.key for attempt in ledger.pending()] == ["b", "c", "e", "f"]
     assert ledger.record_answer(third, answer("c")) == answer("c")
 
@@ -172,7 +172,7 @@ def test_of_two_answers_in_one_group_the_first_counts(ledger: Ledger) -> None:
         lambda: ledger.record_answer_async(second, answer("k", content="15")),
     )
     assert [result.content for result in results] == ["72", "72"]
-    assert ledger.attempts() == {"answered": 1, "repeated": 1}
+    assert ledger.attempt_counts() == {"answered": 1, "repeated": 1}
     assert ledger.total_usage().micro_usd == 60
 
 
@@ -185,7 +185,7 @@ def test_an_attempt_is_closed_once_also_within_one_group(ledger: Ledger) -> None
     )
     assert results[0] is None
     assert "is not open" in str(results[1])
-    assert ledger.attempts() == {"timeout": 1}
+    assert ledger.attempt_counts() == {"timeout": 1}
     assert ledger.answer("k") is None
 
 
@@ -198,7 +198,7 @@ def test_a_group_larger_than_one_statement_is_stored_whole_and_in_order(ledger: 
     )
     assert [one.content for one in settled] == keys
     assert [(ledger.answer(key) or answer("")).content for key in keys] == keys
-    assert ledger.attempts() == {"answered": 203}
+    assert ledger.attempt_counts() == {"answered": 203}
 
 
 class FailingDisk:
@@ -265,7 +265,7 @@ def test_an_attempt_cancelled_before_it_was_sent_is_not_listed_as_possibly_paid(
             tasks[0].cancel()
             await asyncio.wait(tasks[:1])
         await tasks[1]
-        await until(lambda: "withdrawn" in ledger.attempts())
+        await until(lambda: "withdrawn" in ledger.attempt_counts())
 
     asyncio.run(ask())
     assert [one.key for one in ledger.pending()] == ["b"]

@@ -104,7 +104,7 @@ def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
             ledger.begin_attempt("k1", Role.JUDGE, "forecast"), "transient", "503 \ud800 from the endpoint", charged=12
         )
         assert ledger.answer("k1") is None
-        assert ledger.attempts() == {"transient": 1}
+        assert ledger.attempt_counts() == {"transient": 1}
         assert ledger.total_usage() == Usage(micro_usd=12)
 
 
@@ -149,7 +149,7 @@ def test_a_second_answer_to_the_same_request_is_paid_but_never_replaces_the_firs
         first, second = ledger.begin_attempt("k1", Role.JUDGE, "a"), ledger.begin_attempt("k1", Role.JUDGE, "a")
         ledger.record_answer(first, answer("k1", content="72"))
         assert ledger.record_answer(second, answer("k1", content="15")).content == "72"
-        assert ledger.attempts() == {"answered": 1, "repeated": 1}
+        assert ledger.attempt_counts() == {"answered": 1, "repeated": 1}
         assert ledger.total_usage().micro_usd == 60
         assert ledger.total_usage().calls == (("judge", 1),)
 
@@ -240,7 +240,7 @@ def test_answers_before_any_round_count_in_the_total_only(path: Path) -> None:
         pay_for(ledger, answer("later"))
         assert ledger.cost(campaign, 1) == Usage()
         assert ledger.total_usage().calls == (("judge", 2),)
-        assert ledger.attempts(campaign) == {"answered": 1}
+        assert ledger.attempt_counts(campaign) == {"answered": 1}
 
 
 def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_many_threads_share_one_ledger(path: Path) -> None:
         for thread in threads:
             thread.join()
         assert ledger.total_usage().calls == (("judge", 160),)
-        assert ledger.attempts() == {"answered": 160}
+        assert ledger.attempt_counts() == {"answered": 160}
 
 
 def test_a_missing_ledger_is_a_sentence_and_is_not_made_by_a_reader(path: Path) -> None:

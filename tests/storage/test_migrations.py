@@ -94,7 +94,7 @@ def test_a_ledger_of_an_earlier_commit_is_read_and_continued(tmp_path: Path) -> 
         history = ledger.history(campaign.id)
         assert campaign.basis.key == campaign.key
         assert [done.number for done in history] == [1, 2, 3]
-        assert ledger.attempts() == {"answered": 13, "pending": 1}
+        assert ledger.attempt_counts() == {"answered": 13, "pending": 1}
         assert dict(ledger.total_usage().calls) == {"auditor": 1, "author": 4, "judge": 8, "subject": 4}
     keys = [str(key) for (key,) in run_sql(path, "SELECT key FROM answers")]
     with Ledger(path) as ledger:

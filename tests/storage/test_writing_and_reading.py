@@ -59,7 +59,7 @@ def test_reading_does_not_wait_for_a_commit(ledger: Ledger) -> None:
     with busy_writing(ledger):
         assert ledger.answer("a") == answer("a")
         assert ledger.answer("absent") is None
-        assert ledger.attempts() == {"answered": 1}
+        assert ledger.attempt_counts() == {"answered": 1}
 
 
 def test_a_key_that_is_known_to_be_absent_costs_no_query_not_even_after_a_restart(ledger: Ledger, path: Path) -> None:

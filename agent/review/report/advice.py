@@ -22,9 +22,10 @@ def reliability_warning(report: Report) -> str | None:
     if report.controls is None or not report.is_judge_unreliable:
         return None
     return (
-        "The verdicts of this run are advice, not measurements. On texts whose answer is known, the judge told "
-        f"committed from open ones with an AUC of {report.controls.auc:.2f} (at most {report.controls.high:.2f}; "
-        f"{RELIABLE_AUC:g} is required, 0.5 is chance). Read the pairs yourself, or run again with a better judge."
+        "The verdicts of this run are advice, not measurements. On control texts whose answer is known, the judge "
+        f"separated committed from open ones with an AUC of {report.controls.auc:.2f} (at most "
+        f"{report.controls.high:.2f}; {RELIABLE_AUC:g} is required, 0.5 is chance). Read the pairs yourself, or run "
+        "again with a better judge."
     )
 
 
