@@ -9,11 +9,7 @@ import typer
 from agent.cli.options import Experiment, Similarity, Traits, Variant, backends_of
 
 if TYPE_CHECKING:
-    from agent.app.status import TraitState
-    from agent.config.settings import Settings
-    from agent.schema import Pair, Plan
-    from agent.storage.experiment import ExperimentFolder
-    from agent.storage.ledger_database import CampaignRecord
+    pass
 
 
 _WEB = "On a page"
@@ -73,15 +69,6 @@ def review(  # noqa: PLR0913 - every option of the command is a parameter
     return review_in_terminal(sessions, options, activity)
 
 
-_NOT_ENDED = {
-    "running": "it is running now",
-    "paused": "it is paused now",
-    "stale": "its process is alive, but its heartbeat is old",
-    "died": "its process died; rerun the command to resume",
-    "interrupted": "it was interrupted; rerun the command to resume",
-}
-
-
 def report(
     experiment: Experiment,
     traits: Traits = None,
@@ -99,69 +86,18 @@ def report(
 
         cliffhanger report --experiment experiments/demo --traits toy/refusal --open
     """
+    from agent.app.report import write_reports
     from agent.app.run import ExperimentOptions
-    from agent.app.status import read_states
-    from agent.errors import UserError
     from agent.supervision.display import RunDisplay
     from agent.text import safe_text
 
-    settings = ExperimentOptions(experiment, traits, model_variant).settings()
     screen, code = RunDisplay(), 0
-    for state in read_states(settings):
-        try:
-            path = _written(settings, state)
-        except UserError as error:
-            screen.print(*(f"{state.trait}: {sentence}" for sentence in str(error).split("\n")))
-            code = 64
-            continue
-        screen.print(f"{state.trait}: {path}")
-        if show and typer.launch(path.as_uri()):
+    for trait, path, problems in write_reports(ExperimentOptions(experiment, traits, model_variant).settings()):
+        screen.print(*(f"{trait}: {line}" for line in (*problems, *([str(path)] if path else []))))
+        code = 64 if problems else code
+        if path and show and typer.launch(path.as_uri()):
             screen.print(f"No browser could be started: open {safe_text(str(path))} yourself.")
     return code
-
-
-def _written(settings: "Settings", state: "TraitState") -> "Path":
-    """Write one trait's report and return where the page is. Raises Refusal where no round is on record."""
-    from agent.app.outputs import report_of, write_report
-    from agent.errors import UserError
-    from agent.storage.experiment import ExperimentFolder
-    from agent.storage.ledger import Ledger
-
-    folder = ExperimentFolder(settings.experiment, state.trait, settings.variant)
-    if state.how == "unreadable":
-        raise UserError(state.trouble or f"{folder.ledger_path} cannot be read.")
-    if state.campaign is None:
-        raise UserError("there is nothing to report yet: begin with `cliffhanger run`.")
-    with Ledger.read(folder.ledger_path) as ledger:
-        campaign = ledger.campaigns()[-1]
-        plan, dataset = _plan(settings, folder, campaign), _dataset(settings, state.trait, campaign)
-        report = report_of(ledger, campaign, plan, state.stop, dataset, _NOT_ENDED.get(state.how, ""))
-    write_report(folder, report)
-    return folder.refinement / "report.html"
-
-
-def _plan(settings: "Settings", folder: "ExperimentFolder", campaign: "CampaignRecord") -> "Plan":
-    """The plan that the campaign's last run reported, since options may have changed it; else that of refine.toml."""
-    from agent.app.outputs import earlier_report
-    from agent.schema import Plan
-
-    earlier = earlier_report(folder)
-    if earlier is not None and earlier.campaign == campaign.id:
-        return earlier.asked.plan
-    size = len(_dataset(settings, folder.trait, campaign))
-    return Plan(caps=settings.caps, rules=settings.rules, dataset_size=size)
-
-
-def _dataset(settings: "Settings", trait: str, campaign: "CampaignRecord") -> "tuple[Pair, ...]":
-    """The dataset's pairs while its files are those that the campaign began from; a changed one says nothing of it."""
-    from agent.app.outputs import began_from
-    from agent.storage.dataset import DatasetError, load_dataset
-
-    try:
-        dataset = load_dataset(settings.datasets / trait, trait)
-    except DatasetError:
-        return ()
-    return dataset.pairs if began_from(campaign, dataset.hashes) else ()
 
 
 def apply(  # noqa: PLR0913 - every option of the command is a parameter

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import math
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,7 +29,7 @@ Excluded = Literal["", "parked", "dropped"]  # why a pair is not in the set; emp
 
 
 class Dot(NamedTuple):
-    """One scenario with its scores, 0 to 100. `x` and `y` have their origin at the top left."""
+    """One scenario with its scores, 0 to 100. `x` and `y` have their origin at the top left, `offset` included."""
 
     anchor: str
     label: str
@@ -36,14 +38,15 @@ class Dot(NamedTuple):
     excluded: Excluded
     c0: float
     c5: float
+    offset: tuple[float, float] = (0.0, 0.0)
 
     @property
     def x(self) -> float:
-        return round(SIDE * self.c0 / 100, 1)
+        return _inside(SIDE * self.c0 / 100 + self.offset[0])
 
     @property
     def y(self) -> float:
-        return round(SIDE * (100 - self.c5) / 100, 1)
+        return _inside(SIDE * (100 - self.c5) / 100 + self.offset[1])
 
     @property
     def is_diamond(self) -> bool:
@@ -76,10 +79,26 @@ def anchor(pair: str, polarity: Polarity) -> str:
 
 
 def dot_map(dots: Sequence[Dot], rules: Rules, mode: Mode) -> DotMap:
-    """The map of these dots. Dots with the same scores cover each other; they are drawn translucent."""
+    """The map of these dots. Dots with the same scores form a spiral around their place, so that each can be opened."""
     radius = next((radius for count, radius in _RADII if len(dots) <= count), _SMALLEST_RADIUS)
+    placed: Counter[tuple[float, float]] = Counter()
+    spread = []
+    for dot in dots:
+        spread.append(dot._replace(offset=_spiral(placed[dot.c0, dot.c5], 2 * radius)))
+        placed[dot.c0, dot.c5] += 1
     kept = [dot for dot in dots if not dot.excluded]
-    return DotMap(tuple(dots), radius, len(kept), sum(_is_in_goal(dot, rules, mode) for dot in kept))
+    return DotMap(tuple(spread), radius, len(kept), sum(_is_in_goal(dot, rules, mode) for dot in kept))
+
+
+def _spiral(place: int, distance: float) -> tuple[float, float]:
+    """The offset of the n-th of several dots at one place: Vogel's spiral (1979), neighbours about `distance` apart."""
+    angle, radius = place * math.pi * (3 - math.sqrt(5)), distance * math.sqrt(place) / 1.7  # 1.7: nearest neighbours
+    return radius * math.cos(angle), radius * math.sin(angle)
+
+
+def _inside(position: float) -> float:
+    """A coordinate reflected into the square."""
+    return round(SIDE - abs(SIDE - abs(position)), 1)
 
 
 def _is_in_goal(dot: Dot, rules: Rules, mode: Mode) -> bool:

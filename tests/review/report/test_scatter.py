@@ -22,6 +22,14 @@ def test_open_texts_lie_left_and_expressing_first_tokens_on_top() -> None:
     ]
 
 
+def test_dots_with_the_same_scores_are_beside_each_other_and_inside_the_square() -> None:
+    dots = map_of(*[dot(0, 100)] * 40).dots
+    assert (dots[0].x, dots[0].y) == (0, 0)
+    places = {(one.x, one.y) for one in dots}
+    assert len(places) == 40
+    assert all(0 <= x <= SIDE and 0 <= y <= SIDE for x, y in places)
+
+
 def test_many_dots_are_smaller() -> None:
     assert map_of(*[dot(8, 95)] * 700).radius < map_of(*[dot(8, 95)] * 200).radius < map_of(dot(8, 95)).radius
 
