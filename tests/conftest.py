@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,6 +17,10 @@ import pytest
 # Read by torch and tokenizers when they are first imported, here and in child processes.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C need it back.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("cliffhanger", deadline=None)
 hypothesis.settings.load_profile("cliffhanger")

@@ -9,7 +9,8 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,6 +76,16 @@ class PseudoTerminal:
         while self._is_open and self._read():
             assert time.monotonic() < end, f"did not end:\n{self.text()}"
         return self.child.wait(_PATIENCE)
+
+    def end_by(self, ask: Callable[[], object]) -> int:
+        """The exit code, once it has ended. It is asked again and again: readline misses a signal that comes just
+        before it waits for a key."""
+        while self.child.poll() is None:
+            with suppress(OSError):  # it has just ended
+                ask()
+            with suppress(subprocess.TimeoutExpired):
+                self.child.wait(2)
+        return self.end()
 
     def _read(self) -> bool:
         """Take in what comes within a moment; False when nothing can come any more."""

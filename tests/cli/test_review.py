@@ -2,11 +2,9 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +50,10 @@ def acts(folder: Path) -> list[tuple[str, str, str]]:
     return [(d.who, d.act.value, d.pair) for d in decided(folder)]
 
 
+def terminate(terminal: PseudoTerminal) -> None:
+    terminal.end_by(lambda: os.kill(terminal.child.pid, signal.SIGTERM))
+
+
 def test_a_review_in_a_terminal_stores_exactly_its_decisions_and_continues_from_there(folder: Path) -> None:
     before = tree(folder / "datasets")
     with review(folder) as terminal:
@@ -86,8 +88,7 @@ def test_a_review_in_a_terminal_stores_exactly_its_decisions_and_continues_from_
     assert tree(folder / "datasets") == before
     with review(folder) as again:
         assert "to decide d0003" in again.until("1 of 3 decided")
-        again.press("\x03")
-        assert again.end() == 0
+        assert again.end_by(lambda: again.press("\x03")) == 0
 
 
 def cut_off(folder: Path, keys: str, cut: Callable[[PseudoTerminal], object]) -> Decision:
@@ -103,14 +104,6 @@ def cut_off(folder: Path, keys: str, cut: Callable[[PseudoTerminal], object]) ->
     [kept] = decided(folder)
     assert (kept.act.value, kept.pair, kept.note) == ("edit", "d0003", "not finished: the terminal was closed")
     return kept
-
-
-def terminate(terminal: PseudoTerminal) -> None:
-    """Send SIGTERM until it ends: readline misses a signal that arrives while it handles a key."""
-    while terminal.child.poll() is None:
-        os.kill(terminal.child.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            terminal.child.wait(10)
 
 
 def test_an_edit_is_stored_as_far_as_it_was_typed_when_a_signal_ends_the_review(folder: Path) -> None:
