@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.llm.circuit_breaker import AdaptiveTimeout, CircuitBreaker, EndpointStatus, EndpointUnavailable
+from agent.llm.admission import EndpointStatus
+from agent.llm.circuit_breaker import AdaptiveTimeout, CircuitBreaker, EndpointUnavailable
 from agent.llm.errors import LLMError, Transient
 from tests.llm.virtual_clock import VirtualClock
 
