@@ -40,19 +40,19 @@ def _written(settings: Settings, state: TraitState) -> Path:
         raise UserError("there is nothing to report yet: begin with `cliffhanger run`.")
     with Ledger.read(folder.ledger_path) as ledger:
         campaign = ledger.campaigns()[-1]
-        plan, dataset = _plan(settings, folder, campaign), _dataset(settings, state.trait, campaign)
+        dataset = _dataset(settings, state.trait, campaign)
+        plan = _plan(settings, folder, campaign, len(dataset))
         report = report_of(ledger, campaign, plan, state.stop, dataset, _NOT_ENDED.get(state.how, ""))
     write_report(folder, report)
     return folder.refinement / "report.html"
 
 
-def _plan(settings: Settings, folder: ExperimentFolder, campaign: CampaignRecord) -> Plan:
+def _plan(settings: Settings, folder: ExperimentFolder, campaign: CampaignRecord, dataset_size: int) -> Plan:
     """The plan that the campaign's last run reported, since options may have changed it; else that of refine.toml."""
     earlier = earlier_report(folder)
     if earlier is not None and earlier.campaign == campaign.id:
         return earlier.asked.plan
-    size = len(_dataset(settings, folder.trait, campaign))
-    return Plan(caps=settings.caps, rules=settings.rules, dataset_size=size)
+    return Plan(caps=settings.caps, rules=settings.rules, dataset_size=dataset_size)
 
 
 def _dataset(settings: Settings, trait: str, campaign: CampaignRecord) -> tuple[Pair, ...]:

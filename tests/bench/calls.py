@@ -3,12 +3,12 @@
 import shutil
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from agent.loop.state import apply_round, replay
-from agent.review.report.build import calls_by_role
 from agent.schema import Finding, Polarity, Role, Round
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
@@ -118,3 +118,11 @@ def full_rejudge_calls(history: Iterable[Round]) -> int:
         examined.update(vote for finding in done.findings for vote in votes_of(finding))
         bought += sum(n for role, n in done.cost.calls if role in (Role.JUDGE, Role.AUDITOR))
     return asked + max(0, bought - len(examined))
+
+
+def calls_by_role(history: Iterable[Round]) -> Counter[str]:
+    """Calls of all rounds by role; "subject" counts completions."""
+    calls: Counter[str] = Counter()
+    for done in history:
+        calls.update(dict(done.cost.calls))
+    return calls

@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import NamedTuple
 
 from agent.loop.state import Status
-from agent.review.report.build import calls_by_role
 from agent.stats import wilson
+from tests.bench.calls import calls_by_role
 from tests.bench.naive import NaiveResult, naive
 from tests.bench.report import Row, met, table, tell
 from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 from agent.loop.state import Status
-from agent.review.report.build import calls_by_role
 from agent.schema import History, Outcome
-from tests.bench.calls import full_rejudge_calls
+from tests.bench.calls import calls_by_role, full_rejudge_calls
 from tests.e2e.demo_run import TRAITS, DemoRun, copy_demo, needlessly_edited, run, sides, truth
 
 ROOT = Path(__file__).parents[2]

@@ -195,12 +195,15 @@ def test_a_wait_of_three_hours_is_an_error_and_not_waited(connect: Connect, ledg
     assert sum(clock.waits) == 0
 
 
-def test_a_retry_after_beyond_the_longest_pause_ends_queued_calls_too(connect: Connect, ledger: Ledger) -> None:
+@pytest.mark.parametrize(("status", "kind"), [(429, ErrorKind.RATE), (503, ErrorKind.TRANSIENT)])
+def test_a_retry_after_beyond_the_longest_pause_ends_queued_calls_too(
+    connect: Connect, ledger: Ledger, status: int, kind: ErrorKind
+) -> None:
     asked = [ask_number(f"Question {n}") for n in range(40)]  # more than may be in flight at first
-    with serving([failing(429, headers=[("retry-after", "10800")])] * 40) as server:
+    with serving([failing(status, headers=[("retry-after", "10800")])] * 40) as server:
         errors = {kind_of(error_of(reply)) for reply in connect(server.url).ask_all(asked, ledger)}
         sent = len(server.asked)
-    assert errors <= {ErrorKind.RATE, ErrorKind.OUTAGE}
+    assert errors <= {kind, ErrorKind.OUTAGE}
     assert ErrorKind.OUTAGE in errors
     assert sent < 40
 

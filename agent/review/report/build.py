@@ -1,7 +1,7 @@
 """Builds the report of a campaign from its history."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.loop.state import SetState, Status, apply_round
 from agent.review.proposal import PairChange, Proposal, propose
@@ -47,14 +47,6 @@ class RunRecord(FrozenModel):
     state: str = ""
     spent: tuple[Spent, ...] = ()
     completions: int = 0
-
-
-def calls_by_role(history: Iterable[Round]) -> Counter[str]:
-    """Calls of all rounds by role; "subject" counts completions."""
-    calls: Counter[str] = Counter()
-    for done in history:
-        calls.update(dict(done.cost.calls))
-    return calls
 
 
 def measure_run(history: History) -> RunMeasures:
