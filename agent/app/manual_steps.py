@@ -9,6 +9,7 @@ from agent.app.outputs import write_completions
 from agent.app.preflight import open_context
 from agent.app.run import ExperimentOptions
 from agent.errors import Interrupted, UserError, worst
+from agent.review.proposal import PROPOSAL, read_proposal
 from agent.schema import (
     EXIT_CODES,
     Completion,
@@ -27,7 +28,7 @@ from agent.steps.vet import greedy
 from agent.steps.voting import Ballot, collect_votes
 from agent.storage.experiment import ExperimentFolder, LayoutError, Response, read_json, read_responses
 from agent.storage.ledger import Ledger
-from agent.storage.vetting_files import SetFindings, Stage, read_scores, write_scores
+from agent.storage.vetting_files import UNJUDGED, SetFindings, Stage, read_scores, write_scores
 from agent.supervision.display import RunDisplay
 from agent.text import RESUME
 
@@ -165,6 +166,18 @@ def _failures(place: ExperimentFolder) -> Iterator[str]:
         lines = _failed(path, texts)
         yield f"{path.name}: {len(lines) or 'nothing'} failed or unjudged"
         yield from (f"  {line}" for line in lines)
+    yield from _parked(place)
+
+
+def _parked(place: ExperimentFolder) -> Iterator[str]:
+    """The pairs that the last run parked, with the reason; they are in no vetting file."""
+    try:
+        parked = read_proposal(place.refinement / PROPOSAL).those("parked")
+    except LayoutError:  # no run has ended yet
+        return
+    if parked:
+        yield f"{PROPOSAL}: {len(parked)} parked"
+    yield from (f"  {change.pair} parked ({change.why})" for change in parked)
 
 
 def _texts(place: ExperimentFolder) -> dict[Polarity, tuple[Response, ...]]:
@@ -188,14 +201,21 @@ ResultRow = tuple[Polarity, int, Outcome, str, str | None]
 
 def _score_rows(path: Path) -> list[ResultRow]:
     rows = read_scores(path).rows
-    return [(r.polarity, r.idx, r.outcome, "-" if r.score is None else f"{r.score:.0f}", r.scenario) for r in rows]
+    why = [(r.error or "-") if r.score is None else f"{r.score:.0f}" for r in rows]
+    return [(r.polarity, r.idx, r.outcome, w, r.scenario) for r, w in zip(rows, why, strict=True)]
 
 
 def _first_token_rows(path: Path) -> list[ResultRow]:
     return [
-        (Polarity(row["polarity"]), int(row["idx"]), Outcome(row["outcome"]), str(row["verdict"] or "-"), None)
+        (Polarity(row["polarity"]), int(row["idx"]), Outcome(row["outcome"]), _reason(row), None)
         for row in _results(path)
     ]
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """The verdict of an item; for an unjudged one what went wrong, where that is known."""
+    diagnosis = str(row.get("diagnosis") or "")
+    return str(row["verdict"] or diagnosis.removeprefix(UNJUDGED).strip() or "-")
 
 
 def _results(path: Path) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from agent.schema import (
     Stop,
     Tally,
     Verdict,
+    commonest_error,
 )
 from agent.stats import wilson
 from agent.text import pluralize, verb_for
@@ -187,7 +188,8 @@ def _undecidable(item: PairState) -> str | None:
         if finding.verdict is Verdict.UNSURE:
             return f"the {finding.polarity} scenario stays undecided between the wordings (UNSURE)"
     if item.status is Status.UNJUDGED and item.rechecks >= RECHECKS:
-        return f"no readable judgement after {RECHECKS} rechecks on a healthy endpoint"
+        error = commonest_error(tally for finding in item.current for tally in finding.tallies)
+        return f"no readable judgement after {RECHECKS} rechecks{f': {error}' if error else ''}"
     if item.failed_audits >= AUDITS:
         return f"failed {AUDITS} audits"
     return None

@@ -36,6 +36,7 @@ from agent.schema.judging import (
     Vote,
     VoteOutcome,
     WordingDisagreement,
+    commonest_error,
     gating_questions,
     needed_questions,
 )

@@ -1,8 +1,11 @@
 """What is asked of a judge, what it answers, what the answers amount to, and what to change when scenarios fail."""
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 
 from agent.schema.pairs import Completion, Flag, FrozenModel, Mode, NegativeTest, Polarity
+from agent.schema.requests import kind_of
 
 
 class Outcome(StrEnum):
@@ -177,6 +180,15 @@ class Finding(FrozenModel):
     def score(self, question: Question) -> float | None:
         tally = self.tally(question)
         return tally.score if tally else None
+
+
+def commonest_error(tallies: Iterable[Tally]) -> str | None:
+    """Of the votes' errors, as "kind: sentence", the commonest one of the commonest kind; None without errors."""
+    errors = [vote.error for tally in tallies for vote in tally.votes if vote.error is not None]
+    if not errors:
+        return None
+    kind = Counter(map(kind_of, errors)).most_common(1)[0][0]
+    return Counter(error for error in errors if kind_of(error) is kind).most_common(1)[0][0]
 
 
 ADVICE = {

@@ -8,7 +8,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from agent.schema import Finding, FrozenModel, Mode, Outcome, Pair, Polarity, Question, Rules, Scenario, Verdict
+from agent.schema import (
+    Finding,
+    FrozenModel,
+    Mode,
+    Outcome,
+    Pair,
+    Polarity,
+    Question,
+    Rules,
+    Scenario,
+    Verdict,
+    commonest_error,
+)
 from agent.storage.experiment import ExperimentFolder, LayoutError, read_json, write_json
 
 Stage = Literal["scenario", "response"]
@@ -41,13 +53,14 @@ class SetFindings:
 
 
 class VettingRow(FrozenModel):
-    """One scored item; `idx` counts from 0 in the file of its polarity. No score means unjudged."""
+    """One scored item; `idx` counts from 0 in the file of its polarity. No score means unjudged, `error` says why."""
 
     idx: int
     polarity: Polarity
     score: float | None
     outcome: Outcome
     scenario: str | None = None
+    error: str | None = None
 
 
 class VettingScores(FrozenModel):
@@ -68,7 +81,10 @@ def write_scores(place: ExperimentFolder, which: Stage, found: SetFindings) -> P
     def row(idx: int, scenario: Scenario, finding: Finding | None) -> dict[str, Any]:
         score, outcome = _scored(which, scenario, finding, found.rules)
         made = {"idx": idx, "polarity": str(scenario.polarity), "score": score, "outcome": str(outcome)}
-        return {**made, "scenario": scenario.text} if which == "scenario" else made
+        tally = finding.tally(_QUESTIONS[which]) if finding is not None and outcome is Outcome.UNJUDGED else None
+        error = commonest_error([tally]) if tally is not None else None
+        about = {"scenario": scenario.text} if which == "scenario" else {}
+        return {**made, **about, **({"error": error} if error else {})}
 
     thresholds = {"pos_threshold": found.rules.pos_threshold, "neg_threshold": found.rules.neg_threshold}
     path = place.vetting / f"{which}_scores.json"
@@ -172,8 +188,13 @@ def _first_token_row(finding: Finding, first_k: int) -> dict[str, Any]:
         "flip": finding.flip and {**finding.flip.model_dump(mode="json"), "value": finding.flip.value},
         "divergence": finding.divergence,
         "flags": [str(flag) for flag in finding.flags],
-        "diagnosis": DIAGNOSES[finding.verdict] if finding.verdict else UNJUDGED,
+        "diagnosis": DIAGNOSES[finding.verdict] if finding.verdict else _unjudged(finding),
     }
+
+
+def _unjudged(finding: Finding) -> str:
+    error = commonest_error(finding.tallies)
+    return f"{UNJUDGED} {error}" if error else UNJUDGED
 
 
 def _probabilities(finding: Finding) -> dict[str, float]:
@@ -267,11 +288,12 @@ def _read_row(
             f"{path}: the score of result {number} is not a number. Make it again with `cliffhanger vet`."
         )
     place = next(places[polarity])
-    scenario = content.get("scenario")
+    scenario, error = content.get("scenario"), content.get("error")
     return VettingRow(
         idx=content["idx"] if isinstance(content.get("idx"), int) else place,
         polarity=polarity,
         score=None if score is None else float(score),
         outcome=outcome_of(score, polarity, *limits),
         scenario=scenario if isinstance(scenario, str) else None,
+        error=error if isinstance(error, str) else None,
     )

@@ -162,3 +162,5 @@ def test_unreadable_judge_replies_leave_items_unjudged(folder: Path, monkeypatch
     scores = json.loads((folder / PLACE / "vetting" / "response_scores.json").read_text())
     assert scores["failed_indices"] == {"positive": [], "negative": []}
     assert scores["unjudged_indices"]["positive"] == [0, 1, 2, 3]
+    told = command("failures", folder, "--traits", "toy/refusal").output
+    assert "positive 0 unjudged (unscored: the reply holds no number)" in told

@@ -19,7 +19,10 @@ from agent.schema import (
     Round,
     Rules,
     Signals,
+    Tally,
     Verdict,
+    Vote,
+    VoteOutcome,
     WordingDisagreement,
 )
 from tests.loop.histories import (
@@ -543,6 +546,16 @@ def test_an_unjudged_pair_is_parked_after_its_second_recheck_and_not_before() ->
     again = rechecked(FOUR[:1], UNJUDGED)
     assert parks(*mixed(d0000=UNJUDGED), again) == {}
     assert "2 rechecks" in parks(*mixed(d0000=UNJUDGED), again, again)["d0000"]
+
+
+def test_an_unjudged_pair_is_parked_with_the_commonest_error_of_the_commonest_kind() -> None:
+    errors = ["timeout: slow", "refusal: filter a", "refusal: filter b", "timeout: late", "refusal: filter b"]
+    votes = tuple(Vote(wording="a", sample=0, favourable=None, error=error) for error in errors)
+    tally = Tally(question=Question.RESPONSE, ruling=VoteOutcome.OPEN, votes=votes)
+    unread = finding(FOUR[0], outcome=UNJUDGED).model_copy(update={"tallies": (tally,)})
+    again = rechecked(FOUR[:1], UNJUDGED).model_copy(update={"findings": (unread, finding(FOUR[0], NEG))})
+    why = parks(*mixed(d0000=UNJUDGED), again, again)["d0000"]
+    assert why == "no readable judgement after 2 rechecks: refusal: filter b"
 
 
 def test_a_pair_that_is_judged_at_its_second_recheck_stays() -> None:
