@@ -12,9 +12,9 @@ from agent.llm.budget import reservation
 from agent.llm.calls import Call, RequestRunner, call_for
 from agent.llm.client import answer_of
 from agent.llm.endpoint import Capability, Endpoint
-from agent.llm.errors import LLMError, Malformed, Unscored, classify, error_body, error_text, truncate
+from agent.llm.errors import LLMError, Malformed, classify, error_body, error_text, truncate
 from agent.llm.response import ChatCompletion, clean, read_reply
-from agent.llm.scoring import number_in, option_in, sampled_choice, sampled_score
+from agent.llm.scoring import sampled_choice, sampled_score
 from agent.schema import ErrorKind, FrozenModel, Reply, Request, Role, Shape
 from agent.storage.durable import write_atomically
 from agent.storage.ledger import Ledger
@@ -151,7 +151,6 @@ class BatchJudge:
         self._ledger = ledger
         self._single = single
         self.asked: dict[str, Call] = {}
-        self._options: dict[str, tuple[str, ...]] = {}
 
     @classmethod
     def by_hand(cls, name: str, ledger: Ledger) -> "BatchJudge":
@@ -161,7 +160,12 @@ class BatchJudge:
 
     @property
     def missing(self) -> dict[str, Call]:
-        return {key: call for key, call in self.asked.items() if self._ledger.answer(key) is None}
+        return {key: call for key, call in self.asked.items() if self._answer(call) is None}
+
+    def _answer(self, call: Call) -> Answer | None:
+        """The stored answer to a call, if it counts."""
+        stored = self._ledger.answer(call.key)
+        return stored if stored is not None and call.flaw(stored) is None else None
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """One reply per request, in order; without an answer it has an error of kind "unanswered"."""
@@ -180,7 +184,7 @@ class BatchJudge:
 
     def _look_up(self, call: Call) -> Answer:
         self.asked.setdefault(call.key, call)
-        stored = self._ledger.answer(call.key)
+        stored = self._answer(call)
         if stored is None:
             raise Unanswered("No answer to this request has been imported yet.")
         return stored
@@ -188,7 +192,6 @@ class BatchJudge:
     def _one(self, request: Request) -> Reply:
         endpoint = self._endpoints[request.role]
         call = call_for(request, endpoint.model, endpoint.base_url, self.known[request.role])
-        self._options[call.key] = request.options
         try:
             answer = self._look_up(call)
             return _reply(request, answer)
@@ -214,12 +217,10 @@ class BatchJudge:
         try:
             completion = _completion(row, call)
             content = call.accept(completion)
-            if self._single:
-                self._check_readable(call, content)
         except LLMError as error:
             report.failed.append(f"{row.where}: {error.named}")
             return
-        stored = self._ledger.answer(call.key)
+        stored = self._answer(call)
         if stored is not None:
             report.repeated += 1
             if stored.content != content:
@@ -230,16 +231,9 @@ class BatchJudge:
         usage = (0, 0) if row.text is not None else completion.usage or reservation(call)
         completion = replace(completion, model=completion.model or endpoint.model)
         answer = answer_of(call, endpoint, completion, content, usage)
+        self._ledger.reject_answer(call.key, ErrorKind.UNSCORED, "It could not be read.")
         self._ledger.record_answer(self._ledger.begin_attempt(call.key, call.role, "import"), answer)
         report.stored += 1
-
-    def _check_readable(self, call: Call, content: str) -> None:
-        """Raise Unscored for an unreadable text: with one sample, no other could outvote it."""
-        if call.shape is Shape.NUMBER and number_in(content) is None:
-            raise Unscored(f"The answer is not one whole number from 0 to 100 but {truncate(content, 60)!r}.")
-        options = self._options.get(call.key, ())
-        if call.shape is Shape.CHOICE and option_in(content, options) is None:
-            raise Unscored(f"The answer is not one of {', '.join(options)} but {truncate(content, 60)!r}.")
 
 
 def _reply(request: Request, answer: Answer) -> Reply:

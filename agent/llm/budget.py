@@ -40,12 +40,11 @@ def reservation(call: Call) -> TokenUsage:
     return len(call.body), call.limit
 
 
-def charged(endpoint: Endpoint, call: Call, error: LLMError) -> int:
-    """What a failed attempt cost in micro-USD: its usage if the reply stated it, the reservation if it is unknown."""
+def charged(call: Call, error: LLMError) -> TokenUsage:
+    """Tokens that a failed attempt is charged for: its usage if the reply stated it, the reservation if unknown."""
     if error.usage is not None:
-        return micro_usd(endpoint, error.usage)
-    is_unknown = isinstance(error, AttemptTimeout | Malformed | Broken)
-    return micro_usd(endpoint, reservation(call)) if is_unknown else 0
+        return error.usage
+    return reservation(call) if isinstance(error, AttemptTimeout | Malformed | Broken) else (0, 0)
 
 
 class BudgetExhausted(LLMError):

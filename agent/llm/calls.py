@@ -2,25 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.llm.endpoint import Capability, Endpoint
-from agent.llm.errors import InvalidJSON, LLMError, Malformed, Truncated
-from agent.llm.response import ChatCompletion, canonical, strict_schema, unpack
+from agent.llm.endpoint import Capability, Endpoint, ScaleName
+from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, Truncated, Unscored
+from agent.llm.response import ChatCompletion, canonical, check_finish, is_cut, strict_schema, unpack
 from agent.llm.scoring import (
     DRAW,
     MOST,
+    TokenLogprobs,
     choice_probabilities,
     expected_score,
     has_majority,
     is_clear,
+    number_in,
+    option_in,
     sampled_choice,
     sampled_score,
 )
 from agent.schema import Reply, Request, Role, Shape, digest
 from agent.storage.ledger_database import Answer
+
+SMALL_PROMPT = "Say 1."  # the question of a health check
+_LARGEST_START = 10  # another digit could make 1 to 10 a greater number of the scale
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _FORM = "\n\nAnswer with one JSON object that fits this JSON schema, and nothing else:\n"
@@ -43,29 +51,73 @@ class Call:
     needs_logprobs: bool
     max_tokens: int
     limit: int
+    scale: ScaleName = "percent"
+    options: tuple[str, ...] = ()
     schema: str | None = None
     purpose: str = "ask"
 
     def accept(self, completion: ChatCompletion) -> str:
-        """The text to store. Raises LLMError for an incomplete or unusable completion."""
-        if self.needs_logprobs and not completion.positions:
-            raise Malformed(
-                "The reply lacks the log-probabilities that this endpoint gave before.", usage=completion.usage
-            )
-        if self.shape is Shape.JSON:
-            return self._accept_object(completion)
-        if self.shape is Shape.TEXT and completion.finish_reason == "length":
-            raise Truncated(f"The reply was cut at {self.max_tokens} tokens.", usage=completion.usage)
-        return completion.content
-
-    def _accept_object(self, completion: ChatCompletion) -> str:
+        """The text to store. Raises LLMError for a completion that is unfinished or not of the requested shape."""
         try:
-            return canonical(completion.content, self.schema)
+            if self.needs_logprobs and not completion.positions:
+                raise Malformed("The reply lacks the log-probabilities that this endpoint gave before.")
+            return self._readable(completion.content, completion.positions, completion.finish_reason)
         except LLMError as error:
             error.usage = completion.usage
-            if completion.finish_reason != "length":
+            raise
+
+    def flaw(self, answer: Answer) -> LLMError | None:
+        """Why a stored answer, perhaps of an earlier version, does not count; None for a good one."""
+        try:
+            self._readable(answer.content, unpack(answer.evidence), answer.finish_reason)
+        except LLMError as error:
+            return error
+        return None
+
+    def _readable(self, content: str, positions: Sequence[TokenLogprobs], finish: str) -> str:
+        """The text of a reply that is finished and of the requested shape. Raises LLMError.
+
+        A reply that may lack its end counts where the rest could not change what is read.
+        """
+        check_finish(finish)
+        try:
+            return self._read(content, positions, is_cut(finish))
+        except (Unscored, InvalidJSON, Refused) as error:
+            if not is_cut(finish):
                 raise
-        raise Truncated(f"The JSON was cut at {self.max_tokens} tokens.", usage=completion.usage)
+            raise self._truncated(content, finish) from error
+
+    def _read(self, content: str, positions: Sequence[TokenLogprobs], cut: bool) -> str:
+        match self.shape:
+            case Shape.NUMBER if self.needs_logprobs:
+                expected_score(positions, content, self.scale)
+            case Shape.CHOICE if self.needs_logprobs:
+                choice_probabilities(positions, self.options)
+            case Shape.NUMBER:
+                check_sampled_number(content, cut)
+            case Shape.CHOICE:
+                check_sampled_option(content, self.options)
+            case Shape.JSON:
+                return canonical(content, self.schema)
+            case Shape.TEXT if cut:
+                raise Unscored("A text without its end.")
+        return content
+
+    def _truncated(self, content: str, finish: str) -> Truncated:
+        if not finish:
+            return Truncated(f"The reply does not say that it is complete (no finish_reason): {content[:60]!r}")
+        what = "JSON" if self.shape is Shape.JSON else "reply"
+        read = "" if self.shape in (Shape.JSON, Shape.TEXT) else f", before it could be read: {content[:60]!r}"
+        return Truncated(f"The {what} was cut at {self.max_tokens} tokens{read}.", content=content)
+
+    @property
+    def small(self) -> bytes:
+        """The body of the smallest question with the options of this call: whether these are refused in themselves."""
+        body = json.loads(self.body)
+        body["messages"] = [{"role": "user", "content": SMALL_PROMPT}]
+        if body.get("response_format", {}).get("type") == "json_object":  # refused where no message says "JSON"
+            del body["response_format"]
+        return canonical_json(body)
 
     def repaired(self, invalid: str) -> "Call":
         """The call under the same key that shows the model its invalid text and asks for the JSON alone."""
@@ -75,6 +127,19 @@ class Call:
             {"role": "user", "content": _REPAIR + (self.schema or '{"type":"object"}')},
         ]
         return replace(self, body=canonical_json(body), purpose="repair")
+
+
+def check_sampled_number(content: str, cut: bool) -> None:
+    """Raise Unscored for a sample that is no number, or may be the first digits of one."""
+    value = number_in(content)
+    if value is None or (cut and 1 <= value <= _LARGEST_START):
+        raise Unscored(f"The answer is not one whole number from 0 to 100 but {content[:60]!r}.")
+
+
+def check_sampled_option(content: str, options: Sequence[str]) -> None:
+    """Raise Unscored for a sample that does not begin with an option."""
+    if option_in(content, options) is None:
+        raise Unscored(f"The answer is not one of {', '.join(options)} but {content[:60]!r}.")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -104,6 +169,8 @@ def call_for(request: Request, model: str, base_url: str, capability: Capability
         needs_logprobs=needs_logprobs,
         max_tokens=request.max_tokens,
         limit=request.max_tokens + capability.headroom,
+        scale=capability.scale,
+        options=request.options,
         schema=request.json_schema,
     )
 
@@ -175,27 +242,27 @@ class RequestRunner:
             answer = await self.buy(self._call(request))
             score = expected_score(unpack(answer.evidence), answer.content, self.capability.scale)
             return Reply(score=score, answers=(answer.key,))
-        answers = await self._draw(request, lambda contents: is_clear(contents, request.thresholds))
-        score = sampled_score([answer.content for answer in answers], request.thresholds)
-        return Reply(score=score, answers=_keys(answers))
+        drawn = await self._draw(request, lambda contents: is_clear(contents, request.thresholds))
+        with drawn.reasons():
+            return Reply(score=sampled_score(drawn.contents, request.thresholds), answers=drawn.keys)
 
     async def _choice(self, request: Request) -> Reply:
         if self.capability.logprobs:
             answer = await self.buy(self._call(request))
             return Reply(choice=choice_probabilities(unpack(answer.evidence), request.options), answers=(answer.key,))
-        answers = await self._draw(request, lambda contents: has_majority(contents, request.options))
-        choice = sampled_choice([answer.content for answer in answers], request.options)
-        return Reply(choice=choice, answers=_keys(answers))
+        drawn = await self._draw(request, lambda contents: has_majority(contents, request.options))
+        with drawn.reasons():
+            return Reply(choice=sampled_choice(drawn.contents, request.options), answers=drawn.keys)
 
-    async def _draw(self, request: Request, is_enough: Callable[[Sequence[str]], bool]) -> list[Answer]:
-        """Samples in order, DRAW at a time, until `is_enough` or MOST."""
-        answers: list[Answer] = []
-        while len(answers) < MOST and not (answers and is_enough([answer.content for answer in answers])):
-            calls = [self._call(request, len(answers) + ahead) for ahead in range(DRAW)]
+    async def _draw(self, request: Request, is_enough: Callable[[Sequence[str]], bool]) -> "Samples":
+        """Samples in order, DRAW at a time, until `is_enough` or MOST. An unreadable one counts as a sample."""
+        samples: list[Answer | LLMError] = []
+        while len(samples) < MOST and not (samples and is_enough(Samples(samples).contents)):
+            calls = [self._call(request, len(samples) + ahead) for ahead in range(DRAW)]
             # All are awaited, also when one fails: no call outlives its request.
             results = await asyncio.gather(*map(self.buy, calls), return_exceptions=True)
-            answers += [_or_raise(result) for result in results]
-        return answers
+            samples += [_sample(result) for result in results]
+        return Samples(samples)
 
     async def _object(self, request: Request) -> Answer:
         """JSON by one call, or by a second one that shows the model its invalid text."""
@@ -209,11 +276,38 @@ class RequestRunner:
         return call_for(request, self.endpoint.model, self.endpoint.base_url, self.capability, draw)
 
 
-def _or_raise(result: Answer | BaseException) -> Answer:
-    if isinstance(result, BaseException):
-        raise result
-    return result
+@dataclass(frozen=True)
+class Samples:
+    """Samples in order: answers, and errors in place of those that could not be read."""
+
+    drawn: Sequence[Answer | LLMError]
+
+    @property
+    def contents(self) -> list[str]:
+        """The text of each sample, empty where it could not be read."""
+        return [one.content if isinstance(one, Answer) else "" for one in self.drawn]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The ledger keys of the answers."""
+        return tuple(one.key for one in self.drawn if isinstance(one, Answer))
+
+    @contextmanager
+    def reasons(self) -> Iterator[None]:
+        """Where too few samples could be read, add the commonest reason."""
+        try:
+            yield
+        except Unscored as error:
+            errors = [one for one in self.drawn if isinstance(one, LLMError)]
+            if not errors:
+                raise
+            common = Counter(type(one) for one in errors).most_common(1)[0][0]
+            first = next(one for one in errors if type(one) is common)
+            raise common(f"{error.sentence} {first.sentence}", content=first.content) from error
 
 
-def _keys(answers: Sequence[Answer]) -> tuple[str, ...]:
-    return tuple(answer.key for answer in answers)
+def _sample(result: Answer | BaseException) -> Answer | LLMError:
+    """A sample, or the error of one that the model did not make readable. Any other error is raised."""
+    if isinstance(result, Answer | Unscored | Truncated | Refused):
+        return result
+    raise result

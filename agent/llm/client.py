@@ -22,6 +22,7 @@ from agent.storage.ledger_database import Answer
 OnWait = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
 Flights = SingleFlight[tuple[Hashable, str], Answer]  # by ledger and call
 
+_REJECTED = "It was stored as an answer by an earlier version and is asked anew."
 _PROBE_FIRST = "Configure the role and call probe() first."
 NOT_SENT = Reply(error=Cancelled(STOP_REQUESTED).named)
 
@@ -73,11 +74,15 @@ class EndpointClient:
     async def buy(self, call: Call, ledger: Ledger) -> Answer:
         """The answer to a call: from the ledger, from a purchase in flight, or from a new one. Raises LLMError."""
         stored = ledger.answer(call.key)
-        if stored is not None:
+        flaw = call.flaw(stored) if stored is not None else None
+        if stored is not None and flaw is None:
             return stored
-        return await self._flights.join((ledger.identity, call.key), partial(self._purchase, call, ledger))
+        return await self._flights.join((ledger.identity, call.key), partial(self._purchase, call, ledger, flaw))
 
-    async def _purchase(self, call: Call, ledger: Ledger) -> Answer:
+    async def _purchase(self, call: Call, ledger: Ledger, flaw: LLMError | None = None) -> Answer:
+        """Buy an answer. `flaw` is why the stored one, if there is one, does not count."""
+        if flaw is not None:
+            await ledger.reject_answer_async(call.key, flaw.kind, f"{flaw.sentence} {_REJECTED}")
         jitter = int(call.key[:8], 16) / 2**32
         return await retry(partial(self.attempt, call, ledger), RetryState(self._policy, jitter, self.admission))
 
@@ -99,10 +104,10 @@ class EndpointClient:
                     completion = await self.transport.send(call.body, self.admission.timeout(timeouts))
                     content = call.accept(completion)
                 except LLMError as error:
-                    cost = charged(self.endpoint, call, error)
-                    spent = Amount(cost, 1, *(error.usage or (0, 0)))
+                    tokens = charged(call, error)
+                    spent = Amount(micro_usd(self.endpoint, tokens), 1, *tokens)
                     self.admission.on_failure(permit, error)
-                    await ledger.record_failure_async(attempt, error.kind, error.sentence, cost)
+                    await ledger.record_failure_async(attempt, error.kind, error.sentence, spent.micro_usd, tokens)
                     raise
                 answer = answer_of(call, self.endpoint, completion, content, completion.usage or usage)
                 spent = Amount(answer.micro_usd, 1, answer.tokens_in, answer.tokens_out)

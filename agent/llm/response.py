@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, TokenUsage, Truncated, classify_body, truncate
+from agent.llm.errors import (
+    InvalidJSON,
+    LLMError,
+    Malformed,
+    Refused,
+    TokenUsage,
+    Transient,
+    Truncated,
+    classify_body,
+    truncate,
+)
 from agent.llm.scoring import TokenLogprobs, probability
 
 _MOST_STARTS = 20  # opening braces to try; more would cost quadratic time on hostile text
@@ -143,10 +153,11 @@ def _read(data: dict[str, Any], usage: TokenUsage | None) -> ChatCompletion:
     if not isinstance(message, dict):
         raise Malformed("The reply's first choice has no message.")
     finish = clean(str(choice.get("finish_reason") or ""))
-    _check_refusal(message, finish)
+    _check_refusal(message)
+    check_finish(finish)
     content = _content(message.get("content"))
     if not content.strip():
-        if finish == "length":
+        if is_cut(finish):
             raise Truncated("The model used up its tokens before it wrote an answer.")
         raise Malformed("The reply's text is empty.")
     model = clean(str(data.get("model") or ""))
@@ -155,19 +166,50 @@ def _read(data: dict[str, Any], usage: TokenUsage | None) -> ChatCompletion:
 
 def _first_choice(data: dict[str, Any]) -> dict[str, Any]:
     choices = data.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0]
-    if data.get("error"):
-        raise classify_body(data["error"])
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+    error = data.get("error") or (first or {}).get("error")
+    if error:  # whatever has been written besides is a part of an answer at most
+        raise classify_body(error)
+    if first is not None:
+        return first
     raise Malformed("The reply has no choices.")
 
 
-def _check_refusal(message: Mapping[str, Any], finish: str) -> None:
+def _check_refusal(message: Mapping[str, Any]) -> None:
     refusal = message.get("refusal")
     if refusal:
         raise Refused(f"The model declined: {truncate(clean(str(refusal)))}")
-    if finish == "content_filter":
-        raise Refused("The provider's content filter withheld the answer.")
+
+
+# How servers say why a reply ended, in lower case: the API's own words, then those of others. Sources: the API
+# references of OpenAI, OpenRouter, Mistral, Gemini, DeepSeek, Zhipu and Anthropic; vLLM, SGLang, llama.cpp and TGI.
+_FINISHED = {"stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete", "completed", "finish", "finished"}
+_CUT = {"length", "max_tokens", "max_length", "model_length", "max_output_tokens", "model_context_window_exceeded"}
+_WITHHELD = {
+    *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii"),
+    *("sensitive", "refusal", "guardrail_intervened", "moderation"),
+}
+_BROKEN_OFF = {
+    *("error", "abort", "aborted", "cancelled", "canceled", "timeout", "network_error"),
+    *("insufficient_system_resource", "other"),
+}
+
+
+def check_finish(finish: str) -> None:
+    """Raise the error of a reply that ended neither by itself nor at its token limit."""
+    reason = finish.lower()
+    if not reason or reason in _FINISHED | _CUT:
+        return
+    if reason in _WITHHELD:
+        raise Refused(f"The provider's content filter withheld the answer (finish_reason {finish!r}).")
+    if reason in _BROKEN_OFF:
+        raise Transient(f"The provider broke the answer off (finish_reason {truncate(finish, 60)!r}).")
+    raise Malformed(f"The reply ended with finish_reason {truncate(finish, 60)!r} instead of 'stop'.")
+
+
+def is_cut(finish: str) -> bool:
+    """Whether a reply may lack its end: it reached its token limit, or does not say why it ended."""
+    return finish.lower() not in _FINISHED
 
 
 def _content(value: Any) -> str:

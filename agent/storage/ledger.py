@@ -29,16 +29,19 @@ from agent.storage.ledger_database import (
 from agent.storage.ledger_schema import CURRENT, LedgerSchema
 from agent.storage.ledger_writer import (
     SELECT_ANSWER,
+    AttemptCost,
     AttemptStore,
     BeginAttempt,
     GroupCommitWriter,
     Operation,
     RecordAnswer,
     RecordFailure,
+    RejectAnswer,
     TouchSession,
 )
 
 _SUBJECT = "subject"
+_FREE = AttemptCost()
 
 _ATTEMPT = (
     "SELECT id, key, role, purpose, campaign, round, begun, ended, outcome, detail, charged, reserved FROM attempts"
@@ -65,9 +68,13 @@ _SUM_ROLES = """
     SELECT role, sum(calls), sum(tokens_in), sum(tokens_out), sum(paid) + sum(possibly), sum(open), sum(possibly) FROM (
         SELECT role, 0 AS calls, tokens_in, tokens_out, micro_usd AS paid, 0 AS open, 0 AS possibly FROM answers
         UNION ALL
-        SELECT role, outcome IS NULL OR outcome IN (?1, ?2) OR charged > 0, 0, 0, charged, outcome IS NULL,
+        SELECT role, outcome IS NOT ?1, tokens_in, tokens_out, charged, outcome IS NULL,
             iif(outcome IS NULL, reserved, 0) FROM attempts
     ) GROUP BY role ORDER BY role
+"""
+_SUM_FAILED = """
+    SELECT role, count(*), sum(tokens_in), sum(tokens_out), sum(charged)
+    FROM attempts WHERE outcome IS NOT NULL AND outcome NOT IN (?, ?) GROUP BY role
 """
 _COUNT_COMPLETIONS = "SELECT count(*) FROM completions WHERE ?1 IS NULL OR (campaign = ?1 AND round = ?2)"
 
@@ -144,27 +151,42 @@ class Ledger:
         """The same on an event loop. If cancelled, the answer is still stored."""
         return await self._writer.wait_async(RecordAnswer(attempt, answer, self._round, self._clock()))
 
-    def record_failure(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
-        """Close an attempt without an answer; `charged` is what it still cost (millionths of a dollar)."""
-        self._writer.wait(self._failure(attempt, error_class, detail, charged))
+    def record_failure(
+        self, attempt: int, error_class: str, detail: str, charged: int = 0, tokens: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Close an attempt without an answer.
 
-    async def record_failure_async(self, attempt: int, error_class: str, detail: str, charged: int = 0) -> None:
+        `charged` (millionths of a dollar) and (input, output) `tokens` are what it still cost.
+        """
+        self._writer.wait(self._failure(attempt, error_class, detail, AttemptCost(charged, *tokens)))
+
+    async def record_failure_async(
+        self, attempt: int, error_class: str, detail: str, charged: int = 0, tokens: tuple[int, int] = (0, 0)
+    ) -> None:
         """The same on an event loop. If cancelled, the attempt is still closed."""
-        await self._writer.wait_async(self._failure(attempt, error_class, detail, charged))
+        await self._writer.wait_async(self._failure(attempt, error_class, detail, AttemptCost(charged, *tokens)))
+
+    def reject_answer(self, key: str, error_class: str, detail: str) -> None:
+        """Turn a stored answer, if there is one, into a failed attempt that cost the same."""
+        self._writer.wait(RejectAnswer(key, error_class, _storable(detail)))
+
+    async def reject_answer_async(self, key: str, error_class: str, detail: str) -> None:
+        """The same on an event loop."""
+        await self._writer.wait_async(RejectAnswer(key, error_class, _storable(detail)))
 
     def _begin(self, key: str, role: Role, purpose: str, reserved: int) -> BeginAttempt:
         return BeginAttempt(key, role, _storable(purpose), self._round, self._clock(), reserved)
 
-    def _failure(self, attempt: int, error_class: str, detail: str, charged: int) -> RecordFailure:
+    def _failure(self, attempt: int, error_class: str, detail: str, cost: AttemptCost = _FREE) -> RecordFailure:
         if error_class in ("", ANSWERED, DUPLICATE_ANSWER, PENDING):
             raise ValueError(f"{error_class!r} is no class of error")
-        return RecordFailure(attempt, error_class, _storable(detail), charged, self._clock())
+        return RecordFailure(attempt, error_class, _storable(detail), cost, self._clock())
 
     def _withdraw(self, operation: Operation[Any], result: object) -> None:
         """Close an attempt whose caller was cancelled before it sent anything: it cost nothing."""
         if isinstance(operation, BeginAttempt):
             with suppress(LedgerError):  # the ledger is closed by now: the attempt stays listed as possibly paid
-                self._writer.post(self._failure(int_of(result), WITHDRAWN, "Cancelled before it was sent.", 0))
+                self._writer.post(self._failure(int_of(result), WITHDRAWN, "Cancelled before it was sent."))
 
     def pending(self) -> tuple[Attempt, ...]:
         """Attempts without an outcome, oldest first: in flight, or possibly paid when a run was killed."""
@@ -264,13 +286,14 @@ class Ledger:
         return self._usage(campaign, number)
 
     def total_usage(self) -> Usage:
-        """The usage of all campaigns, including what failed and repeated attempts cost."""
-        charged = self._db.rows("SELECT coalesce(sum(charged), 0) FROM attempts")[0][0]
-        return add_costs(self._usage(None, None), Usage(micro_usd=int_of(charged)))
+        """The usage of all campaigns, including the calls, tokens and dollars of failed and repeated attempts."""
+        rows = self._db.rows(_SUM_FAILED, ANSWERED, WITHDRAWN)
+        failed = [_role_usage(str(role), *map(int_of, sums)) for role, *sums in rows]
+        return add_costs(self._usage(None, None), *failed)
 
     def spent_by_role(self) -> tuple[Spent, ...]:
         """What each role has cost so far, by name. A budget starts from this after a restart."""
-        return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, ANSWERED, DUPLICATE_ANSWER))
+        return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, WITHDRAWN))
 
     # Sessions
 

@@ -17,7 +17,8 @@ CREATE TABLE rounds (
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL,
     campaign INTEGER, round INTEGER, begun REAL NOT NULL, ended REAL, outcome TEXT,
-    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0
+    detail TEXT NOT NULL DEFAULT '', charged INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0,
+    tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX open_attempts ON attempts (id) WHERE outcome IS NULL;
 CREATE TABLE answers (
@@ -94,4 +95,10 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-CURRENT = LedgerSchema(tables=_TABLES, version=102)
+def _add_tokens_of_attempts(connection: sqlite3.Connection) -> None:
+    """102 to 103: attempts without an answer keep the tokens that they used."""
+    for name in ("tokens_in", "tokens_out"):
+        connection.execute(f"ALTER TABLE attempts ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
+
+
+CURRENT = LedgerSchema(tables=_TABLES, version=103, migrations={102: _add_tokens_of_attempts})

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from agent.schema import Role
 from agent.storage.ledger_database import (
@@ -145,13 +145,29 @@ SELECT_ANSWER = """
 _BEGIN = "INSERT INTO attempts (id, key, role, purpose, campaign, round, begun, reserved) VALUES {}"
 _END = """
     UPDATE attempts SET ended = new.column2, outcome = new.column3, detail = new.column4,
-    charged = new.column5 FROM (VALUES {}) AS new WHERE attempts.id = new.column1
+    charged = new.column5, tokens_in = new.column6, tokens_out = new.column7
+    FROM (VALUES {}) AS new WHERE attempts.id = new.column1
 """
 _ANSWER = "INSERT INTO answers VALUES {}"
+_CLOSE_REJECTED = """
+    UPDATE attempts SET outcome = ?2, detail = ?3, charged = answers.micro_usd, tokens_in = answers.tokens_in,
+    tokens_out = answers.tokens_out FROM answers WHERE answers.key = ?1 AND attempts.id = (
+        SELECT id FROM attempts WHERE key = ?1 AND outcome = ?4 ORDER BY id LIMIT 1
+    )
+"""
+_DELETE_ANSWER = "DELETE FROM answers WHERE key = ?"
 _TOUCH = "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?"
 _MOST_ROWS = 64  # per statement, by judgement: times 13 columns it is far below SQLite's limit of 32766 parameters
 
 SqlRow = tuple[object, ...]
+
+
+class AttemptCost(NamedTuple):
+    """What an attempt without an answer cost: millionths of a dollar, and tokens."""
+
+    charged: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,13 +194,22 @@ class RecordAnswer(Operation[Answer]):
 
 @dataclass(frozen=True)
 class RecordFailure(Operation[None]):
-    """An attempt got no answer; `charged` is what it still cost (millionths of a dollar)."""
+    """An attempt got no answer; `cost` is what it still cost."""
 
     attempt: int
     error_class: str
     detail: str
-    charged: int
+    cost: AttemptCost
     ended: float
+
+
+@dataclass(frozen=True)
+class RejectAnswer(Operation[None]):
+    """A stored answer turned out to be none: its attempt becomes a failure of this class that cost the same."""
+
+    key: str
+    error_class: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -205,6 +230,7 @@ class _Plan:
     begun: dict[int, BeginAttempt] = field(default_factory=dict)
     ended: dict[int, SqlRow] = field(default_factory=dict)
     answers: dict[str, RecordAnswer] = field(default_factory=dict)
+    rejected: dict[str, RejectAnswer] = field(default_factory=dict)
     touched: list[TouchSession] = field(default_factory=list)
 
 
@@ -262,8 +288,10 @@ class AttemptStore:
             case RecordAnswer():
                 return self._record_answer(plan, operation, db)
             case RecordFailure():
-                how = (operation.ended, operation.error_class, operation.detail, operation.charged)
-                self._end(plan, operation.attempt, *how)
+                how = (operation.ended, operation.error_class, operation.detail)
+                self._end(plan, operation.attempt, *how, *operation.cost)
+            case RejectAnswer():
+                plan.rejected[operation.key] = operation
             case TouchSession():
                 plan.touched.append(operation)
         return None
@@ -273,16 +301,19 @@ class AttemptStore:
         if self._key_of(plan, record.attempt) != answer.key:
             raise LedgerError(f"Attempt {record.attempt} was not begun for the request that its answer is for.")
         first = self._first(plan, answer.key, db)
-        outcome, charged = (ANSWERED, 0) if first is None else (DUPLICATE_ANSWER, answer.micro_usd)
-        self._end(plan, record.attempt, record.ended, outcome, "", charged)
         if first is None:
+            self._end(plan, record.attempt, record.ended, ANSWERED, "", *AttemptCost())
             plan.answers[answer.key] = record
-        return first or answer
+            return answer
+        cost = AttemptCost(answer.micro_usd, answer.tokens_in, answer.tokens_out)
+        self._end(plan, record.attempt, record.ended, DUPLICATE_ANSWER, "", *cost)
+        return first
 
     def _first(self, plan: _Plan, key: str, db: sqlite3.Connection) -> Answer | None:
         if key in plan.answers:
             return plan.answers[key].answer
-        row = db.execute(SELECT_ANSWER, (key,)).fetchone() if self.may_have(key) else None
+        is_stored = self.may_have(key) and key not in plan.rejected
+        row = db.execute(SELECT_ANSWER, (key,)).fetchone() if is_stored else None
         return model_from_row(Answer, row) if row else None
 
     def _key_of(self, plan: _Plan, attempt: int) -> str:
@@ -306,6 +337,9 @@ class AttemptStore:
 
 
 def _write(db: sqlite3.Connection, plan: _Plan) -> None:
+    for key, rejected in plan.rejected.items():  # before new answers to the same keys
+        db.execute(_CLOSE_REJECTED, (key, rejected.error_class, rejected.detail, ANSWERED))
+        db.execute(_DELETE_ANSWER, (key,))
     _execute(db, _BEGIN, [_begin_row(number, begin) for number, begin in plan.begun.items()])
     _execute(db, _ANSWER, map(_answer_row, plan.answers.values()))
     _execute(db, _END, plan.ended.values())

@@ -312,12 +312,98 @@ def test_complete_json_that_ended_by_length_is_used(connect: Connect, ledger: Le
     assert reply.data == '{"endings":[]}'
 
 
-def test_a_reply_without_a_number_is_stored_and_unscored(connect: Connect, ledger: Ledger) -> None:
-    with serving([chat("maybe", tops(("maybe", {"maybe": 0.8, "8": 0.2})))]) as server:
+MAYBE = chat("maybe", tops(("maybe", {"maybe": 0.8, "8": 0.2})))
+
+
+def test_a_reply_without_a_number_is_no_answer_and_is_asked_for_anew(connect: Connect, ledger: Ledger) -> None:
+    with serving([MAYBE, number(85)]) as server:
         llm = connect(server.url)
         replies = [llm.ask_all([ask_number()], ledger)[0] for _ in range(2)]
-    assert all(error_of(reply).startswith("unscored: ") for reply in replies)
-    assert ledger.attempt_counts() == {"answered": 1}
+    assert error_of(replies[0]).startswith("unscored: ")
+    assert replies[1].score is not None
+    assert ledger.attempt_counts() == {"answered": 1, "unscored": 1}
+    assert ledger.total_usage().tokens_out == 6
+
+
+@pytest.mark.parametrize(
+    ("request_of", "content", "finish", "kind"),
+    [
+        (ask_number, "<think> Okay, the", "length", "truncated"),
+        (ask_number, "<think> Okay, the", "stop", "unscored"),
+        (ask_number, "9", "error", "transient"),
+        (ask_choice, "EXPRESS", "content_filter", "refusal"),
+        (ask_text, "half a", "length", "truncated"),
+        (ask_text, "half a", "", "truncated"),
+        (ask_object, "I would rather talk.", "stop", "malformed"),
+    ],
+)
+def test_what_an_earlier_version_stored_and_cannot_be_read_is_asked_for_anew(
+    connect: Connect, ledger: Ledger, request_of: Callable[[], Request], content: str, finish: str, kind: str
+) -> None:
+    good = {ask_number: number(85), ask_choice: chat("EXPRESS", tops(("EXPRESS", {"EXPRESS": 0.9})))}
+    answer = good.get(request_of, chat('{"endings": []}'))
+    with serving([answer, answer]) as server:
+        llm = connect(server.url)
+        [reply] = llm.ask_all([request_of()], ledger)
+        [stored] = [found for key in reply.answers if (found := ledger.answer(key))]
+        ledger.reject_answer(stored.key, "unscored", "replaced by the test")
+        bad = stored.model_copy(update={"content": content, "finish_reason": finish, "evidence": ""})
+        ledger.record_answer(ledger.begin_attempt(stored.key, Role.JUDGE, "ask"), bad)
+        assert llm.ask_all([request_of()], ledger) == [reply]
+        assert llm.ask_all([request_of()], ledger) == [reply]  # and the new one is kept
+    assert ledger.answer(stored.key) == stored
+    assert ledger.last_failures(1)[0].outcome == kind
+    assert ledger.total_usage().micro_usd == 3 * stored.micro_usd
+
+
+FINISHES = {
+    "stop": "",
+    "STOP": "",
+    "eos_token": "",
+    "length": "truncated",
+    "MAX_TOKENS": "truncated",
+    "": "truncated",
+    "error": "transient",
+    "abort": "transient",
+    "insufficient_system_resource": "transient",
+    "content_filter": "refusal",
+    "SAFETY": "refusal",
+    "tool_calls": "malformed",
+    "bored": "malformed",
+}
+
+
+@pytest.mark.parametrize(("finish", "kind"), FINISHES.items())
+def test_only_a_finished_text_is_an_answer(connect: Connect, ledger: Ledger, finish: str, kind: str) -> None:
+    with serving(lambda _: chat("I stood up.", finish=finish)) as server:
+        [reply] = connect(server.url).ask_all([ask_text()], ledger)
+    assert (reply.text is not None) == (not kind)
+    assert kind_of(reply.error) == (ErrorKind(kind) if kind else None)
+
+
+def test_an_error_of_the_choice_is_an_attempt_though_a_digit_was_written(connect: Connect, ledger: Ledger) -> None:
+    broken = chat_body("9", finish="stop")
+    broken["choices"][0]["error"] = {"code": 502, "message": "Provider returned error"}
+    script = [Answering(body=json.dumps(broken).encode()), *[chat("95")] * 4]
+    with serving(script) as server:
+        [reply] = connect(server.url, SAMPLED).ask_all([ask_number(thresholds=(60.0,))], ledger)
+    assert reply.score is not None
+    assert reply.score.value == 95.0
+    assert ledger.attempt_counts() == {"answered": 4, "transient": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "is_read"), [("95", True), ("100", True), ("0", True), ("9", False), ("10", False)]
+)
+def test_a_cut_sample_counts_only_where_no_further_digit_could_change_it(
+    connect: Connect, ledger: Ledger, content: str, is_read: bool
+) -> None:
+    with serving(lambda _: chat(content, finish="length")) as server:
+        [reply] = connect(server.url, SAMPLED).ask_all([ask_number(thresholds=(60.0,))], ledger)
+    assert (reply.score is not None) == is_read
+    if not is_read:
+        assert error_of(reply).startswith("truncated: Only 0 of 16 samples")
+        assert f"before it could be read: '{content}'" in error_of(reply)
 
 
 def sampling(values: Callable[[int], str]) -> Callable[[Asked], Answering]:

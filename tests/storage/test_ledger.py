@@ -105,7 +105,7 @@ def test_an_error_is_an_attempt_and_never_an_answer(path: Path) -> None:
         )
         assert ledger.answer("k1") is None
         assert ledger.attempt_counts() == {"transient": 1}
-        assert ledger.total_usage() == Usage(micro_usd=12)
+        assert ledger.total_usage() == Usage(calls=(("judge", 1),), micro_usd=12)
 
 
 def test_the_last_failures_come_latest_first_without_answers_and_withdrawn_calls(path: Path) -> None:
@@ -151,7 +151,21 @@ def test_a_second_answer_to_the_same_request_is_paid_but_never_replaces_the_firs
         assert ledger.record_answer(second, answer("k1", content="15")).content == "72"
         assert ledger.attempt_counts() == {"answered": 1, "repeated": 1}
         assert ledger.total_usage().micro_usd == 60
-        assert ledger.total_usage().calls == (("judge", 1),)
+        assert ledger.total_usage().calls == (("judge", 2),)
+
+
+def test_a_rejected_answer_is_a_failed_attempt_of_the_same_cost_and_can_be_bought_again(path: Path) -> None:
+    with Ledger(path) as ledger:
+        pay_for(ledger, answer("k1", content="<think> Okay,"))
+        ledger.reject_answer("k1", "unscored", "It is no number.")
+        assert ledger.answer("k1") is None
+        assert [(one.outcome, one.detail) for one in ledger.last_failures(5)] == [("unscored", "It is no number.")]
+        before = ledger.total_usage()
+        assert (before.calls, before.tokens_in, before.micro_usd) == ((("judge", 1),), 200, 30)
+        pay_for(ledger, answer("k1", content="72"))
+        assert ledger.total_usage().micro_usd == 60
+    with Ledger.read(path) as reader:
+        assert getattr(reader.answer("k1"), "content", None) == "72"
 
 
 def test_an_attempt_is_settled_once_and_only_by_its_own_request(path: Path) -> None:

@@ -49,7 +49,7 @@ def add_reserved(connection: sqlite3.Connection) -> None:
 
 
 def add_retries(connection: sqlite3.Connection) -> None:
-    """102 to 103: attempts count their retries."""
+    """103 to 104: attempts count their retries."""
     connection.execute("ALTER TABLE attempts ADD COLUMN retries INTEGER NOT NULL DEFAULT 0")
     connection.execute("UPDATE attempts SET retries = id")
 
@@ -78,7 +78,8 @@ def path(tmp_path: Path) -> Path:
     with Ledger(path) as ledger:
         ledger.record_answer(ledger.begin_attempt("k1", Role.JUDGE, "forecast"), ANSWER)
         ledger.append(ledger.campaign(basis()), next_round(1))
-    run_sql(path, "ALTER TABLE attempts DROP COLUMN reserved", "PRAGMA user_version = 101", "PRAGMA journal_mode = WAL")
+    dropped = [f"ALTER TABLE attempts DROP COLUMN {name}" for name in ("reserved", "tokens_in", "tokens_out")]
+    run_sql(path, *dropped, "PRAGMA user_version = 101", "PRAGMA journal_mode = WAL")
     return path
 
 
@@ -96,6 +97,7 @@ def test_a_ledger_of_an_earlier_commit_is_read_and_continued(tmp_path: Path) -> 
         assert [done.number for done in history] == [1, 2, 3]
         assert ledger.attempt_counts() == {"answered": 13, "pending": 1}
         assert dict(ledger.total_usage().calls) == {"auditor": 1, "author": 4, "judge": 8, "subject": 4}
+        assert [(one.role, one.tokens_out) for one in ledger.spent_by_role()][0] == (Role.AUDITOR, 1)
     keys = [str(key) for (key,) in run_sql(path, "SELECT key FROM answers")]
     with Ledger(path) as ledger:
         assert ledger.campaign(campaign.basis) == campaign.id
@@ -108,14 +110,14 @@ def test_a_ledger_of_an_earlier_commit_is_read_and_continued(tmp_path: Path) -> 
 
 
 def test_the_writer_migrates_an_older_file_step_by_step_and_keeps_what_was_paid(path: Path) -> None:
-    later = planted(103, {101: add_reserved, 102: add_retries})
+    later = planted(104, {101: add_reserved, **CURRENT.migrations, 103: add_retries})
     with Ledger(path, schema=later) as ledger:
         assert ledger.answer("k1") == ANSWER
         (campaign,) = ledger.campaigns()
         assert ledger.history(campaign.id) == (next_round(1),)
         ledger.begin_attempt("k2", Role.JUDGE, "forecast", reserved=40)
         assert [attempt.reserved for attempt in ledger.pending()] == [40]
-    assert version_of(path) == 103
+    assert version_of(path) == 104
     assert run_sql(path, "SELECT reserved, retries FROM attempts ORDER BY id") == [(0, 1), (40, 0)]
     with Ledger(path, schema=later) as ledger:  # a migrated file is not migrated again
         assert len(ledger.pending()) == 1
@@ -124,7 +126,7 @@ def test_the_writer_migrates_an_older_file_step_by_step_and_keeps_what_was_paid(
 
 def test_a_reader_of_an_older_file_sees_the_current_tables_and_writes_nothing(path: Path) -> None:
     before = path.read_bytes()
-    later = planted(102, {101: add_reserved})
+    later = planted(103, {101: add_reserved, **CURRENT.migrations})
     with Ledger.read(path, later) as ledger:
         assert ledger.answer("k1") == ANSWER
         assert [one.reserved for one in ledger.last_failures(5)] == []
@@ -139,21 +141,21 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
     with pytest.raises(LedgerError, match="no such column: weather"):
         Ledger(path, schema=planted(103, {101: add_reserved, 102: fail_halfway}))
     assert version_of(path) == 101
-    with Ledger(path, schema=planted(102, {101: add_reserved})) as ledger:
+    with Ledger(path, schema=planted(103, {101: add_reserved, **CURRENT.migrations})) as ledger:
         assert ledger.answer("k1") == ANSWER
 
 
 def test_a_new_file_gets_the_latest_version_without_migrations(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
-    Ledger(path, schema=planted(103, {102: fail_halfway})).close()
-    assert version_of(path) == 103
+    Ledger(path, schema=planted(104, {103: fail_halfway})).close()
+    assert version_of(path) == 104
 
 
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (CURRENT.version + 1, "has version 103, written by a newer version .* Use that version, or a newer one"),
-        (CURRENT.version - 1, "has version 101, which this program cannot migrate .* move the file away"),
+        (CURRENT.version + 1, "has version 104, written by a newer version .* Use that version, or a newer one"),
+        (101, "has version 101, which this program cannot migrate .* move the file away"),
         (0, "has version 0, which this program cannot migrate"),
     ],
 )

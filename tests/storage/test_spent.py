@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.schema import Role
+from agent.schema import Role, Usage
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Spent
 from tests.storage.test_group_commit import busy_writing
@@ -77,7 +77,8 @@ def test_what_is_spent_includes_failures_repeats_and_what_may_have_been_paid(pat
         for key in ("a", "b", "a"):
             ledger.record_answer(ledger.begin_attempt(key, Role.JUDGE, "x", reserved=100), answer(key))
         ledger.record_answer(ledger.begin_attempt("b", Role.JUDGE, "x"), answer("b", micro_usd=0))
-        ledger.record_failure(ledger.begin_attempt("c", Role.JUDGE, "x", reserved=100), "timeout", "late", charged=100)
+        cut = ledger.begin_attempt("c", Role.JUDGE, "x", reserved=100)
+        ledger.record_failure(cut, "truncated", "cut", charged=100, tokens=(7, 4))
         ledger.record_failure(ledger.begin_attempt("d", Role.JUDGE, "x", reserved=100), "rate", "429")
         ledger.begin_attempt("e", Role.JUDGE, "x", reserved=70)
         ledger.begin_attempt("f", Role.AUTHOR, "draft", reserved=900)
@@ -95,16 +96,18 @@ def test_what_is_spent_includes_failures_repeats_and_what_may_have_been_paid(pat
             ),
             Spent(
                 role=Role.JUDGE,
-                calls=6,  # 2 answers, 2 repeats (1 free), 1 charged failure, 1 never ended; the 429 was free
-                tokens_in=400,
-                tokens_out=2,
+                calls=7,  # 2 answers, 2 repeats (1 free), 2 failures (1 free), 1 never ended
+                tokens_in=4 * 200 + 7,
+                tokens_out=4 * 1 + 4,
                 micro_usd=30 * 3 + 100 + 70,
                 open_calls=1,
                 possibly_paid=70,
             ),
         )
         assert [(one.key, one.reserved) for one in reader.pending()] == [("e", 70), ("f", 900), ("g", 0)]
-        assert reader.total_usage().micro_usd == 190  # without what is only possibly paid
+        assert reader.total_usage() == Usage(  # without what is only possibly paid
+            calls=(("judge", 6),), tokens_in=807, tokens_out=8, micro_usd=190
+        )
 
 
 def test_an_attempt_that_ends_frees_its_reservation(path: Path) -> None:
