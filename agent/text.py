@@ -15,7 +15,7 @@ RESUME = "Progress is saved; rerun the command to resume."
 _PICTURES = {**{i: chr(0x2400 + i) for i in range(32)}, 127: "\u2421"}
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Letters and marks by category, yet invisible.
-_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+HIDDEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 
 
 def safe_text(text: str) -> str:
@@ -38,7 +38,7 @@ def _visible(char: str) -> str:
     code = ord(char)
     if code in _PICTURES:
         return _PICTURES[code]
-    if char not in _HIDDEN and unicodedata.category(char) not in _HIDDEN_CATEGORIES:
+    if char not in HIDDEN_LETTERS and unicodedata.category(char) not in _HIDDEN_CATEGORIES:
         return char
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 

@@ -19,10 +19,11 @@ from agent.review.file_transaction import (
     recover,
     write_files,
 )
+from agent.review.matching import by_line
 from agent.schema import Act, Decision, FrozenModel, Outcome, Pair, Polarity
 from agent.storage.dataset import Dataset, dataset_files
-from agent.storage.dataset_reader import Issue
 from agent.storage.durable import failpoint, write_atomically
+from agent.storage.issues import Issue
 
 
 class StartingSet(FrozenModel):
@@ -44,7 +45,7 @@ def starting_pairs(present: Sequence[Pair], cards: Sequence[Card], known: Mappin
     approved = {pair.line: pair for pair in approved_pairs(present, cards) if pair.line is not None}
     pairs = [
         undecided[line].model_copy(update={"id": pair.id, "line": line}) if line in undecided else approved[line]
-        for line, pair in enumerate(present)
+        for line, pair in by_line(present).items()
         if line in approved
     ]
     drafts = [card for card in cards if card.effect == "append" or _is_undecided(card, "added")]
@@ -159,7 +160,7 @@ def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: in
 def approved_pairs(present: Sequence[Pair], cards: Sequence[Card]) -> list[Pair]:
     """The dataset's pairs after the approvals: kept pairs in their order, then the added ones."""
     at = {card.line: card for card in cards if card.line is not None and card.effect in ("replace", "remove")}
-    pairs = [_approved(at.get(line), pair) for line, pair in enumerate(present)]
+    pairs = [_approved(at.get(line), pair) for line, pair in by_line(present).items()]
     return [pair for pair in pairs if pair is not None] + [card.ours for card in cards if card.effect == "append"]
 
 

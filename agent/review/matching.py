@@ -28,6 +28,11 @@ class PairLocation:
     now: Pair | None = None
 
 
+def by_line(present: Sequence[Pair]) -> dict[int, Pair]:
+    """A dataset's pairs by the line they stand on, counted from 0; lines that were left out are missing."""
+    return {number if pair.line is None else pair.line: pair for number, pair in enumerate(present)}
+
+
 def match_pairs(
     changes: Sequence[PairChange], wanted: Mapping[str, Collection[str]], present: Sequence[Pair]
 ) -> dict[str, PairLocation]:
@@ -52,7 +57,7 @@ class _Search:
 
     def __init__(self, present: Sequence[Pair]) -> None:
         self.found: dict[str, PairLocation] = {}
-        self.free = dict(enumerate(present))
+        self.free = by_line(present)
         self._by_key: dict[str, list[int]] = {}
         for line, pair in self.free.items():
             self._by_key.setdefault(pair.key, []).append(line)

@@ -2,30 +2,31 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import UserError
 from agent.schema import FrozenModel, Pair, Polarity, Scenario, split_ending
-from agent.storage.dataset_reader import (
-    DatasetLine,
-    DatasetSide,
-    Issue,
-    error,
-    pair_issues,
-    read_side,
-    side_issues,
-    warning,
-)
+from agent.storage.dataset_reader import DatasetSide, pair_issues, read_side, side_issues
 from agent.storage.durable import hash_of, sync_folder, write_atomically
+from agent.storage.file_content import content_error, prose_error
+from agent.storage.issues import Issue, error, warning
+from agent.storage.lookalikes import lookalike_errors, other_files
 from agent.storage.similarity import Misalignment, best_pairs, find_misalignment, token_similarity
+from agent.storage.text_marks import DatasetLine
+
+if TYPE_CHECKING:
+    from agent.storage.similarity import Matrix
 
 DEFINITION = "definition.txt"
 JOURNAL = ".apply.json"  # exists beside the files while an apply replaces them
 OPTION = "--pair-by-similarity"
 _FAINT = 6.0  # points of similarity above the mean of all texts; chosen by judgement
 _SHOWN = 20
-_SEPARATORS = ("\x85", "\u2028", "\u2029")  # JSON may hold them raw, but readers by lines split at them
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_RAW = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # JSON may hold them raw, but readers by lines split at some
 
 
 class FileHashes(FrozenModel):
@@ -37,10 +38,14 @@ class FileHashes(FrozenModel):
 
 
 class Dataset(FrozenModel):
-    """The pairs of one trait in file order, and the issues found while loading. `line` of a pair counts from 0."""
+    """The pairs of one trait in file order, and the issues found while loading.
+
+    `line` of a pair is that of its positive, counted from 0; `places` are the lines of both its sides, from 1.
+    """
 
     trait: str
     pairs: tuple[Pair, ...]
+    places: tuple[tuple[int, int], ...] = ()
     issues: tuple[Issue, ...]
     hashes: FileHashes
 
@@ -65,20 +70,32 @@ def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) 
             "Rerun the same `cliffhanger apply` to complete it."
         )
     positive, negative = (read_side(folder, polarity) for polarity in (Polarity.POSITIVE, Polarity.NEGATIVE))
-    table = token_similarity(*([line.text for line in side.lines] for side in (positive, negative)))
-    together = best_pairs(table) if pair_by_similarity else [(i, i) for i in range(min(table.shape))]
-    found = [*positive.issues, *negative.issues, *side_issues(positive), *side_issues(negative)]
+    found = [*positive.issues, *negative.issues]
+    if positive.file is None and negative.file is None:
+        found += [] if found else other_files(folder)
+    elif pair_by_similarity:
+        found += [*_empty(positive, ()), *_empty(negative, ())]
+        found += _unequal(positive, negative) if not (positive.lines and negative.lines) else ()
+    else:
+        found += _unpaired(positive, negative)
+        shared = positive.numbers & negative.numbers
+        positive, negative = positive.only(shared), negative.only(shared)
+    table = _similarity(positive, negative)
+    together = best_pairs(table) if pair_by_similarity else [(i, i) for i in range(len(positive.lines))]
+    found += [*side_issues(positive), *side_issues(negative)]
     if pair_by_similarity and together:
         least = float(table.mean()) + _FAINT
         found += _doubts(positive, negative, {(i, j): table[i, j] >= least for i, j in together})
-    else:
-        found += _mismatches(positive, negative, find_misalignment(table))
+    elif all(issue.code != "unequal-counts" for issue in found):
+        found += _shifted(positive, negative, find_misalignment(table))
     found += pair_issues(positive, negative, together)
     issues = tuple(sorted(found, key=lambda issue: (issue.file.startswith("negative"), issue.line or 0)))
     _refuse(folder, issues)
+    lines = [(positive.lines[i], negative.lines[j]) for i, j in together]
     return Dataset(
         trait=trait_id,
-        pairs=tuple(_pair(i, positive.lines[i], negative.lines[j]) for i, j in together),
+        pairs=tuple(_pair(i, *both) for (i, _), both in zip(together, lines, strict=True)),
+        places=tuple((one.number, other.number) for one, other in lines),
         issues=issues,
         hashes=FileHashes(positive=positive.hash, negative=negative.hash, definition=hash_of(folder / DEFINITION)),
     )
@@ -88,12 +105,18 @@ def read_definition(folder: Path) -> str:
     """The trait's definition, stripped. Raises DatasetError where it is missing or empty."""
     path = folder / DEFINITION
     if not path.is_file():
+        if near := [*lookalike_errors(folder, "definition")]:
+            raise DatasetError("\n".join([f"There is no {DEFINITION} in {folder}.", *map(str, near)]), tuple(near))
         raise DatasetError(
             f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it. If the dataset lies "
             "elsewhere, set `datasets` in refine.toml to the folder that holds its category."
         )
     try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").strip()
+        content = path.read_bytes()
+        if (problem := prose_error(content)) is not None:
+            raise DatasetError(f"{path} {problem}")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").strip()
+        text = text if "\n" in text else text.replace("\r", "\n")
     except UnicodeDecodeError as problem:
         raise DatasetError(f"{path}: byte {problem.start + 1} is not UTF-8. Save the file as UTF-8.") from problem
     if not text:
@@ -122,35 +145,39 @@ def write_dataset(folder: Path, pairs: Sequence[Pair], seed: int | None = None) 
 
 def dataset_files(pairs: Sequence[Pair]) -> dict[str, bytes | None]:
     """The bytes of a dataset's files by name; None for those of the other form, which must not exist."""
-    plain = all(_is_plain(side) for pair in pairs for side in pair.sides)
-    form, other = ("txt", "jsonl") if plain else ("jsonl", "txt")
-    files: dict[str, bytes | None] = {}
-    for polarity in Polarity:
-        rows = [pair.side(polarity) for pair in pairs]
-        content = "".join(f"{side.text if plain else _json_row(side)}\n" for side in rows)
-        files[f"{polarity}.{form}"] = content.encode("utf-8")
-    return files | {f"{polarity}.{other}": None for polarity in Polarity}
+    plain = all(is_plain(side) for pair in pairs for side in pair.sides)
+    rows = {polarity: [pair.side(polarity) for pair in pairs] for polarity in Polarity}
+    texts = {f"{polarity}.txt": _lines([side.text for side in sides]) for polarity, sides in rows.items()}
+    if plain and not any(content_error(name, content) for name, content in texts.items()):
+        return texts | {f"{polarity}.jsonl": None for polarity in Polarity}
+    objects = {f"{polarity}.jsonl": _lines([json_row(side) for side in sides]) for polarity, sides in rows.items()}
+    return objects | {f"{polarity}.txt": None for polarity in Polarity}
 
 
-def _is_plain(side: Scenario) -> bool:
+def _lines(rows: Sequence[str]) -> bytes:
+    return "".join(f"{row}\n" for row in rows).encode()
+
+
+def is_plain(side: Scenario) -> bool:
+    """Whether a scenario can stand on a line of text: without a line break, outer blanks or control characters."""
     text = side.text
-    on_one_line = text.splitlines() == [text] and text == text.strip()
+    on_one_line = text.splitlines() == [text] and text == text.strip() and not _CONTROL.search(text)
     return on_one_line and side.system_prompt is None and not text.startswith(("{", "\ufeff"))
 
 
-def _json_row(side: Scenario) -> str:
-    row = json.dumps({"prompt": side.text, "system_prompt": side.system_prompt}, ensure_ascii=False)
-    for separator in _SEPARATORS:
-        row = row.replace(separator, f"\\u{ord(separator):04x}")
-    return row
+def json_row(side: Scenario, other_keys: Mapping[str, object] | None = None) -> str:
+    """A scenario as one line of JSON, with the keys of another program that its line had."""
+    content = {"prompt": side.text, "system_prompt": side.system_prompt}
+    row = json.dumps({**(other_keys or {}), **content}, ensure_ascii=False)
+    return _RAW.sub(lambda char: f"\\u{ord(char[0]):04x}", row)
 
 
-def _pair(line: int, positive: DatasetLine, negative: DatasetLine) -> Pair:
+def _pair(position: int, positive: DatasetLine, negative: DatasetLine) -> Pair:
     return Pair(
-        id=f"d{line:04}",
+        id=f"d{position:04}",
         positive=_scenario(Polarity.POSITIVE, positive),
         negative=_scenario(Polarity.NEGATIVE, negative),
-        line=line,
+        line=positive.number - 1,
     )
 
 
@@ -168,19 +195,47 @@ def _refuse(folder: Path, issues: tuple[Issue, ...]) -> None:
     raise DatasetError("\n".join([f"The dataset in {folder} cannot be used:", *shown, *more]), issues)
 
 
-def _mismatches(positive: DatasetSide, negative: DatasetSide, misaligned: Misalignment | None) -> Iterator[Issue]:
-    """Issues where line i of one file does not seem to belong to line i of the other."""
-    counts = len(positive.lines), len(negative.lines)
-    place = _describe_misalignment(positive, negative, misaligned)
-    if counts[0] != counts[1]:
-        longer, shorter = (positive, negative) if counts[0] > counts[1] else (negative, positive)
-        surplus = [line.number for line in longer.lines[len(shorter.lines) :]]
-        message = (
-            f"has {len(longer.lines)} scenarios and {shorter.name} {len(shorter.lines)}: {_span(surplus)} without a "
-            f"partner. {place}Fix the files, or pair by similarity with {OPTION}."
-        )
-        yield error(longer.name, surplus[0], "unequal-counts", message)
-    elif misaligned is not None:
+def _similarity(positive: DatasetSide, negative: DatasetSide) -> "Matrix":
+    return token_similarity(*([line.text for line in side.lines] for side in (positive, negative)))
+
+
+def _unpaired(positive: DatasetSide, negative: DatasetSide) -> Iterator[Issue]:
+    """Issues of lines without a partner on the same line of the other file. An empty line takes its partner along."""
+    for side, other in ((positive, negative), (negative, positive)):
+        alone = side.numbers & other.empty
+        yield from _empty(side, other.numbers)
+        for number in sorted(alone):
+            message = f"is left out, because its partner {other.name}:{number} is empty."
+            yield warning(side.name, number, "partner-empty", message)
+    yield from _unequal(positive, negative)
+
+
+def _empty(side: DatasetSide, partners: Collection[int]) -> Iterator[Issue]:
+    for number in sorted(side.empty):
+        partner = " with its partner" if number in partners else ""
+        yield warning(side.name, number, "empty", f"is empty and is left out{partner}.")
+
+
+def _unequal(positive: DatasetSide, negative: DatasetSide) -> Iterator[Issue]:
+    """The error where one file goes on after the other's end."""
+    longer, shorter = (positive, negative) if positive.size > negative.size else (negative, positive)
+    surplus = [line.number for line in longer.lines if line.number > shorter.size]
+    broken = any(issue.severity == "error" for side in (positive, negative) for issue in side.issues)
+    if not surplus or broken:
+        return
+    place = _describe_misalignment(positive, negative, find_misalignment(_similarity(positive, negative)))
+    what = "lines" if positive.empty or negative.empty else "scenarios"
+    message = (
+        f"has {longer.size} {what} and {shorter.name} {shorter.size}: {_span(surplus)} without a partner. {place}"
+        f"Fix the files, or pair by similarity with {OPTION}."
+    )
+    yield error(longer.name, surplus[0], "unequal-counts", message)
+
+
+def _shifted(positive: DatasetSide, negative: DatasetSide, misaligned: Misalignment | None) -> Iterator[Issue]:
+    """The warning where line i of one file does not seem to belong to line i of the other."""
+    if misaligned is not None:
+        place = _describe_misalignment(positive, negative, misaligned)
         message = f"{place}Check there; then fix the files, or pair by similarity with {OPTION}."
         yield warning(positive.name, positive.lines[misaligned.start].number, "shifted", message)
 

@@ -3,63 +3,45 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 from agent.schema import FrozenModel, Polarity
-from agent.storage.durable import hash_of
+from agent.storage.file_content import BOM, content_error
+from agent.storage.issues import Issue, error, warning
+from agent.storage.lookalikes import lookalike_errors
 from agent.storage.similarity import character_similarity, words
-from agent.text import is_text
-
-
-class Issue(FrozenModel):
-    """An issue of a dataset file. `line` counts from 1; None means the whole file."""
-
-    severity: Literal["error", "warning"]
-    file: str
-    line: int | None
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.severity}: {self.message}"
-
-
-def warning(file: str, line: int | None, code: str, message: str) -> Issue:
-    """An issue that does not stop the program."""
-    return Issue(severity="warning", file=file, line=line, code=code, message=message)
-
-
-def error(file: str, line: int | None, code: str, message: str) -> Issue:
-    """An issue that makes the dataset unusable."""
-    return Issue(severity="error", file=file, line=line, code=code, message=message)
-
-
-_BOM = b"\xef\xbb\xbf"
-
-
-class DatasetLine(FrozenModel):
-    """One scenario and its line number, which counts from 1."""
-
-    number: int
-    text: str
-    system_prompt: str | None = None
+from agent.storage.text_marks import DatasetLine, trace_issues
+from agent.text import is_text, pluralize
 
 
 class DatasetSide(FrozenModel):
-    """The scenarios of one polarity in file order. `file` and `hash` are None where there is no file."""
+    """The scenarios of one polarity in file order. `file` and `hash` are None where there is no file.
+
+    `size` counts the lines up to the last one with a text; `empty` are the numbers of those without any.
+    """
 
     polarity: Polarity
     file: str | None
     hash: str | None
     lines: tuple[DatasetLine, ...]
     issues: tuple[Issue, ...]
+    size: int = 0
+    empty: frozenset[int] = frozenset()
 
     @property
     def name(self) -> str:
         return self.file or f"{self.polarity}.txt"
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The line numbers of the scenarios."""
+        return frozenset(line.number for line in self.lines)
+
+    def only(self, numbers: Collection[int]) -> "DatasetSide":
+        """This side with the scenarios on these lines alone."""
+        return self.model_copy(update={"lines": tuple(line for line in self.lines if line.number in numbers)})
 
 
 def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
@@ -67,35 +49,52 @@ def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
     jsonl, txt = folder / f"{polarity}.jsonl", folder / f"{polarity}.txt"
     path = jsonl if jsonl.is_file() else txt
     if not path.is_file():
-        return DatasetSide(polarity=polarity, file=None, hash=None, lines=(), issues=())
+        missing = tuple(lookalike_errors(folder, polarity))
+        return DatasetSide(polarity=polarity, file=None, hash=None, lines=(), issues=missing)
+    side = DatasetSide(polarity=polarity, file=path.name, hash=None, lines=(), issues=())
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        unreadable = error(
+            path.name, None, "unreadable", f"cannot be read ({problem.strerror}). Correct its permissions."
+        )
+        return side.model_copy(update={"issues": (unreadable,)})
+    side = side.model_copy(update={"hash": sha256(content).hexdigest()})
+    if (broken := content_error(path.name, content)) is not None:
+        return side.model_copy(update={"issues": (broken,)})
     issues: list[Issue] = []
     if jsonl.is_file() and txt.is_file():
         issues.append(warning(txt.name, None, "two-formats", f"is ignored, because {jsonl.name} exists too."))
+    rows = list(_raw_lines(path.name, content, issues))
     parse = _parse_json if path == jsonl else _parse_text
-    lines = [
-        line
-        for number, raw in _raw_lines(path, issues)
-        for line in parse(path.name, number, raw, issues)
-        if _is_scenario(path.name, line, issues)
-    ]
-    return DatasetSide(polarity=polarity, file=path.name, hash=hash_of(path), lines=tuple(lines), issues=tuple(issues))
+    found = [line for number, raw in rows for line in parse(path.name, number, raw, issues)]
+    lines = [line for line in found if line.text.strip()]
+    for line in lines:
+        issues += _edge_issues(path.name, line)
+    return side.model_copy(
+        update={
+            "lines": tuple(lines),
+            "issues": tuple(issues),
+            "size": max((number for number, raw in rows if raw.strip()), default=0),
+            "empty": frozenset(line.number for line in found if not line.text.strip()),
+        }
+    )
 
 
-def _raw_lines(path: Path, issues: list[Issue]) -> Iterator[tuple[int, bytes]]:
+def _raw_lines(file: str, content: bytes, issues: list[Issue]) -> Iterator[tuple[int, bytes]]:
     """(number, bytes) of each line. Split at line feeds only: U+2028 and the like are part of the text."""
-    content = path.read_bytes()
-    if content.startswith(_BOM):
-        issues.append(warning(path.name, 1, "bom", "begins with a byte order mark, which is ignored."))
-        content = content.removeprefix(_BOM)
+    if content.startswith(BOM):
+        issues.append(warning(file, 1, "bom", "begins with a byte order mark, which is ignored."))
+        content = content.removeprefix(BOM)
     rows = content.split(b"\n")
     if rows[-1]:
-        issues.append(warning(path.name, len(rows), "no-final-newline", "does not end with a line feed."))
+        issues.append(warning(file, len(rows), "no-final-newline", "does not end with a line feed."))
     else:
         rows.pop()
     returns = [number for number, row in enumerate(rows, 1) if row.endswith(b"\r")]
     if returns:
-        message = f"{len(returns)} lines end in a carriage return, which counts as part of the line end."
-        issues.append(warning(path.name, returns[0], "carriage-return", message))
+        message = f"{pluralize(len(returns), 'line')} with a carriage return, which counts as part of the line end."
+        issues.append(warning(file, returns[0], "carriage-return", message))
     yield from ((number, row.removesuffix(b"\r")) for number, row in enumerate(rows, 1))
 
 
@@ -138,18 +137,13 @@ def _json_problems(row: object) -> Iterator[str]:
         yield "contains half a surrogate pair, which is not a character."
 
 
-def _is_scenario(file: str, line: DatasetLine, issues: list[Issue]) -> bool:
-    """Whether there is a text; adds issues about its edges."""
-    if not line.text.strip():
-        issues.append(warning(file, line.number, "empty", "is empty and is skipped."))
-        return False
+def _edge_issues(file: str, line: DatasetLine) -> Iterator[Issue]:
     if line.text != line.text.strip():
         message = "begins or ends with whitespace, which is kept: at the end it changes the first token."
-        issues.append(warning(file, line.number, "outer-blanks", message))
+        yield warning(file, line.number, "outer-blanks", message)
     if "\r" in line.text.strip():
         message = "contains a carriage return inside the text, which other programs take for a line end."
-        issues.append(warning(file, line.number, "carriage-return", message))
-    return True
+        yield warning(file, line.number, "carriage-return", message)
 
 
 # All chosen by judgement.
@@ -166,6 +160,7 @@ def side_issues(side: DatasetSide) -> Iterator[Issue]:
     """Issues of one file by itself."""
     for line in side.lines:
         yield from _text_issues(side.name, line)
+    yield from trace_issues(side.name, side.lines)
     yield from _repetitions(side)
     yield from _common_endings(side)
 
@@ -209,8 +204,13 @@ def _common_endings(side: DatasetSide) -> Iterator[Issue]:
 
 def pair_issues(positive: DatasetSide, negative: DatasetSide, pairs: Sequence[tuple[int, int]]) -> Iterator[Issue]:
     """Issues of pairs; `pairs` holds positions in the two sides."""
-    for i, j in pairs:
-        one, other = positive.lines[i], negative.lines[j]
+    together = [(positive.lines[i], negative.lines[j]) for i, j in pairs]
+    texts = [sorted((line.text, line.system_prompt or "") for line in side) for side in zip(*together, strict=True)]
+    if len(together) > 1 and texts[0] == texts[1]:
+        message = f"contains the same texts as {negative.name}: one of them is a copy. Write the other side."
+        yield error(positive.name, None, "same-file", message)
+        return
+    for one, other in together:
         if (one.text, one.system_prompt) == (other.text, other.system_prompt):
             twin = f"{negative.name}:{other.number}"
             message = f"is identical to {twin}: the sides of a pair must differ. Rewrite one."

@@ -80,7 +80,6 @@ FINDINGS = {
     "carriage returns": ("The ferry had left, so I\r\n", ("positive.txt", 1, "carriage-return")),
     "one inside": ("The ferry\rhad left, so I\n", ("positive.txt", 1, "carriage-return")),
     "no final newline": ("The ferry had left, so I", ("positive.txt", 1, "no-final-newline")),
-    "an empty line": ("\nThe ferry had left, so I\n", ("positive.txt", 1, "empty")),
     "a blank line": ("The ferry had left, so I\n  \n", ("positive.txt", 2, "empty")),
     "a blank at the end": ("The ferry had left, so I \n", ("positive.txt", 1, "outer-blanks")),
     "a blank at the start": ("\tThe ferry had left, so I\n", ("positive.txt", 1, "outer-blanks")),
@@ -213,7 +212,7 @@ def test_a_line_that_is_not_utf_8_is_an_error_with_its_line(tmp_path: Path) -> N
 
 def test_a_hundred_errors_are_counted_and_all_kept(tmp_path: Path) -> None:
     text = "".join(f"Number {i} is no rhyme of {i * i}, so I\n" for i in range(100))
-    refused = refusal(dataset(tmp_path, text, text))
+    refused = refusal(dataset(tmp_path, f"{text}One more of one side, so I\n", f"{text}One more of the other, so I\n"))
     assert "and 80 more errors" in str(refused)
     assert sum(issue.code == "identical" for issue in refused.issues) == 100
 
