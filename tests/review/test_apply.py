@@ -243,7 +243,9 @@ def test_where_the_disk_does_not_take_it_nothing_is_changed_and_nothing_is_left(
 def test_a_card_laid_against_other_texts_writes_nothing(made: ReviewExample) -> None:
     decide(made, Act.APPROVE, "d0001")
     cards = made.session().cards()
-    others: list[Pair] = [KEPT, DROPPED, REPAIRED, UNDECIDED]
+    others: list[Pair] = [
+        of.model_copy(update={"line": line}) for line, of in enumerate((KEPT, DROPPED, REPAIRED, UNDECIDED))
+    ]
     with pytest.raises(ApplyError, match="another text"):
         apply.approved_pairs(others, cards)
 
