@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
@@ -98,6 +99,10 @@ class Truncated(LLMError):
     kind = ErrorKind.TRUNCATED
 
 
+class StillThinking(Truncated):
+    """The model used up its tokens before its answer began."""
+
+
 class Refused(LLMError):
     """The model or its provider declined to answer."""
 
@@ -123,20 +128,63 @@ _QUOTA = re.compile(
     r"insufficient_quota|billing|exceeded your current quota|insufficient (?:credit|fund|balance)|credit balance", re.I
 )
 _POOR = re.compile(r"insufficient_quota|insufficient (?:credit|fund|balance)|credit balance", re.I)
-_FILTERED = re.compile(r"content_filter|content_policy|responsibleai|moderation", re.I)
+# Azure and OpenAI; OpenRouter; Gemini; Alibaba; DeepSeek.
+_FILTERED = re.compile(
+    r"content[ _]?filter|content[ _](?:management )?policy|responsibleai|moderation|prohibited_content"
+    r"|data_?inspection_?failed|inappropriate content|content exists risk",
+    re.I,
+)
 _RATE = re.compile(r"rate.?limit|too many requests", re.I)
 _AUTH = re.compile(r"invalid_api_key|unauthorized|authentication", re.I)
 _REQUEST = re.compile(r"invalid_request|not_found|unsupported", re.I)
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
+_SHOWN = 300  # characters of a reason
 _SECRET = re.compile(r"\bsk-[\w*.\-]{4,}|(?<=Bearer )\S+", re.I)
 
 
 def error_text(body: Any) -> str:
-    """Message, code, type and parameter of an API's error object on one line; any other body, shortened."""
-    error = body.get("error", body) if isinstance(body, Mapping) else body
-    if isinstance(error, Mapping):
-        parts = [error.get(name) for name in ("message", "code", "type", "param")]
-        error = " / ".join(dict.fromkeys(str(part) for part in parts if part not in (None, "")))
-    return truncate(str(error or "no reason given"))
+    """The reason in an HTTP error's body on one line, wherever a provider puts it; else how the body begins."""
+    parts = [truncate(part) for part in dict.fromkeys(" ".join(part.split()) for part in _reasons(body, 0)) if part]
+    if parts:
+        return truncate(" / ".join(parts), 2 * _SHOWN)
+    if not body:
+        return "no reason given"
+    return f"no reason given, the reply begins {quoted(body if isinstance(body, str) else json.dumps(body))}"
+
+
+# Where reasons stand. Sources: OpenAI, Azure, OpenRouter (metadata.raw: the provider's own body as text), FastAPI and
+# Mistral (detail), Google (details, fieldViolations), GitHub Models and Cohere (errors, title, reason).
+_PLACES = (
+    *("error", "errors", "message", "msg", "detail", "details", "metadata", "raw", "innererror", "reason", "title"),
+    *("description", "error_description", "error_message", "errorMessage", "fieldViolations", "cause"),
+)
+_CODES = ("code", "type", "param")
+_DEEPEST = 6  # of objects in objects; OpenRouter's wrapped errors take four
+
+
+def _reasons(value: Any, depth: int) -> Iterator[str]:
+    """Sentences and codes of an error's body, outermost first; JSON inside a text is read too."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        inside = error_body(value.encode(errors="replace")) if value.lstrip()[:1] in ("{", "[") else value
+        yield from [_without_tags(value)] if isinstance(inside, str) else _reasons(inside, depth + 1)
+    elif isinstance(value, list):
+        for item in value[:_DEEPEST]:
+            yield from _reasons(item, depth + 1)
+    elif isinstance(value, Mapping):
+        place = value.get("loc")
+        if isinstance(place, list) and isinstance(value.get("msg"), str):  # FastAPI: which field, and what about it
+            yield f"{'.'.join(map(str, place))}: {value['msg']}"
+            return
+        for name in _PLACES:
+            yield from _reasons(value.get(name), depth + 1)
+        yield from (str(value[name]) for name in _CODES if isinstance(value.get(name), str | int) and value[name] != "")
+
+
+def _without_tags(text: str) -> str:
+    """The text of an error page."""
+    return _TAGS.sub(" ", text) if text.lstrip()[:1] == "<" else text
 
 
 def classify(status: int, text: str, wait: float | None = None, source: str = "HTTP") -> LLMError:
@@ -147,7 +195,7 @@ def classify(status: int, text: str, wait: float | None = None, source: str = "H
     if status == 429:
         return RateLimited(sentence, retry_after=wait)
     if status in (400, 403, 422) and _FILTERED.search(text):
-        return Refused(sentence)
+        return Refused(f"Content filter: {sentence}")
     if status in (401, 403):
         return Auth(sentence)
     if status >= 500 or status in (408, 409, 425):
@@ -184,10 +232,16 @@ _WITH_200 = "HTTP 200 with an error like"
 _STATUS_OF = ((_QUOTA, 402), (_RATE, 429), (_AUTH, 401), (_FILTERED, 400), (_REQUEST, 400))
 
 
-def truncate(text: str, limit: int = 300) -> str:
+def truncate(text: str, limit: int = _SHOWN) -> str:
     """The text on one line, cut to `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def quoted(text: str, limit: int = 120) -> str:
+    """The beginning of a text in quotation marks, on one line and without control characters."""
+    seen = "".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
+    return f'"{truncate(seen, limit)}"'
 
 
 def redact(text: str, *secrets: str) -> str:

@@ -5,19 +5,22 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import accumulate
+from typing import Any, NamedTuple, NoReturn
 
 from agent.llm.errors import (
     InvalidJSON,
     LLMError,
     Malformed,
     Refused,
+    StillThinking,
     TokenUsage,
     Transient,
-    Truncated,
     classify_body,
+    quoted,
     truncate,
 )
+from agent.llm.reasoning import find_answer
 from agent.llm.scoring import TokenLogprobs, probability
 
 _MOST_STARTS = 20  # opening braces to try; more would cost quadratic time on hostile text
@@ -92,13 +95,17 @@ _NEGLIGIBLE = -16.0  # a probability of a ten-millionth: alternatives below it a
 
 @dataclass(frozen=True)
 class ChatCompletion:
-    """One chat completion: cleaned text and, where given, log-probabilities and (input, output) token counts."""
+    """One chat completion: cleaned text and, where given, log-probabilities and (input, output) token counts.
+
+    `content` and `positions` are the answer's alone; `is_reasoned`: the model wrote reasoning before it.
+    """
 
     content: str
     finish_reason: str
     model: str
     usage: TokenUsage | None
     positions: tuple[TokenLogprobs, ...]
+    is_reasoned: bool = False
 
 
 def clean(text: str) -> str:
@@ -155,13 +162,40 @@ def _read(data: dict[str, Any], usage: TokenUsage | None) -> ChatCompletion:
     finish = clean(str(choice.get("finish_reason") or ""))
     _check_refusal(message)
     check_finish(finish)
-    content = _content(message.get("content"))
-    if not content.strip():
-        if is_cut(finish):
-            raise Truncated("The model used up its tokens before it wrote an answer.")
-        raise Malformed("The reply's text is empty.")
+    written = _written(message, finish)
     model = clean(str(data.get("model") or ""))
-    return ChatCompletion(content, finish, model, usage, _positions(choice.get("logprobs")))
+    positions = _positions(choice.get("logprobs"), written)
+    return ChatCompletion(written.content, finish, model, usage, positions, written.is_reasoned)
+
+
+class _Written(NamedTuple):
+    """The answer in a message, and whether reasoning stands before it or in a field of its own."""
+
+    content: str
+    is_reasoned: bool
+
+
+def _written(message: Mapping[str, Any], finish: str) -> _Written:
+    """The answer, from the reasoning's field where only that is filled and complete. Raises LLMError."""
+    text = _content(message.get("content"))
+    hidden = message.get("reasoning_content") or message.get("reasoning")
+    reasoning = _content(hidden) if isinstance(hidden, str | list) else ""
+    if not text.strip() and not is_cut(finish):  # a parser that waits for the end of reasoning that never began
+        text, reasoning = reasoning, ""
+    answer = find_answer(text)
+    content = text[answer.start : answer.end]
+    if answer.is_reasoned and not answer.is_open:
+        content = content.lstrip()
+    if content.strip():
+        return _Written(content, answer.is_reasoned or bool(reasoning))
+    if answer.is_reasoned or reasoning.strip():
+        raise StillThinking(f"{THINKS} It wrote {quoted(text if text.strip() else reasoning)}.", content=text)
+    if is_cut(finish):
+        raise StillThinking("The model used up its tokens before it wrote an answer.")
+    raise Malformed("The reply's text is empty.")
+
+
+THINKS = "The model thinks, and its tokens end before its answer begins. Start it with thinking off."
 
 
 def _first_choice(data: dict[str, Any]) -> dict[str, Any]:
@@ -212,10 +246,14 @@ def is_cut(finish: str) -> bool:
     return finish.lower() not in _FINISHED
 
 
+_REASONING_PARTS = ("thinking", "reasoning")  # Mistral; Anthropic and routers
+
+
 def _content(value: Any) -> str:
     """The text of a message, which some servers send as a list of parts."""
     if isinstance(value, list):
-        value = "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
+        parts = [part for part in value if isinstance(part, dict) and part.get("type") not in _REASONING_PARTS]
+        value = "".join(str(part.get("text") or "") for part in parts)
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -223,21 +261,34 @@ def _content(value: Any) -> str:
     return clean(value)
 
 
-def _positions(logprobs: Any) -> tuple[TokenLogprobs, ...]:
-    """Log-probabilities of the first MAX_POSITIONS tokens; empty where the endpoint sent none."""
+def _positions(logprobs: Any, written: _Written) -> tuple[TokenLogprobs, ...]:
+    """Log-probabilities of the answer's first MAX_POSITIONS tokens; empty where the endpoint sent none of them."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(content, list):
         return ()
     try:
-        return tuple(_position(entry) for entry in content[:MAX_POSITIONS])
+        first = _first_of_answer([str(entry["token"]) for entry in content], written) if written.is_reasoned else 0
+        return tuple(_position(entry) for entry in content[first : first + MAX_POSITIONS])
     except (TypeError, KeyError, AttributeError) as error:
         raise Malformed("The reply's log-probabilities are not in the documented form.") from error
 
 
+def _first_of_answer(tokens: Sequence[str], written: _Written) -> int:
+    """The index of the answer's first token behind the reasoning; the number of tokens if it is not among them."""
+    text = "".join(tokens)
+    start = find_answer(text).start or max(0, text.rfind(written.content.strip()))
+    start += len(text[start:]) - len(text[start:].lstrip())
+    if not text[start:].startswith(written.content.strip()):
+        return len(tokens)
+    ends = accumulate(map(len, tokens))
+    return next((index for index, end in enumerate(ends) if end > start), len(tokens))
+
+
 def _position(entry: Mapping[str, Any]) -> TokenLogprobs:
-    top = {clean(str(item["token"])): _logprob(item["logprob"]) for item in reversed(entry.get("top_logprobs") or ())}
+    alternatives = reversed(entry.get("top_logprobs") or ())
+    top = {clean(str(item["token"])): _logprob(item.get("logprob")) for item in alternatives}
     token = clean(str(entry["token"]))
-    top.setdefault(token, _logprob(entry["logprob"]))
+    top.setdefault(token, _logprob(entry.get("logprob")))
     if sum(map(probability, top.values())) > 1.05:
         raise Malformed("The reply's probabilities add up to more than one.")
     ranked = sorted(top.items(), key=lambda item: -item[1])
@@ -245,12 +296,20 @@ def _position(entry: Mapping[str, Any]) -> TokenLogprobs:
 
 
 def _logprob(value: Any) -> float:
-    """A finite log-probability, or minus infinity for NaN and infinities. Raises TypeError for other types."""
+    """A finite log-probability, or minus infinity for null, NaN and infinities. Raises TypeError for other types.
+
+    JSON has no infinity, so servers write a probability of 0 as null (SGLang, OpenVINO) or as a text.
+    """
     if type(value) is float and math.isfinite(value):
         return value
+    if value is None or (isinstance(value, str) and value.lower() in _INFINITE):
+        return -math.inf
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("a log-probability is a number")
     return float(value) if math.isfinite(value) else -math.inf
+
+
+_INFINITE = ("-inf", "-infinity", "nan")
 
 
 def pack(positions: Sequence[TokenLogprobs]) -> str:

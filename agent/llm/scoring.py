@@ -4,10 +4,11 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from agent.llm.endpoint import ScaleName
-from agent.llm.errors import Unscored
+from agent.llm.errors import Unscored, quoted
 from agent.schema import Score
 
 MIN_MASS = 0.25  # probability on the scale below which an answer is unscored; by judgement
@@ -18,11 +19,21 @@ FEWEST, MOST, DRAW = 4, 16, 4  # samples at least, at most, and drawn at once; b
 _BLANK = " \t\r\n▁ĠĊ\u00a0"
 _PERCENTS = {str(number): float(number) for number in range(101)}
 _LETTERS = "ABCDEFGHIJK"
-_ONE_NUMBER = re.compile(
-    r"[\s*_\"'`(\[:]*(0|[1-9][0-9]?|100)(?:\s*(?:%|/\s*100|out of 100))?[\s*_\"'`)\].!]*", re.ASCII
+_SHORT = 2000  # characters of an answer that are looked at; one that is longer is no bare answer
+
+# What may stand around a bare answer: marks, a label such as "**Score:** " or "The answer is", a tag or a box.
+_LEAD = (
+    r"(?i:\(\s*0\s*(?:-|–|to)\s*100\s*\)|[\s*_\"'`(\[{:=#>$▁Ġ]|\s[-–—]\s|<(?:answer|score|output|response|final)>"
+    r"|\\boxed|\\text|<\|begin_of_box\|>"
+    r"|\b(?:(?:the|my|final|overall)\s+){0,3}(?:score|answer|rating|number|letter|choice|option|verdict|label|result)\b"
+    r"(?:\s+is\b)?)*+"
 )
-_ONE_LETTER = re.compile(r"[\s*_\"'`(\[:▁Ġ]*([A-K])(?![\w'’]|[^\S\n]+\w)")
-_NO_WORD = re.compile(r"[\W_]+")
+_TAIL = r"(?i:[\s*_\"'`)\]}.!$]|</\w+>|<\|end_of_box\|>)*"
+_NUMBER = r"(100|[1-9]?[0-9])(?!\d)(?:\.0+(?!\d))?(?:\s*(?:%|/\s*100(?!\d)|out of 100(?!\d)))?"
+_LEADS = re.compile(_LEAD)
+_ONE_NUMBER = re.compile(rf"{_LEAD}{_NUMBER}{_TAIL}(?:\n\D*)?", re.ASCII)
+_NUMBER_BEGINS = re.compile(rf"{_LEAD}{_NUMBER}(?![.,/-]\d)\D*", re.ASCII)
+_ONE_LETTER = re.compile(rf"{_LEAD}([A-K])(?![\w'’]|[^\S\n]+\w)")
 
 
 class TokenLogprobs(NamedTuple):
@@ -58,26 +69,43 @@ def letter_value(token: str) -> float | None:
 def expected_score(positions: Sequence[TokenLogprobs], content: str, scale: ScaleName) -> Score:
     """The expected score of an answer over its first token on the scale. Raises Unscored below MIN_MASS.
 
-    The probability-weighted mean over score tokens is that of G-Eval (Liu et al. 2023).
+    The probability-weighted mean over score tokens is that of G-Eval (Liu et al. 2023). A label before the answer is
+    passed over, words after it do not count, and an answer that names a second number is ambiguous.
     """
-    if scale == "percent":
-        return _weigh(positions, percent_value, scale)
-    if not _ONE_LETTER.match(content):  # "I cannot say" is not the letter I
-        raise Unscored(f"The answer is not one letter from A to K but {content[:60]!r}.")
-    return _weigh(positions, letter_value, scale)
+    if scale == "letters":
+        if not _ONE_LETTER.match(content[:_SHORT]):  # "I cannot say" is not the letter I
+            raise Unscored(f"The answer is not one letter from A to K but {quoted(content)}.", content=content)
+        return _weigh(positions, letter_value, content, scale)
+    score = _weigh(positions, percent_value, content, scale)
+    token, written = percent_value(_past_lead(positions)[0].token), number_in(content)
+    if token is not None and written not in (None, token):
+        raise Unscored(f"The number {quoted(content)} is written in several tokens.", content=content)
+    if token is not None and content and not _NUMBER_BEGINS.fullmatch(content[:_SHORT]):
+        raise Unscored(f"The answer is not one number from 0 to 100 but {quoted(content)}.", content=content)
+    return score
 
 
-def _weigh(positions: Sequence[TokenLogprobs], value_of: Callable[[str], float | None], scale: ScaleName) -> Score:
-    for position in positions:
-        if not strip_token_marks(position.token):
-            continue
-        values = [
-            (value, probability(logprob)) for token, logprob in position.top if (value := value_of(token)) is not None
-        ]
+def _past_lead(positions: Sequence[TokenLogprobs]) -> Sequence[TokenLogprobs]:
+    """The positions from the answer's first token on, behind marks and a label."""
+    tokens = [position.token.translate(_SPELLED) for position in positions]
+    match = _LEADS.match("".join(tokens))
+    ends = accumulate(map(len, tokens))
+    return positions[sum(end <= match.end() for end in ends) :] if match else positions
+
+
+_SPELLED = str.maketrans("▁ĠĊ", "  \n")
+
+
+def _weigh(
+    positions: Sequence[TokenLogprobs], value_of: Callable[[str], float | None], content: str, scale: ScaleName
+) -> Score:
+    for position in _past_lead(positions)[:1]:
+        weights = [(value_of(token), probability(logprob)) for token, logprob in position.top]
+        values = [(value, weight) for value, weight in weights if value is not None]
         if values:
-            tail = max(0.0, 1.0 - sum(probability(logprob) for _, logprob in position.top))
+            tail = max(0.0, 1.0 - sum(weight for _, weight in weights))
             return _score(values, tail, scale)
-    raise Unscored("No position of the answer offers a value of the scale.")
+    raise Unscored(f"The answer does not begin with a value of the scale: {quoted(content)}.", content=content)
 
 
 def _score(values: Sequence[tuple[float, float]], tail: float, scale: ScaleName) -> Score:
@@ -105,8 +133,11 @@ def _within(value: float) -> float:
 
 
 def number_in(content: str) -> float | None:
-    """The number 0 to 100 that a sampled answer consists of, with quotes, % or /100 allowed around it; else None."""
-    match = _ONE_NUMBER.fullmatch(content)
+    """The number 0 to 100 that a sampled answer consists of; else None.
+
+    A label, marks, % or /100 may stand around it, and lines without a number after it.
+    """
+    match = _ONE_NUMBER.fullmatch(content) if len(content) <= _SHORT else None
     return float(match.group(1)) if match else None
 
 
@@ -115,7 +146,8 @@ def sampled_score(contents: Sequence[str], thresholds: Sequence[float]) -> Score
     values = [value for content in contents if (value := number_in(content)) is not None]
     mass = len(values) / len(contents)
     if not values or mass < MIN_MASS:
-        raise Unscored(f"Only {len(values)} of {len(contents)} samples are a number from 0 to 100.")
+        unread = next((content for content in contents if number_in(content) is None), "")
+        raise Unscored(f"Only {len(values)} of {len(contents)} samples are a number from 0 to 100: {quoted(unread)}.")
     low, high = sum(values) / len(contents), (sum(values) + 100.0 * (len(contents) - len(values))) / len(contents)
     return Score(
         value=_within(statistics.fmean(values)),
@@ -144,14 +176,14 @@ def choice_probabilities(positions: Sequence[TokenLogprobs], options: Sequence[s
     split by the next position of the generated path; off that path it counts for no option. Raises Unscored if less
     than MIN_MASS is decided.
     """
-    starts = [index for index, position in enumerate(positions) if _NO_WORD.sub("", strip_token_marks(position.token))]
-    start = next(
-        (i for i in starts if any(_fitting(strip_token_marks(token), options) for token, _ in positions[i].top)), None
-    )
-    if start is None:
-        raise Unscored(f"No position of the answer offers one of {', '.join(options)}.")
+    text = "".join(position.token.translate(_SPELLED) for position in positions)
+    start = _past_lead(positions)
+    if not start or not any(_fitting(strip_token_marks(token), options) for token, _ in start[0].top):
+        raise Unscored(f"The answer does not begin with one of {', '.join(options)}: {quoted(text)}.", content=text)
+    if len(_named(text, options)) > 1:
+        raise Unscored(f"The answer names several of {', '.join(options)}: {quoted(text)}.", content=text)
     shares = dict.fromkeys(options, 0.0)
-    _share(positions[start:], "", 1.0, shares)
+    _share(start, "", 1.0, shares)
     mass = sum(shares.values())
     if not mass >= MIN_MASS:
         raise Unscored(f"Only {mass:.2f} of the answer's probability is on the options; {MIN_MASS} is needed.")
@@ -181,10 +213,17 @@ def _fitting(text: str, options: Sequence[str]) -> list[str]:
     return whole or [option for option in options if option.casefold().startswith(word)]
 
 
+def _named(text: str, options: Sequence[str]) -> list[str]:
+    """The options that occur in a text as whole words; case is ignored."""
+    return [option for option in options if re.search(rf"(?<!\w){re.escape(option)}(?!\w)", text, re.I)]
+
+
 def option_in(content: str, options: Sequence[str]) -> str | None:
-    """The option that a sampled answer begins with as a whole word, else None."""
-    text = content.strip(_BLANK + "*_\"'`([").casefold()
-    return next((option for option in options if re.match(rf"{re.escape(option.casefold())}(?!\w)", text)), None)
+    """The option that a sampled answer begins with, behind a label or marks, if it names no other; else None."""
+    start, named = _LEADS.match(content[:_SHORT]), _named(content[:_SHORT], options)
+    if start is None or len(named) != 1:
+        return None
+    return named[0] if re.match(rf"{re.escape(named[0])}(?!\w)", content[start.end() :], re.I) else None
 
 
 def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tuple[str, float], ...]:
@@ -192,7 +231,8 @@ def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tup
     counts = _counts(contents, options)
     readable = sum(counts.values())
     if not readable or readable / len(contents) < MIN_MASS:
-        raise Unscored(f"Only {readable} of {len(contents)} samples are one of {', '.join(options)}.")
+        unread = quoted(next((content for content in contents if option_in(content, options) is None), ""))
+        raise Unscored(f"Only {readable} of {len(contents)} samples are one of {', '.join(options)}: {unread}.")
     return tuple((option, count / readable) for option, count in counts.items())
 
 

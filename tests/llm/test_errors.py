@@ -1,11 +1,12 @@
 """Errors of an endpoint: their text, their kind read back from it, and the server's Retry-After."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from agent.llm import batch, budget, circuit_breaker  # noqa: F401 - their errors are subclasses of LLMError too
-from agent.llm.errors import LLMError, duration, error_text, retry_after
+from agent.llm.errors import LLMError, classify, duration, error_text, retry_after
 from agent.schema import AUTHOR_NOTE, ErrorKind, kind_of
 
 
@@ -14,13 +15,56 @@ from agent.schema import AUTHOR_NOTE, ErrorKind, kind_of
     [
         ({"error": {"message": "Slow down", "code": "rate", "type": "rate", "param": None}}, "Slow down / rate"),
         ({"error": {"message": "down", "code": "a", "type": "b", "param": "c"}}, "down / a / b / c"),
-        ({"error": {}}, "no reason given"),
+        ("", "no reason given"),
+        ({"error": {}}, 'no reason given, the reply begins "{"error": {}}"'),
+        ({"status": "KO", "why": "a\x1bb"}, 'no reason given, the reply begins "{"status": "KO", "why": "a\\u001bb"}"'),
         ({"error": "plain  words\nof it"}, "plain words of it"),
         ("x" * 400, "x" * 300 + "…"),
     ],
 )
 def test_an_error_object_becomes_one_line_without_repetition(body: object, text: str) -> None:
     assert error_text(body) == text
+
+
+LIMIT = "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16"
+WRAPPED = json.dumps({"error": {"message": LIMIT, "type": "invalid_request_error", "param": None}})
+EXTRA = {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 0}
+
+HIDDEN = {
+    "FastAPI's list": ({"detail": [EXTRA]}, "body.seed: Extra inputs are not permitted"),
+    "FastAPI's sentence": ({"detail": "Model is not loaded"}, "Model is not loaded"),
+    "Mistral's message": ({"object": "error", "message": {"detail": [EXTRA]}}, "body.seed: Extra inputs"),
+    "OpenRouter's raw body": (
+        {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": WRAPPED}}},
+        f"Provider returned error / {LIMIT} / invalid_request_error / 400",
+    ),
+    "a message that is JSON": ({"message": WRAPPED}, LIMIT),
+    "a list of errors": ({"errors": [{"message": "seed is unknown"}, {"title": "Bad"}]}, "seed is unknown / Bad"),
+    "Google's list": ([{"error": {"code": 400, "message": "Unknown name", "status": "X"}}], "Unknown name / 400"),
+    "Azure's filter": (
+        {"error": {"message": "filtered", "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+        "filtered / ResponsibleAIPolicyViolation",
+    ),
+    "an error page": ("<html><style>p {}</style><h1>502</h1><p>Bad\ngateway</html>", "502 Bad gateway"),
+}
+
+
+@pytest.mark.parametrize(("body", "text"), HIDDEN.values(), ids=HIDDEN)
+def test_a_reason_is_found_wherever_a_provider_puts_it(body: object, text: str) -> None:
+    assert error_text(body).strip().startswith(text)
+
+
+FILTERED = {
+    "Azure": "The response was filtered due to Azure OpenAI's content management policy",
+    "OpenRouter": "openai/gpt requires moderation. Your input was flagged",
+    "Alibaba": "Input data may contain inappropriate content. / data_inspection_failed",
+    "DeepSeek": "Content Exists Risk / invalid_request_error",
+}
+
+
+@pytest.mark.parametrize("text", FILTERED.values(), ids=FILTERED)
+def test_a_content_filter_is_a_refusal_that_is_named(text: str) -> None:
+    assert classify(400, text).named.startswith("refusal: Content filter: HTTP 400: ")
 
 
 def subclasses(kind: type[LLMError]) -> Iterator[type[LLMError]]:

@@ -1,6 +1,7 @@
 """Scores and choices from log-probabilities and samples, some of the expected values computed a second way."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -97,9 +98,40 @@ def test_no_positions_are_no_score() -> None:
         expected_score([], "85", "percent")
 
 
-def test_digit_by_digit_answers_would_be_read_as_their_first_digit() -> None:
-    """Why such endpoints are given letters: the published formula turns 85 into 8."""
-    assert expected_score([at("8", {"8": 1.0}), at("5", {"5": 1.0})], "85", "percent").value == 8.0
+def test_a_number_in_several_tokens_is_not_read_as_its_first_digit() -> None:
+    """Why such endpoints are given letters: the published formula would turn 85 into 8."""
+    with pytest.raises(Unscored, match="several tokens"):
+        expected_score([at("8", {"8": 1.0}), at("5", {"5": 1.0})], "85", "percent")
+
+
+LABELLED = {
+    "Score: 85": ("Score", ":", " 85"),
+    "**Answer:** 85": ("**", "Answer", ":**", " ", "85"),
+    "The score is 85.": ("The", " score", " is", " 85", "."),
+    "<answer>85</answer>": ("<answer>", "85", "</answer>"),
+    '{"score": 85}': ('{"', "score", '":', " ", "85", "}"),
+    "85/100": ("85", "/", "100"),
+    "85 because it": ("85", " because", " it"),
+}
+
+
+@pytest.mark.parametrize(("content", "tokens"), LABELLED.items(), ids=LABELLED)
+def test_a_number_behind_a_label_is_read_from_its_own_token(content: str, tokens: Sequence[str]) -> None:
+    others = {" 85": {" 85": 0.75, "75": 0.25}, "85": {"85": 0.75, "75": 0.25}}
+    positions = [at(token, others.get(token, {token: 0.5, "10": 0.5})) for token in tokens]
+    assert expected_score(positions, content, "percent").value == pytest.approx(82.5)
+
+
+@pytest.mark.parametrize("tail", [" or 90", "-90", "/10", ".5", " of 100 and 20"])
+def test_a_number_that_a_second_one_follows_is_ambiguous(tail: str) -> None:
+    with pytest.raises(Unscored, match="not one number"):
+        expected_score([at("85", {"85": 1.0}), at(tail, {tail: 1.0})], f"85{tail}", "percent")
+
+
+def test_a_number_amid_a_sentence_is_no_score() -> None:
+    words = ("I", " give", " 85")
+    with pytest.raises(Unscored, match='"I give 85"'):
+        expected_score([at(word, {word: 1.0}) for word in words], "I give 85", "percent")
 
 
 def test_letters_stand_for_steps_of_ten() -> None:
@@ -114,9 +146,12 @@ def test_a_word_that_begins_with_a_letter_is_no_score(content: str) -> None:
         expected_score([at("I", {"I": 1.0})], content, "letters")
 
 
-@pytest.mark.parametrize("content", ["I", " I", "I.", "**I**", '"I"', "I\nBecause"])
+@pytest.mark.parametrize(
+    "content", ["I", " I", "I.", "**I**", '"I"', "I\nBecause", "Answer: I", "The answer is **I**."]
+)
 def test_a_letter_alone_is_a_score(content: str) -> None:
-    assert expected_score([at("I", {"I": 1.0})], content, "letters").value == 80.0
+    tokens = re.findall(r"\w+|\W", content)
+    assert expected_score([at(token, {token: 1.0}) for token in tokens], content, "letters").value == 80.0
 
 
 weights = st.dictionaries(st.integers(0, 100).map(str), st.floats(0.01, 1.0), min_size=1, max_size=20)
@@ -184,6 +219,18 @@ def test_marks_before_the_option_are_skipped(lead: str) -> None:
     assert dict(choice_probabilities(positions, OPTIONS))["EXPRESS"] == 1.0
 
 
+def test_a_choice_behind_a_label_is_read_from_its_own_token() -> None:
+    words = [at("Answer", {"Answer": 0.9, "NEITHER": 0.1}), at(": ", {": ": 1.0})]
+    found = choice_probabilities([*words, at("EXP", {"EXP": 1.0}), at("LAIN", {"LAIN": 0.9, "RESS": 0.1})], OPTIONS)
+    assert dict(found) == pytest.approx({"EXPRESS": 0.1, "EXPLAIN": 0.9, "NEITHER": 0.0})
+
+
+@pytest.mark.parametrize("words", [("EXPRESS", " or", " EXPLAIN"), ("It", " is", " EXPRESS")])
+def test_a_choice_amid_words_or_of_two_options_is_unscored(words: Sequence[str]) -> None:
+    with pytest.raises(Unscored, match="".join(words)):
+        choice_probabilities([at(word, {word: 1.0}) for word in words], OPTIONS)
+
+
 def test_other_words_are_no_choice() -> None:
     with pytest.raises(Unscored):
         choice_probabilities([at("EXPRESSION", {"Maybe": 0.9})], OPTIONS)
@@ -204,7 +251,10 @@ def test_choice_probabilities_sum_to_one_however_options_are_cut(raw: Sequence[f
 
 
 READ = {"85": 85, " 85.": 85, "**85**": 85, "85%": 85, "85/100": 85, "85 out of 100": 85, '"0"': 0, "100\n": 100}
+READ |= {"Score: 85": 85, "**Score:** 85": 85, "The answer is 7.": 7, "Score (0-100): 85": 85, "\\boxed{85}": 85}
+READ |= {"85.0": 85, "<answer> 85 </answer>": 85, '{"score": 85}': 85, "85\n\nIt shows the trait.": 85}
 UNREAD = ("-5", "8.5", "101", "85 or 90", "about 85", "eighty", "", "0x10", "85/10", "05", "٨", "85-90")
+UNREAD += ("Score: 85 or 90", "Score 1: 85", "85\nor 90", "The text has 85 words", "Score: -5", "85.5", "9" * 5000)
 
 
 @pytest.mark.parametrize(("content", "value"), READ.items())
@@ -238,6 +288,8 @@ def test_a_sampled_option_is_a_whole_word() -> None:
     assert option_in("EXPRESSION", OPTIONS) is None
     assert option_in("It is EXPRESS", OPTIONS) is None
     assert option_in("EXP", OPTIONS) is None
+    assert option_in("**Answer:** EXPRESS.", OPTIONS) == "EXPRESS"
+    assert option_in("EXPRESS or EXPLAIN", OPTIONS) is None
 
 
 def test_a_majority_is_two_standard_errors_ahead() -> None:
