@@ -1,16 +1,39 @@
 """Admission of calls to one endpoint: rate limiter, circuit breaker, adaptive timeout and errors that end all calls."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from agent.llm.circuit_breaker import AdaptiveTimeout, CircuitBreaker, EndpointUnavailable
-from agent.llm.errors import AttemptTimeout, Auth, LLMError, Quota, RateLimited, Transient
+from agent.llm.circuit_breaker import (
+    OUTAGES,
+    REFUSALS,
+    AdaptiveTimeout,
+    CircuitBreaker,
+    EndpointUnavailable,
+    HealthCheck,
+)
+from agent.llm.errors import Auth, LLMError, Quota, RateLimited
 from agent.llm.rate_limiter import AdaptiveLimiter, Permit
 from agent.llm.retry import RetryPolicy
 
 LONG_PAUSE = 30.0  # seconds of Retry-After that are reported to the user; by judgement
 _SLOW = 20.0  # seconds without an answer that a live view shows; the shortest adaptive timeout
+
+
+@dataclass(frozen=True)
+class CallAvailability:
+    """What the retries of one call need to know of its endpoint."""
+
+    admission: "AdmissionController"
+    check: HealthCheck
+    checks_refusals: bool = True
+
+    @property
+    def downtime(self) -> float:
+        return self.admission.downtime
+
+    async def is_down(self, error: LLMError) -> bool:
+        return await self.admission.is_down(error, self.check)
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ class AdmissionController:
         self,
         concurrency: int,
         policy: RetryPolicy,
-        health_check: Callable[[], Awaitable[object]],
+        health_check: HealthCheck,
         on_wait: Callable[[str | None], None],
     ) -> None:
         self._policy = policy
@@ -54,6 +77,8 @@ class AdmissionController:
         self._limiter = AdaptiveLimiter(concurrency, policy.clock)
         self.breaker = CircuitBreaker(policy.clock, policy.max_pause, health_check, on_wait)
         self._fatal: LLMError | None = None
+
+    checks_refusals = False
 
     @property
     def downtime(self) -> float:
@@ -98,15 +123,23 @@ class AdmissionController:
             return
         if isinstance(error, Quota | Auth):
             self._fatal = error
-        if isinstance(error, Transient | AttemptTimeout):
+        if isinstance(error, OUTAGES):
             permit.on_rate_limit(error.retry_after) if error.retry_after else permit.on_failure()
             self.breaker.on_failure(error)
-        else:
+        elif not isinstance(error, REFUSALS):  # they say nothing about the endpoint yet
             self.breaker.on_success()  # the endpoint answers, if not with what was requested
 
-    async def is_down(self, error: LLMError) -> bool:
-        """Whether a request that used up its retries failed because the endpoint is down."""
-        return isinstance(error, Transient | AttemptTimeout) and await self.breaker.is_down(error)
+    async def is_down(self, error: LLMError, check: HealthCheck | None = None) -> bool:
+        """Whether a request that used up its retries failed because the endpoint is down, or refuses every request.
+
+        The second needs `check`, a small question with the options of that request.
+        """
+        matters = isinstance(error, OUTAGES) or (check is not None and isinstance(error, REFUSALS))
+        return matters and await self.breaker.is_down(error, check)
+
+    def for_call(self, check: HealthCheck) -> "CallAvailability":
+        """The availability of this endpoint to one call; `check` asks a small question with the call's options."""
+        return CallAvailability(self, check)
 
     def status(self) -> EndpointStatus:
         """The present state, for a live view."""

@@ -27,6 +27,7 @@ from agent.llm.scoring import (
 from agent.schema import Reply, Request, Role, Shape, digest
 from agent.storage.ledger_database import Answer
 
+NO_LOGPROBS = "The reply lacks the log-probabilities that this endpoint gave before."
 SMALL_PROMPT = "Say 1."  # the question of a health check
 _LARGEST_START = 10  # another digit could make 1 to 10 a greater number of the scale
 
@@ -60,7 +61,7 @@ class Call:
         """The text to store. Raises LLMError for a completion that is unfinished or not of the requested shape."""
         try:
             if self.needs_logprobs and not completion.positions:
-                raise Malformed("The reply lacks the log-probabilities that this endpoint gave before.")
+                raise Malformed(NO_LOGPROBS)
             return self._readable(completion.content, completion.positions, completion.finish_reason)
         except LLMError as error:
             error.usage = completion.usage

@@ -9,7 +9,7 @@ from math import ceil
 from typing import TypeVar
 
 from agent.llm.concurrency import Clock
-from agent.llm.errors import AttemptTimeout, LLMError, Transient
+from agent.llm.errors import AttemptTimeout, LLMError, Malformed, PermanentError, Transient
 from agent.schema import ErrorKind
 
 T = TypeVar("T")
@@ -83,6 +83,10 @@ class BreakerConfig:
     first_probe: float = 30.0
     """Time until the first health check; doubled after each further one."""
 
+    first_probe_of_refusals: float = 2.0
+    """The same where the endpoint answers, but refuses: a router or tunnel often recovers within seconds, and no
+    request has been retried yet."""
+
     longest_probe: float = 600.0
     """Longest time between health checks: the most that a run idles after the endpoint is back."""
 
@@ -91,6 +95,11 @@ class EndpointUnavailable(LLMError):
     """The endpoint was down, or rate limited, for longer than the run may wait."""
 
     kind = ErrorKind.OUTAGE
+
+
+HealthCheck = Callable[[], Awaitable[object]]
+OUTAGES = (Transient, AttemptTimeout)  # errors that count against the endpoint
+REFUSALS = (PermanentError, Malformed)  # errors of one request, or of the endpoint where a small question fails too
 
 
 class CircuitBreaker:
@@ -106,7 +115,7 @@ class CircuitBreaker:
         self,
         clock: Clock,
         max_pause: float,
-        health_check: Callable[[], Awaitable[object]],
+        health_check: HealthCheck,
         on_wait: Callable[[str | None], None] = lambda why: None,
         config: BreakerConfig | None = None,
     ) -> None:
@@ -121,6 +130,7 @@ class CircuitBreaker:
         self._closed = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[bool] | None = None
+        self._refused_by: HealthCheck | None = None  # the check that was refused, while that is why it is open
         self._last: LLMError | None = None
         self._downtime = 0.0
 
@@ -150,11 +160,14 @@ class CircuitBreaker:
         if self._open_since is None and self._failures >= self._config.failures and silence >= self._config.silence:
             self._open()
 
-    async def is_down(self, error: LLMError) -> bool:
-        """Whether the endpoint is down, by a health check, after a request used up its retries. If so, it opens."""
+    async def is_down(self, error: LLMError, check: HealthCheck | None = None) -> bool:
+        """Whether the endpoint is down, by a health check, after a request used up its retries. If so, it opens.
+
+        With `check`, a small question with the options of that request, an endpoint that refuses it is down too.
+        """
         if self._open_since is None:
             if self._checking is None:
-                self._checking = asyncio.create_task(self._check(error))
+                self._checking = asyncio.create_task(self._check(error, check))
                 self._checking.add_done_callback(self._checked)
             return await asyncio.shield(self._checking)
         return True
@@ -173,25 +186,30 @@ class CircuitBreaker:
         await self.wait_until_closed()
         try:
             result = await request()
-        except (Transient, AttemptTimeout) as error:
+        except OUTAGES as error:
             self.on_failure(error)
             raise
         self.on_success()
         return result
 
-    async def _check(self, error: LLMError) -> bool:
-        failure = await self._health_failure()
+    async def _check(self, error: LLMError, check: HealthCheck | None) -> bool:
+        failure = await self._health_failure(check)
         if failure is not None and self._open_since is None:
             self._last = error
-            self._open()
+            self._open(check if isinstance(failure, REFUSALS) else None)
         return failure is not None
 
-    async def _health_failure(self) -> LLMError | None:
-        """The error of a health check; None where the endpoint answers, with an error of any other kind too."""
+    async def _health_failure(self, check: HealthCheck | None) -> LLMError | None:
+        """The error of `check`, or of the usual health check; None where the endpoint answers.
+
+        A refusal of the usual health check is an answer: it may not fit this endpoint.
+        """
         try:
-            await self._health_check()
-        except (Transient, AttemptTimeout) as error:
+            await (check or self._health_check)()
+        except OUTAGES as error:
             return error
+        except REFUSALS as error:
+            return error if check is not None else None
         except LLMError:
             return None
         return None
@@ -199,12 +217,18 @@ class CircuitBreaker:
     def _checked(self, task: "asyncio.Task[bool]") -> None:
         self._checking = None
 
-    def _open(self) -> None:
+    def _open(self, refused_by: HealthCheck | None = None) -> None:
         self._open_since = self._clock.now()
+        self._refused_by = refused_by
         self._closed = asyncio.Event()
+        what = "refuses every request, a small one too" if refused_by else self._failing()
         last = f". Last error: {self._last.sentence}" if self._last else ""
-        self._on_wait(f"unavailable after {self._failures} failed attempts in a row{last}")
+        self._on_wait(f"{what}{last}")
         self._probing = asyncio.create_task(self._probe(self._closed))
+
+    def _failing(self) -> str:
+        attempts = f" after {self._failures} failed attempts in a row" if self._failures else ""
+        return f"unavailable{attempts}"
 
     def _close(self) -> None:
         if self._open_since is not None:
@@ -217,16 +241,17 @@ class CircuitBreaker:
 
     async def _probe(self, closed: asyncio.Event) -> None:
         """Health checks at growing intervals, until one succeeds or the longest pause is over."""
-        wait, began = self._config.first_probe, self._clock.now()
+        config, began = self._config, self._clock.now()
+        wait = config.first_probe_of_refusals if self._refused_by else config.first_probe
         while self._clock.now() - began < self._max_pause:
             left = self._max_pause - (self._clock.now() - began)
             await self._clock.sleep(min(wait, left))
-            failure = await self._health_failure()
+            failure = await self._health_failure(self._refused_by)
             if failure is None:
                 self.on_success()
                 return
             self._last = failure
-            wait = min(2 * wait, self._config.longest_probe)
+            wait = min(2 * wait, config.longest_probe)
         closed.set()  # still open: who waits learns that it was given up
 
     def shut_down(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.llm.concurrency import Clock
-from agent.llm.errors import RETRYABLE, LLMError, Malformed, RateLimited
+from agent.llm.errors import RETRYABLE, LLMError, Malformed, PermanentError, RateLimited
 from agent.schema import ErrorKind
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ class RetryPolicy:
 
     max_malformed: int = 3
     """The same for malformed replies. Lower because each of them is paid for. Chosen by judgement."""
+
+    max_refusals: int = 2
+    """Times that a request is refused while the endpoint answers a small question. The second try is for an endpoint
+    that recovered between the refusal and that question."""
+
+    recheck_pause: float = 20.0
+    """Time until a request that failed is asked again, where time may mend it. Chosen by judgement: a recheck at once
+    would meet what its first try met."""
 
     max_failures: int = 12
     """Failures of any kind, rate limits excepted. Twice `max_same_kind`, so that errors of alternating kinds end."""
@@ -74,6 +82,10 @@ class Availability(Protocol):
     def downtime(self) -> float:
         """Seconds so far during which the endpoint was down."""
 
+    @property
+    def checks_refusals(self) -> bool:
+        """Whether `is_down` tells a refusal of this request from one of every request."""
+
     async def is_down(self, error: LLMError) -> bool:
         """Whether this last failure is the endpoint's fault and not the request's."""
 
@@ -100,6 +112,7 @@ class RetryState:
         self._streak = 0
         self._failures = 0
         self._rate_limits = 0
+        self._refusals = 0
         self.timeouts = 0
         self._began = self._uptime()
 
@@ -125,7 +138,7 @@ class RetryState:
 
     def reset(self) -> None:
         """Forget the failures: they were the endpoint's fault. Rate-limit answers still count."""
-        self._kind, self._streak, self._failures, self.timeouts = None, 0, 0, 0
+        self._kind, self._streak, self._failures, self._refusals, self.timeouts = None, 0, 0, 0, 0
         self._began = self._uptime()
 
     def backoff(self, error: LLMError, failures: int) -> float:
@@ -137,10 +150,20 @@ class RetryState:
 
     async def should_retry(self, error: BaseException | None) -> bool:
         """Count a failure, and say whether to try again. The count is reset if the endpoint was down."""
+        if isinstance(error, PermanentError):
+            return await self._should_repeat(error)
         if not isinstance(error, RETRYABLE):
             return False
-        if not self.should_give_up(error):
-            return True
+        return not self.should_give_up(error) or await self._is_down(error)
+
+    async def _should_repeat(self, error: PermanentError) -> bool:
+        """Whether to send a refused request again: every request is refused, or was when this one was."""
+        if self.availability is None or not self.availability.checks_refusals:
+            return False
+        self._refusals += 1
+        return await self._is_down(error) or self._refusals < self.policy.max_refusals
+
+    async def _is_down(self, error: LLMError) -> bool:
         if self.availability is None or not await self.availability.is_down(error):
             return False
         self.reset()
@@ -160,7 +183,7 @@ async def retry(
     """
     try:
         return await attempt(0)
-    except RETRYABLE as error:
+    except (*RETRYABLE, PermanentError) as error:
         failed = [error]  # most calls succeed at once, and tenacity costs more than they do
     import tenacity
 

@@ -216,7 +216,7 @@ def test_the_last_failures_are_shown_without_control_characters(folder: Path, pl
             )
         buy(ledger, "k0")
     printed = output(folder)
-    assert "calls: 1 judge; unanswered attempts: 7 rate\n" in printed
+    assert "calls: 8 judge; unanswered attempts: 7 rate\n" in printed
     lines = [line for line in printed.split("\n") if "judge vet: " in line]
     assert [line[22:] for line in lines] == [f"judge vet: rate: no. {number} ␛[2J" for number in range(2, 7)]
 

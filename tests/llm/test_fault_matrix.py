@@ -57,8 +57,10 @@ class Row(NamedTuple):
 
 
 def status(code: int, kind: str, message: str = "trouble", error: str | None = None) -> Row:
-    """Transient errors are requested six times, all others once. None of them costs anything."""
-    return Row(failing(code, message, error), kind, {"transient": 6, "rate": SLOWED}.get(kind, 1), free)
+    """Transient errors are requested six times, refusals twice, all others once. None of them costs anything."""
+    return Row(
+        failing(code, message, error), kind, {"transient": 6, "rate": SLOWED, "deterministic": 2}.get(kind, 1), free
+    )
 
 
 def page(code: int, kind: str) -> Row:
