@@ -161,7 +161,10 @@ class RetryState:
         if self.availability is None or not self.availability.checks_refusals:
             return False
         self._refusals += 1
-        return await self._is_down(error) or self._refusals < self.policy.max_refusals
+        if self._refusals >= self.policy.max_refusals:
+            return False
+        await self._is_down(error)  # then it is sent again when the endpoint is back
+        return True
 
     async def _is_down(self, error: LLMError) -> bool:
         if self.availability is None or not await self.availability.is_down(error):
