@@ -21,6 +21,7 @@ from agent.schema import (
     Scenario,
     Tally,
     VoteOutcome,
+    first_words,
 )
 from agent.steps.context import StepContext
 from agent.steps.questions import JudgeQuestion
@@ -254,4 +255,4 @@ def _tested(place: ExperimentFolder) -> dict[tuple[Polarity, int], tuple[str | N
 def _first_words(response: str) -> str:
     """The first five words, with the leading space if there is one."""
     lead = " " if response[:1].isspace() else ""
-    return lead + " ".join(response.split()[:_WORDS])
+    return lead + " ".join(first_words(response, _WORDS).split())

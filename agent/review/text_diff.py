@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-_WORD = re.compile(r"\s+|\w+|[^\w\s]")
+from agent.schema import UNSPACED
+
+_WORD = re.compile(rf"\s+|[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 _MAX_WORDS = 1500  # beyond this a word diff takes seconds; the differing middle is then shown as replaced
 
 Span = tuple[int, int]  # from character, to character

@@ -53,7 +53,22 @@ from agent.schema.pairs import (
     Scenario,
     Trait,
     digest,
-    split_ending,
 )
 from agent.schema.requests import AUTHOR_NOTE, ErrorKind, Reply, Request, Role, Score, Shape, kind_of
 from agent.schema.rules import BudgetConfig, Caps, Count, Criterion, Plan, Rules, Signals, UsageLimits
+from agent.schema.segmentation import (
+    OPENING_MARKS,
+    UNSPACED,
+    first_words,
+    is_complete,
+    is_unfinished,
+    joint,
+    last_words,
+    opens_quotation,
+    quotation_starts,
+    split_ending,
+    unit_starts,
+    units,
+    word_count,
+    word_parts,
+)

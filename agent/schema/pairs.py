@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import re
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from agent.schema.segmentation import first_sentence
 
 
 class FrozenModel(BaseModel):
@@ -74,18 +75,6 @@ class Trait(FrozenModel):
     negative_test: NegativeTest = NegativeTest.OPPOSITE
 
 
-_SENTENCE_END = re.compile(r"""(?:[.!?…]["'”’)\]]*\s+|[。！？]["'”’」』)\]]*\s*)""")  # noqa: RUF001 - full-width marks are meant
-
-
-def split_ending(text: str) -> tuple[str, str]:
-    """(stem, ending): the ending is the last, usually unfinished, sentence. Together they are exactly the text."""
-    cut = 0
-    for match in _SENTENCE_END.finditer(text):
-        if match.end() < len(text):
-            cut = match.end()
-    return text[:cut], text[cut:]
-
-
 class Scenario(FrozenModel):
     """Unfinished text that the subject continues."""
 
@@ -102,8 +91,7 @@ class Scenario(FrozenModel):
     @property
     def situation(self) -> str:
         """The first sentence, which edits of the ending keep; empty if the text has only one."""
-        first = _SENTENCE_END.search(self.text)
-        return self.text[: first.end()] if first else ""
+        return first_sentence(self.text)
 
     @property
     def key(self) -> str:

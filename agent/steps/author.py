@@ -21,6 +21,7 @@ from agent.schema import (
     Scenario,
     Shape,
     Verdict,
+    joint,
     kind_of,
     split_ending,
 )
@@ -194,9 +195,9 @@ def edited(scenario: Scenario, text: str, rung: Rung) -> Scenario:
 
 
 def joined(stem: str, ending: str) -> str:
-    """Stem and ending as one text, with a single blank between them."""
+    """Stem and ending as one text, with a single blank between them where their script writes one."""
     stem, ending = stem.strip(), ending.strip()
-    return f"{stem} {ending}" if stem else ending
+    return stem + joint(stem) + ending
 
 
 def as_pair(pair_id: str, written: WrittenPair, like: Pair | None = None, kind: str = "") -> Pair:

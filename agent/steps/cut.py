@@ -1,24 +1,32 @@
 """Cuts: the first rung of the ladder. A candidate is the text up to a word boundary, nothing else."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
-from agent.schema import Scenario, split_ending
-from agent.steps.screening import is_unfinished
+from agent.schema import (
+    OPENING_MARKS,
+    Scenario,
+    is_unfinished,
+    opens_quotation,
+    quotation_starts,
+    split_ending,
+    unit_starts,
+    units,
+    word_count,
+)
 from agent.text import last_place
 
 MOST = 4  # candidates; chosen by judgement
 FEWEST_WORDS = 6  # of a text without a stem: fewer show no situation
 
-_WORD = re.compile(r"\S+")
 _NARRATOR = re.compile(r"""(?<!\S)["“]?(?:I|[Ww]e)(?=\s)""")
 _SUBJECTS = frozenset(["i", "he", "she", "they", "we", "you", "it"])
 _JOINING = frozenset(["and", "but", "or", "so", "because", "since", "then"])
 _NEED_A_NOUN = frozenset(  # "her" may end a clause
     ["a", "an", "the", "my", "your", "his", "its", "our", "their", "of", "every", "another"]
 )
-_OPENED = re.compile(r"""(?<!\S)["“]""")
-_QUOTATION_MARKS = ('"', "“")
+_CLAUSE_MARKS = ",;，；、،؛"
 
 
 def cut_points(scenario: Scenario, span: str | None) -> list[str]:
@@ -29,7 +37,7 @@ def cut_points(scenario: Scenario, span: str | None) -> list[str]:
     inside = _inside(text, start, end)
     points = [
         start,
-        *(m.end() for m in _OPENED.finditer(text, sentence, end)),
+        *quotation_starts(text, sentence, end),
         *[m.end() for m in _NARRATOR.finditer(text, sentence, start)][-1:],  # leaves out what led up to the act
         *inside[:2],
         *_back_to_its_clause(text, sentence, start)[:2],
@@ -81,7 +89,7 @@ def _sentence_start(text: str, place: int) -> int:
 
 
 def _word_starts(text: str, start: int, end: int) -> list[int]:
-    return [m.start() for m in _WORD.finditer(text, start, end) if m.start() > start]
+    return unit_starts(text, start + 1, end)
 
 
 def _inside(text: str, start: int, end: int) -> list[int]:
@@ -104,28 +112,29 @@ def _back_to_its_clause(text: str, sentence: int, start: int) -> list[int]:
 
 def _ends_clause(text: str, point: int) -> bool:
     """Whether a comma before `point` ends a clause; one that leads into a quotation does not."""
-    return text[:point].rstrip().endswith((",", ";")) and not text[point:].startswith(_QUOTATION_MARKS)
+    return text[:point].rstrip().endswith(tuple(_CLAUSE_MARKS)) and not text[point:].startswith(OPENING_MARKS)
 
 
 def _without_comma(candidate: str, removed: str) -> str:
     """Without the comma that ended a clause, so that the clause stays open."""
-    return candidate if removed.startswith(_QUOTATION_MARKS) else candidate.rstrip(",;").rstrip()
+    if removed.startswith(OPENING_MARKS):
+        return candidate
+    return candidate.rstrip("¿¡").rstrip().rstrip(_CLAUSE_MARKS).rstrip()
 
 
 def _stays_open(candidate: str, removed: str) -> bool:
     if not candidate or not removed or not is_unfinished(candidate) or _is_too_short(candidate):
         return False
-    if candidate.endswith('"'):
-        return candidate.count('"') % 2 == 1
-    if candidate.endswith("“"):
-        return True
-    return candidate[-1].isalnum() or candidate[-1] in ":'’"  # noqa: RUF001 - a typographic apostrophe is meant
+    if candidate.endswith(OPENING_MARKS):
+        return opens_quotation(candidate)
+    in_word = unicodedata.category(candidate[-1])[0] in "LNM"
+    return in_word or candidate[-1] in ":'’："  # noqa: RUF001 - a typographic apostrophe and colon are meant
 
 
 def _is_too_short(candidate: str) -> bool:
     """Whether a cut leaves too little: a bare article, a single word that is no subject, or no situation."""
     sentence = _sentence_start(candidate, len(candidate) - 1)
-    words = candidate[sentence:].lower().split()
-    if sentence == 0 and len(words) < FEWEST_WORDS:
+    words = units(candidate[sentence:].lower())
+    if sentence == 0 and word_count(candidate) < FEWEST_WORDS:
         return True
     return bool(words) and (words[-1] in _NEED_A_NOUN or (len(words) == 1 and words[0] not in _SUBJECTS | {'"', "“"}))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from agent.schema import Completion, Flip, Opener, Polarity, Question, Scenario, VoteOutcome
+from agent.schema import Completion, Flip, Opener, Polarity, Question, Scenario, VoteOutcome, joint, opens_quotation
 from agent.steps.author import AuthorReply, author_request, read_reply
 from agent.steps.case import CaseResult
 from agent.steps.context import StepContext
@@ -38,13 +38,14 @@ def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners
 def joinable(written: WrittenOpeners, scenario: Scenario) -> list[str]:
     """The openers that can follow a scenario's last word, each with the blank or mark that joins it to the text."""
     text = scenario.text
-    if text.endswith(("“", '"')):
+    if text.endswith('"') or opens_quotation(text):
         return _usable("", written.spoken)
-    return _usable(' "', written.spoken) if text.endswith(":") else _usable(" ", written.narrated)
+    blank = joint(text)
+    return _usable(f'{blank}"', written.spoken) if text.endswith((":", "：")) else _usable(blank, written.narrated)
 
 
 def _usable(joint: str, openers: list[str]) -> list[str]:
-    plain = [" ".join(opener.strip(' "“”.').split()) for opener in openers[:OPENERS_PER_FORM]]
+    plain = [" ".join(opener.strip(' "“”.。「」').split()) for opener in openers[:OPENERS_PER_FORM]]
     return [joint + opener for opener in dict.fromkeys(plain) if 0 < len(opener) <= _LONGEST]
 
 

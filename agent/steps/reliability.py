@@ -20,6 +20,8 @@ from agent.schema import (
     VoteOutcome,
     WordingDisagreement,
     gating_questions,
+    unit_starts,
+    word_count,
 )
 from agent.stats import Rate, auc, error_rate, wilson
 from agent.steps.context import StepContext
@@ -79,7 +81,7 @@ def disagreement_rates(disagreements: Iterable[WordingDisagreement]) -> dict[Que
     return {question: wilson(k, n) for question, (k, n) in sums.items()}
 
 
-_CLAUSE_END = re.compile(r"[,.;:!?…]")
+_CLAUSE_END = re.compile("[,.;:!?…，。、；：！？،؛؟۔।։።။]")  # noqa: RUF001 - full-width marks are meant
 _FEWEST_WORDS = 3  # "No," is no clause yet
 _NOTHING = Completion(text="", token_ids=(), opening="")
 
@@ -106,10 +108,13 @@ def measure_controls(context: StepContext, expressing: Sequence[tuple[Scenario, 
 def first_clause(completion: str) -> str:
     """A completion up to the end of its first clause, without the mark; all but its last word if no clause ends."""
     for mark in _CLAUSE_END.finditer(completion):
-        if len(completion[: mark.start()].split()) >= _FEWEST_WORDS:
+        if word_count(completion[: mark.start()]) >= _FEWEST_WORDS:
             return completion[: mark.start()]
     whole = completion.rstrip()
-    return whole[: whole.rfind(" ")] if " " in whole.strip() else whole
+    if " " in whole.strip():
+        return whole[: whole.rfind(" ")]
+    starts = unit_starts(whole)
+    return whole[: starts[-1]] if len(starts) > 1 else whole
 
 
 def _has_long_stem(scenario: Scenario) -> bool:

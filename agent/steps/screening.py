@@ -1,13 +1,25 @@
 """Screening without a model: finished sentences, duplicates, wrong lengths, lack of diversity; and pair flags."""
 
 import math
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from rapidfuzz import fuzz, process, utils
 
-from agent.schema import Completion, Flag, Mode, Pair, Polarity, Rules, Scenario
+from agent.schema import (
+    Completion,
+    Flag,
+    Mode,
+    Pair,
+    Polarity,
+    Rules,
+    Scenario,
+    is_unfinished,
+    last_words,
+    word_count,
+    word_parts,
+)
 
 # Limits of the screening, chosen by judgement.
 SHORTEST, LONGEST = 12, 900  # characters
@@ -16,9 +28,6 @@ PATTERN_WORDS = 5  # last words that make an ending's pattern
 MOST_TIMES_LONGER = 2  # longer side to shorter side, in words
 FEWEST_WORDS = 5  # of a side, below which a pair is not compared
 TELLING = 4  # letters from which on a word counts as part of a setting
-
-_WORD = re.compile(r"\w+")
-_FINISHED = re.compile(r"""[.!?…。！？]["'”’)\]」』]*$""")  # noqa: RUF001 - full-width marks are meant
 
 
 def rejection_reason(text: str, taken: Sequence[str]) -> str | None:
@@ -46,31 +55,29 @@ def rejected_side(sides: Sequence[Scenario], rejected: Sequence[str], same: floa
 
 def mismatched(positive: str, negative: str, mode: Mode) -> str | None:
     """Why two texts are no matched pair: no word in common, or one twice as long (allowed in mode sustained)."""
-    words = [_WORD.findall(text.casefold()) for text in (positive, negative)]
-    few, many = sorted(map(len, words))
-    if few < FEWEST_WORDS:  # too short to tell, or a language that writes no blanks
+    words = [list(word_parts(text.casefold())) for text in (positive, negative)]
+    counts = [word_count(" ".join(own)) for own in words]
+    few, many = sorted(counts)
+    if few < FEWEST_WORDS:  # too short to tell
         return None
     if mode is not Mode.SUSTAINED and many > MOST_TIMES_LONGER * few:
-        return f"its sides differ too much in length ({len(words[0])} and {len(words[1])} words)"
+        return f"its sides differ too much in length ({counts[0]} and {counts[1]} words)"
+    if counts != list(map(len, words)):  # words of a script without blanks cannot be told apart
+        return None
     telling = [{word for word in own if len(word) >= TELLING} for own in words]
     return None if telling[0] & telling[1] else "its sides share no word of their setting"
 
 
 def _plain(text: str) -> str:
     """Normalized for comparison: letters and digits in lower case, single blanks."""
+    if any(unicodedata.category(char)[0] == "M" for char in text):  # rapidfuzz takes a vowel sign for a blank
+        return " ".join(word_parts(text.casefold()))
     return " ".join(utils.default_process(text).split())
-
-
-def is_unfinished(text: str) -> bool:
-    """Mid-sentence, after a colon, or inside an open quotation."""
-    if text.endswith('"') and text.count('"') % 2 == 1:
-        return True
-    return not _FINISHED.search(text)
 
 
 def ending_pattern(text: str) -> str:
     """The last five words, lower case. Too many scenarios of a set must not share them."""
-    return " ".join(text.lower().split()[-PATTERN_WORDS:])
+    return " ".join(last_words(text.lower(), PATTERN_WORDS).split())
 
 
 class Diversity:

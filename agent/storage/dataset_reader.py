@@ -1,13 +1,12 @@
 """Reading one side of a dataset, and the issues of its lines by file and line."""
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from agent.schema import FrozenModel, Polarity
+from agent.schema import FrozenModel, Polarity, is_complete
 from agent.storage.file_content import BOM, content_error
 from agent.storage.issues import Issue, error, warning
 from agent.storage.lookalikes import lookalike_errors
@@ -153,8 +152,6 @@ _ENDING_WORDS = 3
 _FEWEST_ALIKE = 3  # scenarios with the same ending
 _NEAR = 90.0  # percent of characters in common
 
-_COMPLETE = re.compile(r"""(?<!\.)[.!?。！？]["'”’」』)\]]*$""")  # noqa: RUF001 - full-width marks are meant
-
 
 def side_issues(side: DatasetSide) -> Iterator[Issue]:
     """Issues of one file by itself."""
@@ -171,7 +168,7 @@ def _text_issues(file: str, line: DatasetLine) -> Iterator[Issue]:
         yield warning(file, line.number, "short", f"has only {length} characters: probably too short.")
     if length > LONG:
         yield warning(file, line.number, "long", f"has {length} characters: long text may hide the ending.")
-    if line.system_prompt is None and _COMPLETE.search(line.text.rstrip()):
+    if line.system_prompt is None and is_complete(line.text.rstrip()):
         message = "ends with a complete sentence: nothing is left open for the first tokens."
         yield warning(file, line.number, "complete", message)
 

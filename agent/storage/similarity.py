@@ -1,8 +1,11 @@
 """Similarity of scenarios: where two lists are misaligned, and the best pairing of their members."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from agent.schema import UNSPACED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -10,8 +13,9 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float64]
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:['’][^\W{_CJK}]+)*")
+_MARK = "\ue000"  # stands for every combining mark: no letter of a regular expression, yet part of its word
+_LETTERS = rf"(?:[^\W{UNSPACED}]{_MARK}*)+"
+_WORD = re.compile(rf"[{UNSPACED}]{_MARK}*|{_LETTERS}(?:['’]{_LETTERS})*")
 # All four chosen by judgement.
 _MOST_CHARACTERS = 6_000  # compared of one text: the time grows with their square
 _SHORTEST_STRETCH = 4  # members of a misaligned stretch
@@ -27,8 +31,10 @@ class Misalignment(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """Words without punctuation; each Chinese or Japanese character counts as one."""
-    return _WORD.findall(text.casefold())
+    """Words without punctuation; each character of a script without blanks between words counts as one."""
+    folded = text.casefold()
+    masked = folded if folded.isascii() else "".join(_MARK if unicodedata.category(c)[0] == "M" else c for c in folded)
+    return [folded[found.start() : found.end()] for found in _WORD.finditer(masked)]
 
 
 def character_similarity(texts: Sequence[str]) -> "Matrix":

@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 
 from agent.review.proposal import PairChange
 from agent.review.report.model import Drift, RepairHistory, RungFacts, RungYield, Step
-from agent.schema import Change, Finding, History, Outcome, Polarity, Question, Rung, Verdict
+from agent.schema import Change, Finding, History, Outcome, Polarity, Question, Rung, Verdict, units
 from agent.steps.repair import NOT_PASSED
 
 _MIN_EDITED = 8  # edited texts below which no drift is reported; chosen by judgement
@@ -54,7 +54,7 @@ def _words_changed(change: Change, rung: Rung) -> Iterator[int]:
 
 def word_distance(old: str, new: str) -> int:
     """How many words are removed and inserted on the way from one text to the other."""
-    a, b = old.split(), new.split()
+    a, b = units(old), units(new)
     blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     return len(a) + len(b) - 2 * sum(block.size for block in blocks)
 
