@@ -1,6 +1,6 @@
 """Apply approved changes to a dataset, undo them, and the set that the next campaign starts from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 
 from agent.review.cards import PENDING, Card, CardState
+from agent.review.file_targets import file_notes, require_writable
 from agent.review.file_transaction import (
-    NAMES,
     ApplyError,
     FileContents,
     dataset_lock,
@@ -19,9 +19,10 @@ from agent.review.file_transaction import (
     recover,
     write_files,
 )
+from agent.review.line_edits import EditedFiles, PlacedPair, edited_files, names_in_use
 from agent.review.matching import by_line
 from agent.schema import Act, Decision, FrozenModel, Outcome, Pair, Polarity
-from agent.storage.dataset import Dataset, dataset_files
+from agent.storage.dataset import Dataset
 from agent.storage.durable import failpoint, write_atomically
 from agent.storage.issues import Issue
 
@@ -87,12 +88,6 @@ def rejected_texts(
 
 VERDICTS = (Act.APPROVE, Act.REJECT, Act.DROP)
 _RECORDS = "applied-*.json"
-_LOST = {
-    "empty": "empty lines",
-    "extra-keys": "lines with keys other than prompt and system_prompt, which are not kept",
-    "no-partner": "lines without a partner, which are removed",
-    "two-formats": "a file overridden by another format, which is removed",
-}
 
 
 class NothingToUndo(ApplyError):
@@ -103,7 +98,8 @@ class NothingToUndo(ApplyError):
 class ApplyPlan:
     """What to write for one trait. `before` and `after` are bytes by file name, None for no file.
 
-    `undecided` counts pairs without a decision, which stay as they are; `notes` name lines that are not kept.
+    `undecided` counts pairs without a decision, which stay as they are. `notes` say what else the writing means: lines
+    that move, files that are links or have other names.
     """
 
     trait: str
@@ -125,7 +121,7 @@ class ApplyPlan:
     @property
     def names(self) -> str:
         """The names of the dataset's files afterwards."""
-        return " and ".join(name for name in NAMES if self.after[name] is not None)
+        return " and ".join(names_in_use(self.after))
 
 
 def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: int | None = None) -> ApplyPlan:
@@ -136,32 +132,46 @@ def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: in
     before = read_files(folder)
     _require_same(folder, dataset, before)
     effects = {effect: [card for card in cards if card.effect == effect] for effect in ("replace", "append", "remove")}
-    pairs = approved_pairs(dataset.pairs, cards)
+    pairs = _placed_pairs(dataset, cards)
     changed = any(effects.values()) or seed is not None
     if seed is not None:
-        pairs = list(pairs)
         Random(seed).shuffle(pairs)
-    after: FileContents = {name: dataset_files(pairs)[name] for name in NAMES} if changed else before
+    edited = edited_files(before, pairs, dataset.places) if changed else EditedFiles(before)
+    require_writable(folder, before, edited.contents)
     return ApplyPlan(
         trait=dataset.trait,
         folder=folder,
         before=before,
-        after=after,
+        after=edited.contents,
         replaced=len(effects["replace"]),
         added=len(effects["append"]),
         removed=len(effects["remove"]),
         undecided=sum(card.state in PENDING for card in cards),
         size=len(pairs),
         seed=seed,
-        notes=_notes(dataset.issues) if changed else (),
+        notes=(*_notes(dataset.issues), *edited.notes, *file_notes(folder, before, edited.contents)) if changed else (),
     )
+
+
+def _placed_pairs(dataset: Dataset, cards: Sequence[Card]) -> list[PlacedPair]:
+    """The dataset's pairs after the approvals, each with the lines it stands on now."""
+    places = dict(zip(by_line(dataset.pairs), dataset.places, strict=True))
+    kept = [PlacedPair(new, places[line], now) for line, now, new in _kept(dataset.pairs, cards)]
+    return kept + [PlacedPair(card.ours) for card in cards if card.effect == "append"]
 
 
 def approved_pairs(present: Sequence[Pair], cards: Sequence[Card]) -> list[Pair]:
     """The dataset's pairs after the approvals: kept pairs in their order, then the added ones."""
+    kept = [new for _, _, new in _kept(present, cards)]
+    return kept + [card.ours for card in cards if card.effect == "append"]
+
+
+def _kept(present: Sequence[Pair], cards: Sequence[Card]) -> Iterator[tuple[int, Pair, Pair]]:
+    """(line, pair now, pair afterwards) of each pair that stays in the dataset."""
     at = {card.line: card for card in cards if card.line is not None and card.effect in ("replace", "remove")}
-    pairs = [_approved(at.get(line), pair) for line, pair in by_line(present).items()]
-    return [pair for pair in pairs if pair is not None] + [card.ours for card in cards if card.effect == "append"]
+    for line, pair in by_line(present).items():
+        if (new := _approved(at.get(line), pair)) is not None:
+            yield line, pair, new
 
 
 def _approved(card: Card | None, pair: Pair) -> Pair | None:
@@ -184,8 +194,8 @@ def _require_same(folder: Path, dataset: Dataset, files: FileContents) -> None:
 
 
 def _notes(issues: Sequence[Issue]) -> tuple[str, ...]:
-    found = {code: sum(issue.code == code for issue in issues) for code in _LOST}
-    return tuple(f"{count} × {_LOST[code]}" for code, count in found.items() if count)
+    lost = sum(issue.code == "no-partner" for issue in issues)
+    return (f"{lost} × lines without a partner, which are removed",) if lost else ()
 
 
 def write(plan: ApplyPlan, refinement: Path) -> None:
@@ -199,6 +209,7 @@ def write(plan: ApplyPlan, refinement: Path) -> None:
             raise ApplyError(f"The dataset in {plan.folder} changed meanwhile. Nothing was written; rerun the command.")
         if plan.changes_nothing:
             return
+        require_writable(plan.folder, plan.before, plan.after)
         journal = journal_of(plan.trait, datetime.now(UTC).isoformat(), plan.before, plan.after, plan.seed)
         write_atomically(_next_record(refinement), journal.content)
         failpoint("apply-record")
@@ -222,6 +233,7 @@ def undo(folder: Path, refinement: Path) -> str:
         for record in _records(refinement):
             journal = read_journal(record)
             if present == journal.after:
+                require_writable(folder, journal.after, journal.before)
                 write_files(folder, journal.reversed())
                 record.unlink()
                 return journal.when

@@ -8,6 +8,7 @@ and `load_dataset` refuses them.
 
 import base64
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from agent.errors import UserError
 from agent.schema import FrozenModel
 from agent.storage.dataset import JOURNAL
-from agent.storage.durable import failpoint, folder_lock, sync_folder, write_atomically
+from agent.storage.durable import failpoint, folder_lock, sync_folder, target_of, write_atomically
 
 Name = Literal["positive.txt", "negative.txt", "positive.jsonl", "negative.jsonl"]
 NAMES: tuple[Name, ...] = ("positive.txt", "negative.txt", "positive.jsonl", "negative.jsonl")
@@ -154,6 +155,9 @@ def _clear(folder: Path) -> None:
     for left in folder.glob(".*.part"):
         if left.name.startswith(tuple(f".{name}." for name in (*NAMES, JOURNAL))):
             left.unlink(missing_ok=True)
+    for name in NAMES:
+        if (folder / name).is_symlink():
+            _part_of(folder / name).unlink(missing_ok=True)
 
 
 def _prepare(folder: Path, journal: Journal) -> dict[Name, Path]:
@@ -165,7 +169,10 @@ def _prepare(folder: Path, journal: Journal) -> dict[Name, Path]:
 
 def _replay(folder: Path, journal: Journal, parts: Mapping[Name, Path]) -> None:
     for name, part in parts.items():
-        part.replace(folder / name)
+        target = target_of(folder / name)
+        part.replace(target)
+        if target.parent != folder:
+            sync_folder(target.parent)
         failpoint("apply-file")
     for name in (name for name, content in journal.after.items() if content is None):
         (folder / name).unlink(missing_ok=True)
@@ -178,8 +185,8 @@ def _replay(folder: Path, journal: Journal, parts: Mapping[Name, Path]) -> None:
 
 
 def _prepared(folder: Path, name: Name, content: bytes, present: Mapping[Name, bytes | None]) -> Path:
-    """Write one new file, fsynced, under a temporary name and with the permissions of the old one."""
-    part = folder / f".{name}.apply.part"
+    """Write one new file, fsynced, under a temporary name and with the owner and permissions of the old one."""
+    part = _part_of(folder / name)
     with part.open("wb") as file:
         file.write(content)
         failpoint("apply-part")
@@ -187,6 +194,24 @@ def _prepared(folder: Path, name: Name, content: bytes, present: Mapping[Name, b
         os.fsync(file.fileno())
     twin = next((n for n in (name, *NAMES) if present[n] is not None), None)
     with suppress(OSError):  # a file system without permissions
-        part.chmod((folder / twin).stat().st_mode & 0o777 if twin else 0o644)
+        part.chmod(0o644)
+    if twin:
+        _copy_attributes(target_of(folder / twin), part)
     failpoint("apply-prepared")
     return part
+
+
+def _part_of(path: Path) -> Path:
+    """The temporary name of a file's new content, beside the file itself and not beside a link to it."""
+    target = target_of(path)
+    return target.with_name(f".{target.name}.apply.part")
+
+
+def _copy_attributes(old: Path, new: Path) -> None:
+    """Give a new file the owner, the permissions and the extended attributes of the old one, as far as allowed."""
+    found = old.stat()
+    with suppress(OSError):
+        os.chown(new, found.st_uid, found.st_gid)
+    with suppress(OSError):
+        shutil.copystat(old, new)
+    os.utime(new)

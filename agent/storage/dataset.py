@@ -165,11 +165,12 @@ def is_plain(side: Scenario) -> bool:
     return on_one_line and side.system_prompt is None and not text.startswith(("{", "\ufeff"))
 
 
-def json_row(side: Scenario, other_keys: Mapping[str, object] | None = None) -> str:
-    """A scenario as one line of JSON, with the keys of another program that its line had."""
-    content = {"prompt": side.text, "system_prompt": side.system_prompt}
-    row = json.dumps({**(other_keys or {}), **content}, ensure_ascii=False)
-    return _RAW.sub(lambda char: f"\\u{ord(char[0]):04x}", row)
+def json_row(side: Scenario, row: Mapping[str, object] | None = None) -> str:
+    """A scenario as one line of JSON; in place of `row`, with the keys of another program that this has."""
+    content = {"prompt": side.text, "system_prompt": None} if row is None else {**row, "prompt": side.text}
+    if side.system_prompt is not None or "system_prompt" in content:
+        content["system_prompt"] = side.system_prompt
+    return _RAW.sub(lambda char: f"\\u{ord(char[0]):04x}", json.dumps(content, ensure_ascii=False))
 
 
 def _pair(position: int, positive: DatasetLine, negative: DatasetLine) -> Pair:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -42,10 +43,12 @@ def _read(plan: str) -> tuple[str, int]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file atomically: at any moment and after any crash a reader sees the whole old or new content.
 
-    Raises OSError that names the file.
+    A link stays, and the file it leads to is replaced, unless that one must not change. Raises OSError that names the
+    file.
     """
+    target = target_of(path)
     try:
-        _write(path, content)
+        _write(target if may_change(target) else path, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -64,6 +67,29 @@ def _write(path: Path, content: bytes) -> None:
     finally:
         part.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def target_of(path: Path) -> Path:
+    """The file behind a symbolic link; any other path is itself."""
+    return path.resolve() if path.is_symlink() else path
+
+
+_CONTENT_NAME = re.compile(r"[0-9a-f]{30,}", re.IGNORECASE)  # a hash of 120 bits or more: DVC's shortest
+
+
+def in_content_store(target: Path) -> bool:
+    """Whether a file's name is a hash of its content, as in the stores of git-annex, DVC and model hubs."""
+    return bool(_CONTENT_NAME.search(target.name)) or ("annex" in target.parts and "objects" in target.parts)
+
+
+def may_change(target: Path) -> bool:
+    """Whether a file may be replaced: nobody has protected it or its folder, and it is no stored content."""
+    return not in_content_store(target) and is_writable(target.parent) and (not target.exists() or is_writable(target))
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user may write, and the path is not marked as read-only, which root could ignore."""
+    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
 
 
 def sync_folder(folder: Path) -> None:

@@ -66,6 +66,14 @@ def told(root: Path, start: str) -> tuple[ReviewExample, FileContents, FileConte
     return made, before, after
 
 
+def linked(made: ReviewExample, store: Path) -> None:
+    """Move the files to a store, with links in their places."""
+    store.mkdir()
+    for path in sorted(made.folder.glob("*tive.txt")):
+        path.rename(store / path.name)
+        path.symlink_to(store / path.name)
+
+
 def check_state(made: ReviewExample, before: FileContents, after: FileContents) -> None:
     files = read_files(made.folder)
     if (made.folder / JOURNAL).exists():
@@ -113,3 +121,26 @@ def test_every_single_point_of_an_apply_is_survived(tmp_path: Path, start: str) 
         number += 1
     assert number > 8
     assert read_files(made.folder) == after
+
+
+def test_every_point_of_an_apply_through_links_is_survived_and_leaves_nothing_beside_their_targets(
+    tmp_path: Path,
+) -> None:
+    made = review_example(tmp_path)
+    session = made.session()
+    session.decide("d0001", Act.APPROVE, session.card("d0001").version_token)
+    linked(made, tmp_path / "store")
+    before = read_files(made.folder)
+    apply_approved(made)
+    after = read_files(made.folder)
+    undo_applied(made)
+    number = 1
+    while killed(lambda: apply_approved(made), str(number)):
+        check_state(made, before, after)
+        apply_approved(made)
+        assert read_files(made.folder) == after
+        assert {path.name for path in (tmp_path / "store").iterdir()} == {"positive.txt", "negative.txt"}
+        undo_applied(made)
+        number += 1
+    assert number > 8
+    assert all(path.is_symlink() for path in made.folder.glob("*tive.txt"))

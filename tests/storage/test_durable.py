@@ -22,6 +22,21 @@ def test_a_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_link_stays_and_its_target_is_replaced_unless_that_is_stored_by_its_content(tmp_path: Path) -> None:
+    target, link = tmp_path / "shared.toml", tmp_path / "refine.toml"
+    target.write_bytes(b"old")
+    link.symlink_to(target.name)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    stored = tmp_path / "SHA256E-s3--9f86d081884c7d659a2feaa0c55ad015.json"
+    stored.write_bytes(b"old")
+    (tmp_path / "scores.json").symlink_to(stored)
+    write_atomically(tmp_path / "scores.json", b"new")
+    assert not (tmp_path / "scores.json").is_symlink()
+    assert stored.read_bytes() == b"old"
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_remains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "scores.json"
     write_atomically(path, b"old")
