@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from agent.loop.state import PairState, SetState, Status, replay
+from agent.loop.state import PairState, SetState, Status, replay, unanswered
 from agent.schema import (
     ADVICE,
     Audit,
+    Cause,
     Confirm,
     Draft,
     Ending,
@@ -20,6 +21,7 @@ from agent.schema import (
     Question,
     Recheck,
     Repair,
+    Resume,
     Signals,
     Stop,
     Tally,
@@ -29,7 +31,9 @@ from agent.schema import (
 from agent.stats import wilson
 from agent.text import pluralize, verb_for
 
-REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT = 3
+REPAIRS_BEFORE_JUDGING_A_PILOT = 3  # of each failing pair, and rounds of them without a rise; chosen by judgement
+CLEAN_SHARE = 0.8  # of a batch of the dataset, from which on the next is twice as large; chosen by judgement
+LARGEST_BATCH = 1024  # pairs; bounds the questions and completions of one round in memory; chosen by judgement
 RECHECKS = 2
 AUDITS = 2
 EMPTY_DRAFTS = 2
@@ -38,7 +42,22 @@ EMPTY_DRAFTS = 2
 def next_move(history: History, plan: Plan, signals: Signals) -> Move:
     """The next move. Pure: the same history, plan and signals give the same answer."""
     state = replay(history)
-    return next(move for rule in RULES if (move := rule(state, plan, signals)) is not None)
+    move = next(move for rule in RULES if (move := rule(state, plan, signals)) is not None)
+    return _resume(state, plan, signals, move) or move
+
+
+_ENDS_BY_ITSELF = (Cause.PARKED, Cause.PAIRS)  # and every "not ready": what a run reports from history alone
+
+
+def _resume(state: SetState, plan: Plan, signals: Signals, move: Move) -> Resume | None:
+    """How another run goes on from an ending that an earlier one has reported; None where it does not."""
+    if not isinstance(move, Stop) or (move.cause not in _ENDS_BY_ITSELF and move.ending is not Ending.NOT_READY):
+        return None
+    if stop_or_cap(state, plan, signals) is not None:
+        return None
+    anyway = signals.anyway_after == state.rounds and move.ending is Ending.NOT_READY
+    pairs = unanswered(state) if anyway or signals.reported_after == state.rounds else ()
+    return Resume(pairs=pairs, anyway=anyway) if pairs or anyway else None
 
 
 def everything_is_audited(state: SetState, plan: Plan, signals: Signals) -> Move | None:
@@ -47,57 +66,76 @@ def everything_is_audited(state: SetState, plan: Plan, signals: Signals) -> Move
     if state.parked:
         audited, parked = pluralize(len(state.items), "pair"), pluralize(len(state.parked), "parked pair")
         is_, wait = verb_for(len(state.items), "is", "are"), verb_for(len(state.parked), "waits", "wait")
-        why = f"{audited} {is_} audited; {parked} {wait} for a human"
-        return Stop(ending=Ending.READY_WITH_PARKED, why=why)
-    return Stop(ending=Ending.READY, why=f"all {len(state.items)} pairs are confirmed and audited")
+        open_ = len(unanswered(state))
+        for_answers = f", {open_} of them for want of an answer" if open_ else ""
+        why = f"{audited} {is_} audited; {parked} {wait} for a human{for_answers}"
+        return Stop(ending=Ending.READY_WITH_PARKED, cause=Cause.PARKED, why=why)
+    why = f"all {len(state.items)} pairs are confirmed and audited"
+    return Stop(ending=Ending.READY, cause=Cause.AUDITED, why=why)
 
 
 def stop_or_cap(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     if signals.stop_requested is not None:
-        return Stop(ending=Ending.STOPPED, why=f"a stop was requested ({signals.stop_requested})")
+        why = f"a stop was requested ({signals.stop_requested})"
+        return Stop(ending=Ending.STOPPED, cause=signals.stop_cause, why=why)
     if signals.cap_reached is not None:
-        return Stop(ending=Ending.CAP, why=signals.cap_reached)
+        return Stop(ending=Ending.CAP, cause=Cause.MINUTES, why=signals.cap_reached)
     if state.rounds >= plan.caps.max_rounds:
-        return Stop(ending=Ending.CAP, why=f"the cap of {plan.caps.max_rounds} rounds is reached (--max-rounds)")
+        why = f"the cap of {plan.caps.max_rounds} rounds is reached (--max-rounds)"
+        return Stop(ending=Ending.CAP, cause=Cause.ROUNDS, why=why)
     return None
 
 
 def pilot_failed(state: SetState, plan: Plan, signals: Signals) -> Move | None:
-    piloting = state.goal <= plan.caps.pilot
-    if not piloting or state.repair_rounds < REPAIR_ROUNDS_BEFORE_JUDGING_A_PILOT:
+    """Most of the pilot fails, all that fails was repaired several times, and the last repairs raised nothing.
+
+    What confirm finds starts anew: a pair that has risen to a new level counts as not yet repaired.
+    """
+    several = min(REPAIRS_BEFORE_JUDGING_A_PILOT, plan.caps.max_repairs)
+    if state.goal > plan.caps.pilot or state.stalled < REPAIRS_BEFORE_JUDGING_A_PILOT:
+        return None
+    if any(item.stuck < several for item in state.items.values() if item.failing):
         return None
     judged = [f for item in state.items.values() for f in item.current if f.outcome is not Outcome.UNJUDGED]
     passed = sum(f.outcome is Outcome.PASS for f in judged)
     if not judged or passed >= plan.rules.min_pilot_rate * len(judged):
         return None
-    why = f"after {state.repair_rounds} repair rounds {passed} of {len(judged)} judged scenarios of the pilot pass"
-    return Stop(ending=Ending.NOT_READY, why=why + _dominating(state) + judge_suspicions(state))
+    why = (
+        f"after {state.repair_rounds} repair rounds {passed} of {len(judged)} judged scenarios of the pilot pass, and "
+        f"the last {state.stalled} raised nothing"
+    )
+    return _not_ready(Cause.PILOT, why + _dominating(state) + judge_suspicions(state))
+
+
+def _not_ready(cause: Cause, why: str) -> Stop:
+    return Stop(ending=Ending.NOT_READY, cause=cause, why=why)
 
 
 def judge_unreliable(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     """The judge's wordings disagree so often, even at the intervals' lower ends, that good pairs would be edited."""
-    if state.noise is None or state.noise.edited_at_least <= plan.rules.max_parked_share:
+    if state.anyway or state.noise is None or state.noise.edited_at_least <= plan.rules.max_parked_share:
         return None
     worst = max(state.noise.flaps, key=lambda one: one.k / max(1, one.n))
     why = (
         f"the judge contradicts itself too often: its wordings disagree on {worst.question} in {worst.k} of {worst.n} "
         f"texts, and at least {state.noise.edited_at_least:.0%} of good pairs would be edited needlessly (limit: "
-        f"{plan.rules.max_parked_share:.0%}). Use another judge, or sharpen the definition"
+        f"{plan.rules.max_parked_share:.0%})"
     )
-    return Stop(ending=Ending.NOT_READY, why=why)
+    return _not_ready(Cause.UNRELIABLE, why)
 
 
 def no_progress(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     entered = max(state.entered, plan.caps.pilot, plan.goal)
-    if len(state.parked) > plan.rules.max_parked_share * entered:
-        why = (
-            f"{len(state.parked)} of {entered} pairs had to be parked: the judge cannot decide here. "
-            + state.parked[-1].why
-        )
-        return Stop(ending=Ending.NOT_READY, why=why + judge_suspicions(state))
+    parked = len(state.parked) - state.overlooked
+    if parked > plan.rules.max_parked_share * entered:
+        open_ = len(unanswered(state))
+        is_undecided = parked - open_ > plan.rules.max_parked_share * entered
+        why = f"{parked} of {entered} pairs had to be parked: the judge cannot decide here. {state.parked[-1].why}"
+        cause = Cause.UNDECIDED if is_undecided else Cause.UNANSWERED
+        return _not_ready(cause, why + judge_suspicions(state))
     if state.idle >= plan.caps.patience and not _out_of_repairs(state, plan):
         why = f"nothing improved for {state.idle} rounds (--patience)"
-        return Stop(ending=Ending.NOT_READY, why=why + _dominating(state) + judge_suspicions(state))
+        return _not_ready(Cause.PATIENCE, why + _dominating(state) + judge_suspicions(state))
     return None
 
 
@@ -127,35 +165,43 @@ def confirm_passes(state: SetState, plan: Plan, signals: Signals) -> Move | None
 def controls_failed(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     """On the controls C0 does not tell committed texts from open ones: do not scale up."""
     found, least = state.controls, plan.caps.min_control_auc
-    if found is None or found.high >= least or len(state.items) >= plan.goal:
+    if state.anyway or found is None or found.high >= least or len(state.items) >= plan.goal:
         return None
     why = (
         f"the judge does not tell committed texts from open ones: over {len(found.committed)} + {len(found.open)} "
         f"controls the AUC of its commitment score is {found.auc:.2f} [{found.low:.2f}, {found.high:.2f}], at "
-        f"least {least:g} is required. Use another judge, or continue anyway with --min-control-auc 0"
+        f"least {least:g} is required (--min-control-auc)"
     )
-    return Stop(ending=Ending.NOT_READY, why=why)
+    return _not_ready(Cause.CONTROLS, why)
 
 
 def draft_more(state: SetState, plan: Plan, signals: Signals) -> Move | None:
-    size = len(state.items)
+    size, pilot = len(state.items), min(plan.caps.pilot, plan.goal)
     if size >= plan.goal:
         return None
     if state.empty_drafts >= EMPTY_DRAFTS:
-        return Stop(
-            ending=Ending.NOT_READY,
-            why="two drafts in a row added nothing: the author repeats itself, refuses, or writes what cannot be read"
-            + (f" (last: {state.empty_draft_reason})" if state.empty_draft_reason else ""),
-        )
-    pilot = min(plan.caps.pilot, plan.goal)
+        last = f" (last: {state.empty_draft_reason})" if state.empty_draft_reason else ""
+        why = "two drafts in a row added nothing: the author repeats itself, refuses, or writes what cannot be read"
+        return _not_ready(Cause.DRAFTS, why + last)
     goal = pilot if size < pilot else plan.goal
-    count = min(goal - size, plan.caps.batch if size >= pilot else pilot)
-    adopt = max(0, min(count, plan.dataset_size - state.adopted))
-    count = min(count, adopt + max(0, plan.caps.max_pairs - state.drafted))
+    adopt = max(0, min(goal - size, _batch(state, plan) if size >= pilot else pilot, plan.dataset_size - state.adopted))
+    wanted = min(goal - size, plan.caps.batch if size >= pilot else pilot) - adopt
+    count = adopt + max(0, min(wanted, plan.caps.max_pairs - state.drafted))
     if count == 0:
         reached = f"the cap of {plan.caps.max_pairs} drafts is reached (--max-pairs)"
-        return Stop(ending=Ending.CAP, why=f"{size} of {plan.goal} pairs are confirmed, and {reached}")
+        why = f"{size} of {plan.goal} pairs are confirmed, and {reached}"
+        return Stop(ending=Ending.CAP, cause=Cause.PAIRS, why=why)
     return Draft(goal=goal, count=count, adopt=adopt)
+
+
+def _batch(state: SetState, plan: Plan) -> int:
+    """How many pairs of the dataset enter next: twice the last batch where that one was clean, else `caps.batch`.
+
+    A batch is clean where nearly all of its pairs are in the set and were never repaired.
+    """
+    clean = sum(key in state.items and not state.items[key].repairs for key in state.batch)
+    grown = 2 * len(state.batch) if clean >= CLEAN_SHARE * len(state.batch) else 0
+    return max(plan.caps.batch, min(grown, LARGEST_BATCH))
 
 
 def audit_all(state: SetState, plan: Plan, signals: Signals) -> Move | None:

@@ -13,12 +13,14 @@ from agent.schema import (
     Finding,
     History,
     JudgeNoise,
+    Move,
     Outcome,
     Pair,
     Park,
     Polarity,
     Recheck,
     Repair,
+    Resume,
     Round,
     Rung,
     Verdict,
@@ -43,15 +45,22 @@ _ENDPOINT_ERRORS = {
     ErrorKind.QUOTA,
     ErrorKind.AUTH,
 }
+_LEVEL = {Depth.FIRST: 1, Depth.CONFIRM: 2, Depth.AUDIT: 3}  # of a side that passes; 0 for one that does not
 _REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.AUDIT: Status.AUDITED}
 
 
 @dataclass(frozen=True)
 class PairState:
-    """State of one pair: its present texts, its findings, and the counts of what was tried."""
+    """State of one pair: its present texts, its findings, and the counts of what was tried.
+
+    `best` is the highest level that each side has reached with any of its texts (see `_LEVEL`), `stuck` the number of
+    repairs since either rose.
+    """
 
     pair: Pair
     findings: tuple[Finding, ...] = ()
+    best: tuple[int, ...] = (0, 0)
+    stuck: int = 0
     repairs: int = 0
     rechecks: int = 0
     failed_audits: int = 0
@@ -88,7 +97,12 @@ class PairState:
 
 @dataclass(frozen=True)
 class SetState:
-    """State of the set: its pairs, what left it, and the counts that the policy reads."""
+    """State of the set: its pairs, what left it, and the counts that the policy reads.
+
+    `stalled` counts the repair rounds since any side of any pair reached a level that it had never reached. `batch`
+    are the pairs that the last batch of the dataset brought. After a Resume with `anyway`, that is true, and
+    `overlooked` is the number of pairs that were parked by then.
+    """
 
     items: dict[str, PairState] = field(default_factory=dict)
     parked: tuple[Park, ...] = ()
@@ -97,6 +111,10 @@ class SetState:
     adopted: int = 0
     drafted: int = 0
     repair_rounds: int = 0
+    stalled: int = 0
+    batch: tuple[str, ...] = ()
+    anyway: bool = False
+    overlooked: int = 0
     empty_drafts: int = 0
     empty_draft_reason: str = ""  # the last note of the latest draft that added nothing
     idle: int = 0
@@ -126,30 +144,61 @@ def replay(history: History) -> SetState:
 
 def apply_round(state: SetState, round: Round) -> SetState:
     """The state after one more round."""
+    state = _resumed(state, round.move)
     items = dict(state.items)
     removed = _apply_changes(items, round.changes)
     _apply_findings(items, round)
     parked_ids = {p.pair for p in round.parked}
     removed += [items.pop(key) for key in list(items) if key in parked_ids]
     authored = sum(c.what == "draft" for c in round.changes)
-    adopted = sum(c.what == "adopt" for c in round.changes)
-    is_empty = isinstance(round.move, Draft) and not authored + adopted
+    adopted = tuple(c.pair for c in round.changes if c.what == "adopt")
+    is_empty = isinstance(round.move, Draft) and not authored + len(adopted)
     return replace(
         state,
         items=items,
         parked=state.parked + round.parked,
         removed=state.removed + tuple(removed),
         rounds=state.rounds + 1,
-        adopted=state.adopted + adopted,
+        adopted=state.adopted + len(adopted),
         drafted=state.drafted + authored,
         repair_rounds=state.repair_rounds + isinstance(round.move, Repair),
+        stalled=0 if _rose(state.items, items) else state.stalled + isinstance(round.move, Repair),
+        batch=adopted or state.batch,
         empty_drafts=_empty_drafts(state, round, is_empty),
         empty_draft_reason=next((note for note in reversed(round.notes) if is_empty), state.empty_draft_reason),
-        idle=0 if removed or _improved(state.items, items) else state.idle + 1,
+        idle=0 if removed or _improved(state.items, items) or _is_anyway(round.move) else state.idle + 1,
         goal=max(state.goal, round.move.goal) if isinstance(round.move, Draft) else state.goal,
         controls=round.controls or state.controls,
         noise=round.noise or state.noise,
     )
+
+
+def _resumed(state: SetState, move: Move) -> SetState:
+    """The state that a Resume goes on from: its pairs are back, to be asked as if for the first time."""
+    if not isinstance(move, Resume):
+        return state
+    back = {item.pair.id: replace(item, rechecks=0) for item in state.removed if item.pair.id in move.pairs}
+    parked = tuple(park for park in state.parked if park.pair not in back)
+    removed = tuple(item for item in state.removed if item.pair.id not in back)
+    state = replace(state, items={**state.items, **back}, parked=parked, removed=removed)
+    if not _is_anyway(move):
+        return state
+    return replace(state, anyway=True, overlooked=len(parked), stalled=0, empty_drafts=0, idle=0)
+
+
+def _is_anyway(move: Move) -> bool:
+    return isinstance(move, Resume) and move.anyway
+
+
+def unanswered(state: SetState) -> tuple[str, ...]:
+    """The pairs parked for want of an answer, in the order in which they were parked."""
+    left = {item.pair.id: item for item in state.removed}
+    return tuple(park.pair for park in state.parked if park.pair in left and _is_open(left[park.pair]))
+
+
+def _is_open(item: PairState) -> bool:
+    """Whether a pair lacks an answer; one that is undecided between the wordings has its answers."""
+    return item.status is Status.UNJUDGED and all(found.verdict is not Verdict.UNSURE for found in item.current)
 
 
 def _empty_drafts(state: SetState, round: Round, is_empty: bool) -> int:
@@ -182,7 +231,9 @@ def _repaired(item: PairState, change: Change, pair: Pair) -> PairState:
         return item
     tried = tuple((side, rung, item.pair.side(side).situation) for side, rung in change.rungs)
     rechecks = item.rechecks if pair.key == item.pair.key else 0
-    return replace(item, pair=pair, repairs=item.repairs + 1, tried=item.tried + tried, rechecks=rechecks)
+    return replace(
+        item, pair=pair, repairs=item.repairs + 1, stuck=item.stuck + 1, tried=item.tried + tried, rechecks=rechecks
+    )
 
 
 def _apply_findings(items: dict[str, PairState], round: Round) -> None:
@@ -196,11 +247,23 @@ def _apply_findings(items: dict[str, PairState], round: Round) -> None:
     for key in {f.pair for f in round.findings}:
         item = items[key]
         again = item.rechecks + isinstance(round.move, Recheck)
+        best = tuple(max(before, _level(item.finding(p))) for before, p in zip(item.best, Polarity, strict=True))
         items[key] = replace(
             item,
+            best=best,
+            stuck=item.stuck if best == item.best else 0,
             rechecks=again if item.status is Status.UNJUDGED else 0,
             failed_audits=item.failed_audits + (item.status is Status.FAILING and key in audited),
         )
+
+
+def _level(found: Finding | None) -> int:
+    return _LEVEL[found.depth] if found is not None and found.outcome is Outcome.PASS else 0
+
+
+def _rose(before: dict[str, PairState], items: dict[str, PairState]) -> bool:
+    """Whether a side has reached a level that it had never reached."""
+    return any(item.best != (before[key].best if key in before else (0, 0)) for key, item in items.items())
 
 
 def _improved(before: dict[str, PairState], items: dict[str, PairState]) -> bool:

@@ -19,6 +19,7 @@ from agent.schema import (
     Pair,
     Polarity,
     Question,
+    Resume,
     Round,
     Rules,
     Rung,
@@ -186,6 +187,8 @@ class _Record:
             self._read(done)
 
     def _read(self, done: Round) -> None:
+        for key in done.move.pairs if isinstance(done.move, Resume) else ():
+            self.left.pop(key, None)
         for change in done.changes:
             if change.after is None:
                 self.left[change.pair] = ("dropped", change.why)

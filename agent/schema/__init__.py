@@ -1,23 +1,22 @@
 """Models of every value that moves between layers or is stored. Frozen, strict, unknown fields forbidden."""
 
 from agent.schema.decisions import Act, Decision, Moment
+from agent.schema.endings import EXIT_CODES, Cause, Ending, Stop
 from agent.schema.history import (
-    EXIT_CODES,
     Audit,
     CampaignBasis,
     Candidate,
     Change,
     Confirm,
     Draft,
-    Ending,
     History,
     Move,
     Park,
     Recheck,
     Repair,
+    Resume,
     Round,
     Rung,
-    Stop,
     Usage,
     add_costs,
     canonical_lines,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from agent.schema.endings import Stop
 from agent.schema.judging import Controls, Finding, JudgeNoise, Outcome, Question, Verdict
 from agent.schema.pairs import FrozenModel, Pair, Polarity, digest
 from agent.schema.requests import Role
@@ -85,40 +86,19 @@ class Audit(FrozenModel):
     pairs: tuple[str, ...]
 
 
-class Ending(StrEnum):
-    """Why a run stopped; each has its exit code."""
+class Resume(FrozenModel):
+    """Go on after an ending that an earlier run has reported.
 
-    READY = "ready"
-    READY_WITH_PARKED = "ready, parked items remain"
-    CAP = "cap"
-    NOT_READY = "not ready"
-    ENDPOINT = "endpoint"
-    STALLED = "stalled"
-    STOPPED = "stopped"
+    `pairs` were parked for want of an answer and are asked again. `anyway` is what `--resume-anyway` asks for: pilot,
+    patience, empty drafts and parked pairs count anew, and the judge's self-check no longer ends this campaign.
+    """
 
-
-EXIT_CODES = {
-    Ending.READY: 0,
-    Ending.READY_WITH_PARKED: 2,
-    Ending.CAP: 3,
-    Ending.NOT_READY: 3,
-    Ending.ENDPOINT: 4,
-    Ending.STALLED: 5,
-    Ending.STOPPED: 6,
-}
+    kind: Literal["resume"] = "resume"
+    pairs: tuple[str, ...] = ()
+    anyway: bool = False
 
 
-class Stop(FrozenModel):
-    kind: Literal["stop"] = "stop"
-    ending: Ending
-    why: str
-
-    @property
-    def ready(self) -> bool:
-        return self.ending in (Ending.READY, Ending.READY_WITH_PARKED)
-
-
-Move = Annotated[Draft | Repair | Recheck | Confirm | Audit | Stop, Field(discriminator="kind")]
+Move = Annotated[Draft | Repair | Recheck | Resume | Confirm | Audit | Stop, Field(discriminator="kind")]
 
 
 class Usage(FrozenModel):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from agent.schema.endings import Cause
 from agent.schema.judging import Question
 from agent.schema.pairs import FrozenModel, Mode, Polarity
 
@@ -114,7 +115,14 @@ class Plan(FrozenModel):
 
 
 class Signals(FrozenModel):
-    """Signals from outside the history that the policy reads before each move."""
+    """Signals from outside the history that the policy reads before each move.
+
+    `reported_after` is the number of rounds after which an earlier run reported that it cannot go on by itself;
+    `anyway_after` the number of rounds at which a run with `--resume-anyway` began. None: neither was so.
+    """
 
     stop_requested: str | None = None
+    stop_cause: Cause = Cause.SIGNAL
     cap_reached: str | None = None
+    reported_after: int | None = None
+    anyway_after: int | None = None
