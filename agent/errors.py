@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.schema import Ending  # a type only: `cliffhanger --help` loads no pydantic
+    from agent.schema import Cause, Ending  # types only: `cliffhanger --help` loads no pydantic
 
 
 class UserError(Exception):
@@ -14,12 +14,13 @@ class UserError(Exception):
 class Interrupted(Exception):
     """A round cannot continue: an endpoint is down, a limit is reached, a stop was requested, or the run stalls.
 
-    Paid answers are stored. The round is not recorded; the same command repeats it without paying again.
+    Paid answers are stored. The round is not recorded; the next run repeats it without paying again.
     """
 
-    def __init__(self, ending: "Ending", why: str) -> None:
+    def __init__(self, ending: "Ending", why: str, cause: "Cause | None" = None) -> None:
         super().__init__(why)
         self.ending = ending
+        self.cause = cause
 
 
 USAGE = 64

@@ -16,6 +16,7 @@ from agent.app.composition import (
 )
 from agent.app.init_trait import toy_judge_warning
 from agent.app.model_calls import NoControl, make_ask
+from agent.app.outputs import advice_after
 from agent.calibration.judge_rows import VOTES, ContextOf, JudgedEnding, judge_endings
 from agent.calibration.labels import LabelDefaults, LabelError, LabelledEnding, read_endings, read_openers, read_traits
 from agent.calibration.metrics import CalibrationRun, summarize
@@ -41,7 +42,7 @@ from agent.steps.questions import AUDIT, WORDINGS
 from agent.storage.dataset import read_definition
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
-from agent.text import RESUME, pluralize
+from agent.text import pluralize
 
 FOLDER = "calibration"
 TRAITS = "traits.json"
@@ -105,7 +106,7 @@ class CalibrationJob:
             try:
                 judge, found = self._judge(settings, rows, wordings, ledger, display)
             except Interrupted as error:
-                display.print(f"{error} {RESUME}")
+                display.print(advice_after(error))
                 return EXIT_CODES[error.ending]
             if self.files.is_export_only:
                 return 0

@@ -14,10 +14,10 @@ from agent.llm.budget import Amount, BudgetTracker, list_price
 from agent.llm.client import LLMClient, OnWait
 from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
-from agent.loop.act import Subject, Tools
+from agent.loop.act import RECHECK_PAUSES, Subject, Tools
 from agent.prompts import PromptBook, shipped_folder
 from agent.review.apply import StartingSet
-from agent.schema import CampaignBasis, Mode, NegativeTest, Plan, Role, Signals, Trait, digest
+from agent.schema import CampaignBasis, Cause, Mode, NegativeTest, Plan, Role, Signals, Trait, digest
 from agent.steps.context import StepContext
 from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition
 from agent.storage.durable import hash_of
@@ -58,6 +58,7 @@ class RunContext:
     prompts: PromptBook
     llm: LLMClient
     subject: Subject
+    recheck_pauses: tuple[float, ...] = RECHECK_PAUSES
 
     def context(self, job: TraitJob, ledger: Ledger, on_stage: OnStage, control: Control | None = None) -> StepContext:
         """The step context of one trait; its questions and completions go through its ledger."""
@@ -72,15 +73,26 @@ class RunContext:
             seed=self.settings.seed,
         )
 
-    def tools(
-        self, job: TraitJob, control: TraitControl, on_stage: OnStage, campaign: int, start: StartingSet
+    def tools(  # noqa: PLR0913 - what one trait's loop is made of
+        self,
+        job: TraitJob,
+        control: TraitControl,
+        on_stage: OnStage,
+        campaign: int,
+        start: StartingSet,
+        first: Signals,
     ) -> Tools:
-        """The loop's tools for one trait."""
+        """The loop's tools for one trait. `first` are the signals that do not change during the run."""
         ledger = control.ledger
 
         def signals() -> Signals:
-            why = control.stops.stop_reason(job.folder.stop_file)
-            return Signals(stop_requested=why, cap_reached=control.cap_reached())
+            cause, why = control.stops.request(job.folder.stop_file) or (Cause.SIGNAL, None)
+            now = {"stop_requested": why, "stop_cause": cause, "cap_reached": control.cap_reached()}
+            return first.model_copy(update=now)
+
+        def wait(seconds: float, what: str) -> None:
+            on_stage(what)
+            control.wait(seconds)
 
         return Tools(
             context=self.context(job, ledger, on_stage, control),
@@ -89,6 +101,8 @@ class RunContext:
             plan=Plan(caps=self.settings.caps, rules=self.settings.rules, dataset_size=len(start.pairs)),
             dataset=start.pairs,
             signals=signals,
+            wait=wait,
+            recheck_pauses=self.recheck_pauses,
             rejected=start.rejected,
             first_draft=start.first_draft,
         )
@@ -212,12 +226,13 @@ class Backends:
     """Factories of the subject and the LLM client; tests pass their own.
 
     `toy_app` builds the toy world's endpoint. `retry` is the policy for all endpoints; its `max_pause` is replaced by
-    the one in the settings.
+    the one in the settings. `recheck_pauses` are seconds (see `Tools`).
     """
 
     open_subject: Callable[[Settings], NamedSubject] = open_subject
     toy_app: Callable[[Settings], object] = toy_app
     retry: RetryPolicy = RetryPolicy()
+    recheck_pauses: tuple[float, ...] = RECHECK_PAUSES
 
     def open_llm(
         self, settings: Settings, roles: Sequence[Role] = tuple(Role), on_wait: OnWait = lambda who, why: None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob
-from agent.app.outputs import write_completions
+from agent.app.outputs import advice_after, write_completions
 from agent.app.preflight import open_context
 from agent.app.run import ExperimentOptions
 from agent.errors import Interrupted, UserError, worst
@@ -31,7 +31,6 @@ from agent.storage.experiment import ExperimentFolder, LayoutError, Response, re
 from agent.storage.ledger import Ledger
 from agent.storage.vetting_files import UNJUDGED, SetFindings, Stage, read_scores, write_scores
 from agent.supervision.display import RunDisplay
-from agent.text import RESUME
 
 _UNJUDGED = 2  # exit code
 _OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.FAIL}
@@ -56,7 +55,7 @@ def vet(options: ExperimentOptions, stages: frozenset[int], backends: Backends =
         try:
             return worst([_vet(context, job, stages, display) for job in jobs])
         except Interrupted as error:
-            display.print(f"{error} {RESUME}")
+            display.print(advice_after(error))
             return EXIT_CODES[error.ending]
 
 

@@ -8,6 +8,7 @@ from agent.errors import Interrupted
 from agent.llm.client import LLMClient
 from agent.loop.act import Subject
 from agent.schema import (
+    Cause,
     Completion,
     Ending,
     ErrorKind,
@@ -30,12 +31,12 @@ OnStage = Callable[[str], None]
 _COMMIT_COUNT = 64
 _COMMIT_SECONDS = 2.0
 
-# Errors that are no text's fault, and the ending they lead to. The first kind that occurs decides.
+# Errors that are no text's fault, and the ending and cause they lead to. The first kind that occurs decides.
 _ENDINGS = {
-    ErrorKind.BUDGET: Ending.CAP,
-    ErrorKind.QUOTA: Ending.ENDPOINT,
-    ErrorKind.AUTH: Ending.ENDPOINT,
-    ErrorKind.OUTAGE: Ending.ENDPOINT,
+    ErrorKind.BUDGET: (Ending.CAP, Cause.USAGE),
+    ErrorKind.QUOTA: (Ending.ENDPOINT, Cause.ACCOUNT),
+    ErrorKind.AUTH: (Ending.ENDPOINT, Cause.ACCOUNT),
+    ErrorKind.OUTAGE: (Ending.ENDPOINT, Cause.OUTAGE),
 }
 
 
@@ -86,9 +87,9 @@ def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control
 def raise_if_unavailable(replies: Sequence[Reply]) -> None:
     """Raise Interrupted when no further call can succeed, so that an outage never counts against a text."""
     errors = {kind_of(reply.error): str(reply.error) for reply in reversed(replies)}
-    for kind, ending in _ENDINGS.items():
+    for kind, (ending, cause) in _ENDINGS.items():
         if kind in errors:
-            raise Interrupted(ending, errors[kind])
+            raise Interrupted(ending, errors[kind], cause)
 
 
 def make_complete(subject: Subject, ledger: Ledger, on_stage: OnStage, control: Control) -> Complete:

@@ -8,11 +8,12 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from agent.app.composition import RunContext, TraitJob
+from agent.errors import Interrupted
 from agent.loop.act import Tools
 from agent.loop.state import SetState, Status, replay
 from agent.review.card_builder import build_cards
 from agent.review.cards import Card, CardState
-from agent.review.labels import next_step
+from agent.review.endings import next_step
 from agent.review.proposal import PROPOSAL, Proposal, final_pairs, propose, read_proposal
 from agent.review.report.build import RunRecord, build_report, measure_run
 from agent.review.report.markdown import summary
@@ -27,7 +28,7 @@ from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import CampaignRecord
 from agent.storage.vetting_files import SetFindings, write_first_token, write_scores
 from agent.supervision.display import call_count, usd
-from agent.text import pluralize, program_name, relative_path, verb_for
+from agent.text import pluralize, program_name, relative_path, verb_for, with_period
 
 
 @dataclass(frozen=True)
@@ -241,24 +242,27 @@ def table_row(result: Result, spent: Usage) -> tuple[str, ...]:
     return (result.job.trait.id, result.stop.ending.value, confirmed, *map(str, numbers), usd(spent), minutes)
 
 
-def next_steps(endings: Sequence[Ending | None], options: str, folder: ExperimentFolder, stop_requested: bool) -> str:
-    """What to do after a run whose traits have these endings (None: did not run), as one line.
+def next_steps(ends: Sequence[tuple[str, Stop | None]], options: str, folder: ExperimentFolder) -> list[str]:
+    """What to do after a run whose traits ended so (None: did not run), one line per cause, the most urgent first.
 
     `options` name the experiment as typed, `folder` is the first trait's.
     """
     program = program_name()
     review, apply = f"`{program} review {options}` (or --web)", f"`{program} apply {options}`"
-    if None in endings:
-        return "fix the errors named above, then rerun the command."
-    ending = max(filter(None, endings), key=_URGENCY.index)
-    if ending is Ending.STOPPED and stop_requested:
-        return f"withdraw the stop request with `{program} resume {options}`, then rerun the command."
-    report = str(relative_path(folder.refinement / "report.html")) if len(endings) == 1 else "the report.html of each"
-    step = next_step(ending, f"in {report}", review, apply)
-    if ending in _FINISHED:
-        return f"{step[0].lower()}{step[1:]}"
-    others = f" Finished traits can be reviewed now: {review}." if any(one in _FINISHED for one in endings) else ""
-    return f"{step[0].lower()}{step[1:]} Details are in {report}.{others}"
+    if any(stop is None for _, stop in ends):
+        return ["fix the errors named above, then rerun the command."]
+    report = str(relative_path(folder.refinement / "report.html")) if len(ends) == 1 else "the report.html of each"
+    stops = [(trait, stop) for trait, stop in ends if stop is not None]
+    open_ = [(trait, stop) for trait, stop in stops if stop.ending not in _FINISHED]
+    steps: dict[str, list[str]] = {}
+    for trait, stop in sorted(open_ or stops, key=lambda end: _URGENCY.index(end[1].ending), reverse=True):
+        step = next_step(stop, f"in {report}", review, apply, f"`{program} resume {options}`")
+        steps.setdefault(f"{step[0].lower()}{step[1:]}", []).append(trait)
+    if not open_:
+        return [next(iter(steps))]
+    lines = [f"{', '.join(traits)}: {step}" if len(steps) > 1 else step for step, traits in steps.items()]
+    others = f" Finished traits can be reviewed now: {review}." if len(open_) < len(stops) else ""
+    return [*lines[:-1], f"{lines[-1]} Details are in {report}.{others}"]
 
 
 # By exit code as in agent.errors: what needs a human first comes last.
@@ -267,7 +271,20 @@ _URGENCY = (
     Ending.READY_WITH_PARKED,
     Ending.CAP,
     Ending.NOT_READY,
+    Ending.ERROR,
     Ending.STOPPED,
     Ending.STALLED,
     Ending.ENDPOINT,
+    Ending.BUG,
 )
+
+
+def stop_of(error: Interrupted) -> Stop:
+    """An interruption as the end of a run."""
+    return Stop(ending=error.ending, cause=error.cause, why=f"{with_period(str(error))} Progress is saved.")
+
+
+def advice_after(error: Interrupted) -> str:
+    """An interruption as a sentence with what to do next, for commands that write no report."""
+    stop = stop_of(error)
+    return f"{stop.why} {next_step(stop, 'in the report')}"

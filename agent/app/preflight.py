@@ -17,7 +17,7 @@ from agent.llm.endpoint import Capability
 from agent.llm.errors import Cancelled
 from agent.loop.act import Subject
 from agent.prompts import PromptBook
-from agent.schema import Ending, Role, Sampling
+from agent.schema import Cause, Ending, Role, Sampling
 from agent.storage.durable import is_locked
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import LedgerError
@@ -47,13 +47,21 @@ class StartupControl:
 
     def should_stop(self, jobs: Sequence[TraitJob]) -> bool:
         """Whether a stop is requested for every trait."""
-        return all(self.stops.stop_reason(job.folder.stop_file) is not None for job in jobs)
+        return all(request is not None for request in self._requests(jobs))
+
+    def stop_cause(self, jobs: Sequence[TraitJob]) -> Cause | None:
+        """What requests the stop of the first trait for which one is requested."""
+        return next((cause for cause, _ in filter(None, self._requests(jobs))), None)
 
     def raise_if_stopped(self, jobs: Sequence[TraitJob]) -> None:
         """Raise Interrupted where a stop is requested for every trait."""
         if self.should_stop(jobs):
-            reasons = dict.fromkeys(str(self.stops.stop_reason(job.folder.stop_file)) for job in jobs)
-            raise Interrupted(Ending.STOPPED, f"Not started, because a stop is requested ({'; '.join(reasons)}).")
+            reasons = "; ".join(dict.fromkeys(why for _, why in filter(None, self._requests(jobs))))
+            why = f"Not started, because a stop is requested ({reasons})."
+            raise Interrupted(Ending.STOPPED, why, self.stop_cause(jobs))
+
+    def _requests(self, jobs: Sequence[TraitJob]) -> list[tuple[Cause, str] | None]:
+        return [self.stops.request(job.folder.stop_file) for job in jobs]
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def open_context(
             about = settings_of(settings, role)
             note = f" {found.note}" if found.note else ""
             say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")
-        yield RunContext(settings, prompts, llm, subject)
+        yield RunContext(settings, prompts, llm, subject, backends.recheck_pauses)
 
 
 def dataset_warnings(job: TraitJob) -> list[str]:
@@ -195,7 +203,7 @@ def _probed(llm: LLMClient, jobs: Sequence[TraitJob], control: StartupControl | 
     except EndpointUnavailable as error:
         raise Interrupted(Ending.ENDPOINT, error.named) from error
     except Cancelled as error:
-        raise Interrupted(Ending.STOPPED, error.sentence) from error
+        raise Interrupted(Ending.STOPPED, error.sentence, control.stop_cause(jobs)) from error
 
 
 def _served(llm: LLMClient, jobs: Sequence[TraitJob]) -> set[Role]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from agent.app import preflight
 from agent.app.composition import BACKENDS, Backends, TraitJob, price_of, settings_of, trait_jobs
 from agent.app.init_trait import toyworld_warning
-from agent.app.runner import Runner
+from agent.app.outputs import advice_after
+from agent.app.runner import HowToStart, Runner
 from agent.config.load import known_traits, load_settings
 from agent.config.settings import EndpointSettings, Settings
 from agent.errors import USAGE, Interrupted, UserError
@@ -27,7 +28,7 @@ from agent.supervision.heartbeat import Heartbeat
 from agent.supervision.progress import LOADING, WAITING, Progress
 from agent.supervision.stop_control import StopSignals, deadline
 from agent.supervision.watchdog import Watchdog
-from agent.text import RESUME, experiment_options
+from agent.text import experiment_options
 
 _SPANS = 2  # requests for a committed span
 _CUTS = 5  # candidate cut points of one text, including a borrowed hinge
@@ -230,11 +231,9 @@ def _typical(settings: Settings, job: TraitJob) -> str:
     return typical_sentence(calls, dollars if all(prices.values()) else None)
 
 
-def refine(
-    options: ExperimentOptions, new: bool = False, until: str | None = None, backends: Backends = BACKENDS
-) -> int:
+def refine(options: ExperimentOptions, how: HowToStart, until: str | None = None, backends: Backends = BACKENDS) -> int:
     """Refine all traits. Returns the exit code of the worst ending."""
-    return run_supervised(options, lambda runner, jobs: replace(runner, new=new).run(jobs), until, backends)
+    return run_supervised(options, lambda runner, jobs: replace(runner, how=how).run(jobs), until, backends)
 
 
 def diagnose(options: ExperimentOptions, until: str | None = None, backends: Backends = BACKENDS) -> int:
@@ -288,7 +287,7 @@ def run_supervised(
 
 def _not_started(error: Interrupted, jobs: Sequence[TraitJob], display: RunDisplay, progress: Progress) -> int:
     """Report that no trait was started, because an endpoint stayed unavailable or a stop was requested."""
-    display.print(f"{error} {RESUME}")
+    display.print(advice_after(error))
     for job in jobs:
         progress.finish(job.trait.id, error.ending.value)
     return EXIT_CODES[error.ending]

@@ -8,26 +8,43 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 
 from agent.app import outputs
 from agent.app.composition import RunContext, TraitJob, changes, settings_of
-from agent.app.outputs import HEADINGS, next_steps, reason_to_keep_earlier_proposal, table_row
+from agent.app.outputs import HEADINGS, next_steps, reason_to_keep_earlier_proposal, stop_of, table_row
 from agent.errors import STOPPED, USAGE, Interrupted, UserError, worst
 from agent.llm.errors import redact, truncate
 from agent.loop.act import Tools, act, examine_changed
+from agent.loop.policy import ends_by_itself
 from agent.loop.refine import refine
 from agent.loop.state import apply_round, replay
 from agent.review.apply import VERDICTS, StartingSet, rejected_texts, starting_pairs
 from agent.review.card_builder import build_cards, edited_pair
 from agent.review.proposal import PROPOSAL, Proposal, read_proposal
-from agent.schema import EXIT_CODES, Act, Decision, Draft, Ending, Outcome, Pair, Role, Round, Stop, digest
+from agent.review.reported_stop import reported_stop
+from agent.schema import (
+    EXIT_CODES,
+    Act,
+    Cause,
+    Decision,
+    Draft,
+    Ending,
+    Outcome,
+    Pair,
+    Role,
+    Round,
+    Signals,
+    Stop,
+    digest,
+)
 from agent.storage.decision_log import NAME, DecisionLog, in_force
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
 from agent.supervision.progress import Progress
 from agent.supervision.stop_control import StopSignals, TraitControl
-from agent.text import RESUME, safe_text, with_period
+from agent.text import safe_text, with_period
 
 _DRAFT = re.compile(r"n(\d+)")
 
@@ -92,12 +109,20 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
+class HowToStart:
+    """Whether to start a new campaign, and whether to go on after "not ready" (`--resume-anyway`)."""
+
+    new: bool = False
+    anyway: bool = False
+
+
+@dataclass(frozen=True)
 class TraitResult:
-    """End of one trait's run: exit code, row of the last table, and the ending (None if it could not run)."""
+    """End of one trait's run: exit code, row of the last table, and why it ended (None if it could not run)."""
 
     code: int
     cells: tuple[str, ...]
-    ending: Ending | None = None
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True)
@@ -109,15 +134,15 @@ class Runner:
     stops: StopSignals
     progress: Progress
     options: str
-    new: bool = False
+    how: HowToStart = HowToStart()
 
     def run(self, jobs: Sequence[TraitJob]) -> int:
         """Refine all traits; returns the exit code of the worst ending. An error of one trait does not stop others."""
         results = self._side_by_side(jobs, TraitRun.refine, self.context.settings.caps.target)
         self.display.print_table(HEADINGS, [result.cells for result in results])
-        stop_requested = any(job.folder.stop_file.exists() for job in jobs)
-        endings = [result.ending for result in results]
-        self.display.print(f"Next: {next_steps(endings, self.options, jobs[0].folder, stop_requested)}")
+        ends = [(job.trait.id, result.stop) for job, result in zip(jobs, results, strict=True)]
+        for step in next_steps(ends, self.options, jobs[0].folder):
+            self.display.print(f"Next: {step}")
         return worst(result.code for result in results)
 
     def diagnose(self, jobs: Sequence[TraitJob]) -> int:
@@ -130,7 +155,7 @@ class Runner:
         self.display.attach(self.progress)
         for job in jobs:
             self.display.add_trait(job.trait.id, max(goal, len(job.dataset.pairs)))
-        runs = [TraitRun(self.context, self.display, self.stops, self.progress, job, self.new) for job in jobs]
+        runs = [TraitRun(self.context, self.display, self.stops, self.progress, job, self.how) for job in jobs]
         with ThreadPoolExecutor(_PARALLEL_TRAITS, "trait") as pool:
             futures = [pool.submit(run.guarded, step) for run in runs]
             while wait(futures, _SIGNAL_POLL).not_done:
@@ -140,37 +165,42 @@ class Runner:
 
 @dataclass(frozen=True)
 class TraitRun:
-    """The run of one trait, in a thread of its own; its ledger stays in that thread."""
+    """The run of one trait, in a thread of its own; its ledger stays in that thread.
+
+    `begun` is set once calls may have been made: from then on an error is no "not run".
+    """
 
     context: RunContext
     display: RunDisplay
     stops: StopSignals
     progress: Progress
     job: TraitJob
-    new: bool
+    how: HowToStart
+    begun: Event = field(default_factory=Event)
 
     def guarded(self, step: Callable[["TraitRun"], TraitResult]) -> TraitResult:
         """Run `step`; any error becomes a sentence and an exit code, so that the other traits continue."""
         try:
             return step(self)
         except Interrupted as error:
-            return self._failed(EXIT_CODES[error.ending], error.ending.value, _resumable(error), ending=error.ending)
-        except UserError as error:
-            return self._failed(USAGE, "not run", *str(error).split("\n"))
+            return self._failed(EXIT_CODES[error.ending], error.ending.value, stop_of(error).why, stop=stop_of(error))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one trait must not end the others
-            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-                return self._failed(USAGE, "disk", f"{error}. Free space or repair the disk. {RESUME}")
-            return self._failed(_BUG, "a bug", self._logged(error))
+            sentences = _sentences_of(error)
+            if sentences is None:
+                return self._failed(_BUG, "bug", f"a bug ended this trait ({self._logged(error)}")
+            if self.begun.is_set():
+                return self._failed(EXIT_CODES[Ending.ERROR], Ending.ERROR.value, *sentences)
+            return self._failed(USAGE, "not run", *sentences)
 
-    def _failed(self, code: int, label: str, *sentences: str, ending: Ending | None = None) -> TraitResult:
+    def _failed(self, code: int, label: str, *sentences: str, stop: Stop | None = None) -> TraitResult:
         trait = self.job.trait.id
         self.display.print(*(f"{trait}: {sentence}" for sentence in sentences))
         self.progress.error(f"{trait}: {sentences[0]}")
         self.progress.finish(trait, label)
-        return TraitResult(code, (trait, label, *["-"] * (len(HEADINGS) - 2)), ending)
+        return TraitResult(code, (trait, label, *["-"] * (len(HEADINGS) - 2)), stop)
 
     def _logged(self, error: Exception) -> str:
-        """A bug as a sentence; its traceback, with keys redacted, goes to error.log."""
+        """A bug as a sentence that closes a bracket; its traceback, with keys redacted, goes to error.log."""
         log = self.job.folder.refinement / "error.log"
         keys = self._keys()
         lines = redact("".join(traceback.format_exception(error)), *keys).split("\n")
@@ -180,37 +210,61 @@ class TraitRun:
             with log.open("a", encoding="utf-8") as file:
                 file.write("\n".join([time.strftime("%Y-%m-%d %H:%M:%S %z"), *map(safe_text, lines), ""]))
         except OSError as failed:
-            return f"a bug ended this trait ({what}), and {log} could not be written ({failed})."
-        return f"a bug ended this trait ({what}). Please report {log}. {RESUME}"
+            return f"{what}), and {log} could not be written ({failed})."
+        return f"{what}). Please report {log}."
 
     def _keys(self) -> list[str]:
         settings = self.context.settings
         return [os.environ.get(settings_of(settings, role).key_variable, "") for role in Role]
 
     def refine(self) -> TraitResult:
-        """Run all rounds, then write history, proposal and report."""
+        """Run all rounds, then write history, proposal and report, whatever ended the rounds."""
         began, trait = time.monotonic(), self.job.trait.id
         with Ledger(self.job.folder.ledger_path) as ledger, self.display.track_cost(trait, ledger.total_usage):
             start = starting_set(self.job, ledger)
             tools = self._tools(ledger, self._campaign(ledger, start), start)
             result = self._rounds(tools, began)
-            kept = reason_to_keep_earlier_proposal(result)
-            outputs.write_history(result)
-            if kept is None:
-                outputs.write_proposal(result)
-            outputs.write_report_of(result)
+            stop = result.stop
+            said = f"{trait}: {stop.ending.value}: {with_period(stop.why)}"
+            if stop.ending in (Ending.ERROR, Ending.BUG):
+                self.display.print(said)  # before the files are written: they may meet the same error
+            kept = self._write(result)
             cells = table_row(result, ledger.total_usage())
-        ending = result.stop.ending
-        self.display.print(f"{trait}: {ending.value}: {with_period(result.stop.why)}")
+        if stop.ending not in (Ending.ERROR, Ending.BUG):
+            self.display.print(said)
         if kept is not None:
             self.display.print(f"{trait}: {kept}")
-        self.progress.finish(trait, ending.value)
-        return TraitResult(EXIT_CODES[ending], cells, ending)
+        self.progress.finish(trait, stop.ending.value)
+        return TraitResult(EXIT_CODES[stop.ending], cells, stop)
+
+    def _write(self, result: outputs.Result) -> str | None:
+        """Write history, proposal and report; returns why an earlier proposal is kept, if it is."""
+        kept = reason_to_keep_earlier_proposal(result)
+        outputs.write_history(result)
+        if kept is None:
+            outputs.write_proposal(result)
+        outputs.write_report_of(result)
+        return kept
 
     def _tools(self, ledger: Ledger, campaign: int, start: StartingSet) -> Tools:
         trait, minutes = self.job.trait.id, self.context.settings.budget.minutes
         control = TraitControl(trait, self.job.folder, ledger, self.stops, self.progress, minutes)
-        return self.context.tools(self.job, control, lambda what: self.progress.stage(trait, what), campaign, start)
+        first = self._first_signals(ledger, campaign)
+        return self.context.tools(
+            self.job, control, lambda what: self.progress.stage(trait, what), campaign, start, first
+        )
+
+    def _first_signals(self, ledger: Ledger, campaign: int) -> Signals:
+        """What the policy has to know of the run before: whether it reported an ending, and what the command says."""
+        rounds = next((one.rounds for one in ledger.campaigns() if one.id == campaign), 0)
+        try:
+            stop, _ = reported_stop(self.job.folder, campaign, rounds)
+        except UserError:  # a proposal of another version, which this run replaces
+            stop = None
+        return Signals(
+            reported_after=rounds if stop is not None and ends_by_itself(stop) else None,
+            anyway_after=rounds if self.how.anyway else None,
+        )
 
     def _campaign(self, ledger: Ledger, start: StartingSet) -> int:
         """The campaign to continue; a new one is announced with its reason."""
@@ -219,10 +273,11 @@ class TraitRun:
             self.display.print(
                 f"{self.job.trait.id}: new campaign, because {', '.join(changed)} changed. Stored answers are reused."
             )
-        return self.context.campaign(self.job, ledger, self.new, start)
+        return self.context.campaign(self.job, ledger, self.how.new, start)
 
     def _rounds(self, tools: Tools, began: float) -> outputs.Result:
         """Run all rounds; the guide's files are rewritten after each."""
+        self.begun.set()
         trait = self.job.trait.id
         history = tools.ledger.history(tools.campaign)
         state = replay(history)
@@ -237,8 +292,26 @@ class TraitRun:
             self.display.add_round(trait, done, state)
             self.progress.step(trait, "rounds")
 
-        stop = _run_to_stop(tools, on_round)
+        stop = self._run_to_stop(tools, on_round)
         return outputs.Result(self.job, tools, history, state, stop, time.monotonic() - began)
+
+    def _run_to_stop(self, tools: Tools, on_round: Callable[[Round], None]) -> Stop:
+        """Run `refine` to its end and return the reason for it; an error is one, so that a report is still written."""
+        rounds = refine(tools)
+        try:
+            while True:
+                on_round(next(rounds))
+        except StopIteration as end:
+            stop: Stop = end.value
+            return stop
+        except Interrupted as error:
+            return stop_of(error)
+        except Exception as error:  # noqa: BLE001 - whatever ended the rounds, those recorded are reported
+            sentences = _sentences_of(error)
+            if sentences is None:
+                why = f"a bug ended this trait ({self._logged(error)}"
+                return Stop(ending=Ending.BUG, cause=Cause.BUG, why=why)
+            return Stop(ending=Ending.ERROR, cause=Cause.ERROR, why=" ".join(map(with_period, sentences)))
 
     def diagnose(self) -> TraitResult:
         """Examine the dataset once as it is."""
@@ -247,6 +320,7 @@ class TraitRun:
             return self._failed(STOPPED, "stopped", "not examined, because a stop is requested.")
         with Ledger(self.job.folder.ledger_path) as ledger, self.display.track_cost(trait, ledger.total_usage):
             tools = self._tools(ledger, _NO_CAMPAIGN, StartingSet(pairs=self.job.dataset.pairs))
+            self.begun.set()
             done = examine_changed(act(Draft(goal=size, count=size, adopt=size), (), tools), (), tools)
         outputs.write_guides_files(self.context, self.job, replay((done,)))
         outcomes = Counter(finding.outcome for finding in done.findings)
@@ -261,19 +335,10 @@ class TraitRun:
         return TraitResult(2 if outcomes[Outcome.UNJUDGED] else 0, ())
 
 
-def _run_to_stop(tools: Tools, on_round: Callable[[Round], None]) -> Stop:
-    """Run `refine` to its end and return the reason for it."""
-    rounds = refine(tools)
-    while True:
-        try:
-            done = next(rounds)
-        except StopIteration as end:
-            stop: Stop = end.value
-            return stop
-        except Interrupted as error:
-            return Stop(ending=error.ending, why=_resumable(error))
-        on_round(done)
-
-
-def _resumable(error: Interrupted) -> str:
-    return f"{with_period(str(error))} {RESUME}"
+def _sentences_of(error: Exception) -> list[str] | None:
+    """An error of a file, the disk, the settings or the subject as sentences; None for a bug."""
+    if isinstance(error, UserError):
+        return str(error).split("\n")
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return [f"{error}. Free space or repair the disk."]
+    return None

@@ -7,13 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from agent.config.settings import Settings
 from agent.errors import UserError
 from agent.loop.state import SetState, Status, apply_round
-from agent.review.proposal import PROPOSAL, Proposal
-from agent.review.report.model import Report
+from agent.review.reported_stop import reported_stop
 from agent.schema import Controls, FrozenModel, JudgeNoise, Stop
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
@@ -122,7 +119,7 @@ def _read(place: TraitProcess, target: int, problems: Sequence[str], now: float)
     )
     try:
         state = _with_retries(lambda: _with_ledger(state, place, now), place.locked)
-        stop, _ = _last_stop(place.folder, state.campaign, state.rounds)
+        stop, _ = reported_stop(place.folder, state.campaign, state.rounds)
         state = state.model_copy(update={"stop": stop})
     except (LedgerError, UserError) as error:
         return state.model_copy(update={"how": "unreadable", "trouble": "\n".join([*problems, str(error)])})
@@ -254,34 +251,6 @@ def _eta(replay: _Replay, wanted: int, started: float, now: float) -> float | No
     return round((wanted - replay.reached[-1]) * (now - started) / gained) if gained > 0 else None
 
 
-def _last_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
-    """Why the last run of this campaign ended, if no round was added since; and when that was written."""
-    path = folder.refinement / PROPOSAL
-    try:
-        proposal, written = Proposal.model_validate_json(path.read_bytes()), path.stat().st_mtime
-    except FileNotFoundError:
-        return None, 0.0
-    except ValidationError as error:
-        raise UserError(
-            f"{path} cannot be read by this version of the program ({error.errors()[0]['msg']}). Move it away."
-        ) from error
-    if (proposal.campaign, proposal.rounds) == (campaign, rounds):
-        return proposal.stop, written
-    earlier_stays = proposal.campaign != campaign or proposal.rounds > rounds
-    return _reported_stop(folder, campaign, rounds) if earlier_stays else (None, 0.0)
-
-
-def _reported_stop(folder: ExperimentFolder, campaign: object, rounds: int) -> tuple[Stop | None, float]:
-    """The same from report.json, which is always about the latest campaign."""
-    path = folder.refinement / "report.json"
-    try:
-        report, written = Report.model_validate_json(path.read_bytes()), path.stat().st_mtime
-    except (FileNotFoundError, ValidationError):
-        return None, 0.0
-    is_of_it = (report.campaign, len(report.measured.rounds)) == (campaign, rounds)
-    return (report.stop, written) if is_of_it else (None, 0.0)
-
-
 def _classified(state: TraitState, place: TraitProcess, now: float) -> TraitState:
     """The state with `how` filled in."""
     if state.running:
@@ -303,5 +272,5 @@ def _died(state: TraitState, place: TraitProcess) -> bool:
     """Whether the process died before it had written how this trait's part of the run ended."""
     if place.process is None or place.process.alive or place.process.has_finished(state.trait):
         return False
-    stop, written = _last_stop(place.folder, state.campaign, state.rounds)
+    stop, written = reported_stop(place.folder, state.campaign, state.rounds)
     return stop is None or written < place.process.heartbeat.started

@@ -86,6 +86,14 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
     ] = None,
     until: Annotated[str | None, _cap("Stop at this time of day, for example 07:00.", _LIMITS)] = None,
     new: Annotated[bool, _mode("--new", "Start a new campaign; stored answers are reused.")] = False,
+    resume_anyway: Annotated[
+        bool,
+        _mode(
+            "--resume-anyway",
+            'Continue a campaign that ended "not ready": pilot, patience, empty drafts and parked pairs count anew, '
+            "and the judge's self-check no longer ends it.",
+        ),
+    ] = False,
     diagnostic: Annotated[
         bool,
         _mode(
@@ -112,8 +120,11 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
         cliffhanger run --experiment experiments/mine --traits chirp/refusal --target 96 --dry-run
 
         cliffhanger run --experiment experiments/mine --diagnostic
+
+        cliffhanger run --experiment experiments/mine --resume-anyway
     """
     from agent.app import run
+    from agent.app.runner import HowToStart
 
     caps = {
         "caps.max_rounds": max_rounds,
@@ -130,11 +141,17 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
         "budget.max_pause_minutes": max_pause,
     }
     options = run.ExperimentOptions(experiment, traits, model_variant, pair_by_similarity, caps)
+    if resume_anyway and (new or diagnostic):
+        raise typer.BadParameter(
+            "it continues a campaign: leave --new and --diagnostic out.", param_hint="--resume-anyway"
+        )
     if dry_run:
         return run.dry_run(options, until)
     if diagnostic:
         return run.diagnose(options, until, backends_of(context))
-    return run.detached(options) if detach else run.refine(options, new, until, backends_of(context))
+    if detach:
+        return run.detached(options)
+    return run.refine(options, HowToStart(new, resume_anyway), until, backends_of(context))
 
 
 def stop(

@@ -148,22 +148,37 @@ def trait_lines(state: "TraitState", now: float) -> Iterator[str]:
         )
     if state.how != "not begun":
         yield f"  {_run_state(state, now)}"
+    if state.how == "stopped" and state.stop is not None:
+        from agent.review.endings import next_step
+
+        yield f"  next: {next_step(state.stop, 'in report.html')}"
     yield from (f"  {line}" for line in _details(state, now))
 
 
 def _run_state(state: "TraitState", now: float) -> str:
-    from agent.text import RESUME
-
     if state.how == "unreadable":
         return "its files cannot be read" + (", and a process works on it" if state.running else "")
     if state.how == "interrupted":
-        ended = state.process and (state.process.now.traits[state.trait].ended or state.process.ended)
-        return f"{f'the last run ended: {ended}.' if ended else 'interrupted.'} {RESUME}"
+        return _interrupted(state)
     if state.how == "stopped" and state.stop is not None:
         return f"{state.stop.ending.value}: {state.stop.why}"
     if state.process is None:
         return "running: a command without a heartbeat uses its ledger"
     return _process_state(state, state.process, now)
+
+
+def _interrupted(state: "TraitState") -> str:
+    """How a run ended that left no report; where an error ended this trait, the same command meets it again."""
+    from agent.text import RESUME, with_period
+
+    if state.process is None:
+        return f"interrupted. {RESUME}"
+    ended, prefix = state.process.now.traits[state.trait].ended, f"{state.trait}: "
+    errors = [error.removeprefix(prefix) for error in state.process.now.errors if error.startswith(prefix)]
+    if ended is not None and errors:
+        return f"the last run ended: {ended}: {with_period(errors[-1])} Remove this cause, then rerun the command."
+    ended = ended or state.process.ended
+    return f"{f'the last run ended: {ended}.' if ended else 'interrupted.'} {RESUME}"
 
 
 def _process_state(state: "TraitState", process: "HeartbeatRecord", now: float) -> str:

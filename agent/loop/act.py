@@ -55,12 +55,18 @@ class Subject(Protocol):
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]: ...
 
 
+# Seconds between two askings of the same questions; the last one counts for all later. Chosen by judgement: a router
+# that restarts is back within the first, a server that loads a small model within the second.
+RECHECK_PAUSES = (20.0, 120.0)
+
+
 @dataclass(frozen=True)
 class Tools:
     """What `refine` needs for one trait.
 
     `dataset`: the pairs that the campaign starts from, in file order. `rejected`: texts that a human rejected.
-    `first_draft`: the number of the first draft.
+    `first_draft`: the number of the first draft. `wait` waits so many seconds and may raise Interrupted; its second
+    argument says what for. `recheck_pauses`: seconds before the first recheck of a pair, the second, and so on.
     """
 
     context: StepContext
@@ -69,6 +75,8 @@ class Tools:
     plan: Plan
     dataset: tuple[Pair, ...] = ()
     signals: Callable[[], Signals] = field(default=Signals)
+    wait: Callable[[float, str], None] = field(default=lambda seconds, what: None)
+    recheck_pauses: tuple[float, ...] = RECHECK_PAUSES
     rejected: tuple[str, ...] = ()
     first_draft: int = 0
 

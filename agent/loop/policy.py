@@ -46,12 +46,14 @@ def next_move(history: History, plan: Plan, signals: Signals) -> Move:
     return _resume(state, plan, signals, move) or move
 
 
-_ENDS_BY_ITSELF = (Cause.PARKED, Cause.PAIRS)  # and every "not ready": what a run reports from history alone
+def ends_by_itself(stop: Stop) -> bool:
+    """Whether this ending follows from the history alone, so that the same command would end so at once."""
+    return stop.ending in (Ending.READY_WITH_PARKED, Ending.NOT_READY) or stop.cause is Cause.PAIRS
 
 
 def _resume(state: SetState, plan: Plan, signals: Signals, move: Move) -> Resume | None:
     """How another run goes on from an ending that an earlier one has reported; None where it does not."""
-    if not isinstance(move, Stop) or (move.cause not in _ENDS_BY_ITSELF and move.ending is not Ending.NOT_READY):
+    if not isinstance(move, Stop) or not ends_by_itself(move):
         return None
     if stop_or_cap(state, plan, signals) is not None:
         return None
@@ -67,9 +69,10 @@ def everything_is_audited(state: SetState, plan: Plan, signals: Signals) -> Move
         audited, parked = pluralize(len(state.items), "pair"), pluralize(len(state.parked), "parked pair")
         is_, wait = verb_for(len(state.items), "is", "are"), verb_for(len(state.parked), "waits", "wait")
         open_ = len(unanswered(state))
-        for_answers = f", {open_} of them for want of an answer" if open_ else ""
-        why = f"{audited} {is_} audited; {parked} {wait} for a human{for_answers}"
-        return Stop(ending=Ending.READY_WITH_PARKED, cause=Cause.PARKED, why=why)
+        lacking = f"; {open_} of the parked {verb_for(open_, 'lacks', 'lack')} an answer" if open_ else ""
+        why = f"{audited} {is_} audited; {parked} {wait} for a human{lacking}"
+        cause = Cause.PARKED_UNANSWERED if open_ else Cause.PARKED
+        return Stop(ending=Ending.READY_WITH_PARKED, cause=cause, why=why)
     why = f"all {len(state.items)} pairs are confirmed and audited"
     return Stop(ending=Ending.READY, cause=Cause.AUDITED, why=why)
 

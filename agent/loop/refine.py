@@ -5,8 +5,9 @@ from collections.abc import Generator
 from agent.loop.act import Tools, act, examine_changed
 from agent.loop.policy import next_move, parking
 from agent.loop.state import SetState, Status, apply_round, replay
-from agent.schema import Completion, Confirm, History, Round, Scenario, Stop, Verdict
+from agent.schema import Completion, Confirm, History, Recheck, Round, Scenario, Stop, Verdict
 from agent.steps.reliability import measure_controls, measure_noise
+from agent.text import pluralize
 
 
 def self_check(round: Round, history: History, tools: Tools) -> Round:
@@ -41,6 +42,8 @@ def refine(tools: Tools) -> Generator[Round, None, Stop]:
     """Refine one trait up to a set that a human can approve. Yields each recorded round; returns why it stopped."""
     history = tools.ledger.history(tools.campaign)
     while not isinstance(move := next_move(history, tools.plan, tools.signals()), Stop):
+        if isinstance(move, Recheck):
+            _wait_before_recheck(move, history, tools)
         tools.ledger.start_round(tools.campaign, len(history) + 1)
         round = act(move, history, tools)
         round = examine_changed(round, history, tools)
@@ -50,6 +53,17 @@ def refine(tools: Tools) -> Generator[Round, None, Stop]:
         history = (*history, round)
         yield round
     return move
+
+
+def _wait_before_recheck(move: Recheck, history: History, tools: Tools) -> None:
+    """Let time pass since the questions were last asked: what refused them may be over by then."""
+    items = replay(history).items
+    before = max(items[key].rechecks for key in move.pairs)
+    pause = tools.recheck_pauses[min(before, len(tools.recheck_pauses) - 1)]
+    passed = max(0.0, tools.ledger.now() - tools.ledger.recorded(tools.campaign)[-1])
+    if passed < pause:
+        left = pause - passed
+        tools.wait(left, f"waits {left:.0f} s before it asks about {pluralize(len(move.pairs), 'pair')} again")
 
 
 def close_round(round: Round, history: History, tools: Tools) -> Round:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from agent.review.cards import Card, CardState, CardWarning
-from agent.schema import Act, Depth, Ending, Mode, Outcome, Polarity, Question, Rung, Verdict
+from agent.schema import Act, Depth, Mode, Outcome, Polarity, Question, Rung, Verdict
 
 
 class KeyBinding(NamedTuple):
@@ -229,26 +229,6 @@ RUNGS: Mapping[Rung | Polarity, str] = {
 }
 
 SIDES: Mapping[str, str] = {"positive": "the trait's side", "negative": "the other side"}
-
-_NEXT_STEPS: Mapping[Ending, str] = {
-    Ending.READY: "Read the changed and added pairs {where}, decide on them with {review}, then write the approved "
-    "ones with {apply}. The dataset is unchanged until then.",
-    Ending.READY_WITH_PARKED: "Decide on the parked, changed and added pairs with {review}, then write the approved "
-    "ones with {apply}. The dataset is unchanged until then.",
-    Ending.CAP: "Rerun the command to continue, with a higher limit if one was reached.",
-    Ending.NOT_READY: "Fix the cause named above, then rerun the command.",
-    Ending.ENDPOINT: "Restore the endpoint, then rerun the command. Completed calls are saved.",
-    Ending.STALLED: "Rerun the command; it continues from the last recorded round.",
-    Ending.STOPPED: "Rerun the command; it continues from the last recorded round. After `cliffhanger stop`, run "
-    "`cliffhanger resume` first.",
-}
-
-
-def next_step(
-    ending: Ending, where: str, review: str = "`cliffhanger review`", apply: str = "`cliffhanger apply`"
-) -> str:
-    """What to do after a run ended this way. `where` the pairs are found; `review` and `apply` as commands to type."""
-    return _NEXT_STEPS[ending].format(where=where, review=review, apply=apply)
 
 
 def state_name(card: Card) -> str:

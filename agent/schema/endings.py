@@ -34,10 +34,11 @@ EXIT_CODES = {
 
 
 class Cause(StrEnum):
-    """Why a run ended so. `review/endings.py` says of each what the same command does next and what makes it go on."""
+    """Why a run ended so. See `review/endings.py` for what follows from each."""
 
     AUDITED = "audited"
     PARKED = "parked"
+    PARKED_UNANSWERED = "parked unanswered"
     ROUNDS = "rounds"
     PAIRS = "pairs"
     USAGE = "usage"

@@ -258,6 +258,10 @@ class Ledger:
         what = f"of campaign {campaign} in {self.path}"
         return tuple(parse_stored(Round, body, f"Round {number} {what}") for number, body in rows)
 
+    def now(self) -> float:
+        """The time by the clock that rounds are recorded by, in seconds since 1970."""
+        return self._clock()
+
     def recorded(self, campaign: int) -> tuple[float, ...]:
         """When each round of a campaign was recorded (seconds since 1970), first to last."""
         rows = self._db.rows("SELECT recorded FROM rounds WHERE campaign = ? ORDER BY number", campaign)

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from agent.errors import STOPPED, Interrupted, UserError
-from agent.schema import Ending
+from agent.schema import Cause, Ending
 from agent.storage.experiment import ExperimentFolder
 from agent.storage.ledger import Ledger
 from agent.supervision.progress import Progress
@@ -63,15 +63,24 @@ class StopSignals:
         self.signal_name = signal.Signals(number).name
         _write_stderr(_FIRST)
 
-    def stop_reason(self, stop_file: Path) -> str | None:
-        """Why the run must stop: a signal, the STOP file or the deadline; None while it need not."""
+    def request(self, stop_file: Path) -> tuple[Cause, str] | None:
+        """What requests a stop, and its words: a signal, the STOP file or the deadline; None while nothing does."""
         if self.signal_name is not None:
-            return self.signal_name
+            return Cause.SIGNAL, self.signal_name
         if stop_file.exists():
-            return f"the file {stop_file}; `cliffhanger resume` removes it"
+            return Cause.STOP_FILE, f"the file {stop_file}; `cliffhanger resume` removes it"
         if self._until is not None and self._time() >= self._until:
-            return f"the deadline {datetime.fromtimestamp(self._until):%H:%M} (--until)"
+            return Cause.UNTIL, f"the deadline {datetime.fromtimestamp(self._until):%H:%M} (--until)"
         return None
+
+    def stop_reason(self, stop_file: Path) -> str | None:
+        """Why the run must stop, in words; None while it need not."""
+        request = self.request(stop_file)
+        return request and request[1]
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep so long. A sleep and no event: a signal handler must not wait for the event's lock."""
+        self._sleep(seconds)
 
     def wait_while_paused(self, trait: str, pause_file: Path, stop_file: Path, progress: Progress) -> None:
         """Block the calling thread while the PAUSE file exists and no stop is requested."""
@@ -80,8 +89,7 @@ class StopSignals:
         progress.pause(trait, f"the file {pause_file}; `cliffhanger resume` removes it")
         try:
             while pause_file.exists() and self.stop_reason(stop_file) is None:
-                # A sleep and no event: a signal handler must not wait for the event's lock.
-                self._sleep(_PAUSE_POLL)
+                self.sleep(_PAUSE_POLL)
         finally:
             progress.pause(trait, None)
 
@@ -156,11 +164,12 @@ class TraitControl:
 
     def interruption(self) -> Interrupted | None:
         """The exception to end the work with; None while it may go on."""
-        why = self.stops.stop_reason(self.folder.stop_file)
-        if why is not None:
-            return Interrupted(Ending.STOPPED, f"a stop was requested ({why}).")
+        request = self.stops.request(self.folder.stop_file)
+        if request is not None:
+            cause, why = request
+            return Interrupted(Ending.STOPPED, f"a stop was requested ({why}).", cause)
         cap = self.cap_reached()
-        return Interrupted(Ending.CAP, cap) if cap else None
+        return Interrupted(Ending.CAP, cap, Cause.MINUTES) if cap else None
 
     def cap_reached(self) -> str | None:
         """The cap on minutes as a sentence, once this trait's sessions have reached it."""
@@ -175,6 +184,13 @@ class TraitControl:
         stop = self.interruption()
         if stop is not None:
             raise stop
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, and while the run is paused. Raises Interrupted where it must end."""
+        end = self.clock() + seconds
+        while (left := end - self.clock()) > 0:
+            self.check()
+            self.stops.sleep(min(left, _PAUSE_POLL))
 
     def step(self, kind: str, count: int = 1) -> None:
         """Count a step of the trait."""

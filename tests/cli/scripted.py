@@ -108,7 +108,7 @@ def experiment(root: Path, settings: str = SETTINGS) -> Path:
 def scripted(subject: NamedSubject | None = None, **others: Any) -> Backends:
     """Backends with this subject (default: a new scripted one) and the other fields as given."""
     given = subject or ReadingSubject()
-    return Backends(open_subject=lambda settings: given, **others)
+    return Backends(**{"open_subject": lambda settings: given, "recheck_pauses": (0.0,)} | others)
 
 
 def cliffhanger(command: str, folder: Path, *options: str, subject: NamedSubject | None = None) -> Result:

@@ -49,7 +49,7 @@ def test_a_run_out_of_credit_exits_with_4_and_resumes_to_the_same_result(
     broke = cliffhanger("run", pieces)
     assert broke.exit_code == 4
     assert "the account is empty" in broke.output
-    assert "restore the endpoint" in broke.output
+    assert "correct the key or top up the account" in broke.output
     assert status_of(pieces)["parked"] == 0
     monkeypatch.setattr(LLMClient, "ask_all", original)
     assert cliffhanger("run", pieces).exit_code == 0

@@ -10,7 +10,7 @@ from rich.console import Console
 from agent.app.outputs import HEADINGS, next_steps
 from agent.review.proposal import Proposal, propose
 from agent.review.report.markdown import code_span, dropped_and_parked, summary
-from agent.schema import Ending, Park, Recheck, Stop
+from agent.schema import Cause, Ending, Park, Recheck, Stop
 from agent.storage.dataset import FileHashes
 from agent.storage.experiment import ExperimentFolder
 from agent.supervision.display import RunDisplay
@@ -68,7 +68,7 @@ def test_the_summary_shows_every_round_and_each_changed_ending(finished_run: Pat
 
 
 def test_pairs_never_examined_are_not_listed_as_failing() -> None:
-    stop = Stop(ending=Ending.STOPPED, why="a stop was asked for")
+    stop = Stop(ending=Ending.STOPPED, cause=Cause.STOP_FILE, why="a stop was asked for")
     untouched = summary(example((), stop=stop))
     assert "**Not examined** (4" in untouched
     assert "Failing" not in untouched
@@ -89,7 +89,7 @@ def test_several_traits_end_in_one_aligned_table_and_one_next_step(tmp_path: Pat
     done = cliffhanger("run", folder, "--traits", ",".join(names(2)), "--max-rounds", "1")
     *table, step = done.output.split("\n")[-5:-1]
     review = f"`cliffhanger review --experiment {folder} --traits {','.join(names(2))}`"
-    assert step.startswith("Next: rerun the command to continue, with a higher limit if one was reached.")
+    assert step.startswith("Next: rerun the command with a higher --max-rounds; it goes on from there.")
     assert step.endswith(f" Finished traits can be reviewed now: {review} (or --web).")
     assert re.split(r"  +", table[0]) == list(HEADINGS)
     assert re.fullmatch(r"toy/refusal  ready +6/6 +6 +0 +0 +\d+ +\d\d+ +0\.00 +0\.\d", table[1])
@@ -103,14 +103,26 @@ def test_several_traits_end_in_one_aligned_table_and_one_next_step(tmp_path: Pat
     [
         ([Ending.READY], "read the changed and added pairs in "),
         ([Ending.READY_WITH_PARKED, Ending.READY], "decide on the parked, changed and added pairs"),
-        ([Ending.READY, Ending.NOT_READY], "fix the cause named above"),
-        ([Ending.ENDPOINT, Ending.CAP, Ending.STOPPED], "restore the endpoint"),
-        ([Ending.STOPPED], "withdraw the stop request with `cliffhanger resume -e x`"),
+        ([Ending.READY, Ending.NOT_READY], "sharpen definition.txt"),
+        ([Ending.ENDPOINT, Ending.CAP, Ending.STOPPED], "toy/0: restore the endpoint"),
         ([Ending.READY, None], "fix the errors named above"),
     ],
 )
-def test_the_next_step_is_that_of_the_worst_ending(endings: list[Ending | None], step: str, tmp_path: Path) -> None:
-    assert next_steps(endings, "-e x", ExperimentFolder(tmp_path, "a/b"), stop_requested=True).startswith(step)
+def test_the_first_next_step_is_that_of_the_worst_ending(
+    endings: list[Ending | None], step: str, tmp_path: Path
+) -> None:
+    stops = [None if ending is None else Stop(ending=ending, why="") for ending in endings]
+    ends = [(f"toy/{number}", stop) for number, stop in enumerate(stops)]
+    assert next_steps(ends, "-e x", ExperimentFolder(tmp_path, "a/b"))[0].startswith(step)
+
+
+def test_traits_that_ended_for_the_same_cause_share_a_next_step_and_others_have_their_own(tmp_path: Path) -> None:
+    caps = Stop(ending=Ending.CAP, cause=Cause.ROUNDS, why="")
+    stopped = Stop(ending=Ending.STOPPED, cause=Cause.STOP_FILE, why="")
+    ends = [("toy/a", caps), ("toy/b", stopped), ("toy/c", caps)]
+    first, second = next_steps(ends, "-e x", ExperimentFolder(tmp_path, "a/b"))
+    assert first.startswith("toy/b: withdraw the stop request with `cliffhanger resume -e x`, then rerun")
+    assert second.startswith("toy/a, toy/c: rerun the command with a higher --max-rounds")
 
 
 def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:

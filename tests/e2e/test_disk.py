@@ -47,7 +47,8 @@ def stops(full: list[PlanResult]) -> list[tuple[PlanResult, Kill]]:
 def test_a_full_disk_ends_the_run_in_a_sentence_and_with_a_code_that_is_no_bug(full: list[PlanResult]) -> None:
     for result, stop in stops(full):
         assert any(sentence in stop.log for sentence in SENTENCES), f"{result.plan}: {stop.code}: {stop.log}"
-        assert stop.code == 64, f"{result.plan}: {stop.code}: {stop.log}"
+        assert stop.code in (3, 64), f"{result.plan}: {stop.code}: {stop.log}"
+        assert stop.code == 3 or "round 1, draft" not in stop.log, "64 means that nothing was run"
         assert "Traceback" not in stop.log, f"{result.plan}: {stop.log}"
 
 

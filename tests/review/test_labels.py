@@ -9,7 +9,7 @@ from agent.review import labels
 from agent.review.cards import CardState, CardWarning
 from agent.review.labels import KEYS, verdict_meanings
 from agent.review.terminal import TerminalReview
-from agent.schema import Depth, Ending, Mode, Outcome, Question, Rung, Verdict
+from agent.schema import Depth, Mode, Outcome, Question, Rung, Verdict
 from tests.review.example import review_example
 
 _PAGE = {"↓": "ArrowDown", "↑": "ArrowUp", "Space": " ", "Esc": "Escape", "Ctrl+S": "save", "Ctrl+Enter": "save"}
@@ -64,4 +64,3 @@ def test_every_value_that_can_be_shown_has_words() -> None:
         assert set(table) == set(values)
     assert set(Rung) <= set(labels.RUNGS)
     assert all(set(verdict_meanings(mode)) == set(Verdict) for mode in Mode)
-    assert all(labels.next_step(ending, "here") for ending in Ending)

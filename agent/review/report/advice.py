@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from agent.review.labels import next_step
+from agent.review.endings import next_step
 from agent.review.report.model import RELIABLE_AUC, Report, flags_of, is_in_set
 from agent.schema import ADVICE, Ending, Flag, Outcome
 from agent.stats import error_rate
@@ -38,7 +38,7 @@ def _advice(report: Report, where: str) -> Iterator[str]:
     if report.stop is None:
         yield "Rerun the command to continue; this report is then rewritten."
     else:
-        yield next_step(report.stop.ending, where)
+        yield next_step(report.stop, where)
     parked = report.latest.parked
     if parked and (report.stop is None or report.stop.ending is not Ending.READY_WITH_PARKED):
         waits = verb_for(parked, "waits", "wait")

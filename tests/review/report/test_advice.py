@@ -11,7 +11,7 @@ from agent.review.report.advice import (
     reliability_warning,
 )
 from agent.review.report.model import Drift, Report, RunMeasures
-from agent.schema import Controls, Ending, Mode, Question, Stop
+from agent.schema import Cause, Controls, Ending, Mode, Question, Stop
 from agent.stats import wilson
 from tests.review.report.examples import controls, example, sustained
 
@@ -94,8 +94,10 @@ def test_in_sustained_mode_a_rising_commitment_is_not_warned_about() -> None:
 
 
 def test_after_a_stop_the_next_step_is_to_resume() -> None:
-    first = advice(example(stop=Stop(ending=Ending.STOPPED, why="a stop was asked for")))[0]
-    assert "run `cliffhanger resume` first" in first
+    by_file = Stop(ending=Ending.STOPPED, cause=Cause.STOP_FILE, why="a stop was asked for")
+    assert "Withdraw the stop request with `cliffhanger resume`" in advice(example(stop=by_file))[0]
+    by_signal = Stop(ending=Ending.STOPPED, cause=Cause.SIGNAL, why="SIGINT")
+    assert advice(example(stop=by_signal))[0].startswith("Rerun the command")
 
 
 def test_the_next_step_says_where_the_pairs_are_shown() -> None:
