@@ -8,12 +8,13 @@ from pathlib import Path
 from agent.app.review import TraitFiles, trait_files
 from agent.app.run import ExperimentOptions
 from agent.errors import USAGE, UserError, worst
-from agent.export.annotation import LABELING_INTERFACE, argilla_records, label_studio_tasks, read_annotations
+from agent.export.annotation import LABELING_INTERFACE, argilla_records, label_studio_tasks
+from agent.export.import_file import read_import
 from agent.review.apply import VERDICTS, ApplyPlan, NothingToUndo, complete, plan_changes, undo, write
 from agent.review.card_builder import build_cards
 from agent.review.exchange import disagreements, merge_decisions
 from agent.schema import Decision
-from agent.storage.decision_log import in_force, line_of, parse_decisions
+from agent.storage.decision_log import in_force, line_of
 from agent.storage.durable import write_atomically
 from agent.supervision.display import RunDisplay
 from agent.text import pluralize
@@ -110,7 +111,7 @@ def _change_counts(plan: ApplyPlan, dry_run: bool) -> str:
     return ", ".join(parts)
 
 
-_SOME_REFUSED = 2  # exit code of an import that left decisions out
+_SOME_REFUSED = 2  # exit code of an import that left something out
 
 
 def export_to(options: ExperimentOptions, path: Path, form: str) -> int:
@@ -149,18 +150,15 @@ def import_from(options: ExperimentOptions, path: Path) -> int:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-    offered: list[Decision] | tuple[Decision, ...]
-    if content.lstrip().startswith(b"["):
-        offered = read_annotations(content, str(path), cards)
-    else:
-        offered = parse_decisions(content, str(path)).decisions
-    result = merge_decisions(files.trait, cards, log, offered)
+    found = read_import(content, str(path), cards)
+    result = merge_decisions(files.trait, cards, log, found.offered)
     files.log.append(*result.accepted)
+    left_out = (*found.left_out, *result.refused)
     with RunDisplay() as display:
         display.print(
-            f"{files.trait}: {len(result.accepted)} imported, {result.known} already known, "
-            f"{len(result.refused)} left out"
+            f"{files.trait}: {len(result.accepted)} imported, {result.known} already known, {len(left_out)} left out"
         )
-        display.print(*(f"  left out: {sentence}" for sentence in result.refused))
+        display.print(*(f"  left out: {sentence}" for sentence in left_out))
+        display.print(*(f"  note: {sentence}" for sentence in found.notes))
         display.print(*(f"  disagreement: {sentence}" for sentence in disagreements(files.log.read().decisions)))
-    return _SOME_REFUSED if result.refused else 0
+    return _SOME_REFUSED if left_out else 0

@@ -178,8 +178,9 @@ def import_decisions(
 ) -> int:
     """Import decisions that were made elsewhere on exactly these texts. Importing a file again changes nothing.
 
-    Where two reviewers disagree, the later decision counts and the disagreement is printed. Exits with 0, or with 2 if
-    some decisions did not fit and were left out.
+    From Label Studio take the export JSON, from Argilla `to_json` or `to_list(flatten=True)`; only submitted answers
+    count. Where two reviewers disagree, the later decision counts and the disagreement is printed. Exits with 0, with 2
+    if something was left out, each with its line and the reason, or with 64 if nothing in the file can be read.
 
     Example:
 

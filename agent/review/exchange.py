@@ -12,6 +12,14 @@ _BINDING = ("trait", "pair", "act", "key", "proposed", "base", "positive", "nega
 
 
 @dataclass(frozen=True)
+class Offered:
+    """A decision of a file, with its place there for messages."""
+
+    place: str
+    decision: Decision
+
+
+@dataclass(frozen=True)
 class MergeResult:
     """An import: decisions to append, how many the log has already, and a sentence for each that was refused."""
 
@@ -21,20 +29,20 @@ class MergeResult:
 
 
 def merge_decisions(
-    trait: str, cards: Sequence[Card], log: Sequence[Decision], offered: Sequence[Decision]
+    trait: str, cards: Sequence[Card], log: Sequence[Decision], offered: Sequence[Offered]
 ) -> MergeResult:
     """Which of the offered decisions fit this proposal and are new. Idempotent: offering them again adds nothing."""
     by_pair = {card.pair: card for card in cards}
-    all_ids = {decision.id for decision in (*log, *offered)}
+    all_ids = {decision.id for decision in (*log, *(one.decision for one in offered))}
     known_ids, known_contents = {d.id for d in log}, {_content(d) for d in in_force(log)}
     accepted: list[Decision] = []
     refused: list[str] = []
     known = 0
-    for decision in offered:
+    for place, decision in ((one.place, one.decision) for one in offered):
         if decision.id in known_ids or (decision.act is not Act.UNDO and _content(decision) in known_contents):
             known += 1
         elif reason := next(_misfits(trait, by_pair, all_ids, decision), None):
-            refused.append(f"{decision.pair}, {decision.act.value} by {decision.who}: {reason}")
+            refused.append(f"{place}, {decision.pair}, {decision.act.value} by {decision.who}: {reason}")
         else:
             accepted.append(decision)
             known_ids.add(decision.id)

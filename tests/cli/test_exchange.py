@@ -97,6 +97,21 @@ def test_what_was_decided_on_another_text_trait_or_pair_is_left_out_with_a_sente
     assert session_of(folder).card("n0000").state is CardState.OPEN
 
 
+def test_a_row_that_is_left_out_is_printed_and_ends_with_2_and_a_file_of_questions_with_64(
+    folder: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    bobs = copied(finished_run, tmp_path / "bob")
+    decide(bobs, "bob", Act.APPROVE, "n0000")
+    decide(bobs, "bob", Act.REJECT, "n0001")
+    file = exported(bobs, tmp_path / "bob.jsonl")
+    file.write_bytes(file.read_bytes()[:-30])
+    said = imported(folder, file, code=2)
+    assert "1 imported, 0 already known, 1 left out" in said
+    assert "bob.jsonl:2 is cut short" in said
+    questions = exported(folder, tmp_path / "tasks.json", "--format", "label-studio")
+    assert "contains tasks without any answer" in imported(folder, questions, code=64)
+
+
 def test_answers_given_in_label_studio_come_back_as_decisions(folder: Path, tmp_path: Path) -> None:
     file = exported(folder, tmp_path / "tasks.json", "--format", "label-studio")
     view = file.with_suffix(".xml").read_text()

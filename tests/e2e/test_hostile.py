@@ -15,7 +15,8 @@ import pytest
 from agent.calibration.labels import LabelDefaults, LabelError, read_endings, read_openers
 from agent.config.load import SettingsError, load_settings
 from agent.config.settings import Settings
-from agent.export.annotation import ExchangeError, argilla_records, label_studio_tasks, read_annotations
+from agent.export.annotation import argilla_records, label_studio_tasks
+from agent.export.import_file import ExchangeError, read_import
 from agent.llm.batch import read_answers, write_batch, write_prompts
 from agent.llm.response import canonical, clean, read_reply
 from agent.prompts import PromptBook
@@ -333,18 +334,19 @@ def test_texts_go_to_another_tool_and_come_back_as_edits_to_the_letter(tmp_path:
     assert [(about(row)["positive"], about(row)["negative"]) for row in rows] == [(t, f"{t} not") for t in TEXTS]
     said = [{"positive": f"{text} more", "negative": f"{text} less", "note": text} for text in TEXTS]
     content = json.dumps([answered(row, texts) for row, texts in zip(rows, said, strict=True)]).encode()
-    found = read_annotations(content, "x", cards)
-    assert [(d.positive, d.negative, d.note) for d in found] == [
+    read = read_import(content, "x", cards)
+    assert read.left_out == ()
+    assert [(o.decision.positive, o.decision.negative, o.decision.note) for o in read.offered] == [
         (s["positive"], s["negative"], s["note"]) for s in said
     ]
-    merge = merge_decisions("toy/refusal", cards, (), found)
+    merge = merge_decisions("toy/refusal", cards, (), read.offered)
     assert (len(merge.accepted), merge.refused) == (len(TEXTS), ())
     example.log.append(*merge.accepted)
     assert [card.ours.positive.text for card in example.session().cards()] == [f"{text} more" for text in TEXTS]
     for half in HALVES:
         halved = json.dumps([answered(rows[0], {"positive": half, "negative": "x", "note": "x"})]).encode()
         with pytest.raises(ExchangeError):
-            read_annotations(halved, "x", cards)
+            read_import(halved, "x", cards)
 
 
 def about(row: Mapping[str, object]) -> dict[str, str]:
