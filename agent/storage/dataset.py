@@ -13,7 +13,7 @@ from agent.storage.dataset_reader import DatasetSide, pair_issues, read_side, si
 from agent.storage.durable import hash_of, sync_folder, write_atomically
 from agent.storage.file_content import content_error, prose_error
 from agent.storage.issues import Issue, error, warning
-from agent.storage.lookalikes import lookalike_errors, other_files
+from agent.storage.lookalikes import dead_links, lookalike_errors, other_files
 from agent.storage.similarity import Misalignment, best_pairs, find_misalignment, token_similarity
 from agent.storage.text_marks import DatasetLine
 
@@ -105,8 +105,8 @@ def read_definition(folder: Path) -> str:
     """The trait's definition, stripped. Raises DatasetError where it is missing or empty."""
     path = folder / DEFINITION
     if not path.is_file():
-        if near := [*lookalike_errors(folder, "definition")]:
-            raise DatasetError("\n".join([f"There is no {DEFINITION} in {folder}.", *map(str, near)]), tuple(near))
+        if near := dead_links(folder, "definition") or tuple(lookalike_errors(folder, "definition")):
+            raise DatasetError("\n".join([f"There is no {DEFINITION} in {folder}.", *map(str, near)]), near)
         raise DatasetError(
             f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it. If the dataset lies "
             "elsewhere, set `datasets` in refine.toml to the folder that holds its category."

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.schema import FrozenModel, Polarity, is_complete
 from agent.storage.file_content import BOM, content_error
 from agent.storage.issues import Issue, error, warning
-from agent.storage.lookalikes import lookalike_errors
+from agent.storage.lookalikes import dead_links, lookalike_errors
 from agent.storage.similarity import character_similarity, words
 from agent.storage.text_marks import DatasetLine, trace_issues
 from agent.text import is_text, pluralize
@@ -47,8 +47,9 @@ def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
     """Read {polarity}.jsonl, else {polarity}.txt. Everything invalid becomes an issue, never an exception."""
     jsonl, txt = folder / f"{polarity}.jsonl", folder / f"{polarity}.txt"
     path = jsonl if jsonl.is_file() else txt
-    if not path.is_file():
-        missing = tuple(lookalike_errors(folder, polarity))
+    dead = dead_links(folder, polarity)
+    if dead or not path.is_file():
+        missing = dead or tuple(lookalike_errors(folder, polarity))
         return DatasetSide(polarity=polarity, file=None, hash=None, lines=(), issues=missing)
     side = DatasetSide(polarity=polarity, file=path.name, hash=None, lines=(), issues=())
     try:

@@ -17,15 +17,18 @@ _OTHERS = frozenset(("definition.txt", "steering.json"))
 _DATA = frozenset((".txt", ".jsonl", ".json", ".csv", ".tsv", ".xlsx", ".parquet"))
 
 
+def dead_links(folder: Path, stem: str) -> tuple[Issue, ...]:
+    """An error for each of {stem}.jsonl and {stem}.txt that is a link to nothing, as where a store was not fetched."""
+    paths = [folder / f"{stem}.{form}" for form in ("jsonl", "txt")]
+    dead = [path for path in paths if path.is_symlink() and not path.exists()]
+    message = "is a link to {}, which is not there: fetch its content, or correct the link."
+    return tuple(error(path.name, None, "dead-link", message.format(path.readlink())) for path in dead)
+
+
 def lookalike_errors(folder: Path, stem: str) -> Iterator[Issue]:
     """An error for each file that was probably meant as {stem}.txt (or .jsonl), which does not exist."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
-        if path.is_symlink() and not path.exists() and path.stem == stem:
-            message = f"is a link to {path.readlink()}, which is not there: fetch its content, or correct the link."
-            yield error(path.name, None, "dead-link", message)
-        elif path.name not in _OTHERS and is_lookalike(path.name, stem, folder.name):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in _OTHERS and is_lookalike(path.name, stem, folder.name):
             yield error(path.name, None, "near-name", f"is not read, and there is no {stem}.txt: {_remedy(path, stem)}")
 
 

@@ -236,6 +236,12 @@ def test_a_link_that_leads_nowhere_and_a_folder_in_place_of_a_file_are_errors(tm
     assert "negative.txt: error: is not read, and there is no negative.txt: it is a folder." in said
 
 
+def test_a_dead_link_to_json_lines_is_an_error_even_beside_text(tmp_path: Path) -> None:
+    dataset(tmp_path, POSITIVE, NEGATIVE)
+    (tmp_path / "positive.jsonl").symlink_to("gone")
+    assert "positive.jsonl: error: is a link to gone, which is not there" in str(refusal(tmp_path))
+
+
 def test_other_data_beside_missing_files_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "definition.txt").write_text("HIGH: refuses\n")
     (tmp_path / "pairs.csv").write_text("a,b\n")
