@@ -154,7 +154,17 @@ class RetryState:
             return await self._should_repeat(error)
         if not isinstance(error, RETRYABLE):
             return False
+        if isinstance(error, Malformed):
+            return await self._should_ask_once_more(error)
         return not self.should_give_up(error) or await self._is_down(error)
+
+    async def _should_ask_once_more(self, error: Malformed) -> bool:
+        """Whether to send a request with malformed replies again. The endpoint is checked before the last attempt."""
+        if self.should_give_up(error):
+            return False
+        if self._streak == self.policy.max_malformed - 1:
+            await self._is_down(error)  # then it is sent again when the endpoint is back
+        return True
 
     async def _should_repeat(self, error: PermanentError) -> bool:
         """Whether to send a refused request again: every request is refused, or was when this one was."""
