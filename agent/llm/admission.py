@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from agent.llm.circuit_breaker import (
     OUTAGES,
@@ -75,8 +76,9 @@ class AdmissionController:
         self._policy = policy
         self._timeout = AdaptiveTimeout()
         self._limiter = AdaptiveLimiter(concurrency, policy.clock)
-        self.breaker = CircuitBreaker(policy.clock, policy.max_pause, health_check, on_wait)
+        self.breaker = CircuitBreaker(policy.clock, policy.max_pause, partial(self._heeding, health_check), on_wait)
         self._fatal: LLMError | None = None
+        self._credit_due: float | None = None  # when an account without credit asked to be asked again
 
     checks_refusals = False
 
@@ -109,6 +111,7 @@ class AdmissionController:
 
     def on_success(self, permit: Permit, seconds: float) -> None:
         """Count a complete reply that took this long."""
+        self._credit_due = None
         permit.on_success()
         self._timeout.record(seconds)
         self.breaker.on_success()
@@ -118,7 +121,7 @@ class AdmissionController:
         if (error.retry_after or 0.0) > self._policy.max_pause:
             self._fatal = EndpointUnavailable(f"Asked to wait longer than --max-pause allows. {error.sentence}")
             return
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) or self._is_worth_waiting(permit, error):
             permit.on_rate_limit(error.retry_after)
             return
         if isinstance(error, Quota | Auth):
@@ -129,13 +132,30 @@ class AdmissionController:
         elif not isinstance(error, REFUSALS):  # they say nothing about the endpoint yet
             self.breaker.on_success()  # the endpoint answers, if not with what was requested
 
+    def _is_worth_waiting(self, permit: Permit, error: LLMError) -> bool:
+        """Whether an account without credit asks to wait, for the first time since it last answered."""
+        if not isinstance(error, Quota) or not error.retry_after:
+            return False
+        if self._credit_due is None:
+            self._credit_due = self._policy.clock.now() + error.retry_after
+        return permit.started < self._credit_due
+
+    async def _heeding(self, check: HealthCheck) -> object:
+        """The result of a health check; a wait that its error asks for holds for all calls."""
+        try:
+            return await check()
+        except LLMError as error:
+            if error.retry_after:
+                self._limiter.pause(min(error.retry_after, self._policy.max_pause))
+            raise
+
     async def is_down(self, error: LLMError, check: HealthCheck | None = None) -> bool:
         """Whether a request that used up its retries failed because the endpoint is down, or refuses every request.
 
         The second needs `check`, a small question with the options of that request.
         """
         matters = isinstance(error, OUTAGES) or (check is not None and isinstance(error, REFUSALS))
-        return matters and await self.breaker.is_down(error, check)
+        return matters and await self.breaker.is_down(error, check and partial(self._heeding, check))
 
     def for_call(self, check: HealthCheck) -> "CallAvailability":
         """The availability of this endpoint to one call; `check` asks a small question with the call's options."""

@@ -196,7 +196,7 @@ class CircuitBreaker:
         failure = await self._health_failure(check)
         if failure is not None and self._open_since is None:
             self._last = error
-            self._open(check if isinstance(failure, REFUSALS) else None)
+            self._open(check if isinstance(failure, REFUSALS) else None, failure.retry_after or 0.0)
         return failure is not None
 
     async def _health_failure(self, check: HealthCheck | None) -> LLMError | None:
@@ -217,14 +217,15 @@ class CircuitBreaker:
     def _checked(self, task: "asyncio.Task[bool]") -> None:
         self._checking = None
 
-    def _open(self, refused_by: HealthCheck | None = None) -> None:
+    def _open(self, refused_by: HealthCheck | None = None, wait: float = 0.0) -> None:
         self._open_since = self._clock.now()
         self._refused_by = refused_by
         self._closed = asyncio.Event()
         what = "refuses every request, a small one too" if refused_by else self._failing()
         last = f". Last error: {self._last.sentence}" if self._last else ""
         self._on_wait(f"{what}{last}")
-        self._probing = asyncio.create_task(self._probe(self._closed))
+        first = self._config.first_probe_of_refusals if refused_by else self._config.first_probe
+        self._probing = asyncio.create_task(self._probe(self._closed, max(first, wait)))
 
     def _failing(self) -> str:
         attempts = f" after {self._failures} failed attempts in a row" if self._failures else ""
@@ -239,10 +240,9 @@ class CircuitBreaker:
         if self._probing is not None and self._probing is not asyncio.current_task():
             self._probing.cancel()
 
-    async def _probe(self, closed: asyncio.Event) -> None:
+    async def _probe(self, closed: asyncio.Event, wait: float) -> None:
         """Health checks at growing intervals, until one succeeds or the longest pause is over."""
-        config, began = self._config, self._clock.now()
-        wait = config.first_probe_of_refusals if self._refused_by else config.first_probe
+        began = self._clock.now()
         while self._clock.now() - began < self._max_pause:
             left = self._max_pause - (self._clock.now() - began)
             await self._clock.sleep(min(wait, left))
@@ -251,7 +251,7 @@ class CircuitBreaker:
                 self.on_success()
                 return
             self._last = failure
-            wait = min(2 * wait, config.longest_probe)
+            wait = max(min(2 * wait, self._config.longest_probe), failure.retry_after or 0.0)
         closed.set()  # still open: who waits learns that it was given up
 
     def shut_down(self) -> None:

@@ -1,13 +1,12 @@
-"""Errors of LLM calls: their classes, classification of HTTP replies, Retry-After, and redaction of secrets."""
+"""Errors of LLM calls: their classes, classification of HTTP replies, and redaction of secrets."""
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
+from agent.llm.waits import wait_in
 from agent.schema import ErrorKind
 
 TokenUsage = tuple[int, int]
@@ -41,6 +40,14 @@ class Transient(LLMError):
     """A server or network failure; the same request may succeed later."""
 
     kind = ErrorKind.TRANSIENT
+
+
+class NotReady(Transient):
+    """A gateway answers, but the server behind it does not (HTTP 502 to 504, 520 to 530)."""
+
+
+class Loading(NotReady):
+    """The server answers that it is still starting or loading its model."""
 
 
 class Unreachable(Transient):
@@ -190,8 +197,8 @@ def _without_tags(text: str) -> str:
 def classify(status: int, text: str, wait: float | None = None, source: str = "HTTP") -> LLMError:
     """The LLMError for an HTTP status and the text of its error object. `source` says what carried the status."""
     sentence = f"{source} {status}: {text}" + (f" (retry after {wait:g} s)" if wait else "")
-    if status == 402 or is_out_of_credit(status, text):
-        return Quota(sentence)
+    if status == 402 or is_out_of_credit(status, text, wait):
+        return Quota(sentence, retry_after=wait)
     if status == 429:
         return RateLimited(sentence, retry_after=wait)
     if status in (400, 403, 422) and _FILTERED.search(text):
@@ -199,13 +206,30 @@ def classify(status: int, text: str, wait: float | None = None, source: str = "H
     if status in (401, 403):
         return Auth(sentence)
     if status >= 500 or status in (408, 409, 425):
-        return Transient(sentence, retry_after=wait)
+        return _not_now(status, text)(sentence, retry_after=wait)
     return PermanentError(sentence)
 
 
-def is_out_of_credit(status: int, text: str) -> bool:
-    """Whether the account lacks credit. The text of a rate limit may mention billing too, so it needs more evidence."""
-    if status == 400 or (status == 429 and _RATE.search(text)):
+# llama.cpp and TGI; Hugging Face; KServe; Ollama, LM Studio; vLLM behind a gateway; serverless providers.
+_LOADING = re.compile(
+    r"\bloading\b|\bstarting(?: up)?\b|warm(?:ing)?[ -]?up|initiali[sz]ing|not (?:yet )?ready|not loaded|booting"
+    r"|waking|cold[ _-]start|scaling up",
+    re.I,
+)
+
+
+def _not_now(status: int, text: str) -> type[Transient]:
+    if status >= 500 and _LOADING.search(text):
+        return Loading
+    return NotReady if status in (502, 503, 504) or 520 <= status <= 530 else Transient
+
+
+def is_out_of_credit(status: int, text: str, wait: float | None = None) -> bool:
+    """Whether the account lacks credit. The text of a rate limit may mention billing too, so it needs more evidence.
+
+    So does one that names a `wait`.
+    """
+    if status == 400 or (status == 429 and (wait is not None or _RATE.search(text))):
         return _POOR.search(text) is not None
     return status in (403, 429) and _QUOTA.search(text) is not None
 
@@ -220,12 +244,12 @@ def error_body(content: bytes) -> Any:
 
 def classify_body(error: Any) -> LLMError:
     """The LLMError for an error object that came with HTTP 200. Unknown ones count as transient."""
-    text = error_text(error)
+    text, wait = error_text(error), wait_in(error)
     code = error.get("code") if isinstance(error, Mapping) else None
     if isinstance(code, int) and 400 <= code <= 599:
-        return classify(code, text, source=_WITH_200)
+        return classify(code, text, wait, source=_WITH_200)
     status = next((status for pattern, status in _STATUS_OF if pattern.search(text)), 500)
-    return classify(status, text, source=_WITH_200)
+    return classify(status, text, wait, source=_WITH_200)
 
 
 _WITH_200 = "HTTP 200 with an error like"
@@ -250,56 +274,3 @@ def redact(text: str, *secrets: str) -> str:
         if len(secret) >= 4:
             text = text.replace(secret, "[key]")
     return _SECRET.sub("[key]", text)
-
-
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait by the headers retry-after-ms, retry-after (seconds or a date) or x-ratelimit-reset-*; or None.
-
-    x-ratelimit-reset-* counts where x-ratelimit-remaining-* is 0, as OpenAI's rate-limit guide documents them. `now`
-    is the time of day in seconds since 1970. Unreadable headers count as absent.
-    """
-    milliseconds = _seconds(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    after = headers.get("retry-after", "")
-    for seconds in (_seconds(after), _until(after, now)):
-        if seconds is not None:
-            return seconds
-    return _reset(headers)
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:  # absent, or a date
-        return None
-    return max(0.0, value) if math.isfinite(value) else None
-
-
-def _until(text: str, now: float) -> float | None:
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):  # not a date either
-        return None
-
-
-def _reset(headers: Mapping[str, str]) -> float | None:
-    """The longest reset time among the exhausted limits."""
-    spent = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
-    resets = [duration(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in spent]
-    return max((reset for reset in resets if reset is not None), default=None)
-
-
-def duration(text: str) -> float | None:
-    """Seconds of "1h2m3.5s", "120ms" or "6"; None for any other text."""
-    plain = _seconds(text)
-    if plain is not None:
-        return plain
-    match = _DURATION.fullmatch(text)
-    if not match or not text:
-        return None
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000

@@ -18,7 +18,9 @@ from agent.llm.errors import (
     Cancelled,
     InvalidJSON,
     LLMError,
+    Loading,
     Malformed,
+    NotReady,
     PermanentError,
     Quota,
     RateLimited,
@@ -76,15 +78,22 @@ class ProbeWaitReporter:
                 self._is_reported = False
                 self._on_wait(None)
 
-    def on_retry(self, who: str, error: LLMError, seconds: float) -> None:
-        """Note a failed attempt, and that the next one follows after so many seconds."""
+    def on_retry(self, who: str, is_new: bool, error: LLMError, seconds: float) -> None:
+        """Note a failed attempt at a new or a resumed endpoint, and that the next one follows after so many seconds."""
         now = self._clock.now()
         if self._failing_since is None:
             self._failing_since = now
         is_asked = isinstance(error, RateLimited) or error.retry_after is not None
-        if is_asked and now + seconds - self._failing_since >= LONG_PAUSE:
-            self._is_reported = True
-            self._on_wait(f"{who} is rate limited. Last response: {error.sentence}")
+        if is_new and isinstance(error, NotReady):
+            what = (
+                "is loading, and is waited for" if isinstance(error, Loading) else "is not ready yet, and is waited for"
+            )
+        elif is_asked and now + seconds - self._failing_since >= LONG_PAUSE:
+            what = "is rate limited"
+        else:
+            return
+        self._is_reported = True
+        self._on_wait(f"{who} {what}. Last response: {error.sentence}")
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ class Prober:
 
     async def _ask(self, target: ProbeTarget, body: bytes) -> ChatCompletion:
         """The reply to one question, retried."""
-        on_retry = partial(self._waits.on_retry, target.name)
+        on_retry = partial(self._waits.on_retry, target.name, not target.is_resumed)
         with self._waits.question():
             if target.is_resumed:
                 return await self._ask_resumed(target, body, on_retry)

@@ -308,6 +308,10 @@ class AdaptiveLimiter:
         """Seconds until any call may start."""
         return self._cooldown.remaining(self._clock.now())
 
+    def pause(self, seconds: float) -> None:
+        """Start nothing for so long, as the endpoint asked in answer to something else than a call."""
+        self._cool_down(self._clock.now(), seconds)
+
     def permit(self, lane: Hashable = None) -> Permit:
         """A permit to acquire with `async with`. Lanes share evenly, however many calls wait in each."""
         return Permit(self, lane)

@@ -7,13 +7,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.llm.concurrency import Clock
-from agent.llm.errors import RETRYABLE, LLMError, Malformed, PermanentError, RateLimited
+from agent.llm.errors import (
+    RETRYABLE,
+    LLMError,
+    Loading,
+    Malformed,
+    NotReady,
+    PermanentError,
+    Quota,
+    RateLimited,
+)
 from agent.schema import ErrorKind
 
 if TYPE_CHECKING:
     import tenacity
 
 T = TypeVar("T")
+_LOADING_POLL = 5.0  # longest time between two questions to a server that is loading; by judgement
 OnRetry = Callable[[LLMError, float], None]  # the error, and the seconds until the next attempt
 
 
@@ -61,14 +71,31 @@ class RetryPolicy:
     """Longest Retry-After to wait for at an endpoint that has never answered. Chosen by judgement: `base_url` may be
     wrong, so a person should hear of it within minutes."""
 
+    max_loading: float = 0.0
+    """Time to wait for a server that says that it is loading."""
+
+    max_not_ready: float = 0.0
+    """Time to wait for a gateway whose server does not answer yet."""
+
     clock: Clock = Clock()
     time_of_day: Callable[[], float] = time.time
 
     def for_first_contact(self) -> "RetryPolicy":
         """The policy for an endpoint that has never answered: it may be the wrong one, so it is given up early."""
+        short = min(self.max_pause, self.max_first_contact_pause)
         return replace(
-            self, max_rate_limits=self.max_same_kind, max_pause=min(self.max_pause, self.max_first_contact_pause)
+            self,
+            max_rate_limits=self.max_same_kind,
+            max_pause=short,
+            max_loading=self.max_pause,
+            max_not_ready=short,
         )
+
+    def patience(self, error: LLMError) -> float:
+        """Seconds to wait for an endpoint that is not ready yet."""
+        if isinstance(error, Loading):
+            return self.max_loading
+        return self.max_not_ready if isinstance(error, NotReady) else 0.0
 
     def for_resume(self) -> "RetryPolicy":
         """The policy for an endpoint that has answered before: rate limits are waited for as long as downtime is."""
@@ -113,6 +140,7 @@ class RetryState:
         self._failures = 0
         self._rate_limits = 0
         self._refusals = 0
+        self._credit_waits = 0
         self.timeouts = 0
         self._began = self._uptime()
 
@@ -128,6 +156,8 @@ class RetryState:
             self._rate_limits += 1
             waited = 0.0 if self._limited else took
             return is_late or self._rate_limits >= policy.max_rate_limits or waited + retry_after > policy.max_pause
+        if took + max(retry_after, _LOADING_POLL) <= policy.patience(error):
+            return False
         self._failures += 1
         self._streak = self._streak + 1 if error.kind is self._kind else 1
         self._kind = error.kind
@@ -146,12 +176,15 @@ class RetryState:
         if self._limited and (isinstance(error, RateLimited) or error.retry_after is not None):
             return 0.0  # the rate limiter delays the next attempt
         exponential = self.policy.first_backoff * 2.0 ** min(failures - 1, 6) * (0.5 + self._jitter)
-        return max(exponential, error.retry_after or 0.0)
+        longest = _LOADING_POLL if self.policy.patience(error) else exponential
+        return max(min(exponential, longest), error.retry_after or 0.0)
 
     async def should_retry(self, error: BaseException | None) -> bool:
         """Count a failure, and say whether to try again. The count is reset if the endpoint was down."""
         if isinstance(error, PermanentError):
             return await self._should_repeat(error)
+        if isinstance(error, Quota):
+            return self._should_wait_for_credit(error)
         if not isinstance(error, RETRYABLE):
             return False
         if isinstance(error, Malformed):
@@ -176,6 +209,11 @@ class RetryState:
         await self._is_down(error)  # then it is sent again when the endpoint is back
         return True
 
+    def _should_wait_for_credit(self, error: Quota) -> bool:
+        """Whether an account without credit is asked once more, after the wait that it asks for."""
+        wait, self._credit_waits = error.retry_after, self._credit_waits + 1
+        return wait is not None and 0 < wait <= self.policy.max_pause and self._credit_waits <= 1
+
     async def _is_down(self, error: LLMError) -> bool:
         if self.availability is None or not await self.availability.is_down(error):
             return False
@@ -196,7 +234,7 @@ async def retry(
     """
     try:
         return await attempt(0)
-    except (*RETRYABLE, PermanentError) as error:
+    except (*RETRYABLE, PermanentError, Quota) as error:
         failed = [error]  # most calls succeed at once, and tenacity costs more than they do
     import tenacity
 

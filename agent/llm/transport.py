@@ -14,11 +14,11 @@ from agent.llm.errors import (
     error_body,
     error_text,
     redact,
-    retry_after,
     truncate,
 )
 from agent.llm.response import ChatCompletion, read_reply
 from agent.llm.retry import RetryPolicy
+from agent.llm.waits import retry_after, wait_in
 
 if TYPE_CHECKING:
     import httpx2
@@ -68,11 +68,15 @@ class Transport:
         http = self._http  # created before the timeout starts: its first import takes longer than many a call
         try:
             async with asyncio.timeout(seconds):
-                raw = await self._post(*http, body)
+                response = await self._post(*http, body)
         except TimeoutError as error:
             raise AttemptTimeout(f"No complete reply within {seconds:g} seconds.") from error
-        secret = self._key.encode()
-        return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
+        raw, secret = response.content, self._key.encode()
+        try:
+            return read_reply(raw.replace(secret, b"[key]") if secret and secret in raw else raw)
+        except LLMError as error:  # HTTP 200 with an error may carry the header as well
+            error.retry_after = error.retry_after or retry_after(response.headers, self._policy.time_of_day())
+            raise
 
     async def send_unrecorded(self, body: bytes) -> ChatCompletion:
         """Send a health check or a probe, which no ledger records. Raises LLMError."""
@@ -80,7 +84,7 @@ class Transport:
 
     async def _post(
         self, transport: "httpx2.AsyncClient", url: "httpx2.URL", headers: "httpx2.Headers", body: bytes
-    ) -> bytes:
+    ) -> "httpx2.Response":
         import aiohttp
         import httpx2
         import openai
@@ -91,11 +95,12 @@ class Transport:
             raise self._connection_error(error) from None  # the cause would carry the request's headers along
         if response.status_code >= 400:
             raise self._status_error(response)
-        return response.content
+        return response
 
     def _status_error(self, response: "httpx2.Response") -> LLMError:
-        wait = retry_after(response.headers, self._policy.time_of_day())
-        return classify(response.status_code, redact(error_text(error_body(response.content)), self._key), wait)
+        now, body = self._policy.time_of_day(), error_body(response.content)
+        waits = [wait for wait in (retry_after(response.headers, now), wait_in(body, lambda: now)) if wait is not None]
+        return classify(response.status_code, redact(error_text(body), self._key), max(waits, default=None))
 
     def _connection_error(self, error: BaseException) -> LLMError:
         import aiohttp

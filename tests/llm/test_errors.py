@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.llm import batch, budget, circuit_breaker  # noqa: F401 - their errors are subclasses of LLMError too
-from agent.llm.errors import LLMError, classify, duration, error_text, retry_after
+from agent.llm.errors import LLMError, classify, error_text
+from agent.llm.waits import duration, retry_after
 from agent.schema import AUTHOR_NOTE, ErrorKind, kind_of
 
 
