@@ -86,10 +86,11 @@ def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control
 
 def raise_if_unavailable(replies: Sequence[Reply]) -> None:
     """Raise Interrupted when no further call can succeed, so that an outage never counts against a text."""
-    errors = {kind_of(reply.error): str(reply.error) for reply in reversed(replies)}
+    errors = dict.fromkeys(reply.error for reply in replies if reply.error)
     for kind, (ending, cause) in _ENDINGS.items():
-        if kind in errors:
-            raise Interrupted(ending, errors[kind], cause)
+        if reasons := [error for error in errors if kind_of(error) is kind]:
+            others = (one.partition(": ")[2] for one in reasons[1:])
+            raise Interrupted(ending, " ".join([reasons[0], *others]), cause)
 
 
 def make_complete(subject: Subject, ledger: Ledger, on_stage: OnStage, control: Control) -> Complete:

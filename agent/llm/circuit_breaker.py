@@ -221,7 +221,7 @@ class CircuitBreaker:
         self._open_since = self._clock.now()
         self._refused_by = refused_by
         self._closed = asyncio.Event()
-        what = "refuses every request, a small one too" if refused_by else self._failing()
+        what = "refusing every request, a small one too" if refused_by else self._failing()
         last = f". Last error: {self._last.sentence}" if self._last else ""
         self._on_wait(f"{what}{last}")
         first = self._config.first_probe_of_refusals if refused_by else self._config.first_probe

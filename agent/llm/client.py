@@ -8,6 +8,7 @@ from agent.llm import concurrency
 from agent.llm.admission import AdmissionController, EndpointStatus
 from agent.llm.budget import Amount, BudgetTracker, charged, micro_usd, reservation
 from agent.llm.calls import NO_LOGPROBS, Call, RequestRunner
+from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.concurrency import SingleFlight
 from agent.llm.endpoint import Capability, Endpoint, ScaleName
 from agent.llm.errors import (
@@ -57,9 +58,12 @@ class EndpointClient:
         self.endpoint = endpoint
         self.probed: Capability | None = None
         self.transport = Transport(endpoint, policy)
-        name = f"{role} at {endpoint.base_url}"
+        self.name = f"{role} at {endpoint.base_url}"
         self.admission = AdmissionController(
-            endpoint.concurrency, policy, self.check_health, lambda why: on_wait(name, why)
+            endpoint.concurrency,
+            policy,
+            self.check_health,
+            lambda why: on_wait(self.name, why and f"{self.name} is {why}"),
         )
         self.sending: set[tuple[Hashable, str]] = set()  # attempts in flight, by ledger and call
         self._failed_at: dict[str, float] = {}  # when calls failed for a reason that time may mend, by their key
@@ -99,6 +103,8 @@ class EndpointClient:
         available = self.admission.for_call(partial(self._check_options, call))
         try:
             answer = await retry(partial(self.attempt, call, ledger), RetryState(self._policy, jitter, available))
+        except EndpointUnavailable as error:
+            raise EndpointUnavailable(f"{self.name}: {error.sentence}") from error
         except LLMError as error:
             if isinstance(error, _MENDED_BY_TIME):
                 self._failed_at[call.key] = self._policy.clock.now()

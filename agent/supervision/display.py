@@ -3,9 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -37,7 +37,6 @@ class TraitRow:
     passed: int = 0
     confirmed: int = 0
     parked: int = 0
-    calls: Counter[str] = field(default_factory=Counter)
     usage: Usage = Usage()
     read_usage: Callable[[], Usage] | None = None
     started: float | None = None
@@ -50,7 +49,6 @@ class TraitRow:
         self.passed = len(state.at(Status.PASSED, Status.CONFIRMED, Status.AUDITED))
         self.confirmed = len(state.at(Status.CONFIRMED, Status.AUDITED))
         self.parked = len(state.parked)
-        self.calls.update(dict(done.cost.calls))
         if self.read_usage is None:
             self.usage = add_costs(self.usage, done.cost)
 
@@ -84,12 +82,12 @@ class TraitRow:
             f"round {done.number}, {done.move.kind}" + (f" ({made})" if made else ""),
             f"{self.size} pairs of {self.goal} wanted, {self.passed} pass, {self.confirmed} confirmed",
             *([f"{self.parked} parked"] if self.parked else []),
-            f"calls so far: {_counts(self.calls) or 'none'}",
+            f"calls so far: {_counts(dict(self.usage.calls)) or 'none'}",
         ]
         return "; ".join(parts)
 
 
-def _counts(counts: Counter[str]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
@@ -128,6 +126,7 @@ class RunDisplay:
         self._started = self._usage_read_at = self._line_printed_at = clock()
         self._last_error = ""
         self._has_failed = False
+        self._is_pause_shown = False
         self._live = Live(console=self._console, get_renderable=self._view, auto_refresh=False, redirect_stderr=False)
 
     def __enter__(self) -> Self:
@@ -227,6 +226,7 @@ class RunDisplay:
         """Add a round that has just been recorded; where there is no live view, print it as a line."""
         with self._rows_lock:
             self._rows[trait].update(done, state)
+            self._rows[trait].refresh_usage()
             summary = self._rows[trait].round_summary(done)
         if not self._live.is_started:
             self.print(f"{trait}: {summary}")
@@ -234,6 +234,8 @@ class RunDisplay:
     def refresh(self) -> None:
         """Redraw the live view; where there is none, print a status line once a minute."""
         now = self._clock()
+        if not self._live.is_started:
+            self._print_pause()
         due = now - self._line_printed_at >= _LINE_INTERVAL and not self._live.is_started
         if due or now - self._usage_read_at >= _COST_INTERVAL:
             self._usage_read_at = now
@@ -246,6 +248,13 @@ class RunDisplay:
         elif due and self._rows:
             self._line_printed_at = now
             self.print(self._status_line(now))
+
+    def _print_pause(self) -> None:
+        """Print a line where a pause has begun or ended, since a status line may come a minute later."""
+        paused, _ = self._pause_and_error()
+        if bool(paused) != self._is_pause_shown:
+            self._is_pause_shown = bool(paused)
+            self.print(f"paused: {paused}" if paused else "goes on")
 
     def _refresh_until_closed(self) -> None:
         while not self._closed.wait(self._poll):

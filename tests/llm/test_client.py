@@ -221,7 +221,7 @@ def test_an_endpoint_that_is_not_there_is_unavailable_after_the_longest_pause(co
     with serving([]) as server:
         pass
     [reply] = connect(server.url).ask_all([ask_number()], ledger)
-    assert error_of(reply).startswith("outage: Unavailable for 120 minutes")
+    assert f"outage: judge at {server.url}: Unavailable for 120 minutes" in error_of(reply)
     assert "No connection to http://127.0.0.1" in error_of(reply)
 
 

@@ -2,9 +2,14 @@
 
 import pytest
 
-from agent.schema import ErrorKind, Reply, Request, Shape, kind_of
+from agent.app.model_calls import raise_if_unavailable
+from agent.errors import Interrupted
+from agent.llm.client import LLMClient
+from agent.llm.endpoint import Endpoint
+from agent.llm.retry import RetryPolicy
+from agent.schema import ErrorKind, Reply, Request, Role, Shape, kind_of
 from agent.storage.ledger import Ledger
-from tests.llm.conftest import Clock, Connect
+from tests.llm.conftest import ABLE, Clock, Connect
 from tests.llm.fault_server import HEALTH_CHECK, Answering, Asked, chat, failing, number, serving
 from tests.llm.test_client import HTML, SAMPLED, ask_number, ask_object
 
@@ -62,7 +67,7 @@ def test_a_refusal_that_lasts_is_an_outage_with_its_reason(connect: Connect, led
     replies = ask_all(connect, ledger, lambda _: answer, TWENTY)
     assert {kind_of(reply.error) for reply in replies} == {ErrorKind.OUTAGE}
     reason = "No endpoints found for m." if answer is GONE else "The reply is an HTML page"
-    assert str(replies[0].error).startswith("outage: Unavailable for 120 minutes. Last error: ")
+    assert "/v1: Unavailable for 120 minutes. Last error: " in str(replies[0].error)
     assert reason in str(replies[0].error)
 
 
@@ -117,3 +122,25 @@ def test_a_request_that_failed_is_asked_again_after_a_pause_if_time_may_mend_it(
         before = len(clock.waits)
         assert llm.ask_all([text], ledger)[0].error
     assert any(seconds > 10 for seconds in clock.waits[before:]) == pauses
+
+
+def test_each_endpoint_that_is_out_is_named(ledger: Ledger, clock: Clock) -> None:
+    told: list[str] = []
+    with serving(lambda _: failing(503, "busy")) as one, serving(lambda _: failing(503, "busy")) as other:
+        one.answers_health_checks = other.answers_health_checks = False
+        endpoints = {
+            Role.JUDGE: Endpoint(model="m", base_url=one.url),
+            Role.AUTHOR: Endpoint(model="m", base_url=other.url),
+        }
+        llm = LLMClient(
+            endpoints,
+            RetryPolicy(clock=clock.real),
+            dict.fromkeys(endpoints, ABLE),
+            on_wait=lambda who, why: told.append(str(why)),
+        )
+        replies = llm.ask_all([ask_number(), ask_number(role=Role.AUTHOR)], ledger)
+        llm.close()
+    for name in (f"judge at {one.url}", f"author at {other.url}"):
+        assert any(why.startswith(f"{name} is unavailable") and why.endswith("HTTP 503: busy") for why in told)
+        with pytest.raises(Interrupted, match=f"{name}: Unavailable"):
+            raise_if_unavailable(replies)

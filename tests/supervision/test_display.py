@@ -234,3 +234,23 @@ def test_traits_report_from_threads_and_lines_stay_together(terminal: bool) -> N
             thread.join()
     printed = [f"{trait} first {number}\n{trait} second {number}\n" for trait in traits for number in range(20)]
     assert [lines for lines in printed if lines not in sink.getvalue()] == []
+
+
+def test_a_log_says_at_once_that_a_pause_has_begun_and_ended() -> None:
+    sink, progress, clock = io.StringIO(), Progress((TRAIT,)), ManualClock()
+    display = RunDisplay(plain(sink), progress, clock=clock)
+    display.add_trait(TRAIT, 6)
+    for why in ("judge at http://a is loading", "judge at http://a is loading still", None):
+        progress.pause("judge", why)
+        display.refresh()
+        display.refresh()
+    assert sink.getvalue() == "paused: judge at http://a is loading\ngoes on\n"
+
+
+def test_the_calls_of_a_round_include_what_failed() -> None:
+    sink, first = io.StringIO(), three_rounds()[0]
+    display = RunDisplay(plain(sink))
+    display.add_trait(TRAIT, 6)
+    with display.track_cost(TRAIT, lambda: Usage(calls=(("judge", 40),), micro_usd=1)):
+        display.add_round(TRAIT, first, replay((first,)))
+    assert "calls so far: 40 judge\n" in sink.getvalue()
