@@ -13,13 +13,10 @@ from agent.llm.concurrency import SingleFlight
 from agent.llm.endpoint import Capability, Endpoint, ScaleName
 from agent.llm.errors import (
     STOP_REQUESTED,
-    AttemptTimeout,
     Cancelled,
     LLMError,
     Malformed,
-    PermanentError,
     TokenUsage,
-    Transient,
 )
 from agent.llm.probe import POLL_SECONDS, UNKNOWN, ProbeError, Prober, ProbeTarget, health_check_body
 from agent.llm.response import ChatCompletion, pack
@@ -32,7 +29,6 @@ from agent.storage.ledger_database import Answer
 OnWait = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
 Flights = SingleFlight[tuple[Hashable, str], Answer]  # by ledger and call
 
-_MENDED_BY_TIME = (Transient, AttemptTimeout, Malformed, PermanentError)
 _REJECTED = "It was stored as an answer by an earlier version and is asked anew."
 _PROBE_FIRST = "Configure the role and call probe() first."
 NOT_SENT = Reply(error=Cancelled(STOP_REQUESTED).named)
@@ -66,7 +62,6 @@ class EndpointClient:
             lambda why: on_wait(self.name, why and f"{self.name} is {why}"),
         )
         self.sending: set[tuple[Hashable, str]] = set()  # attempts in flight, by ledger and call
-        self._failed_at: dict[str, float] = {}  # when calls failed for a reason that time may mend, by their key
         self._policy = policy
         self._budget = budget
         self._flights = flights
@@ -98,26 +93,12 @@ class EndpointClient:
         """Buy an answer. `flaw` is why the stored one, if there is one, does not count."""
         if flaw is not None:
             await ledger.reject_answer_async(call.key, flaw.kind, f"{flaw.sentence} {_REJECTED}")
-        await self._pause_before_recheck(call)
         jitter = int(call.key[:8], 16) / 2**32
         available = self.admission.for_call(partial(self._check_options, call))
         try:
-            answer = await retry(partial(self.attempt, call, ledger), RetryState(self._policy, jitter, available))
+            return await retry(partial(self.attempt, call, ledger), RetryState(self._policy, jitter, available))
         except EndpointUnavailable as error:
             raise EndpointUnavailable(f"{self.name}: {error.sentence}") from error
-        except LLMError as error:
-            if isinstance(error, _MENDED_BY_TIME):
-                self._failed_at[call.key] = self._policy.clock.now()
-            raise
-        self._failed_at.pop(call.key, None)
-        return answer
-
-    async def _pause_before_recheck(self, call: Call) -> None:
-        """Wait where the same call has just failed: asked again at once it would fail in the same way."""
-        failed_at = self._failed_at.get(call.key)
-        if failed_at is not None:
-            clock = self._policy.clock
-            await clock.sleep(max(0.0, failed_at + self._policy.recheck_pause - clock.now()))
 
     async def _check_options(self, call: Call) -> None:
         """Ask a small question with the options of a call. Raises the LLMError that is not its prompt's fault."""

@@ -45,10 +45,6 @@ class RetryPolicy:
     """Times that a request is refused while the endpoint answers a small question. The second try is for an endpoint
     that recovered between the refusal and that question."""
 
-    recheck_pause: float = 20.0
-    """Time until a request that failed is asked again, where time may mend it. Chosen by judgement: a recheck at once
-    would meet what its first try met."""
-
     max_failures: int = 12
     """Failures of any kind, rate limits excepted. Twice `max_same_kind`, so that errors of alternating kinds end."""
 

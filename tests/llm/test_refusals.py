@@ -7,11 +7,11 @@ from agent.errors import Interrupted
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
-from agent.schema import ErrorKind, Reply, Request, Role, Shape, kind_of
+from agent.schema import ErrorKind, Reply, Request, Role, kind_of
 from agent.storage.ledger import Ledger
 from tests.llm.conftest import ABLE, Clock, Connect
 from tests.llm.fault_server import HEALTH_CHECK, Answering, Asked, chat, failing, number, serving
-from tests.llm.test_client import HTML, SAMPLED, ask_number, ask_object
+from tests.llm.test_client import HTML, ask_number, ask_object
 
 GONE = failing(404, "No endpoints found for m.")
 
@@ -106,22 +106,6 @@ def test_the_small_question_has_the_options_of_the_refused_request(connect: Conn
     assert {name: value for name, value in small.items() if name != "messages"} == {
         name: value for name, value in first.items() if name != "messages"
     }
-
-
-@pytest.mark.parametrize(("answer", "pauses"), [(GONE, True), (failing(500), True), (chat("no number"), False)])
-def test_a_request_that_failed_is_asked_again_after_a_pause_if_time_may_mend_it(
-    connect: Connect, ledger: Ledger, clock: Clock, answer: Answering, pauses: bool
-) -> None:
-    def reply(asked: Asked) -> Answering:
-        return chat("8") if asked.body["messages"][0]["content"] != "Write." else answer
-
-    text = Request(role=ask_number().role, shape=Shape.NUMBER, prompt="Write.", prompt_id="forecast.a@1")
-    with serving(reply) as server:
-        llm = connect(server.url, SAMPLED)
-        assert llm.ask_all([text], ledger)[0].error
-        before = len(clock.waits)
-        assert llm.ask_all([text], ledger)[0].error
-    assert any(seconds > 10 for seconds in clock.waits[before:]) == pauses
 
 
 def test_each_endpoint_that_is_out_is_named(ledger: Ledger, clock: Clock) -> None:
