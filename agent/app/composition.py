@@ -4,21 +4,36 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from pydantic import SecretStr
 
 from agent.app.model_calls import Control, NoControl, OnStage, make_ask, make_complete
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings
 from agent.llm.budget import Amount, BudgetTracker, list_price
+from agent.llm.capability import Questions
 from agent.llm.client import LLMClient, OnWait
 from agent.llm.endpoint import Endpoint
 from agent.llm.retry import RetryPolicy
 from agent.loop.act import RECHECK_PAUSES, Subject, Tools
 from agent.prompts import PromptBook, shipped_folder
 from agent.review.apply import StartingSet
-from agent.schema import CampaignBasis, Cause, Mode, NegativeTest, Plan, Role, Signals, Trait, digest
+from agent.schema import (
+    CampaignBasis,
+    Cause,
+    Mode,
+    NegativeTest,
+    Plan,
+    Polarity,
+    Request,
+    Role,
+    Scenario,
+    Signals,
+    Trait,
+    digest,
+)
 from agent.steps.context import StepContext
+from agent.steps.probe_questions import probe_questions
 from agent.storage.dataset import Dataset, DatasetError, load_dataset, read_definition
 from agent.storage.durable import hash_of
 from agent.storage.experiment import ExperimentFolder
@@ -166,6 +181,27 @@ def described(settings: Settings, trait_id: str, definition: str) -> Trait:
         mode=about.mode or Mode.DECISION,
         negative_test=about.negative_test or NegativeTest.OPPOSITE,
     )
+
+
+PLAIN_TEXT = "I opened the door and looked outside, and"
+
+
+def questions_for_probe(settings: Settings, prompts: PromptBook, job: TraitJob) -> Questions:
+    """Questions of a trait's run for the probe, about the first text of its dataset."""
+    plain = Scenario(polarity=Polarity.POSITIVE, stem="", ending=PLAIN_TEXT)
+    scenario = next((pair.positive for pair in job.dataset.pairs), plain)
+
+    def questions(scale: str) -> list[Request]:
+        scales = dict.fromkeys(Role, scale)
+        return probe_questions(
+            StepContext(job.trait, settings.rules, prompts, _unreached, _unreached, scales, settings.seed), scenario
+        )
+
+    return questions
+
+
+def _unreached(*_: object) -> NoReturn:
+    raise AssertionError("a probe's questions are only written here")
 
 
 def settings_of(settings: Settings, role: Role) -> EndpointSettings:

@@ -8,9 +8,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.app.composition import BACKENDS, Backends, RunContext, TraitJob, price_of, settings_of
+from agent.app.composition import (
+    BACKENDS,
+    PLAIN_TEXT,
+    Backends,
+    RunContext,
+    TraitJob,
+    price_of,
+    questions_for_probe,
+    settings_of,
+)
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings
 from agent.errors import Interrupted, UserError
+from agent.llm.capability import Questions
 from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Capability
@@ -29,7 +39,6 @@ from agent.text import experiment_options, pluralize, program_name, verb_for
 # Room for the ledger of a large trait with its write-ahead log; chosen by judgement.
 MIN_FREE_BYTES = 500_000_000
 _TIMED_TEXTS = 8
-_PLAIN_TEXT = "I opened the door and looked outside, and"
 _PROBING = "asks the endpoints what they can do"
 _LISTED_WARNINGS = 12
 
@@ -86,7 +95,8 @@ def open_context(
     say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
     on_wait = control.progress.pause if control else lambda who, why: None
     with closing(backends.open_llm(settings, on_wait=on_wait)) as llm:
-        for role, found in _probed(llm, jobs, control).items():
+        questions = questions_for_probe(settings, prompts, jobs[0])
+        for role, found in _probed(llm, jobs, questions, control).items():
             about = settings_of(settings, role)
             note = f" {found.note}" if found.note else ""
             say(f"{role.value}: {about.model} at {about.base_url}, scores by {found.method}.{note}")
@@ -180,7 +190,7 @@ def _low_disk(folder: Path) -> Iterator[str]:
 
 def _timed(subject: Subject, jobs: Sequence[TraitJob], settings: Settings) -> str:
     """Time one batch of completions. Raises SubjectError for a subject that generates nothing."""
-    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED_TEXTS] or [_PLAIN_TEXT]
+    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED_TEXTS] or [PLAIN_TEXT]
     began = time.monotonic()
     how = Sampling(max_new_tokens=settings.rules.max_new_tokens)
     made = [own for _, own in subject.stream([(text, None) for text in texts], how)]
@@ -193,13 +203,15 @@ def _timed(subject: Subject, jobs: Sequence[TraitJob], settings: Settings) -> st
     return f"{pluralize(len(texts), 'text')} continued in {seconds:.1f} s"
 
 
-def _probed(llm: LLMClient, jobs: Sequence[TraitJob], control: StartupControl | None) -> Mapping[Role, Capability]:
+def _probed(
+    llm: LLMClient, jobs: Sequence[TraitJob], questions: Questions, control: StartupControl | None
+) -> Mapping[Role, Capability]:
     """Capability of each endpoint. Raises ProbeError and, with `control`, Interrupted."""
     if control is None:
-        return llm.probe()
+        return llm.probe(questions=questions)
     control.stage(jobs, _PROBING)
     try:
-        return llm.probe(_served(llm, jobs), lambda: control.should_stop(jobs))
+        return llm.probe(_served(llm, jobs), lambda: control.should_stop(jobs), questions)
     except EndpointUnavailable as error:
         raise Interrupted(Ending.ENDPOINT, error.named) from error
     except Cancelled as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from agent.app import preflight
-from agent.app.composition import BACKENDS, Backends, RunContext, job_of
+from agent.app.composition import BACKENDS, Backends, RunContext, job_of, questions_for_probe
 from agent.app.run import ExperimentOptions
 from agent.app.server import bind
 from agent.config.settings import Settings
@@ -188,8 +188,9 @@ class Rechecks:
         preflight.require_free(self.settings, [job])
         with Ledger(job.folder.ledger_path) as ledger, closing(self.backends.open_llm(self.settings)) as llm:
             subject = self._loaded_subject()
-            llm.probe()
-            context = RunContext(self.settings, PromptBook.load(), llm, subject).context(job, ledger, self.on_activity)
+            prompts = PromptBook.load()
+            llm.probe(questions=questions_for_probe(self.settings, prompts, job))
+            context = RunContext(self.settings, prompts, llm, subject).context(job, ledger, self.on_activity)
             return examine(context, cases_of([pair], {}), Depth.CONFIRM)
 
     def _loaded_subject(self) -> "Subject":

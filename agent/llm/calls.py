@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.llm.endpoint import Capability, Endpoint, ScaleName
-from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, Truncated, Unscored
+from agent.llm.errors import InvalidJSON, LLMError, Malformed, Refused, StillThinking, Truncated, Unscored, quoted
 from agent.llm.response import ChatCompletion, canonical, check_finish, is_cut, strict_schema, unpack
 from agent.llm.scoring import (
     DRAW,
@@ -28,6 +28,7 @@ from agent.schema import Reply, Request, Role, Shape, digest
 from agent.storage.ledger_database import Answer
 
 NO_LOGPROBS = "The reply lacks the log-probabilities that this endpoint gave before."
+THINKING = 2048  # tokens granted to a model that thinks before it answers; by judgement: a short prompt needs fewer
 SMALL_PROMPT = "Say 1."  # the question of a health check
 _LARGEST_START = 10  # another digit could make 1 to 10 a greater number of the scale
 
@@ -40,7 +41,7 @@ _REPAIR = "That was not the JSON asked for. Return only valid JSON for this sche
 class Call:
     """One HTTP call: its body and what its reply must contain. Calls with equal keys share one answer.
 
-    `max_tokens` limits the answer, `limit` all that the model may write, its reasoning included.
+    `max_tokens` limits the answer, `limit` all that the model may write, `headroom` the part of it for reasoning.
     """
 
     role: Role
@@ -52,6 +53,7 @@ class Call:
     needs_logprobs: bool
     max_tokens: int
     limit: int
+    headroom: int = 0
     scale: ScaleName = "percent"
     options: tuple[str, ...] = ()
     schema: str | None = None
@@ -106,9 +108,9 @@ class Call:
 
     def _truncated(self, content: str, finish: str) -> Truncated:
         if not finish:
-            return Truncated(f"The reply does not say that it is complete (no finish_reason): {content[:60]!r}")
+            return Truncated(f"The reply does not say that it is complete (no finish_reason): {quoted(content)}")
         what = "JSON" if self.shape is Shape.JSON else "reply"
-        read = "" if self.shape in (Shape.JSON, Shape.TEXT) else f", before it could be read: {content[:60]!r}"
+        read = "" if self.shape in (Shape.JSON, Shape.TEXT) else f", before it could be read: {quoted(content)}"
         return Truncated(f"The {what} was cut at {self.max_tokens} tokens{read}.", content=content)
 
     @property
@@ -119,6 +121,19 @@ class Call:
         if body.get("response_format", {}).get("type") == "json_object":  # refused where no message says "JSON"
             del body["response_format"]
         return canonical_json(body)
+
+    def gains_by_headroom(self, error: Truncated) -> bool:
+        """Whether more tokens may bring the answer that was cut: its beginning is missing, or it is a word."""
+        is_word = self.shape in (Shape.NUMBER, Shape.CHOICE)
+        return not self.headroom and (is_word or isinstance(error, StillThinking))
+
+    def with_headroom(self) -> "Call":
+        """The call under the same key with tokens for reasoning before the answer."""
+        body = json.loads(self.body)
+        name = next(name for name in ("max_tokens", "max_completion_tokens") if name in body)
+        limit = self.limit + THINKING
+        sent = canonical_json({**body, name: limit})
+        return replace(self, body=sent, limit=limit, headroom=THINKING, purpose="headroom")
 
     def repaired(self, invalid: str) -> "Call":
         """The call under the same key that shows the model its invalid text and asks for the JSON alone."""
@@ -134,13 +149,13 @@ def check_sampled_number(content: str, cut: bool) -> None:
     """Raise Unscored for a sample that is no number, or may be the first digits of one."""
     value = number_in(content)
     if value is None or (cut and 1 <= value <= _LARGEST_START):
-        raise Unscored(f"The answer is not one whole number from 0 to 100 but {content[:60]!r}.")
+        raise Unscored(f"The answer is not one whole number from 0 to 100 but {quoted(content)}.")
 
 
 def check_sampled_option(content: str, options: Sequence[str]) -> None:
     """Raise Unscored for a sample that does not begin with an option."""
     if option_in(content, options) is None:
-        raise Unscored(f"The answer is not one of {', '.join(options)} but {content[:60]!r}.")
+        raise Unscored(f"The answer is not one of {', '.join(options)} but {quoted(content)}.")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -155,7 +170,7 @@ def call_for(request: Request, model: str, base_url: str, capability: Capability
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": _prompt(request, capability)}],
-        capability.max_tokens_name: request.max_tokens + capability.headroom,
+        capability.max_tokens_name: token_limit(capability, request.max_tokens),
         **options(capability, request.temperature if draw is None else 1.0, sample, needs_logprobs),
         **_response_format(request, capability),
     }
@@ -169,11 +184,17 @@ def call_for(request: Request, model: str, base_url: str, capability: Capability
         shape=request.shape,
         needs_logprobs=needs_logprobs,
         max_tokens=request.max_tokens,
-        limit=request.max_tokens + capability.headroom,
+        limit=token_limit(capability, request.max_tokens),
+        headroom=capability.headroom,
         scale=capability.scale,
         options=request.options,
         schema=request.json_schema,
     )
+
+
+def token_limit(capability: Capability, max_tokens: int) -> int:
+    """The limit to send for an answer of at most `max_tokens`."""
+    return max(capability.min_tokens, max_tokens) + capability.headroom
 
 
 def options(capability: Capability, temperature: float, seed: int, logprobs: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from agent.llm import concurrency
 from agent.llm.admission import AdmissionController, EndpointStatus
 from agent.llm.budget import Amount, BudgetTracker, charged, micro_usd, reservation
 from agent.llm.calls import NO_LOGPROBS, Call, RequestRunner
+from agent.llm.capability import UNKNOWN, Questions, health_check_body, no_questions
 from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.concurrency import SingleFlight
 from agent.llm.endpoint import Capability, Endpoint, ScaleName
@@ -16,9 +17,11 @@ from agent.llm.errors import (
     Cancelled,
     LLMError,
     Malformed,
+    StillThinking,
     TokenUsage,
+    Truncated,
 )
-from agent.llm.probe import POLL_SECONDS, UNKNOWN, ProbeError, Prober, ProbeTarget, health_check_body
+from agent.llm.probe import POLL_SECONDS, ProbeError, Prober, ProbeTarget
 from agent.llm.response import ChatCompletion, pack
 from agent.llm.retry import RetryPolicy, RetryState, retry
 from agent.llm.transport import Transport
@@ -62,6 +65,7 @@ class EndpointClient:
             lambda why: on_wait(self.name, why and f"{self.name} is {why}"),
         )
         self.sending: set[tuple[Hashable, str]] = set()  # attempts in flight, by ledger and call
+        self._thinks = False  # whether an answer came only with headroom that the probe had not found
         self._policy = policy
         self._budget = budget
         self._flights = flights
@@ -93,6 +97,17 @@ class EndpointClient:
         """Buy an answer. `flaw` is why the stored one, if there is one, does not count."""
         if flaw is not None:
             await ledger.reject_answer_async(call.key, flaw.kind, f"{flaw.sentence} {_REJECTED}")
+        call = call.with_headroom() if self._thinks and not call.headroom else call
+        try:
+            return await self._retried(call, ledger)
+        except Truncated as error:
+            if not call.gains_by_headroom(error):
+                raise
+            answer = await self._retried(call.with_headroom(), ledger)
+            self._thinks = self._thinks or isinstance(error, StillThinking)
+            return answer
+
+    async def _retried(self, call: Call, ledger: Ledger) -> Answer:
         jitter = int(call.key[:8], 16) / 2**32
         available = self.admission.for_call(partial(self._check_options, call))
         try:
@@ -187,9 +202,14 @@ class LLMClient:
         self._clients = {role: clients[endpoint] for role, endpoint in endpoints.items()}
 
     def probe(
-        self, resumed: Collection[Role] = (), should_stop: Callable[[], bool] = lambda: False
+        self,
+        resumed: Collection[Role] = (),
+        should_stop: Callable[[], bool] = lambda: False,
+        questions: Questions = no_questions,
     ) -> Mapping[Role, Capability]:
         """Ask each endpoint what it can do; nothing is recorded. Raises ProbeError with role, endpoint and remedy.
+
+        Each endpoint is also asked the `questions` of its roles, and fails the probe if its answers cannot be read.
 
         Endpoints of the `resumed` roles have answered before: while they are down or rate limited they are waited for,
         and EndpointUnavailable is raised after the longest pause. Raises Cancelled once `should_stop` says so while an
@@ -197,12 +217,20 @@ class LLMClient:
         """
         clients = list(dict.fromkeys(self._clients.values()))
         waited_for = {self._clients[role] for role in resumed}
-        targets = [ProbeTarget(c.role, c.transport, c.admission, c in waited_for) for c in clients]
+        targets = [
+            ProbeTarget(c.role, c.transport, c.admission, c in waited_for, partial(self._of_endpoint, c, questions))
+            for c in clients
+        ]
         prober = Prober(self._policy, partial(self._on_wait, "the probe"))
         found = dict(zip(clients, concurrency.run(prober.run(targets, should_stop)), strict=True))
         for client, capability in found.items():
             client.probed = capability
         return {role: found[client] for role, client in self._clients.items()}
+
+    def _of_endpoint(self, client: EndpointClient, questions: Questions, scale: ScaleName) -> list[Request]:
+        """The questions of the roles that this client serves, each prompt once."""
+        mine = (request for request in questions(scale) if self._clients.get(request.role) is client)
+        return list({request.prompt: request for request in mine}.values())
 
     def ask_all(
         self,

@@ -30,8 +30,9 @@ class Endpoint(FrozenModel):
 class Capability(FrozenModel):
     """What an endpoint's model can do.
 
-    `top_logprobs`: alternatives per token; `headroom`: tokens for reasoning before the answer, added to every limit;
-    `note`: what a user should know about it.
+    `top_logprobs`: alternatives per token; `min_tokens`: the least token limit that is accepted; `headroom`: tokens
+    for reasoning before the answer, added to every limit; `answered_by`: the model that answers, where it is another
+    than the one asked for; `note`: what a user should know about it.
     """
 
     logprobs: bool
@@ -41,7 +42,9 @@ class Capability(FrozenModel):
     temperature: bool = True
     seed: bool = True
     top_logprobs: int = 20
+    min_tokens: int = 1
     headroom: int = 0
+    answered_by: str = ""
     note: str = ""
 
     @property

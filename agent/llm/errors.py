@@ -144,6 +144,7 @@ _FILTERED = re.compile(
 _RATE = re.compile(r"rate.?limit|too many requests", re.I)
 _AUTH = re.compile(r"invalid_api_key|unauthorized|authentication", re.I)
 _REQUEST = re.compile(r"invalid_request|not_found|unsupported", re.I)
+_MORE_TOKENS = re.compile(r"(?:higher|increase) max_(?:completion_|output_)?tokens|output limit was reached", re.I)
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
 _SHOWN = 300  # characters of a reason
 _SECRET = re.compile(r"\bsk-[\w*.\-]{4,}|(?<=Bearer )\S+", re.I)
@@ -175,7 +176,7 @@ def _reasons(value: Any, depth: int) -> Iterator[str]:
         return
     if isinstance(value, str):
         inside = error_body(value.encode(errors="replace")) if value.lstrip()[:1] in ("{", "[") else value
-        yield from [_without_tags(value)] if isinstance(inside, str) else _reasons(inside, depth + 1)
+        yield from [without_tags(value)] if isinstance(inside, str) else _reasons(inside, depth + 1)
     elif isinstance(value, list):
         for item in value[:_DEEPEST]:
             yield from _reasons(item, depth + 1)
@@ -189,7 +190,7 @@ def _reasons(value: Any, depth: int) -> Iterator[str]:
         yield from (str(value[name]) for name in _CODES if isinstance(value.get(name), str | int) and value[name] != "")
 
 
-def _without_tags(text: str) -> str:
+def without_tags(text: str) -> str:
     """The text of an error page."""
     return _TAGS.sub(" ", text) if text.lstrip()[:1] == "<" else text
 
@@ -203,6 +204,8 @@ def classify(status: int, text: str, wait: float | None = None, source: str = "H
         return RateLimited(sentence, retry_after=wait)
     if status in (400, 403, 422) and _FILTERED.search(text):
         return Refused(f"Content filter: {sentence}")
+    if status == 400 and _MORE_TOKENS.search(text):
+        return StillThinking(sentence)
     if status in (401, 403):
         return Auth(sentence)
     if status >= 500 or status in (408, 409, 425):

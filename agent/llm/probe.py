@@ -1,7 +1,7 @@
-"""Probe of endpoints: what their models can do, asked before a run, and the waiting that this may take."""
+"""Probe of endpoints before a run: its attempts, the waiting that it may take, and the remedy where it fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 
 from agent.errors import UserError
 from agent.llm.admission import LONG_PAUSE, AdmissionController
-from agent.llm.calls import canonical_json, options, schema_format
+from agent.llm.capability import ABOUT_ADDRESS, Questions, Unreadable, find_capability
 from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.concurrency import Clock
-from agent.llm.endpoint import Capability, Structure
+from agent.llm.endpoint import Capability
 from agent.llm.errors import (
     Auth,
     Cancelled,
-    InvalidJSON,
     LLMError,
     Loading,
     Malformed,
@@ -24,26 +23,18 @@ from agent.llm.errors import (
     PermanentError,
     Quota,
     RateLimited,
-    Refused,
     Truncated,
     Unreachable,
 )
-from agent.llm.response import ChatCompletion, canonical
+from agent.llm.response import ChatCompletion
 from agent.llm.retry import RetryPolicy, RetryState, retry
-from agent.llm.scoring import strip_token_marks
 from agent.llm.transport import Transport
 from agent.schema import Role
+from agent.text import with_period
 
 T = TypeVar("T")
-SendBody = Callable[[bytes], Awaitable[ChatCompletion]]
 
 POLL_SECONDS = 0.2  # seconds between checks for a requested stop; by judgement: below what a person notices
-LITERALS = ("85", "100")  # scores to write: a tokenizer may split either
-UNKNOWN = Capability(logprobs=True, scale="percent", structured="plain")  # assumed until the first answer
-_THINKING = 2048  # tokens granted to a model that thinks before it answers; by judgement: a short prompt needs fewer
-_MOST_CHANGES = 6  # options that a request can do without: five, and one of them twice
-_LOGPROB_REQUESTS = 3  # for log-probabilities: one reply without them may be a fault, and would invalidate all verdicts
-_GREETING = '{"type":"object","properties":{"greeting":{"type":"string"}},"required":["greeting"]}'
 
 
 class ProbeError(UserError):
@@ -98,12 +89,16 @@ class ProbeWaitReporter:
 
 @dataclass(frozen=True)
 class ProbeTarget:
-    """One endpoint to probe, and a role to name it by. With `is_resumed` it has answered before and is waited for."""
+    """One endpoint to probe, and a role to name it by. With `is_resumed` it has answered before and is waited for.
+
+    `questions` are those of the run that its model must be able to answer.
+    """
 
     role: Role
     transport: Transport
     admission: AdmissionController
     is_resumed: bool
+    questions: Questions
 
     @property
     def name(self) -> str:
@@ -141,15 +136,17 @@ class Prober:
     async def _probe(self, target: ProbeTarget) -> Capability:
         endpoint = target.transport.endpoint
         try:
-            return await find_capability(partial(self._ask, target), endpoint.model)
+            return await find_capability(partial(self._ask, target), endpoint, target.questions)
         except EndpointUnavailable as error:
             raise EndpointUnavailable(f"{target.name}: {error.sentence}") from error
         except LLMError as error:
             where = f"{target.role}: the model {endpoint.model} at {endpoint.base_url} cannot be used."
-            raise ProbeError(f"{where} {error.sentence} {remedy(error, endpoint.model)}") from error
+            raise ProbeError(f"{where} {with_period(error.sentence)} {remedy(error, endpoint.model)}") from error
 
-    async def _ask(self, target: ProbeTarget, body: bytes) -> ChatCompletion:
-        """The reply to one question, retried."""
+    async def _ask(self, target: ProbeTarget, body: bytes, once: bool = False) -> ChatCompletion:
+        """The reply to one question, retried unless it is asked `once`."""
+        if once:
+            return await target.transport.send_unrecorded(body)
         on_retry = partial(self._waits.on_retry, target.name, not target.is_resumed)
         with self._waits.question():
             if target.is_resumed:
@@ -171,142 +168,28 @@ class Prober:
             ) from error
 
 
-async def find_capability(send: SendBody, model: str) -> Capability:
-    """What the model behind `send` can do: 3 requests to a usual endpoint, a dozen at most. Raises LLMError."""
-    known, first = await _settle_options(send, model, UNKNOWN)
-    first = await _with_logprobs(send, model, known, LITERALS[0], first)
-    known = known.model_copy(update={"logprobs": known.logprobs and _has_alternatives(first)})
-    if known.logprobs:
-        second = await send(_literal(model, known, LITERALS[1]))
-        second = await _with_logprobs(send, model, known, LITERALS[1], second)
-        is_one_token = _in_one_token(first, LITERALS[0]) and _in_one_token(second, LITERALS[1])
-        known = known.model_copy(update={"scale": "percent" if is_one_token else "letters"})
-    known = known.model_copy(update={"structured": await _find_structure(send, model, known)})
-    return known.model_copy(update={"note": _note(known)})
-
-
-async def _settle_options(send: SendBody, model: str, known: Capability) -> tuple[Capability, ChatCompletion]:
-    """Ask for the first literal, dropping each option that the endpoint calls unsupported, until it answers."""
-    for _ in range(_MOST_CHANGES):
-        try:
-            return known, await send(_literal(model, known, LITERALS[0]))
-        except Truncated:
-            if known.headroom:
-                raise
-            known = known.model_copy(update={"headroom": _THINKING, "logprobs": False})
-        except (PermanentError, Auth) as error:
-            changed = drop_unsupported_option(known, error.sentence)
-            if changed is None:
-                raise
-            known = changed
-    raise PermanentError(f"The endpoint still refused the request after {_MOST_CHANGES} changes to it.")
-
-
-async def _with_logprobs(
-    send: SendBody, model: str, known: Capability, literal: str, completion: ChatCompletion
-) -> ChatCompletion:
-    """The reply; where it lacks log-probabilities, the next one that has them, or the last one asked for."""
-    for _ in range(1, _LOGPROB_REQUESTS):
-        if not known.logprobs or _has_alternatives(completion):
-            break
-        completion = await send(_literal(model, known, literal))
-    return completion
-
-
-def _has_alternatives(completion: ChatCompletion) -> bool:
-    """Whether the reply has log-probabilities of alternatives."""
-    return any(len(position.top) > 1 for position in completion.positions)
-
-
-def drop_unsupported_option(known: Capability, complaint: str) -> Capability | None:
-    """The capability without the option that an error message calls unsupported; None if it names none in use."""
-    text = complaint.lower()
-    if known.max_tokens_name == "max_tokens" and "max_completion_tokens" in text:
-        return known.model_copy(update={"max_tokens_name": "max_completion_tokens"})
-    if known.logprobs and "logprob" in text:
-        fewer = "top_logprobs" in text and known.top_logprobs > 5
-        return known.model_copy(update={"top_logprobs": 5} if fewer else {"logprobs": False})
-    if known.temperature and "temperature" in text:
-        return known.model_copy(update={"temperature": False})
-    if known.seed and "seed" in text:
-        return known.model_copy(update={"seed": False})
-    return None
-
-
-async def _find_structure(send: SendBody, model: str, known: Capability) -> Structure:
-    """The strongest form of JSON output that the endpoint enforces."""
-    if await _gives_json(
-        send, model, known, schema_format({"properties": {"greeting": {"type": "string"}}, "type": "object"})
-    ):
-        return "json_schema"
-    if await _gives_json(send, model, known, {"type": "json_object"}):
-        return "json_object"
-    return "plain"
-
-
-async def _gives_json(send: SendBody, model: str, known: Capability, form: Mapping[str, Any]) -> bool:
-    """Whether a greeting comes as JSON. With a schema the prompt does not mention JSON, so the schema alone counts."""
-    by_schema = form["type"] == "json_schema"
-    ask = "Say hello." if by_schema else f"Say hello in one JSON object of this schema:\n{_GREETING}"
-    body = _body(model, known, ask, 60, logprobs=False) | {"response_format": form}
-    try:
-        canonical((await send(canonical_json(body))).content, _GREETING)
-    except (PermanentError, InvalidJSON, Malformed, Refused, Truncated):  # this form is not supported
-        return False
-    return True
-
-
-def health_check_body(model: str, known: Capability) -> bytes:
-    """The body of a health check: the smallest request, answered by one token."""
-    return canonical_json(_body(model, known, "Say 1.", 1, logprobs=False))
-
-
-def _literal(model: str, known: Capability, literal: str) -> bytes:
-    ask = f"Answer with the number {literal} and nothing else."
-    return canonical_json(_body(model, known, ask, 4, logprobs=known.logprobs))
-
-
-def _body(model: str, known: Capability, prompt: str, max_tokens: int, logprobs: bool) -> dict[str, Any]:
-    return {
-        "model": model,
-        "messages": [{"role": "user", "content": prompt}],
-        known.max_tokens_name: max_tokens + known.headroom,
-        **options(known, 0.0, 0, logprobs),
-    }
-
-
-def _in_one_token(completion: ChatCompletion, literal: str) -> bool:
-    tokens = (strip_token_marks(position.token) for position in completion.positions)
-    return next((token == literal for token in tokens if token), False)
-
-
-def _note(known: Capability) -> str:
-    """What a user should know about the endpoint's limits; empty for a usual endpoint."""
-    notes = []
-    if not known.logprobs:
-        notes.append("No log-probabilities: each score is the mean of 4 to 16 samples.")
-    elif known.scale == "letters":
-        notes.append("Numbers are several tokens: scores are read on the letters A to K.")
-    if known.structured != "json_schema":
-        notes.append(f"No JSON schema: structured replies are requested as {known.structured}.")
-    if known.headroom:
-        notes.append(f"A reasoning model: {known.headroom} tokens are added to every limit.")
-    return " ".join(notes)
+_REMEDIES: tuple[tuple[type[LLMError] | tuple[type[LLMError], ...], str], ...] = (
+    (Auth, "Check the key in the environment variable named by `key_variable`, and that it may use the model."),
+    (Quota, "Add credit to the account behind the key, or name another endpoint."),
+    (RateLimited, "Lower `concurrency`, or wait until the limit is reset."),
+    (Unreachable, "Start the server, or correct `base_url`."),
+    (
+        (Unreadable, Truncated),
+        "Start the server with the model's own chat template, with thinking off or with a reasoning parser, or use a "
+        "model that keeps to the form it is asked for.",
+    ),
+)
 
 
 def remedy(error: LLMError, model: str) -> str:
     """What to do about an endpoint that failed its probe, by the class of the error."""
-    match error:
-        case Auth():
-            return "Check the key in the environment variable named by `key_variable`, and that it may use the model."
-        case Quota():
-            return "Add credit to the account behind the key, or name another endpoint."
-        case RateLimited():
-            return "Lower `concurrency`, or wait until the limit is reset."
-        case Unreachable():
-            return "Start the server, or correct `base_url`."
-        case PermanentError() if "404" in error.sentence or "not found" in error.sentence.lower():
+    found = next((text for kind, text in _REMEDIES if isinstance(error, kind)), None)
+    if found is not None:
+        return found
+    if isinstance(error, PermanentError):
+        if ABOUT_ADDRESS.search(error.sentence):
             return f"Check that `model` ({model}) exists there, and that `base_url` has the right ending (often /v1)."
-        case Malformed() | PermanentError():
-            return "Check that `base_url` is an OpenAI-compatible API (it often ends in /v1) and that `model` is right."
+        return f"The address answers, but refuses this request: check what it says about `model` ({model})."
+    if isinstance(error, Malformed):
+        return "Check that `base_url` is an OpenAI-compatible API (it often ends in /v1)."
     return "Try again later. If it persists, look at the server's log."

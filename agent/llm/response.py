@@ -19,6 +19,7 @@ from agent.llm.errors import (
     classify_body,
     quoted,
     truncate,
+    without_tags,
 )
 from agent.llm.reasoning import find_answer
 from agent.llm.scoring import TokenLogprobs, probability
@@ -136,7 +137,7 @@ def _load(body: bytes) -> dict[str, Any]:
         raise Malformed(f"The reply has {len(body)} bytes; the limit is {MAX_BODY}.")
     if body.lstrip()[:1] == b"<":
         raise Malformed(
-            "The reply is an HTML page, not JSON. Check that base_url is the address of the API (often …/v1)."
+            f"The reply is an HTML page, not JSON: {quoted(without_tags(body[:2000].decode(errors='replace')))}."
         )
     try:
         data = json.loads(body)

@@ -77,7 +77,7 @@ def expected_score(positions: Sequence[TokenLogprobs], content: str, scale: Scal
             raise Unscored(f"The answer is not one letter from A to K but {quoted(content)}.", content=content)
         return _weigh(positions, letter_value, content, scale)
     score = _weigh(positions, percent_value, content, scale)
-    token, written = percent_value(_past_lead(positions)[0].token), number_in(content)
+    token, written = percent_value(past_lead(positions)[0].token), number_in(content)
     if token is not None and written not in (None, token):
         raise Unscored(f"The number {quoted(content)} is written in several tokens.", content=content)
     if token is not None and content and not _NUMBER_BEGINS.fullmatch(content[:_SHORT]):
@@ -85,7 +85,7 @@ def expected_score(positions: Sequence[TokenLogprobs], content: str, scale: Scal
     return score
 
 
-def _past_lead(positions: Sequence[TokenLogprobs]) -> Sequence[TokenLogprobs]:
+def past_lead(positions: Sequence[TokenLogprobs]) -> Sequence[TokenLogprobs]:
     """The positions from the answer's first token on, behind marks and a label."""
     tokens = [position.token.translate(_SPELLED) for position in positions]
     match = _LEADS.match("".join(tokens))
@@ -99,7 +99,7 @@ _SPELLED = str.maketrans("▁ĠĊ", "  \n")
 def _weigh(
     positions: Sequence[TokenLogprobs], value_of: Callable[[str], float | None], content: str, scale: ScaleName
 ) -> Score:
-    for position in _past_lead(positions)[:1]:
+    for position in past_lead(positions)[:1]:
         weights = [(value_of(token), probability(logprob)) for token, logprob in position.top]
         values = [(value, weight) for value, weight in weights if value is not None]
         if values:
@@ -177,7 +177,7 @@ def choice_probabilities(positions: Sequence[TokenLogprobs], options: Sequence[s
     than MIN_MASS is decided.
     """
     text = "".join(position.token.translate(_SPELLED) for position in positions)
-    start = _past_lead(positions)
+    start = past_lead(positions)
     if not start or not any(_fitting(strip_token_marks(token), options) for token, _ in start[0].top):
         raise Unscored(f"The answer does not begin with one of {', '.join(options)}: {quoted(text)}.", content=text)
     if len(_named(text, options)) > 1:

@@ -3,7 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from agent.schema import Completion, Flip, Opener, Polarity, Question, Scenario, VoteOutcome, joint, opens_quotation
+from agent.schema import (
+    Completion,
+    Flip,
+    Opener,
+    Polarity,
+    Question,
+    Request,
+    Scenario,
+    VoteOutcome,
+    joint,
+    opens_quotation,
+)
 from agent.steps.author import AuthorReply, author_request, read_reply
 from agent.steps.case import CaseResult
 from agent.steps.context import StepContext
@@ -20,8 +31,8 @@ class WrittenOpeners(AuthorReply):
     spoken: list[str]
 
 
-def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners:
-    """Up to six openers, written by the author, of what is contrary to this side; none if its reply is unusable."""
+def openers_request(context: StepContext, polarity: Polarity) -> Request:
+    """The request for openers of what is contrary to this side."""
     prompt = context.prompts.render(
         "openers",
         trait_id=context.trait.id,
@@ -30,7 +41,12 @@ def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners
         contrary=context.behaviour(polarity),
         count=OPENERS_PER_FORM,
     )
-    (reply,) = context.ask([author_request(prompt, WrittenOpeners, max_tokens=400)])
+    return author_request(prompt, WrittenOpeners, max_tokens=400)
+
+
+def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners:
+    """Up to six openers, written by the author, of what is contrary to this side; none if its reply is unusable."""
+    (reply,) = context.ask([openers_request(context, polarity)])
     written, _ = read_reply(reply, WrittenOpeners)
     return written or WrittenOpeners(narrated=[], spoken=[])
 

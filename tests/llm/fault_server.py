@@ -63,7 +63,7 @@ def chat_body(content: str | None, logprobs: Any = None, finish: str = "stop", *
     if logprobs is not None:
         choice["logprobs"] = logprobs
     usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
-    return {"id": "c", "object": "chat.completion", "model": "echoed", "choices": [choice], "usage": usage} | more
+    return {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage} | more
 
 
 def chat(content: str | None, logprobs: Any = None, finish: str = "stop", **more: Any) -> Answering:

@@ -52,7 +52,7 @@ def test_a_scored_answer_is_stored_with_its_evidence_and_price(connect: Connect,
     assert reply.score.value == 83.75
     answer = ledger.answer(reply.answers[0])
     assert answer is not None
-    assert (answer.content, answer.model, answer.sample) == ("85", "echoed", 0)
+    assert (answer.content, answer.model, answer.sample) == ("85", "m", 0)
     assert (answer.tokens_in, answer.tokens_out, answer.micro_usd) == (11, 3, 46)
     assert ledger.attempt_counts() == {"answered": 1}
 

@@ -139,7 +139,7 @@ BODIES = {
     "lone surrogates": Row(chat("so \ud83d I"), "", 1, usage, ask_text()),
     "cut at the limit, a text": Row(chat("half a", finish="length"), "truncated", 1, usage, ask_text()),
     "cut at the limit, JSON": Row(chat('{"endings": ["so', finish="length"), "truncated", 1, usage, ask_object()),
-    "cut at the limit before a word": Row(chat("", EIGHTY_FIVE, "length"), "truncated", 1, usage),
+    "cut at the limit before a word": Row(chat("", EIGHTY_FIVE, "length"), "truncated", 2, usage),
     "content_filter": Row(saying("85", "content_filter"), "refusal", 1, usage),
     "refusal": Row(saying(None, refusal="I can't help with that."), "refusal", 1, usage),
     "no log-probabilities": Row(chat("85"), "malformed", 3, usage),
