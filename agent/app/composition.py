@@ -187,21 +187,19 @@ PLAIN_TEXT = "I opened the door and looked outside, and"
 
 
 def questions_for_probe(settings: Settings, prompts: PromptBook, job: TraitJob) -> Questions:
-    """Questions of a trait's run for the probe, about the first text of its dataset."""
-    plain = Scenario(polarity=Polarity.POSITIVE, stem="", ending=PLAIN_TEXT)
-    scenario = next((pair.positive for pair in job.dataset.pairs), plain)
+    """Questions of a trait's run for the probe, about a text that no filter withholds."""
+    scenario = Scenario(polarity=Polarity.POSITIVE, stem="", ending=PLAIN_TEXT)
 
     def questions(scale: str) -> list[Request]:
         scales = dict.fromkeys(Role, scale)
-        return probe_questions(
-            StepContext(job.trait, settings.rules, prompts, _unreached, _unreached, scales, settings.seed), scenario
-        )
+        context = StepContext(job.trait, settings.rules, prompts, _not_asked, _not_asked, scales, settings.seed)
+        return probe_questions(context, scenario)
 
     return questions
 
 
-def _unreached(*_: object) -> NoReturn:
-    raise AssertionError("a probe's questions are only written here")
+def _not_asked(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("the probe's questions are only written here")
 
 
 def settings_of(settings: Settings, role: Role) -> EndpointSettings:

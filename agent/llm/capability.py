@@ -205,9 +205,7 @@ async def _gives_json(send: Send, model: str, known: Capability, form: Mapping[s
     return True
 
 
-async def _try_questions(
-    send: Send, endpoint: Endpoint, known: Capability, questions: Sequence[Request]
-) -> Capability:
+async def _try_questions(send: Send, endpoint: Endpoint, known: Capability, questions: Sequence[Request]) -> Capability:
     """The capability with what the questions of the run need besides. Raises Unreadable.
 
     JSON is vital for an author alone: a judge only quotes in it.
@@ -243,33 +241,28 @@ async def _try_question(
 ) -> tuple[Capability, LLMError | None]:
     """The capability, with headroom or without log-probabilities where the answer needs it; why it is unreadable.
 
-    A refusal is no flaw: it is about this question's topic.
+    A refusal is no flaw: it is about this question's topic. Nor is one of an author, who may write about other traits,
+    nor a failure of the server, which has answered before and is waited for during the run.
     """
     drawn = None if known.logprobs or request.shape is Shape.JSON else 0
-    call = call_for(request, endpoint.model, endpoint.base_url, known, drawn)
-    completion = None
+    call, completion = call_for(request, endpoint.model, endpoint.base_url, known, drawn), None
     try:
         completion = await send(call.body)
         call.accept(completion)
-    except Refused:
+    except (Refused, Transient):
         return known, None
-    except Truncated as error:
-        if known.headroom:
-            return known, error
-        return await _try_question(send, endpoint, known.model_copy(update={"headroom": THINKING}), request)
-    except InvalidJSON as error:
-        return known, await _flaw_after_repair(send, call, error)
     except PermanentError as error:
         changed = drop_unsupported_option(known, error.sentence)
         if changed is not None:
             return await _try_question(send, endpoint, changed, request)
-        if request.shape is not Shape.JSON:  # an author may refuse one trait and write about the others
+        if request.shape is not Shape.JSON:
             raise
-        return known, None
-    except (Unscored, Malformed) as error:
-        if completion is None or not known.logprobs:
-            return known, error
-        return _try_as_sample(completion, request, endpoint, known.model_copy(update={"logprobs": False}))
+    except (Truncated, InvalidJSON, Unscored, Malformed) as error:
+        if isinstance(error, Truncated) and not known.headroom:
+            return await _try_question(send, endpoint, known.model_copy(update={"headroom": THINKING}), request)
+        if isinstance(error, InvalidJSON):
+            return known, await _flaw_after_repair(send, call, error)
+        return _without_logprobs(completion, request, endpoint, known, error)
     return known, None
 
 
@@ -282,14 +275,17 @@ async def _flaw_after_repair(send: Send, call: Call, error: InvalidJSON) -> LLME
     return None
 
 
-def _try_as_sample(
-    completion: ChatCompletion, request: Request, endpoint: Endpoint, sampled: Capability
+def _without_logprobs(
+    completion: ChatCompletion | None, request: Request, endpoint: Endpoint, known: Capability, error: LLMError
 ) -> tuple[Capability, LLMError | None]:
-    """The capability without log-probabilities, which cannot be read; why the text cannot be read either."""
+    """The capability without log-probabilities if these alone make the answer unreadable; else why it is."""
+    if completion is None or not known.logprobs or isinstance(error, Truncated):
+        return known, error
+    sampled = known.model_copy(update={"logprobs": False})
     try:
         call_for(request, endpoint.model, endpoint.base_url, sampled, 0).accept(completion)
-    except LLMError as error:
-        return sampled.model_copy(update={"logprobs": True}), error
+    except LLMError as found:
+        return known, found
     return sampled, None
 
 

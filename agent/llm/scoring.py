@@ -146,8 +146,7 @@ def sampled_score(contents: Sequence[str], thresholds: Sequence[float]) -> Score
     values = [value for content in contents if (value := number_in(content)) is not None]
     mass = len(values) / len(contents)
     if not values or mass < MIN_MASS:
-        unread = next((content for content in contents if number_in(content) is None), "")
-        raise Unscored(f"Only {len(values)} of {len(contents)} samples are a number from 0 to 100: {quoted(unread)}.")
+        raise Unscored(f"Only {len(values)} of {len(contents)} samples are a number from 0 to 100.")
     low, high = sum(values) / len(contents), (sum(values) + 100.0 * (len(contents) - len(values))) / len(contents)
     return Score(
         value=_within(statistics.fmean(values)),
@@ -231,8 +230,7 @@ def sampled_choice(contents: Sequence[str], options: Sequence[str]) -> tuple[tup
     counts = _counts(contents, options)
     readable = sum(counts.values())
     if not readable or readable / len(contents) < MIN_MASS:
-        unread = quoted(next((content for content in contents if option_in(content, options) is None), ""))
-        raise Unscored(f"Only {readable} of {len(contents)} samples are one of {', '.join(options)}: {unread}.")
+        raise Unscored(f"Only {readable} of {len(contents)} samples are one of {', '.join(options)}.")
     return tuple((option, count / readable) for option, count in counts.items())
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx2
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
+from agent.app.composition import PLAIN_TEXT
 from agent.cli.main import app
 from agent.llm.concurrency import Clock
 from agent.llm.retry import RetryPolicy
@@ -66,7 +68,7 @@ class Gatekeeper:
             await send({"type": "http.response.body", "body": own.body})
             return
         try:
-            await self.app(scope, _again(body, receive), self._counted(send))
+            await self.app(scope, _again(body, receive), send if is_of_probe(prompt) else self._counted(send))
         except ConnectionResetError as error:
             raise httpx2.ReadError("the connection was reset") from error
 
@@ -81,8 +83,14 @@ class Gatekeeper:
 
     @property
     def questions(self) -> list[str]:
-        """The prompts of the work itself: they name their task in the first line, a probe's do not."""
-        return [prompt for prompt in self.prompts if prompt.startswith("#")]
+        """The prompts of the work itself, without those of the probes, of which the first also asks for openers."""
+        after = dropwhile(lambda prompt: is_of_probe(prompt) or title(prompt) == "# Write openers", self.prompts)
+        return [prompt for prompt in after if not is_of_probe(prompt)]
+
+
+def is_of_probe(prompt: str) -> bool:
+    """Whether a prompt names no task in its first line, or is about the text of the probe's questions."""
+    return not prompt.startswith("#") or PLAIN_TEXT in prompt
 
 
 def _raw(answer: Answered) -> list[tuple[bytes, bytes]]:

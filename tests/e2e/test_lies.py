@@ -15,7 +15,7 @@ from agent.schema import Request, Role, Sampling, Shape
 from agent.storage.ledger import Ledger
 from agent.toyworld.server import create_app
 from tests.cli.scripted import NEGATIVE, POSITIVE, ReadingSubject, cliffhanger, experiment, status_of
-from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, larger, rehearse, title
+from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, is_of_probe, larger, rehearse, title
 from tests.llm.conftest import ABLE
 from tests.llm.fault_server import Answering, number, serving
 from tests.support.fault_kinds import Answered, failing
@@ -94,7 +94,7 @@ def down_but_for_ten(status: int = 500) -> Gatekeeper:
     known = [f"day {day:03}" for day in range(JUDGED // 2)]
 
     def instead(prompt: str) -> Answered | None:
-        is_known = title(prompt) != "# Forecast" or any(day in prompt for day in known)
+        is_known = title(prompt) != "# Forecast" or is_of_probe(prompt) or any(day in prompt for day in known)
         return None if is_known else failing(status, "down")
 
     return Gatekeeper(create_app(EXACT), instead)

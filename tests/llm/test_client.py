@@ -403,7 +403,7 @@ def test_a_cut_sample_counts_only_where_no_further_digit_could_change_it(
     assert (reply.score is not None) == is_read
     if not is_read:
         assert error_of(reply).startswith("truncated: Only 0 of 16 samples")
-        assert f"before it could be read: '{content}'" in error_of(reply)
+        assert f'before it could be read: "{content}"' in error_of(reply)
 
 
 def sampling(values: Callable[[int], str]) -> Callable[[Asked], Answering]:
