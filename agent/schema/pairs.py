@@ -142,6 +142,7 @@ class Completion(FrozenModel):
     """Completion by the subject. `text` keeps its leading space; `opening` is the text of the first k tokens.
 
     `ends`, of a greedy one: the length of the text in characters after its first token, its second, and so on.
+    `failure`: why the subject cannot continue the text; then there are no tokens, and nothing is asked about it.
     """
 
     text: str
@@ -152,3 +153,4 @@ class Completion(FrozenModel):
     next_tokens: tuple[tuple[int, float], ...] = ()
     exact_boundary: bool = True
     ends: tuple[int, ...] = ()
+    failure: Annotated[str | None, Field(exclude_if=lambda failure: failure is None)] = None

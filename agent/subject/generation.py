@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from agent.schema import Completion, Sampling, digest
 from agent.subject.tokenizer import TokenizedPrompt, Tokens
-from agent.subject.weights import NoMemoryError, SubjectError
+from agent.subject.weights import NoMemoryError, SubjectError, UnfitTextError
 
 
 def sample_tokens(logits: Any, noise_keys: Sequence[int], temperature: float) -> tuple[list[int], list[float]]:
@@ -55,6 +55,12 @@ class FirstTokenDistribution:
 
 
 SLOW_SECONDS = 20.0  # batches are halved after a slower one, so that a stop takes at most half a minute; by judgement
+
+
+NOT_NUMBERS = "The subject's logits are not numbers (NaN): set subject.dtype to float32 or bfloat16."
+
+# What a model's own code raises for a text: torch's errors are RuntimeErrors, an id without embedding an IndexError.
+TEXT_FAULTS = (UnfitTextError, RuntimeError, ValueError, LookupError, ArithmeticError)
 
 
 class GenerationRow(NamedTuple):
@@ -112,8 +118,10 @@ class Generation:
         self._step += 1
         for index in sorted(self.open):
             if math.isnan(gaps[index]):
-                raise SubjectError("The subject's logits are not numbers: set subject.dtype to float32 or bfloat16.")
-            if gaps[index] < self._margin:
+                if len(self._batch) == 1:
+                    raise UnfitTextError(NOT_NUMBERS)
+                self._close.add(index)
+            elif gaps[index] < self._margin:
                 self._close.add(index)
             elif chosen[index] not in self._stops:
                 self._new[index].append(chosen[index])
@@ -147,6 +155,11 @@ class Generation:
             exact_boundary=tokens.exact_boundary(prompt, text),
             ends=tokens.character_ends(prompt, new) if row.sample is None else (),
         )
+
+
+def failed(reason: str, sample: int | None = None) -> Completion:
+    """What stands in place of a completion where the subject cannot continue the text."""
+    return Completion(text="", token_ids=(), opening="", sample=sample, failure=reason)
 
 
 def draws(prompt: TokenizedPrompt, sampling: Sampling) -> tuple[int | None, ...]:
@@ -195,11 +208,15 @@ def noise_key(prompt_key: str, sample: int, step: int, seed: int) -> int:
 class Batches:
     """Generates rows in batches of at most `budget` tokens, one batch at a time even with several threads.
 
-    Batches are halved for good when one does not fit into memory or takes longer than SLOW_SECONDS.
+    Batches are halved for good when one does not fit into memory or takes longer than SLOW_SECONDS. A row that fails by
+    itself becomes a completion with the reason, unless `check`, given the error, raises: then every text would fail.
     """
 
-    def __init__(self, generate: Generate, budget: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, generate: Generate, budget: int, clock: Callable[[], float], check: Callable[[Exception], None]
+    ) -> None:
         self._generate = generate
+        self._check = check
         self._budget = budget
         self._clock = clock
         self._most_rows = max(1, budget)
@@ -231,11 +248,26 @@ class Batches:
         started = self._clock()
         try:
             made, again = self._generate(prompts, batch, sampling)
-        except NoMemoryError:
+        except NoMemoryError as error:
             if len(batch) == 1:
-                raise
+                return self._failed(batch[0], error), []
             self._most_rows = len(batch) // 2
             return {}, split(batch, self._most_rows)
+        except TEXT_FAULTS as error:
+            if len(batch) == 1:
+                return self._failed(batch[0], error), []
+            return {}, split(batch, len(batch) // 2)
         if self._clock() - started > SLOW_SECONDS:
             self._most_rows = max(1, len(batch) // 2)
         return made, [(row,) for row in again]
+
+    def _failed(self, row: GenerationRow, error: Exception) -> dict[GenerationRow, Completion]:
+        self._check(error)
+        known = isinstance(error, SubjectError)
+        return {row: failed(str(error) if known else f"The model fails on it: {describe(error)}", row.sample)}
+
+
+def describe(error: Exception) -> str:
+    """The kind of an error and the first line of its message, on one line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first[:200]}" if first else type(error).__name__

@@ -17,27 +17,43 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent.schema import Completion, Opener, Sampling
+from agent.subject.formats import CHOOSE
 from agent.subject.generation import (
+    NOT_NUMBERS,
+    TEXT_FAULTS,
     Batch,
     Batches,
     FirstTokenDistribution,
     Generation,
     GenerationRow,
+    describe,
+    failed,
     sample_tokens,
     with_float64,
 )
 from agent.subject.kv_cache import KVState, PrefixCache, stack_rows
 from agent.subject.tokenizer import TokenizedPrompt, Tokens
-from agent.subject.weights import NoMemoryError, SubjectError, Weights, bytes_needed, free_memory, locate
+from agent.subject.weights import (
+    NoMemoryError,
+    SubjectError,
+    UnfitTextError,
+    Weights,
+    bytes_needed,
+    free_memory,
+    locate,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 METHOD = "1"  # version of prompting, sampling and near-ties; part of the signature
+METHOD_OF_OWN_START = "2"  # the same, where version 1 began with a BOS that the tokenizer does not put there
 MARGIN = {"float32": 1e-3, "bfloat16": 0.0, "float16": 0.0}  # in logits
 TOP = 32  # how many tokens of the first distribution are recorded
 
+_PLAIN_TEXT = "I opened the door and looked outside, and"
+_DEVICE_REMEDY = 'check the device and its driver, restart the run, or set subject.device to "cpu".'
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory")
 
 PromptText = tuple[str, str | None]  # (text, system prompt)
@@ -54,12 +70,14 @@ def load_subject(
         raise SubjectError(f"subject.dtype is {dtype!r}: set it to one of {', '.join(MARGIN)}.")
     place = _available_device(device)
     weights = locate(model)
-    _check_memory(weights, dtype, place)
-    tokenizer, model_itself = _load(weights, dtype, place)
-    tokens = Tokens(tokenizer, getattr(model_itself.config, "max_position_embeddings", None))
+    with _device_errors(place):
+        _check_memory(weights, dtype, place)
+        tokenizer, model_itself = _load(weights, dtype, place)
+        _require_causal(model_itself, weights.name)
+    tokens = Tokens(tokenizer, *_limits(model_itself.config))
     # Without the device: the noise is computed from integers, and a GPU's rounding differs from a CPU's as that of two
     # batches does. A ledger moved to a faster machine keeps its completions.
-    signature = f"{weights.identity}/{dtype}/{METHOD}"
+    signature = f"{weights.identity}/{dtype}/{METHOD_OF_OWN_START if tokens.forced_start else METHOD}"
     return HuggingFaceSubject(_TorchModel(model_itself, tokens, dtype, weights.name), signature, batch_tokens)
 
 
@@ -111,15 +129,74 @@ def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
     try:
         with _memory_errors(weights.name, "loading it failed"), _no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(weights.folder, **safe)
-            model = AutoModelForCausalLM.from_pretrained(
-                weights.folder, dtype=getattr(torch, dtype), use_safetensors=True, **safe
+            model, found = AutoModelForCausalLM.from_pretrained(
+                weights.folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **safe
             )
+            if missing := sorted(found["missing_keys"]):
+                raise ValueError(f"its files have no weights for {', '.join(missing[:3])}, which would be random")
             return tokenizer, model.to(place).eval()
     except (OSError, ValueError, KeyError, ImportError) as error:
+        raise SubjectError(_not_loaded(weights, error)) from error
+
+
+def _not_loaded(weights: Weights, error: Exception) -> str:
+    return (
+        f"{weights.name} in {weights.folder} could not be loaded ({error}): check that it is a causal language model "
+        "which the installed transformers knows without remote code, with its tokenizer beside it."
+    )
+
+
+def load_tokens(model: str) -> Tokens:
+    """The tokenizer of a subject with its model's limits, without the weights; nothing is downloaded.
+
+    Raises SubjectError, and its subclass NotDownloadedError for a model that is not on this machine.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    weights = locate(model, download=False)
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        config = AutoConfig.from_pretrained(weights.folder, **safe)
+        return Tokens(AutoTokenizer.from_pretrained(weights.folder, **safe), *_limits(config))
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise SubjectError(_not_loaded(weights, error)) from error
+
+
+def _limits(config: Any) -> tuple[int | None, int | None]:
+    """(context length in tokens, number of ids) of a model, None where it has none."""
+    text = config.get_text_config(decoder=True)
+    return getattr(text, "max_position_embeddings", None), getattr(text, "vocab_size", None)
+
+
+def _require_causal(model: Any, name: str) -> None:
+    """Raise SubjectError for a model that keeps no key-value cache, or whose tokens see those after them."""
+    import torch
+
+    ids = torch.tensor([[0, 1], [0, 2]], device=model.device)
+    try:
+        with torch.inference_mode(), _memory_errors(name, "two tokens do not fit beside it"):
+            out = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
+    except (TypeError, ValueError, LookupError) as error:  # it wants other inputs than text
+        raise SubjectError(f"{name} cannot read two tokens ({describe(error)}). {CHOOSE}") from error
+    kind = type(model).__name__
+    cache = getattr(out, "past_key_values", None)
+    if cache is None:
         raise SubjectError(
-            f"{weights.name} in {weights.folder} could not be loaded ({error}): check that it is a causal language "
-            "model which the installed transformers knows without remote code, with its tokenizer beside it."
-        ) from error
+            f"{name} is a {kind}, which gives no key-value cache (past_key_values) to continue from: state-space and "
+            f"recurrent models such as Mamba and RWKV have none, encoders neither. {CHOOSE}"
+        )
+    first = out.logits[:, 0].float()
+    if not torch.allclose(first[0], first[1], rtol=1e-2, atol=1e-2) and not first.isnan().any():
+        raise SubjectError(f"{name} is a {kind} in which a token sees those after it (an encoder). {CHOOSE}")
+
+
+@contextmanager
+def _device_errors(place: str) -> Iterator[None]:
+    """Turn a fault of the device into SubjectError: CUDA and MPS have sentences for it, some of them with a class."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SubjectError(f"The device {place} failed ({describe(error)}): {_DEVICE_REMEDY}") from error
 
 
 @contextmanager
@@ -160,8 +237,9 @@ class HuggingFaceSubject:
     ) -> None:
         self.name = model.name
         self.signature = signature
+        self.start = model.tokens.start
         self._tokens = model.tokens
-        self._batches = Batches(model.generate, batch_tokens, clock)
+        self._batches = Batches(model.generate, batch_tokens, clock, model.check)
 
     def complete(
         self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
@@ -169,10 +247,15 @@ class HuggingFaceSubject:
         """Continue each (text, system prompt); one tuple per text, in order: the greedy completion, or all samples.
 
         With `openers`, one per text, text and opener are continued together, with the opener's number of samples. The
-        first 4 of 8 samples are those of 4. Raises SubjectError for a text that cannot be continued.
+        first 4 of 8 samples are those of 4. A text that cannot be continued gets completions with the `failure`. Raises
+        SubjectError where no text can be continued any more.
         """
         done = dict(self.stream(texts, sampling, openers))
         return [done[index] for index in range(len(texts))]
+
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None:
+        """Why `new` tokens cannot follow a text, as far as the tokenizer can tell; None if they can."""
+        return self._tokens.problem(text, system_prompt, new)
 
     def stream(
         self, texts: Sequence[PromptText], sampling: Sampling, openers: Sequence[Opener] = ()
@@ -187,8 +270,15 @@ class HuggingFaceSubject:
         of_each: Sequence[Opener | None] = openers or [None] * len(texts)
         for index, asked in enumerate(zip(texts, of_each, strict=True)):
             places.setdefault(asked, []).append(index)
-        prompts = [self._tokens.prompt(*text, sampling.max_new_tokens, opener) for text, opener in places]
-        indices = list(places.values())
+        prompts, indices = [], []
+        for (text, opener), own in places.items():
+            try:
+                prompts.append(self._tokens.prompt(*text, sampling.max_new_tokens, opener))
+                indices.append(own)
+            except UnfitTextError as error:
+                count = opener.samples if opener else sampling.samples
+                drawn = tuple(failed(str(error), sample) for sample in (range(count) if count else (None,)))
+                yield from ((index, drawn) for index in own)
         for item, completions in self._batches.run(prompts, sampling):
             yield from ((index, completions) for index in indices[item])
 
@@ -222,6 +312,19 @@ class _TorchModel:
                 if not rows.open:
                     return rows.result(firsts, self.tokens)
                 self._extend([(token,) for token in chosen], state)
+
+    def check(self, error: Exception) -> None:
+        """Raise SubjectError if a plain text fails too: then `error` is no fault of the text that it occurred with."""
+        import torch
+
+        try:
+            with torch.inference_mode(), _memory_errors(self.name, "not even a plain text fits"):
+                state = self._read([self.tokens.prompt(_PLAIN_TEXT, None, 1).ids])
+            broken = bool(state.logits.isnan().any())
+        except TEXT_FAULTS as again:
+            raise SubjectError(f"The subject fails on every text ({describe(again)}): {_DEVICE_REMEDY}") from error
+        if broken:
+            raise SubjectError(NOT_NUMBERS) from error
 
     def _start(
         self, prompts: Sequence[TokenizedPrompt], places: Sequence[int]

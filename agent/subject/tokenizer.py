@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.schema import Opener, digest
-from agent.subject.weights import SubjectError
+from agent.subject.weights import UnfitTextError
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,46 @@ def with_system_prompt(text: str, system_prompt: str | None) -> str:
     return f"{system_prompt}\n\n{text}" if system_prompt else text
 
 
+def _start(tokenizer: Any) -> tuple[int, ...]:
+    """The ids that the tokenizer puts in front of every text by default."""
+    text = "a"
+    own = tuple(tokenizer(text, verbose=False)["input_ids"])
+    plain = tuple(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    places = (i for i in range(len(own)) if own[i : i + len(plain)] == plain)
+    return tuple(map(int, own[: next(places, 0)]))
+
+
 class Tokens:
     """A Hugging Face tokenizer with every convention explicit.
 
-    The beginning-of-sequence id comes first where the tokenizer has one. Special tokens written out in a text are plain
-    characters, so a text cannot end its sequence.
+    What the tokenizer itself puts in front of a text comes first, nothing else, so that the ids are those that another
+    program gets by default; what it puts behind a text, which is to go on, is left out. Special tokens written out in a
+    text are plain characters, so a text cannot end its sequence.
     """
 
-    def __init__(self, tokenizer: Any, limit: int | None) -> None:
-        """`limit`: the model's context length in tokens, new ones included; None where it has no limit."""
+    def __init__(self, tokenizer: Any, limit: int | None, vocabulary: int | None = None) -> None:
+        """`limit`: the model's context length in tokens, new ones included; `vocabulary`: how many ids the model knows.
+
+        Both are None where there is no limit.
+        """
         self._tokenizer = tokenizer
         self._limit = limit
-        self._bos: tuple[int, ...] = () if tokenizer.bos_token_id is None else (int(tokenizer.bos_token_id),)
-        self._ids("")  # the library sets up its state at the first call, which two threads must not do at once
+        self._vocabulary = vocabulary
+        # This first call also sets up the library's state, which two threads must not do at once.
+        self._start = _start(tokenizer)
+
+    @property
+    def forced_start(self) -> bool:
+        """Whether version 1 of the prompting, which began with any BOS that a tokenizer has, read other ids."""
+        bos = self._tokenizer.bos_token_id
+        return self._start != (() if bos is None else (int(bos),))
+
+    @property
+    def start(self) -> str:
+        """How each text begins, in words."""
+        if self._start:
+            return f"texts begin with {' '.join(map(str, self._tokenizer.convert_ids_to_tokens(list(self._start))))}"
+        return "texts begin without a special token"
 
     @property
     def eos(self) -> int | None:
@@ -54,26 +81,44 @@ class Tokens:
     def prompt(self, text: str, system_prompt: str | None, new: int, opener: Opener | None = None) -> TokenizedPrompt:
         """The prompt of a scenario and its opener, with room for `new` tokens.
 
-        Raises SubjectError for a text that has no tokens, is not valid Unicode or is too long for the model.
+        Raises UnfitTextError for a text that has no tokens, is not valid Unicode, is too long for the model or has
+        tokens that the model does not know.
         """
         forced = text + opener.text if opener else text
         whole = with_system_prompt(forced, system_prompt)
         if any("\ud800" <= char <= "\udfff" for char in whole):
-            raise SubjectError(f"The text {whole[:60]!r} contains half a surrogate pair: correct it in the dataset.")
+            raise UnfitTextError("It contains half a surrogate pair, which is no character: correct it.")
         ids = self._ids(whole)
-        if not ids:
-            raise SubjectError("An empty text cannot be continued by a model without a beginning-of-sequence token.")
-        if self._limit is not None and len(ids) + new > self._limit:
-            raise SubjectError(
-                f"The text {text[:60]!r} has {len(ids)} tokens, and {new} new ones exceed the subject's limit of "
-                f"{self._limit}: shorten the text, or lower rules.max_new_tokens."
-            )
+        self._require_fit(ids, new)
         key = digest(system_prompt or "", forced)
         if opener is None:
             return TokenizedPrompt(whole, ids, key)
         return TokenizedPrompt(
             whole, ids, key, self._shared(with_system_prompt(text, system_prompt), ids), opener.samples
         )
+
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None:
+        """Why the subject cannot continue a text by `new` tokens, as far as the tokenizer can tell; None if it can."""
+        try:
+            self.prompt(text, system_prompt, new)
+        except UnfitTextError as error:
+            return str(error)
+        return None
+
+    def _require_fit(self, ids: tuple[int, ...], new: int) -> None:
+        if not ids:
+            raise UnfitTextError("It has no tokens, and the subject needs one to begin with: write a text.")
+        if self._limit is not None and len(ids) + new > self._limit:
+            raise UnfitTextError(
+                f"It takes {len(ids)} tokens, and {new} new ones exceed the subject's window of {self._limit}: "
+                "shorten it, or lower rules.max_new_tokens."
+            )
+        if self._vocabulary is not None and max(ids) >= self._vocabulary:
+            token = self._tokenizer.convert_ids_to_tokens(max(ids))
+            raise UnfitTextError(
+                f"Its token {token!r} has the id {max(ids)}, and the model knows only those below {self._vocabulary}: "
+                "the tokenizer belongs to another model, or the text needs another character here."
+            )
 
     def _shared(self, text: str, ids: tuple[int, ...]) -> int:
         """The number of ids of the text, if `ids` starts with them and goes on; else 0."""
@@ -101,7 +146,7 @@ class Tokens:
 
     def _ids(self, text: str) -> tuple[int, ...]:
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
-        return (*self._bos, *encoded["input_ids"])
+        return (*self._start, *encoded["input_ids"])
 
     def _decode(self, ids: Sequence[int]) -> str:
         text = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

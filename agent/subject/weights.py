@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.errors import UserError
 from agent.schema import digest
+from agent.subject.formats import ADAPTER, CHOOSE, other_format, other_kind, read_json
 
 TOYWORLD = Path(__file__).resolve().parents[1] / "toyworld" / "weights"
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -35,6 +36,14 @@ class SubjectError(UserError):
     """The subject cannot be loaded or cannot continue a text. The message says why and what to do."""
 
 
+class NotDownloadedError(SubjectError):
+    """A model of the hub that is not on this machine."""
+
+
+class UnfitTextError(SubjectError):
+    """One text that the subject cannot continue. The message says why, without the text."""
+
+
 class NoMemoryError(SubjectError):
     """The weights, or a batch of texts, do not fit into the device's memory."""
 
@@ -54,23 +63,30 @@ class Weights:
     identity: str
 
 
-def locate(model: str) -> Weights:
+def locate(model: str, download: bool = True) -> Weights:
     """Find "toyworld", a local folder, or a Hugging Face id (`org/name` or `org/name@revision`, downloaded if needed).
 
-    Raises SubjectError when there is no such model, it is gated, or it has no safetensors weights.
+    Raises SubjectError when there is no such model, it is gated, it cannot continue texts or it has no safetensors
+    weights; without `download`, NotDownloadedError for a model that is not in the local cache.
     """
     if model == "toyworld":
         return _checked("toyworld", model, TOYWORLD)
     path = Path(model).expanduser()
     if path.is_dir():
         return _checked(path.resolve().name, "local", path)
+    if path.is_file():
+        what = other_format([path.name], {})
+        raise SubjectError(f"{path} is {what}." if what else f"{path} is a file: name the model's folder.")
     if model.startswith(("/", "./", "../", "~")):
         raise SubjectError(f"There is no folder {path}: correct subject.model in refine.toml.")
-    return _checked(model, model.partition("@")[0], _download(model))
+    return _checked(model, model.partition("@")[0], _download(model, download))
 
 
 def _checked(name: str, label: str, folder: Path) -> Weights:
     missing = next((file for file in ("config.json", "model*.safetensors") if not any(folder.glob(file))), None)
+    names = [file.name for file in folder.iterdir()]
+    if missing and (what := other_format(names, read_json(folder / ADAPTER))):
+        raise SubjectError(f"{name} in {folder} is {what}.")
     if missing == "config.json":
         raise SubjectError(f"{folder} has no config.json, so it is not a model: correct subject.model in refine.toml.")
     if missing:
@@ -78,18 +94,29 @@ def _checked(name: str, label: str, folder: Path) -> Weights:
             f"{name} has no safetensors weights ({missing} in {folder}), and other formats can run code when loaded: "
             "convert it with save_pretrained, or choose another model."
         )
+    if kind := other_kind(read_json(folder / "config.json")):
+        raise SubjectError(f"{name} {kind}. {CHOOSE}")
     # A downloaded snapshot is in a folder named by its commit, which depends on every file's content.
     commit = folder.name if folder.parent.name == "snapshots" else None
     return Weights(name, folder, f"{label}@{commit or _content(folder)}")
 
 
-def _download(model: str) -> Path:
-    from huggingface_hub import snapshot_download
+def _download(model: str, download: bool) -> Path:
+    from huggingface_hub import errors, snapshot_download
 
     repository, _, revision = model.partition("@")
+    patterns = [*FILES, ADAPTER]
     try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(FILES)))
-    except (OSError, ValueError) as error:
+        return Path(
+            snapshot_download(
+                repository, revision=revision or None, allow_patterns=patterns, local_files_only=not download
+            )
+        )
+    except errors.LocalEntryNotFoundError as error:
+        if not download:
+            raise NotDownloadedError(f"{model} is not in the local cache yet.") from error
+        raise SubjectError(_refusal(model, error)) from error
+    except Exception as error:  # noqa: BLE001 - the hub's HTTP library has errors of its own for proxies and certificates
         raise SubjectError(_refusal(model, error)) from error
 
 

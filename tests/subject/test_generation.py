@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.schema import Completion, Sampling
 from agent.subject.generation import SLOW_SECONDS, Batch, Batches, GenerationRow, noise_key, plan
 from agent.subject.tokenizer import TokenizedPrompt
-from agent.subject.weights import NoMemoryError
+from agent.subject.weights import NoMemoryError, SubjectError
 
 GREEDY = Sampling(max_new_tokens=5)
 
@@ -47,6 +47,14 @@ def done(batch: Batch) -> list[GenerationRow]:
 
 def does_not_fit(batch: Batch) -> list[GenerationRow]:
     raise NoMemoryError("the model", "scripted")
+
+
+def fails(batch: Batch) -> list[GenerationRow]:
+    raise IndexError("index out of range in self")
+
+
+def text_fault(error: Exception) -> None:
+    """The check of a model that continues a plain text."""
 
 
 def clock(*times: float) -> Callable[[], float]:
@@ -101,27 +109,44 @@ def test_prompts_that_share_a_part_follow_one_another_within_the_budget_by_as_ma
 
 def test_a_batch_that_does_not_fit_is_halved_and_so_are_all_after_it():
     script = Script(does_not_fit, done, done, done, done)
-    batches = Batches(script, 4 * 15, still)
+    batches = Batches(script, 4 * 15, still, text_fault)
     made = dict(batches.run(prompts(10, 10, 10, 10, 10, 10, 10, 10), GREEDY))
     assert made == {item: (answer(GenerationRow(item, None)),) for item in range(8)}
     assert [len(batch) for batch in script.batches] == [4, 2, 2, 2, 2]
 
 
-def test_one_row_that_does_not_fit_is_an_error():
-    with pytest.raises(NoMemoryError):
-        list(Batches(Script(does_not_fit), 60, still).run(prompts(10), GREEDY))
+def test_one_row_that_does_not_fit_is_a_failure_of_its_text():
+    made = dict(Batches(Script(does_not_fit, done), 10, still, text_fault).run(prompts(10, 9), GREEDY))
+    assert "not enough memory" in str(made[0][0].failure)
+    assert made[1][0].failure is None
+
+
+def test_a_batch_that_fails_is_halved_until_the_one_bad_row_stands_alone():
+    script = Script(fails, done, fails, fails, done)
+    made = dict(Batches(script, 4 * 15, still, text_fault).run(prompts(10, 10, 10, 10), GREEDY))
+    assert [len(batch) for batch in script.batches] == [4, 2, 2, 1, 1]
+    assert made[2][0].failure == "The model fails on it: IndexError: index out of range in self"
+    assert [item for item in made if made[item][0].failure is None] == [0, 1, 3]
+
+
+def test_a_fault_that_a_plain_text_shares_ends_everything():
+    def every_text(error: Exception) -> None:
+        raise SubjectError("The subject fails on every text.")
+
+    with pytest.raises(SubjectError, match="every text"):
+        list(Batches(Script(does_not_fit), 60, still, every_text).run(prompts(10), GREEDY))
 
 
 def test_a_slow_batch_halves_the_next_so_that_a_stop_drains():
     script = Script(done, done, done, done)
     slow = clock(0, SLOW_SECONDS + 1, 100, 101, 101, 102, 102, 103)
-    list(Batches(script, 4 * 15, slow).run(prompts(*[10] * 9), GREEDY))
+    list(Batches(script, 4 * 15, slow, text_fault).run(prompts(*[10] * 9), GREEDY))
     assert [len(batch) for batch in script.batches] == [4, 2, 2, 1]
 
 
 def test_rows_given_back_are_generated_by_themselves_before_anything_else():
     script = Script(lambda batch: [batch[1]], done, done)
-    made = list(Batches(script, 2 * 15, still).run(prompts(10, 10, 10), GREEDY))
+    made = list(Batches(script, 2 * 15, still, text_fault).run(prompts(10, 10, 10), GREEDY))
     assert script.batches == [
         (GenerationRow(0, None), GenerationRow(1, None)),
         (GenerationRow(1, None),),
@@ -132,7 +157,7 @@ def test_rows_given_back_are_generated_by_themselves_before_anything_else():
 
 def test_samples_split_over_batches_are_handed_out_together_and_in_order():
     script = Script(lambda batch: [batch[0]], done, done)
-    (made,) = list(Batches(script, 2 * 15, still).run(prompts(10), Sampling(samples=3, max_new_tokens=5)))
+    (made,) = list(Batches(script, 2 * 15, still, text_fault).run(prompts(10), Sampling(samples=3, max_new_tokens=5)))
     assert made == (0, tuple(answer(GenerationRow(0, sample)) for sample in range(3)))
 
 
@@ -145,7 +170,7 @@ def test_one_batch_runs_at_a_time_even_when_threads_ask_at_once():
         inside.release()
         return []
 
-    batches = Batches(Script(*[busy] * 8), 15, still)
+    batches = Batches(Script(*[busy] * 8), 15, still, text_fault)
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(lambda: dict(batches.run(prompts(10, 10), GREEDY))) for _ in range(4)]
     assert all(len(run.result()) == 2 for run in runs)

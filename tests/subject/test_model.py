@@ -1,6 +1,7 @@
 """The subject: the completion of a text does not depend on its batch."""
 
 import math
+import re
 import shutil
 import threading
 from collections import Counter
@@ -180,7 +181,7 @@ def test_the_recorded_distribution_is_the_models_own(folder, subject):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    ids = [0, *AutoTokenizer.from_pretrained(folder)(TEXTS[0])["input_ids"]]
+    ids = AutoTokenizer.from_pretrained(folder)(TEXTS[0])["input_ids"]
     with torch.inference_mode():
         logits = network(input_ids=torch.tensor([ids])).logits[0, -1]
     expected = torch.distributions.Categorical(logits=logits)
@@ -191,14 +192,18 @@ def test_the_recorded_distribution_is_the_models_own(folder, subject):
     assert [share for _, share in made.next_tokens] == pytest.approx(expected.probs.topk(32).values.tolist(), rel=1e-4)
 
 
-def test_greedy_completions_equal_those_of_the_library(folder, subject):
+@pytest.mark.parametrize("adds_bos", [True, False])
+def test_greedy_completions_equal_those_of_the_library_on_the_tokenizers_own_ids(tmp_path, adds_bos):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    folder = save_tiny(tmp_path, adds_bos=adds_bos)
+    subject = load_subject(str(folder))
+    assert subject.signature.endswith("/float32/1" if adds_bos else "/float32/2"), "earlier runs forced a BOS"
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for text, (made,) in zip(TEXTS, subject.complete(asked(*TEXTS), GREEDY), strict=True):
-        ids = torch.tensor([[0, *tokenizer(text)["input_ids"]]])
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
         out = network.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12, pad_token_id=1
         )
@@ -234,9 +239,43 @@ def test_a_system_prompt_stands_before_the_text_with_a_blank_line_between(subjec
     assert apart == joined != without
 
 
-def test_a_text_longer_than_the_model_holds_is_refused_with_the_figures(subject):
-    with pytest.raises(SubjectError, match=r"and 12 new ones exceed the subject's limit of 512"):
-        alone(subject, "word " * 600, GREEDY)
+@BOTH
+def test_a_text_longer_than_the_model_holds_fails_with_the_figures_and_the_others_go_on(subject, sampling):
+    first, long, last = subject.complete(asked(TEXTS[0], "word " * 600, TEXTS[1]), sampling)
+    assert [first, last] == subject.complete(asked(TEXTS[0], TEXTS[1]), sampling)
+    assert len(long) == max(1, sampling.samples)
+    assert {re.sub("[0-9]+", "N", str(made.failure)) for made in long} == {
+        "It takes N tokens, and N new ones exceed the subject's window of N: shorten it, or lower rules.max_new_tokens."
+    }
+    assert subject.problem("word " * 600, None, 12) == long[0].failure
+    assert subject.problem(TEXTS[0], None, 12) is None
+
+
+def test_a_token_that_the_model_does_not_know_is_a_failure_of_its_text(folder, tmp_path):
+    from transformers import AutoTokenizer
+
+    other = shutil.copytree(folder, tmp_path / "other")
+    tokenizer = AutoTokenizer.from_pretrained(other)
+    tokenizer.add_tokens(["quixotic"])
+    tokenizer.save_pretrained(other)
+    strange, plain = load_subject(str(other)).complete(asked("He was quixotic and", TEXTS[0]), GREEDY)
+    assert str(strange[0].failure).startswith(
+        "Its token 'quixotic' has the id 400, and the model knows only those below"
+    )
+    assert plain[0].failure is None
+
+
+def test_a_text_on_which_the_model_fails_is_a_failure_of_its_own(folder, subject):
+    def fails_on_ninety(rows: int, length: int) -> None:
+        if length > 90:
+            raise RuntimeError("a kernel failed\nwith details")
+
+    texts = [*TEXTS, "word " * 40]
+    broken = load_subject(str(folder))
+    with forward_calls(fails_on_ninety):
+        *good, bad = broken.complete(asked(*texts), SAMPLED)
+    assert good == subject.complete(asked(*TEXTS), SAMPLED)
+    assert {made.failure for made in bad} == {"The model fails on it: RuntimeError: a kernel failed"}
 
 
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(folder, subject):
@@ -255,22 +294,26 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(folder, subj
     assert max(rows for rows, _ in seen) <= 3, "the halving must last"
 
 
-def test_a_text_that_does_not_fit_by_itself_is_an_error_with_the_remedy(folder):
+def test_where_no_text_fits_into_memory_it_is_an_error_with_the_remedy(folder):
     import torch
 
     def nothing_fits(rows: int, length: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
+    small = load_subject(str(folder))
     with forward_calls(nothing_fits), pytest.raises(NoMemoryError, match="choose a smaller model"):
-        load_subject(str(folder)).complete(asked(*TEXTS), GREEDY)
+        small.complete(asked(*TEXTS), GREEDY)
 
 
-def test_any_other_error_of_the_model_is_not_taken_for_a_lack_of_memory(folder):
+def test_an_error_on_every_text_is_a_fault_of_the_device_in_a_sentence(folder):
     def broken(rows: int, length: int) -> None:
         raise RuntimeError("a kernel failed")
 
-    with forward_calls(broken), pytest.raises(RuntimeError, match="a kernel failed"):
-        load_subject(str(folder)).complete(asked(*TEXTS), GREEDY)
+    small = load_subject(str(folder))
+    with forward_calls(broken), pytest.raises(SubjectError, match="fails on every text .*a kernel failed.*device"):
+        small.complete(asked(*TEXTS), GREEDY)
+    with forward_calls(broken), pytest.raises(SubjectError, match="device cpu failed .*a kernel failed"):
+        load_subject(str(folder))
 
 
 def test_logits_that_are_not_numbers_are_an_error_and_never_a_completion(folder, tmp_path):

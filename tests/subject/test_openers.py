@@ -214,8 +214,9 @@ def test_the_same_text_and_opener_asked_for_twice_is_continued_once(subject):
 
 
 def test_text_and_opener_together_must_fit(subject):
-    with pytest.raises(SubjectError, match="exceed the subject.s limit of 512"):
-        complete(subject, [(SAFE, opener(" word" * 500))])
+    long, short = complete(subject, [(SAFE, opener(" word" * 500)), ASKED[0]])
+    assert "exceed the subject's window of 512" in str(long[0].failure)
+    assert short[0].failure is None
 
 
 def test_openers_are_never_continued_at_temperature_zero(subject):

@@ -6,7 +6,7 @@ import pytest
 
 from agent.schema import Opener
 from agent.subject.tokenizer import Tokens, with_system_prompt
-from agent.subject.weights import SubjectError
+from agent.subject.weights import SubjectError, UnfitTextError
 from tests.subject.tiny_model import TEXTS, save_tiny
 
 
@@ -48,17 +48,36 @@ def test_prefix_and_continuation_read_as_one_text(tokens, text):
     assert tokens.decode_continuation(prompt, new) == " told him no, \u65e5\u672c."
 
 
-def test_the_beginning_of_sequence_id_stands_first_and_once(tokens, tokenizer):
-    assert tokens.prompt("No", None, 0).ids == (tokenizer.bos_token_id, *tokenizer("No")["input_ids"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_ids_of_a_text_are_those_that_the_tokenizer_gives_by_default(tokens, tokenizer, text):
+    assert tokens.prompt(text, None, 0).ids == tuple(tokenizer(text)["input_ids"])
+    assert tokens.prompt("No", None, 0).ids[0] == tokenizer.bos_token_id
+    assert (tokens.start, tokens.forced_start) == ("texts begin with <s>", False)
 
 
-def test_a_tokenizer_without_a_beginning_of_sequence_id_gets_none(tmp_path):
+@pytest.mark.parametrize(("bos", "forced"), [("<s>", True), (None, False)])
+def test_a_bos_that_the_tokenizer_does_not_put_there_is_not_put_there(tmp_path, bos, forced):
     from transformers import AutoTokenizer
 
-    bare = AutoTokenizer.from_pretrained(save_tiny(tmp_path), bos_token=None)
-    assert Tokens(bare, None).prompt("No", None, 0).ids == tuple(bare("No")["input_ids"])
-    with pytest.raises(SubjectError, match="empty text"):
-        Tokens(bare, None).prompt("", None, 0)
+    bare = AutoTokenizer.from_pretrained(save_tiny(tmp_path, adds_bos=False), bos_token=bos)
+    tokens = Tokens(bare, None)
+    assert tokens.prompt("No", None, 0).ids == tuple(bare("No")["input_ids"])
+    assert (tokens.start, tokens.forced_start) == ("texts begin without a special token", forced)
+    with pytest.raises(UnfitTextError, match="no tokens"):
+        tokens.prompt("", None, 0)
+
+
+def test_what_the_tokenizer_puts_behind_a_text_is_left_out(tokenizer):
+    from copy import deepcopy
+
+    from tokenizers import processors
+
+    closing = deepcopy(tokenizer)
+    closing.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    assert closing("No")["input_ids"][-1] == 1
+    assert Tokens(closing, None).prompt("No", None, 0).ids == tuple(closing("No")["input_ids"][:-1])
 
 
 def test_special_tokens_spelt_out_in_a_text_are_plain_characters(tokens):
@@ -94,7 +113,7 @@ def test_bytes_that_melt_into_the_prompts_last_character_leave_the_prompt_out(se
 
 
 def test_a_character_that_the_limit_cuts_in_two_shows_as_unreadable(tokens, tokenizer):
-    fox = tokenizer("\U0001f98a")["input_ids"]
+    fox = tokenizer("\U0001f98a", add_special_tokens=False)["input_ids"]
     assert len(fox) > 2
     prompt = tokens.prompt("It was", None, 0)
     assert tokens.decode_continuation(prompt, fox) == "\U0001f98a"
@@ -133,5 +152,5 @@ def test_prompt_and_new_tokens_together_must_fit(tokenizer, limit, fits):
     if fits:
         assert bounded.prompt(TEXTS[1], None, 10)
     else:
-        with pytest.raises(SubjectError, match="shorten the text"):
+        with pytest.raises(SubjectError, match="shorten it"):
             bounded.prompt(TEXTS[1], None, 10)

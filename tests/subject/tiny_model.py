@@ -18,10 +18,13 @@ TEXTS = [
 ]
 
 
-def save_tiny(folder: Path, seed: int = 0) -> Path:
-    """Write config, weights and tokenizer. Same seed, same model; the logits are wide enough for real choices."""
+def save_tiny(folder: Path, seed: int = 0, adds_bos: bool = True) -> Path:
+    """Write config, weights and tokenizer. Same seed, same model; the logits are wide enough for real choices.
+
+    The tokenizer has a BOS; `adds_bos`: whether it puts it in front of texts, as Llama's does and GPT-2's does not.
+    """
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
@@ -34,6 +37,8 @@ def save_tiny(folder: Path, seed: int = 0) -> Path:
         show_progress=False,
     )
     bpe.train_from_iterator(TEXTS * 3, trainer)
+    if adds_bos:
+        bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
     torch.manual_seed(seed)
     config = LlamaConfig(
