@@ -42,13 +42,17 @@ from agent.supervision.stop_control import TraitControl
 
 if TYPE_CHECKING:
     from agent.subject.model import HuggingFaceSubject
+    from agent.subject.tokenizer import Tokens
 
 
 class NamedSubject(Subject, Protocol):
-    """A subject with a name to show."""
+    """A subject with a name to show, and with the special tokens that each text begins with, in words."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def start(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,15 @@ class TraitJob:
     trait: Trait
     dataset: Dataset
     folder: ExperimentFolder
+
+    @property
+    def places(self) -> dict[str, str]:
+        """File and line of the dataset's texts, by their key."""
+        found: dict[str, str] = {}
+        for pair, lines in zip(self.dataset.pairs, self.dataset.places, strict=False):
+            for side, file, line in zip(pair.sides, self.dataset.files, lines, strict=True):
+                found.setdefault(side.key, f"{file}:{line}")
+        return found
 
 
 def spent_so_far(ledger: Ledger) -> dict[Role, Amount]:
@@ -86,7 +99,12 @@ class RunContext:
             complete=make_complete(self.subject, ledger, on_stage, control or NoControl()),
             scales={role: self.llm.scale(role) for role in Role},
             seed=self.settings.seed,
+            unfit=self.unfit,
         )
+
+    def unfit(self, scenario: Scenario) -> str | None:
+        """Why the subject cannot continue a text, as far as its tokenizer can tell; None if it can."""
+        return self.subject.problem(scenario.text, scenario.system_prompt, self.settings.rules.max_new_tokens)
 
     def tools(  # noqa: PLR0913 - what one trait's loop is made of
         self,
@@ -120,6 +138,7 @@ class RunContext:
             recheck_pauses=self.recheck_pauses,
             rejected=start.rejected,
             first_draft=start.first_draft,
+            places=job.places,
         )
 
     def campaign(self, job: TraitJob, ledger: Ledger, new: bool, start: StartingSet) -> int:
@@ -255,6 +274,13 @@ def open_subject(settings: Settings) -> "HuggingFaceSubject":
     return load_subject(about.model, about.dtype, about.device, about.batch_tokens)
 
 
+def open_tokens(settings: Settings) -> "Tokens":
+    """The subject's tokenizer without the model. Raises SubjectError."""
+    from agent.subject.model import load_tokens
+
+    return load_tokens(settings.subject.model)
+
+
 @dataclass(frozen=True)
 class Backends:
     """Factories of the subject and the LLM client; tests pass their own.
@@ -264,6 +290,7 @@ class Backends:
     """
 
     open_subject: Callable[[Settings], NamedSubject] = open_subject
+    open_tokens: "Callable[[Settings], Tokens]" = open_tokens
     toy_app: Callable[[Settings], object] = toy_app
     retry: RetryPolicy = RetryPolicy()
     recheck_pauses: tuple[float, ...] = RECHECK_PAUSES

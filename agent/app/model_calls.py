@@ -130,7 +130,8 @@ def cached_completions(
         known = ledger.completions([key for own in keys for key in own])
         missing = {own: one for own, one in zip(keys, requested, strict=True) if any(key not in known for key in own)}
         for new in _generate(subject, missing, sampling):
-            ledger.store_completions({key: c for key, c in new.items() if key not in known})
+            stored = {key: made for key, made in new.items() if key not in known and made.failure is None}
+            ledger.store_completions(stored)
             known = {**new, **known}
             on_stored(len(new))
         return [tuple(known[key] for key in own) for own in keys]

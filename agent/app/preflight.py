@@ -92,7 +92,11 @@ def open_context(
     require_free(settings, jobs)
     prompts = PromptBook.load()
     subject = backends.open_subject(settings)
-    say(f"subject: {subject.name}, {settings.subject.dtype}; {_timed(subject, jobs, settings)}")
+    for job in jobs:
+        for line in unfit_texts(job, subject.problem, settings):
+            say(f"{job.trait.id}: {line}")
+    timed = _timed(subject, jobs, settings)
+    say(f"subject: {subject.name}, {settings.subject.dtype}; {subject.start}; {timed}")
     on_wait = control.progress.pause if control else lambda who, why: None
     with closing(backends.open_llm(settings, on_wait=on_wait)) as llm:
         questions = questions_for_probe(settings, prompts, jobs[0])
@@ -108,6 +112,22 @@ def dataset_warnings(job: TraitJob) -> list[str]:
     warnings = [str(issue) for issue in job.dataset.issues]
     more = [f"… and {len(warnings) - _LISTED_WARNINGS} more warnings"] if len(warnings) > _LISTED_WARNINGS else []
     return warnings[:_LISTED_WARNINGS] + more
+
+
+Problem = Callable[[str, str | None, int], str | None]  # a text, its system prompt, the number of new tokens
+
+
+def unfit_texts(job: TraitJob, problem: Problem, settings: Settings) -> list[str]:
+    """A warning for each text of the dataset that the subject cannot continue, by file and line."""
+    places, new = job.places, settings.rules.max_new_tokens
+    found = [
+        f"{places.get(side.key, pair.id)}: warning: the subject cannot continue this text: its pair is parked. {why}"
+        for pair in job.dataset.pairs
+        for side in pair.sides
+        if (why := problem(side.text, side.system_prompt, new))
+    ]
+    more = [f"… and {len(found) - _LISTED_WARNINGS} more texts"] if len(found) > _LISTED_WARNINGS else []
+    return found[:_LISTED_WARNINGS] + more
 
 
 def require_free(settings: Settings, jobs: Sequence[TraitJob]) -> None:
@@ -190,11 +210,18 @@ def _low_disk(folder: Path) -> Iterator[str]:
 
 def _timed(subject: Subject, jobs: Sequence[TraitJob], settings: Settings) -> str:
     """Time one batch of completions. Raises SubjectError for a subject that generates nothing."""
-    texts = [pair.positive.text for job in jobs for pair in job.dataset.pairs][:_TIMED_TEXTS] or [PLAIN_TEXT]
+    new = settings.rules.max_new_tokens
+    whole = [pair.positive.text for job in jobs for pair in job.dataset.pairs]
+    texts = [text for text in whole if subject.problem(text, None, new) is None][:_TIMED_TEXTS] or [PLAIN_TEXT]
     began = time.monotonic()
-    how = Sampling(max_new_tokens=settings.rules.max_new_tokens)
+    how = Sampling(max_new_tokens=new)
     made = [own for _, own in subject.stream([(text, None) for text in texts], how)]
     seconds = time.monotonic() - began
+    if all(completion.failure for own in made for completion in own):
+        raise SubjectError(
+            f"The subject {settings.subject.model} cannot continue any of {pluralize(len(texts), 'text')}, such as "
+            f"{texts[0]!r}. {made[0][0].failure}"
+        )
     if not any(completion.text.strip() for own in made for completion in own):
         raise SubjectError(
             f"The subject {settings.subject.model} generates nothing after {texts[0]!r}. Use a base model, not "

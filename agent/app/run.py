@@ -22,6 +22,7 @@ from agent.schema import EXIT_CODES, Caps, FrozenModel, Mode, Role, Rules
 from agent.steps.draft import PER_REQUEST, WAVES
 from agent.steps.lock_in import TIMES
 from agent.storage.experiment import heartbeat_file
+from agent.subject.weights import NotDownloadedError, SubjectError
 from agent.supervision.detach import detach
 from agent.supervision.display import RunDisplay
 from agent.supervision.heartbeat import Heartbeat
@@ -173,16 +174,26 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"--traits {name}: unknown trait.{suggestion}"
 
 
-def dry_run(options: ExperimentOptions, until: str | None = None) -> int:
-    """Print the plan, its cost and its problems. Writes no file and makes no call."""
+def dry_run(options: ExperimentOptions, until: str | None = None, backends: Backends = BACKENDS) -> int:
+    """Print the plan, its cost and its problems. Writes no file, makes no call, and loads no more than a tokenizer."""
     settings = options.settings()
     jobs = options.jobs(settings)
     if until is not None:
         deadline(until, time.time())  # raises for a time that cannot be used
+    problems = list(preflight.free_problems(settings, jobs))
+    unfit: dict[str, list[str]] = {}
+    try:
+        problem = backends.open_tokens(settings).problem
+        unfit = {job.trait.id: preflight.unfit_texts(job, problem, settings) for job in jobs}
+    except NotDownloadedError as error:
+        late = f"{error} The run downloads it, and checks then whether it can continue the texts."
+        unfit = {jobs[0].trait.id: [late]} if jobs else {}
+    except SubjectError as error:
+        problems.append(str(error))
     with RunDisplay() as display:
-        for line in (*_models(settings), *(line for job in jobs for line in _plan(settings, job))):
+        plans = (line for job in jobs for line in _plan(settings, job, unfit.get(job.trait.id, [])))
+        for line in (*_models(settings), *plans):
             display.print(line)
-        problems = list(preflight.free_problems(settings, jobs))
         display.print(*(f"problem: {problem}" for problem in problems), *_verdict(problems))
     return USAGE if problems else 0
 
@@ -208,7 +219,7 @@ def _price(about: EndpointSettings) -> str:
     return f"{prices[0]:g} USD in and {prices[1]:g} out per million tokens" if any(prices) else "free"
 
 
-def _plan(settings: Settings, job: TraitJob) -> list[str]:
+def _plan(settings: Settings, job: TraitJob, unfit: Sequence[str]) -> list[str]:
     trait, size = job.trait, len(job.dataset.pairs)
     bound = upper_bound(settings.caps, settings.rules, trait.mode, size)
     start = f"starts from {size} pairs" if size else "starts from its definition alone"
@@ -218,6 +229,7 @@ def _plan(settings: Settings, job: TraitJob) -> list[str]:
         f"  dataset: {settings.datasets / trait.id} (set by `datasets` in refine.toml)",
         *(f"  {line}" for line in toyworld_warning(settings, trait)),
         *(f"  {line}" for line in preflight.dataset_warnings(job)),
+        *(f"  {line}" for line in unfit),
         f"  {_typical(settings, job)}.",
         f"  {bound_sentence(bound, settings.caps, settings.rules)}.",
     ]

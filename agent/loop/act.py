@@ -1,6 +1,6 @@
 """Executes moves: drafts, repairs, examinations; and what the loop of one trait works with."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,11 +44,14 @@ class Subject(Protocol):
     """A model that continues texts. Yields (index of a text, its completions) as they are made.
 
     Completions of a text are one greedy or `samples` draws. With `openers`, one per text, text plus opener is
-    continued, by as many draws as the opener asks for.
+    continued, by as many draws as the opener asks for. A text that cannot be continued has completions with `failure`;
+    `problem` tells why, where the tokenizer is enough to know.
     """
 
     @property
     def signature(self) -> str: ...
+
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None: ...
 
     def stream(
         self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
@@ -67,6 +70,7 @@ class Tools:
     `dataset`: the pairs that the campaign starts from, in file order. `rejected`: texts that a human rejected.
     `first_draft`: the number of the first draft. `wait` waits so many seconds and may raise Interrupted; its second
     argument says what for. `recheck_pauses`: seconds before the first recheck of a pair, the second, and so on.
+    `places`: file and line of the dataset's texts, by their key.
     """
 
     context: StepContext
@@ -79,6 +83,7 @@ class Tools:
     recheck_pauses: tuple[float, ...] = RECHECK_PAUSES
     rejected: tuple[str, ...] = ()
     first_draft: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 EXAMPLES = 2  # confirmed endings shown to the author; chosen by judgement

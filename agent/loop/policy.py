@@ -1,9 +1,9 @@
 """Policy: the next move, from history alone. The order of RULES is the method."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from agent.loop.state import PairState, SetState, Status, replay, unanswered
+from agent.loop.state import PairState, SetState, Status, replay, unanswered, undecided
 from agent.schema import (
     ADVICE,
     Audit,
@@ -129,11 +129,12 @@ def judge_unreliable(state: SetState, plan: Plan, signals: Signals) -> Move | No
 
 def no_progress(state: SetState, plan: Plan, signals: Signals) -> Move | None:
     entered = max(state.entered, plan.caps.pilot, plan.goal)
-    parked = len(state.parked) - state.overlooked
-    if parked > plan.rules.max_parked_share * entered:
+    parked = undecided(state)
+    count = len(parked) - state.overlooked
+    if count > plan.rules.max_parked_share * entered:
         open_ = len(unanswered(state))
-        is_undecided = parked - open_ > plan.rules.max_parked_share * entered
-        why = f"{parked} of {entered} pairs had to be parked: the judge cannot decide here. {state.parked[-1].why}"
+        is_undecided = count - open_ > plan.rules.max_parked_share * entered
+        why = f"{count} of {entered} pairs had to be parked: the judge cannot decide here. {parked[-1].why}"
         cause = Cause.UNDECIDED if is_undecided else Cause.UNANSWERED
         return _not_ready(cause, why + judge_suspicions(state))
     if state.idle >= plan.caps.patience and not _out_of_repairs(state, plan):
@@ -227,9 +228,22 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def parking(state: SetState) -> tuple[Park, ...]:
-    """The pairs that cannot be decided automatically, each with its reason."""
-    return tuple(Park(pair=key, why=why) for key, item in state.items.items() if (why := _undecidable(item)))
+def parking(state: SetState, places: Mapping[str, str] | None = None) -> tuple[Park, ...]:
+    """The pairs that cannot be decided automatically, each with its reason.
+
+    `places`: file and line of the dataset's texts, by their key.
+    """
+    found = ((key, _unfit(item, places or {}) or _undecidable(item)) for key, item in state.items.items())
+    return tuple(Park(pair=key, why=why) for key, why in found if why)
+
+
+def _unfit(item: PairState, places: Mapping[str, str]) -> str | None:
+    """Which of its texts the subject cannot continue, and why."""
+    found = item.unfit
+    if found is None or found.completion is None:
+        return None
+    place = places.get(found.key, f"the {found.polarity} scenario")
+    return f"{place}: the subject cannot continue this text. {found.completion.failure}"
 
 
 def _undecidable(item: PairState) -> str | None:

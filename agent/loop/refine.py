@@ -68,5 +68,5 @@ def _wait_before_recheck(move: Recheck, history: History, tools: Tools) -> None:
 
 def close_round(round: Round, history: History, tools: Tools) -> Round:
     """The round with its usage, and with the pairs parked that cannot be decided automatically."""
-    parked = parking(apply_round(replay(history), round))
+    parked = parking(apply_round(replay(history), round), tools.places)
     return round.model_copy(update={"parked": parked, "cost": tools.ledger.cost(tools.campaign, round.number)})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from agent.schema import (
+    OTHER_SIDE,
     Change,
     Controls,
     Depth,
@@ -78,6 +79,12 @@ class PairState:
         return tuple(found for p in Polarity if (found := self.finding(p)) is not None)
 
     @property
+    def unfit(self) -> Finding | None:
+        """The current finding about a text that the subject cannot continue, if any."""
+        failures = ((f, f.completion.failure) for f in self.current if f.completion is not None)
+        return next((finding for finding, why in failures if why not in (None, OTHER_SIDE)), None)
+
+    @property
     def failing(self) -> tuple[Finding, ...]:
         """Those of the current findings that fail."""
         return tuple(found for found in self.current if found.outcome is Outcome.FAIL)
@@ -101,7 +108,7 @@ class SetState:
 
     `stalled` counts the repair rounds since any side of any pair reached a level that it had never reached. `batch`
     are the pairs that the last batch of the dataset brought. After a Resume with `anyway`, that is true, and
-    `overlooked` is the number of pairs that were parked by then.
+    `overlooked` is the number of pairs that were parked by then, without those that the subject cannot continue.
     """
 
     items: dict[str, PairState] = field(default_factory=dict)
@@ -183,11 +190,17 @@ def _resumed(state: SetState, move: Move) -> SetState:
     state = replace(state, items={**state.items, **back}, parked=parked, removed=removed)
     if not _is_anyway(move):
         return state
-    return replace(state, anyway=True, overlooked=len(parked), stalled=0, empty_drafts=0, idle=0)
+    return replace(state, anyway=True, overlooked=len(undecided(state)), stalled=0, empty_drafts=0, idle=0)
 
 
 def _is_anyway(move: Move) -> bool:
     return isinstance(move, Resume) and move.anyway
+
+
+def undecided(state: SetState) -> tuple[Park, ...]:
+    """The pairs parked for another reason than a text that the subject cannot continue, which is no judge's fault."""
+    unfit = {item.pair.id for item in state.removed if item.unfit}
+    return tuple(park for park in state.parked if park.pair not in unfit)
 
 
 def unanswered(state: SetState) -> tuple[str, ...]:
@@ -197,8 +210,12 @@ def unanswered(state: SetState) -> tuple[str, ...]:
 
 
 def _is_open(item: PairState) -> bool:
-    """Whether a pair lacks an answer; one that is undecided between the wordings has its answers."""
-    return item.status is Status.UNJUDGED and all(found.verdict is not Verdict.UNSURE for found in item.current)
+    """Whether a pair lacks an answer. One undecided between the wordings has them; without a completion none is asked."""
+    return (
+        item.status is Status.UNJUDGED
+        and item.unfit is None
+        and all(found.verdict is not Verdict.UNSURE for found in item.current)
+    )
 
 
 def _empty_drafts(state: SetState, round: Round, is_empty: bool) -> int:

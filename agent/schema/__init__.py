@@ -40,6 +40,7 @@ from agent.schema.judging import (
     needed_questions,
 )
 from agent.schema.pairs import (
+    OTHER_SIDE,
     Completion,
     Flag,
     FrozenModel,

@@ -138,6 +138,9 @@ class Opener(FrozenModel):
     samples: Annotated[int, Field(ge=1)]
 
 
+OTHER_SIDE = "the other side of its pair cannot be continued"  # the `failure` of a completion that is of no use
+
+
 class Completion(FrozenModel):
     """Completion by the subject. `text` keeps its leading space; `opening` is the text of the first k tokens.
 

@@ -46,6 +46,8 @@ class StepContext:
     complete: Complete
     scales: Mapping[Role, str]
     seed: int = 0
+    unfit: Callable[[Scenario], str | None] = lambda scenario: None
+    """Why the subject cannot continue a text, as far as that is known before it tries; None if it can."""
 
     @property
     def sustained(self) -> bool:

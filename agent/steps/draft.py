@@ -77,6 +77,7 @@ def draft(context: StepContext, wanted: DraftRequest) -> Drafted:
                     if len(accepted) == wanted.count
                     else rejected_side(pair.sides, wanted.rejected)
                     or _rejection(pair, (*wanted.pairs, *accepted), diversity, context.trait.mode)
+                    or next((reason for side in pair.sides if (reason := context.unfit(side))), None)
                 )
                 if why:
                     notes.append(f"refused {pair.positive.text!r}: {why}")

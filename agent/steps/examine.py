@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.schema import (
+    OTHER_SIDE,
     Completion,
     Depth,
     Finding,
@@ -43,9 +44,17 @@ def examine(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[F
 
 
 def complete(context: StepContext, cases: Sequence[Case]) -> list[CaseResult]:
-    """The greedy completion of each case, which is linked to the pair's other side."""
+    """The greedy completion of each case, which is linked to the pair's other side.
+
+    Where one side cannot be continued, nothing needs to be asked about the other.
+    """
     sides = {(case.pair, case.scenario.polarity): i for i, case in enumerate(cases)}
     completions = greedy(context, [case.scenario for case in cases])
+    failed = {case.pair for case, made in zip(cases, completions, strict=True) if made.failure is not None}
+    completions = [
+        made.model_copy(update={"failure": OTHER_SIDE}) if case.pair in failed and made.failure is None else made
+        for case, made in zip(cases, completions, strict=True)
+    ]
     return [
         CaseResult(case, completion, sides.get((case.pair, case.scenario.polarity.other)))
         for case, completion in zip(cases, completions, strict=True)

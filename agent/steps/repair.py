@@ -71,9 +71,10 @@ class CandidateResult:
     c0: float
     margin: float
     scores: tuple[tuple[Question, float], ...]
+    failure: str | None = None
 
     def as_candidate(self) -> Candidate:
-        refused = None if self.passes else NOT_PASSED
+        refused = None if self.passes else self.failure or NOT_PASSED
         return Candidate(
             text=self.scenario.text, rung=self.rung, refused=refused, verdict=self.verdict, scores=self.scores
         )
@@ -113,6 +114,7 @@ def _candidate_result(context: StepContext, result: CaseResult, rung: Rung) -> C
         c0=scores.get(Question.C0, 100.0),
         margin=abs(scores.get(Question.RESPONSE, 50.0) - 50),
         scores=tuple(scores.items()),
+        failure=result.completion.failure,
     )
 
 

@@ -55,7 +55,10 @@ def outcome_of_votes(votes: Sequence[bool], initial: int, lead_to_reject: int) -
 
 
 def collect_votes(context: StepContext, ballots: Sequence[Ballot]) -> list[Tally]:
-    """Ask until every ballot is decided, tied, or OPEN because no answer could be read. One tally per ballot."""
+    """Ask until every ballot is decided, tied, or OPEN because no answer could be read. One tally per ballot.
+
+    Nothing is asked about a text that the subject could not continue.
+    """
     votes: list[list[Vote]] = [[] for _ in ballots]
     while wanted := _wanted(context, ballots, votes):
         requests = [request(context, ballots[i].asked, wording, sample) for i, wording, sample in wanted]
@@ -69,6 +72,8 @@ def _wanted(
 ) -> list[tuple[int, str, int]]:
     wanted = []
     for i, (ballot, cast) in enumerate(zip(ballots, votes, strict=True)):
+        if ballot.asked.completion.failure is not None:
+            continue
         if not cast:
             wanted += [(i, wording, 0) for wording in ballot.initial_wordings]
         elif ballot.escalate and _outcome(context, ballot, cast) is None:
@@ -78,7 +83,8 @@ def _wanted(
 
 def _outcome(context: StepContext, ballot: Ballot, cast: Sequence[Vote]) -> VoteOutcome | None:
     """What the votes so far decide; None while another vote is wanted. An answer without a score abstains."""
-    if any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
+    failed = ballot.asked.completion.failure is not None
+    if failed or any(v.favourable is None and kind_of(v.error) is not ErrorKind.UNSCORED for v in cast):
         return VoteOutcome.OPEN
     sides = [v.favourable for v in cast if v.favourable is not None]
     decided = outcome_of_votes(sides, len(ballot.initial_wordings), ballot.lead_to_reject)

@@ -40,12 +40,14 @@ class FileHashes(FrozenModel):
 class Dataset(FrozenModel):
     """The pairs of one trait in file order, and the issues found while loading.
 
-    `line` of a pair is that of its positive, counted from 0; `places` are the lines of both its sides, from 1.
+    `line` of a pair is that of its positive, counted from 0; `places` are the lines of both its sides, from 1, in
+    `files`.
     """
 
     trait: str
     pairs: tuple[Pair, ...]
     places: tuple[tuple[int, int], ...] = ()
+    files: tuple[str, str] = ("positive.txt", "negative.txt")
     issues: tuple[Issue, ...]
     hashes: FileHashes
 
@@ -96,6 +98,7 @@ def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) 
         trait=trait_id,
         pairs=tuple(_pair(i, *both) for (i, _), both in zip(together, lines, strict=True)),
         places=tuple((one.number, other.number) for one, other in lines),
+        files=(positive.name, negative.name),
         issues=issues,
         hashes=FileHashes(positive=positive.hash, negative=negative.hash, definition=hash_of(folder / DEFINITION)),
     )

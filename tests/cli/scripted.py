@@ -54,10 +54,14 @@ class ReadingSubject:
 
     name = "scripted"
     signature = "scripted/1"
+    start = "texts begin without a special token"
 
     def __init__(self, on_text: Callable[[int], None] = lambda count: None) -> None:
         self.continued = 0
         self._on_text = on_text
+
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None:
+        return None
 
     def stream(
         self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()

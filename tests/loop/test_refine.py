@@ -47,6 +47,9 @@ class Subject:
         self.world = world
         self.made = 0
 
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None:
+        return None
+
     def stream(
         self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
     ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
@@ -59,6 +62,9 @@ class OpenerSubject:
 
     signature = "scripted subject"
     made = 0
+
+    def problem(self, text: str, system_prompt: str | None, new: int) -> str | None:
+        return None
 
     def stream(
         self, texts: Sequence[tuple[str, str | None]], sampling: Sampling, openers: Sequence[Opener] = ()
