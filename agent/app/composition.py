@@ -253,6 +253,8 @@ def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
         base_url=about.base_url,
         key=SecretStr("" if about.base_url == TOYWORLD else os.environ.get(about.key_variable, "")),
         concurrency=about.concurrency,
+        starts_full="concurrency" in about.model_fields_set,
+        timeout=about.timeout,
         input_price=prices[0],
         output_price=prices[1],
         app=app,

@@ -316,8 +316,8 @@ class EndpointMonitor:
         return [f"{who}: {status.summary()}" for who, status in self.llm.statuses().items()] if self.llm else []
 
     def waits(self) -> bool:
-        """Whether an endpoint is unavailable, or has asked for a long pause."""
-        return self.llm is not None and any(status.paused is not None for status in self.llm.statuses().values())
+        """Whether an endpoint is unavailable, has asked for a long pause, or may take as long as it does."""
+        return self.llm is not None and any(status.waits for status in self.llm.statuses().values())
 
     def give_up(self) -> None:
         """Treat all calls in flight as lost; they are sent again."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from agent.schema import BudgetConfig, Caps, FrozenModel, Mode, NegativeTest, Rules, digest
 
@@ -20,6 +20,19 @@ TraitId = Annotated[str, Field(pattern=f"^{_PART}/{_PART}$")]
 def is_trait_id(name: str) -> bool:
     """Whether a name is category/name, of characters that are safe in folder names."""
     return re.fullmatch(f"{_PART}/{_PART}", name) is not None
+
+
+_WEEK = 7 * 86400.0
+_DURATION = re.compile(r"(?:(\d+)\s*h)?\s*(?:(\d+)\s*m)?\s*(?:(\d+)\s*s)?")
+
+
+def seconds_of(value: object) -> object:
+    """Seconds of "2h", "10m", "45s" or "1h30m"; any other value as it is."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or not any(match.groups()):
+        return value
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(3600 * hours + 60 * minutes + seconds)
 
 
 class SubjectSettings(FrozenModel):
@@ -45,7 +58,11 @@ class EndpointSettings(FrozenModel):
     key_variable: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
     """The environment variable with the API key. By default OPENAI_API_KEY for OpenAI's API, else none."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32
-    """The most calls in flight; the rate limiter goes below it as the endpoint requires. Chosen by judgement."""
+    """The most calls in flight; the rate limiter goes below it as the endpoint requires. A stated number is used from
+    the start; the default, chosen by judgement, is reached from four calls on."""
+    timeout: Annotated[float, Field(ge=1, le=_WEEK, allow_inf_nan=False), BeforeValidator(seconds_of)] | None = None
+    """The longest time that one answer may take, as "45s", "10m", "2h", "1h30m" or in seconds. None: learned from
+    recent answers, 20 to 180 seconds. For slow local models, and for people who answer by hand."""
     input_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """US dollars per million input tokens; by default the published price."""
     output_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from agent.llm.circuit_breaker import (
@@ -13,9 +13,11 @@ from agent.llm.circuit_breaker import (
     EndpointUnavailable,
     HealthCheck,
 )
+from agent.llm.endpoint import Endpoint
 from agent.llm.errors import Auth, LLMError, Quota, RateLimited
-from agent.llm.rate_limiter import AdaptiveLimiter, Permit
+from agent.llm.rate_limiter import CONFIG, AdaptiveLimiter, Permit
 from agent.llm.retry import RetryPolicy
+from agent.text import pluralize
 
 LONG_PAUSE = 30.0  # seconds of Retry-After that are reported to the user; by judgement
 _SLOW = 20.0  # seconds without an answer that a live view shows; the shortest adaptive timeout
@@ -42,7 +44,8 @@ class EndpointStatus:
     """Snapshot of one endpoint for a live view.
 
     `limit`, `in_flight` and `queued` count calls; `rate` is in starts per second, None while unlimited; `paused` says
-    why nothing is sent; `slowest` is the age in seconds of the oldest call in flight.
+    why nothing is sent; `slowest` is the age in seconds of the oldest call in flight; `patience` is how old it may
+    become by the settings, None where that is learned.
     """
 
     limit: int
@@ -51,13 +54,32 @@ class EndpointStatus:
     rate: float | None
     paused: str | None
     slowest: float = 0.0
+    patience: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is no stall that nothing comes: the endpoint is paused, or its answers may take so long."""
+        is_awaited = self.patience is not None and self.in_flight > 0 and self.slowest <= self.patience + _SLOW
+        return self.paused is not None or is_awaited
 
     def summary(self) -> str:
         """The status in a few words."""
-        slow = f" (slowest {self.slowest:.0f} s)" if self.slowest >= _SLOW else ""
         queued = f", {self.queued} queued" if self.queued else ""
         rate = f", {self.rate:.1f}/s" if self.rate else ""
-        return self.paused or f"{self.in_flight}/{self.limit} in flight{slow}{queued}{rate}"
+        return self.paused or f"{self._in_flight}{queued}{rate}"
+
+    @property
+    def _in_flight(self) -> str:
+        if self.slowest < _SLOW:
+            return f"{self.in_flight}/{self.limit} in flight"
+        return f"{pluralize(self.in_flight, 'question')} in flight, oldest for {_age(self.slowest)}"
+
+
+def _age(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class AdmissionController:
@@ -68,14 +90,17 @@ class AdmissionController:
 
     def __init__(
         self,
-        concurrency: int,
+        endpoint: Endpoint,
         policy: RetryPolicy,
         health_check: HealthCheck,
         on_wait: Callable[[str | None], None],
     ) -> None:
         self._policy = policy
+        self._patience = endpoint.timeout
         self._timeout = AdaptiveTimeout()
-        self._limiter = AdaptiveLimiter(concurrency, policy.clock)
+        most = endpoint.concurrency
+        config = replace(CONFIG, initial_limit=most) if endpoint.starts_full else CONFIG
+        self._limiter = AdaptiveLimiter(most, policy.clock, config)
         self.breaker = CircuitBreaker(policy.clock, policy.max_pause, partial(self._heeding, health_check), on_wait)
         self._fatal: LLMError | None = None
         self._credit_due: float | None = None  # when an account without credit asked to be asked again
@@ -168,4 +193,12 @@ class AdmissionController:
             paused = "unavailable"
         elif limiter.cooldown > LONG_PAUSE:
             paused = f"rate limited for {limiter.cooldown:.0f} s more"
-        return EndpointStatus(limiter.limit, limiter.in_flight, limiter.queued, limiter.rate, paused, limiter.slowest)
+        return EndpointStatus(
+            limiter.limit,
+            limiter.in_flight,
+            limiter.queued,
+            limiter.rate,
+            paused,
+            limiter.slowest,
+            self._patience,
+        )

@@ -53,13 +53,14 @@ class EndpointClient:
         flights: Flights,
         on_wait: OnWait,
     ) -> None:
+        policy = policy.for_timeout(endpoint.timeout)
         self.role = role
         self.endpoint = endpoint
         self.probed: Capability | None = None
         self.transport = Transport(endpoint, policy)
         self.name = f"{role} at {endpoint.base_url}"
         self.admission = AdmissionController(
-            endpoint.concurrency,
+            endpoint,
             policy,
             self.check_health,
             lambda why: on_wait(self.name, why and f"{self.name} is {why}"),

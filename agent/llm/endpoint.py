@@ -14,14 +14,17 @@ Method = Literal["logprobs", "letters", "samples"]
 class Endpoint(FrozenModel):
     """One model behind one OpenAI-compatible URL. The key and `app` are never printed or serialised.
 
-    `app` is an ASGI application to call in process instead of the network. `concurrency` limits calls in flight. Prices
-    are in USD per million tokens, that is micro-USD per token.
+    `app` is an ASGI application to call in process instead of the network. `concurrency` limits calls in flight; with
+    `starts_full` as many are in flight from the start. `timeout` is the longest time of one attempt in seconds, None
+    where it is learned. Prices are in USD per million tokens, that is micro-USD per token.
     """
 
     model: str
     base_url: str
     key: SecretStr = Field(default=SecretStr(""), exclude=True, repr=False)
     concurrency: Annotated[int, Field(ge=1)] = 32
+    starts_full: bool = False
+    timeout: Annotated[float, Field(gt=0)] | None = None
     input_price: Annotated[float, Field(ge=0)] = 0.0
     output_price: Annotated[float, Field(ge=0)] = 0.0
     app: Any = Field(default=None, exclude=True, repr=False)

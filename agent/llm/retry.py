@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import tenacity
 
 T = TypeVar("T")
+_ATTEMPTS_IN_TIME = 4  # attempts that a call's deadline has room for, as RetryPolicy.deadline has
 _LOADING_POLL = 5.0  # longest time between two questions to a server that is loading; by judgement
 OnRetry = Callable[[LLMError, float], None]  # the error, and the seconds until the next attempt
 
@@ -75,6 +76,12 @@ class RetryPolicy:
 
     clock: Clock = Clock()
     time_of_day: Callable[[], float] = time.time
+
+    def for_timeout(self, seconds: float | None) -> "RetryPolicy":
+        """The policy for an endpoint whose answers may take so long; None changes nothing."""
+        if seconds is None:
+            return self
+        return replace(self, attempt_timeout=seconds, deadline=max(self.deadline, _ATTEMPTS_IN_TIME * seconds))
 
     def for_first_contact(self) -> "RetryPolicy":
         """The policy for an endpoint that has never answered: it may be the wrong one, so it is given up early."""

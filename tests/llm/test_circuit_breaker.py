@@ -214,4 +214,7 @@ def test_each_attempt_that_timed_out_doubles_the_timeout_of_its_request(timeouts
 
 def test_the_status_names_a_slow_call_and_the_queue() -> None:
     assert EndpointStatus(32, 3, 0, None, None, 19.0).summary() == "3/32 in flight"
-    assert EndpointStatus(32, 3, 7, None, None, 42.0).summary() == "3/32 in flight (slowest 42 s), 7 queued"
+    assert EndpointStatus(32, 3, 7, None, None, 2.0).summary() == "3/32 in flight, 7 queued"
+    assert EndpointStatus(32, 3, 7, None, None, 42.0).summary() == "3 questions in flight, oldest for 42 s, 7 queued"
+    assert EndpointStatus(999, 212, 0, None, None, 870.0).summary() == "212 questions in flight, oldest for 14 min"
+    assert EndpointStatus(1, 1, 0, None, None, 7500.0).summary() == "1 question in flight, oldest for 2 h 05 min"
