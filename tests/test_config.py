@@ -242,6 +242,29 @@ def test_a_key_written_into_the_file_is_refused_and_never_repeated(tmp_path: Pat
     assert "canary" not in said
 
 
+@pytest.mark.parametrize("name", ["refine.toml.txt", "Refine.toml", "refine (1).toml", "refine.TOML", "refined.toml"])
+def test_a_file_with_nearly_the_right_name_is_named(tmp_path: Path, name: str) -> None:
+    folder = experiment(tmp_path, LEAST)
+    (folder / "refine.toml").rename(folder / name)
+    with pytest.raises(SettingsError, match=rf"There is no refine.toml in .*, but {re.escape(name)}: rename it"):
+        load_settings(folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_settings_in_another_encoding_are_named(tmp_path: Path, encoding: str) -> None:
+    folder = experiment(tmp_path, LEAST)
+    (folder / "refine.toml").write_bytes(LEAST.encode(encoding))
+    with pytest.raises(SettingsError, match="refine.toml is not UTF-8 but UTF-16, or no text. Save the file as UTF-8"):
+        load_settings(folder)
+
+
+@pytest.mark.parametrize("altered", [LEAST.encode("utf-8-sig"), LEAST.replace("\n", "\r\n").encode()])
+def test_a_mark_and_windows_line_ends_of_the_settings_are_read(tmp_path: Path, altered: bytes) -> None:
+    folder = experiment(tmp_path, LEAST)
+    (folder / "refine.toml").write_bytes(altered)
+    assert load_settings(folder).traits == ("chirp/refusal",)
+
+
 def test_a_missing_file_says_what_to_write_and_which_experiment_was_meant(tmp_path: Path) -> None:
     experiment(tmp_path, LEAST, "first_run")
     with pytest.raises(

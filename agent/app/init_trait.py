@@ -18,7 +18,7 @@ from agent.config.settings import TOYWORLD, EndpointSettings, Settings, is_trait
 from agent.errors import UserError
 from agent.prompts import PromptBook
 from agent.schema import Mode, NegativeTest, Reply, Request, Role, Shape, Trait
-from agent.storage.dataset import read_definition
+from agent.storage.dataset import definition_lookalikes, read_definition
 from agent.storage.durable import write_atomically
 from agent.storage.ledger import Ledger
 from agent.supervision.display import RunDisplay
@@ -109,7 +109,7 @@ def describe(
         raise UserError(f"{trait!r} is not a trait id. Use category/name, such as toy/gloom.")
     settings = load_settings(experiment, {"traits": [trait]})
     definition = settings.datasets / trait / "definition.txt"
-    written = (experiment / FILE).read_bytes().decode("utf-8-sig")
+    written = (experiment / FILE).read_bytes().decode("utf-8")
     _require_unused(trait, definition, written, overrides, dry_run)
     known = read_definition(definition.parent) if overrides.description is None else None
     found = _ask(settings, trait, known or overrides.description or "", backends)
@@ -135,6 +135,8 @@ def describe(
 
 
 def _require_unused(trait: str, definition: Path, written: str, overrides: TraitOverrides, dry_run: bool) -> None:
+    if not definition.exists() and (near := definition_lookalikes(definition.parent)):
+        raise UserError("\n".join([f"There is no {definition}.", *map(str, near)]))
     if overrides.description is None and not definition.exists():
         raise UserError(f"{trait} has no {definition} yet. Describe the trait in one line after its name.")
     if definition.exists() and overrides.description is not None and not dry_run:
@@ -142,7 +144,7 @@ def _require_unused(trait: str, definition: Path, written: str, overrides: Trait
             f"{definition} exists already. Leave the description out to keep it and add only the rest, or move the "
             "file away first."
         )
-    if trait in tomlkit.parse(written).get("trait", {}):
+    if trait in tomlkit.parse(written.removeprefix("\ufeff")).get("trait", {}):
         raise UserError(f'{FILE} has a section [trait."{trait}"] already. Edit it by hand.')
 
 
@@ -184,8 +186,9 @@ def read_description(reply: Reply) -> Description:
 
 
 def with_trait(written: str, trait: str, found: Description) -> str:
-    """refine.toml with the trait in its list and with its section; comments and layout are kept."""
-    document = tomlkit.parse(written)
+    """refine.toml with the trait in its list and with its section; comments, layout and line ends are kept."""
+    mark = "\ufeff" if written.startswith("\ufeff") else ""
+    document = tomlkit.parse(written.removeprefix(mark))
     listed = document.setdefault("traits", tomlkit.array())
     if trait not in listed:
         listed.append(trait)
@@ -195,7 +198,10 @@ def with_trait(written: str, trait: str, found: Description) -> str:
         "opposite": found.opposite,
         "negative_test": found.negative_test.value,
     }
-    return tomlkit.dumps(document)
+    text = tomlkit.dumps(document)
+    if 2 * written.count("\r\n") > written.count("\n"):
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+    return mark + text
 
 
 def _show(display: RunDisplay, trait: str, found: Description, overrides: TraitOverrides) -> None:

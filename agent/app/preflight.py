@@ -108,8 +108,12 @@ def open_context(
 
 
 def dataset_warnings(job: TraitJob) -> list[str]:
-    """Warnings of loading the dataset, in file order; a long list is cut, with the number left out."""
-    warnings = [str(issue) for issue in job.dataset.issues]
+    """Warnings of loading the dataset, in file order; a long list is cut, with the number left out.
+
+    Different first words are common and come last: no other warning is cut in their favour.
+    """
+    issues = sorted(job.dataset.issues, key=lambda issue: issue.code == "first-word")
+    warnings = [str(issue) for issue in issues]
     more = [f"… and {len(warnings) - _LISTED_WARNINGS} more warnings"] if len(warnings) > _LISTED_WARNINGS else []
     return warnings[:_LISTED_WARNINGS] + more
 

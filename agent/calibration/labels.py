@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from agent.schema import Completion, FrozenModel, Mode, NegativeTest, Polarity, Scenario, Trait, split_ending
+from agent.storage.json_lines import json_lines
 from agent.text import is_text
 
 _MOST_SHOWN = 12
@@ -131,7 +132,7 @@ def read_endings(content: bytes, file: str, defaults: LabelDefaults) -> tuple[La
     """The endings of a JSONL file, in order. Raises LabelError with a sentence for each of the first wrong lines."""
     rows: list[LabelledEnding] = []
     problems: list[str] = []
-    for number, line in _lines(content):
+    for number, line in _lines(content, file):
         try:
             rows += [_with_opener(row, defaults.openers) for row in _parsed(line, number, defaults)]
         except LabelError as error:
@@ -164,7 +165,7 @@ def read_traits(content: bytes, file: str) -> dict[str, TraitInfo]:
 def read_openers(content: bytes, file: str) -> dict[str, str]:
     """Openers by an ending's id, from lines of {"id", "opener"}. Raises LabelError."""
     found: dict[str, str] = {}
-    for number, line in _lines(content):
+    for number, line in _lines(content, file):
         row = _object(line, f"{file}:{number}: ")
         if row.keys() != {"id", "opener"} or not all(isinstance(value, str) for value in row.values()):
             raise LabelError(
@@ -178,10 +179,11 @@ def _twice(ids: list[str]) -> list[str]:
     return sorted({i for i in ids if ids.count(i) > 1})
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, bytes) of the lines that are not blank. Split at line feeds only."""
-    rows = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    yield from ((number, row) for number, row in enumerate(rows, 1) if row.strip())
+def _lines(content: bytes, file: str) -> list[tuple[int, bytes]]:
+    try:
+        return json_lines(content)
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{file} is not {error.encoding.upper()}. Save the file as UTF-8.") from error
 
 
 def _object(line: bytes, where: str = "") -> dict[str, Any]:

@@ -172,6 +172,9 @@ def known_traits(experiment: Path) -> tuple[str, ...]:
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
+        content = file.read_bytes()
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+            raise SettingsError(f"{file} is not UTF-8 but UTF-16, or no text. Save the file as UTF-8.")
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise SettingsError(_missing_file(file)) from error
@@ -181,10 +184,17 @@ def _parse(file: Path) -> dict[str, Any]:
         raise SettingsError(f'{file}: not valid TOML in UTF-8: {error}. Strings need quotes: key = "text".') from error
 
 
+_NEAR_NAME = 0.8  # difflib's ratio of refine.toml.txt is 0.85; chosen by judgement
+
+
 def _missing_file(file: Path) -> str:
     folder = file.parent
     siblings = [path.parent.name for path in sorted(folder.parent.glob(f"*/{FILE}"))]
     near = [f" Did you mean {name}?" for name in difflib.get_close_matches(folder.name, siblings, n=1)]
+    names = [path.name for path in sorted(folder.iterdir())] if folder.is_dir() else []
+    alike = [name for name in names if difflib.get_close_matches(name.casefold(), [FILE], n=1, cutoff=_NEAR_NAME)]
+    if alike:
+        return f"There is no {FILE} in {folder}, but {' and '.join(alike)}: rename it to {FILE}."
     least = 'version = 1, traits = ["category/name"], and under [subject] model = "toyworld"'
     return f"There is no {FILE} in {folder}.{''.join(near)} To start one, write at least: {least}."
 

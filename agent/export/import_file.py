@@ -15,6 +15,7 @@ from agent.review.card_builder import edited_pair
 from agent.review.cards import Card
 from agent.review.exchange import Offered
 from agent.schema import Act, Decision
+from agent.storage.json_lines import as_utf8, json_lines
 from agent.text import is_text, pluralize
 
 ACTS = (Act.APPROVE, Act.REJECT, Act.DROP)
@@ -75,12 +76,11 @@ def _decoded(content: bytes, name: str) -> str:
         raise ExchangeError(f"{name} is {what}. {_WANTED}")
     if not content.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
         raise ExchangeError(f"{name} is empty: it contains no decision. Export it again.")
-    encoding = json.detect_encoding(content)
     try:
-        return content.decode(encoding).removeprefix("\ufeff")
+        return as_utf8(content).decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ExchangeError(f"{name}:{line} is not {encoding.upper()}. Save the file as UTF-8.") from error
+        raise ExchangeError(f"{name}:{line} is not {error.encoding.upper()}. Save the file as UTF-8.") from error
 
 
 def _rows(text: str, name: str) -> Iterator[_Row]:
@@ -107,8 +107,8 @@ def _unpacked(whole: object) -> list[Any]:
 
 
 def _line_rows(text: str, name: str, problem: str) -> Iterator[_Row]:
-    """Rows of JSON lines. Raw line ends are not part of JSON texts, so any kind separates."""
-    lines = [(i, line) for i, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
+    """Rows of JSON lines."""
+    lines = [(number, line.decode()) for number, line in json_lines(text.encode())]
     rows = [_line_row(f"{name}:{i}", line, i == lines[-1][0]) for i, line in lines]
     if not any(isinstance(row.content, dict) for row in rows) or (text.lstrip()[0] == "[" and rows[0].problem):
         raise ExchangeError(_why_no_lines(lines[0][1], name, problem))

@@ -17,6 +17,7 @@ from agent.llm.response import ChatCompletion, clean, read_reply
 from agent.llm.scoring import sampled_choice, sampled_score
 from agent.schema import ErrorKind, FrozenModel, Reply, Request, Role, Shape
 from agent.storage.durable import write_atomically
+from agent.storage.json_lines import json_lines
 from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
 
@@ -71,15 +72,15 @@ def read_answers(path: Path) -> tuple[tuple[AnswerLine, ...], tuple[str, ...]]:
     Raises BatchFileError if the file cannot be read.
     """
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        lines = json_lines(path.read_bytes())
+    except UnicodeDecodeError as error:
+        raise BatchFileError(f"{path} is not {error.encoding.upper()}. Save the file as UTF-8.") from error
     except OSError as error:
         raise BatchFileError(
             f"{path} cannot be read ({error.strerror}). Name a file of answers, one JSON per line."
         ) from error
     rows, problems = [], []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if not line.strip():
-            continue
+    for number, line in lines:
         try:
             rows.append(_answer_line(f"{path.name}:{number}", line))
         except ValueError as error:

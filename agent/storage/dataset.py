@@ -104,11 +104,16 @@ def load_dataset(folder: Path, trait_id: str, pair_by_similarity: bool = False) 
     )
 
 
+def definition_lookalikes(folder: Path) -> tuple[Issue, ...]:
+    """An error for each file that was probably meant as the definition, which is missing."""
+    return dead_links(folder, "definition") or tuple(lookalike_errors(folder, "definition"))
+
+
 def read_definition(folder: Path) -> str:
     """The trait's definition, stripped. Raises DatasetError where it is missing or empty."""
     path = folder / DEFINITION
     if not path.is_file():
-        if near := dead_links(folder, "definition") or tuple(lookalike_errors(folder, "definition")):
+        if near := definition_lookalikes(folder):
             raise DatasetError("\n".join([f"There is no {DEFINITION} in {folder}.", *map(str, near)]), near)
         raise DatasetError(
             f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it. If the dataset lies "

@@ -160,6 +160,25 @@ def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> N
     }
 
 
+def test_a_mark_and_windows_line_ends_of_the_settings_are_kept() -> None:
+    written = '\ufeff# mine\r\nversion = 1\r\ntraits = ["a/b"]\r\n'
+    text = with_trait(written, "new/one", FOUND)
+    assert text.startswith('\ufeff# mine\r\nversion = 1\r\ntraits = ["a/b", "new/one"]\r\n')
+    assert text.count("\n") == text.count("\r\n") > 4
+
+
+def test_a_definition_with_nearly_the_right_name_is_no_reason_to_write_a_second_one(tmp_path: Path) -> None:
+    folder = experiment(tmp_path)
+    trait = folder / "datasets/traits/toy/gloom"
+    trait.mkdir(parents=True)
+    (trait / "Definition.txt").write_text(DEFINITION)
+    before = tree(folder)
+    done = init(folder, "toy/gloom", "a gloomy way of telling things")
+    assert done.exit_code == 64
+    assert "Definition.txt: error: is not read, and there is no definition.txt: rename it" in done.output
+    assert tree(folder) == before
+
+
 def test_comments_and_layout_of_the_settings_are_kept() -> None:
     written = "# mine\nversion = 1\ntraits = [\n  'a/b',  # first\n]\n\n[subject]   # small\nmodel = 'x'\n"
     text = with_trait(written, "new/one", FOUND)
