@@ -96,8 +96,8 @@ labelled endings.
 
 _EXITS = (
     "Exit codes: 0 ready and audited · 2 ready, but parked pairs need your decision · 3 a limit was reached, or not "
-    "ready, or an error ended the run · 4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage, settings or files: "
-    "nothing was run · 1 a bug."
+    "ready, or an error ended the run · 4 an endpoint failed · 5 stalled · 6 stopped · 64 wrong usage, settings or "
+    "files: nothing was run · 1 a bug."
 )
 
 
