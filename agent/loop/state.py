@@ -210,7 +210,7 @@ def unanswered(state: SetState) -> tuple[str, ...]:
 
 
 def _is_open(item: PairState) -> bool:
-    """Whether a pair lacks an answer. One undecided between the wordings has them; without a completion none is asked."""
+    """Whether a pair lacks an answer. An undecided one has them; where there is no completion none is asked."""
     return (
         item.status is Status.UNJUDGED
         and item.unfit is None
