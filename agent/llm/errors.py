@@ -100,6 +100,12 @@ class PermanentError(LLMError):
     kind = ErrorKind.DETERMINISTIC
 
 
+class TooLong(PermanentError):
+    """The question does not fit into the model's context: shorter ones do, so it says nothing about the endpoint."""
+
+    kind = ErrorKind.TOO_LONG
+
+
 class Truncated(LLMError):
     """The reply was cut by its token limit before it was usable."""
 
@@ -144,6 +150,15 @@ _FILTERED = re.compile(
 _RATE = re.compile(r"rate.?limit|too many requests", re.I)
 _AUTH = re.compile(r"invalid_api_key|unauthorized|authentication", re.I)
 _REQUEST = re.compile(r"invalid_request|not_found|unsupported", re.I)
+# OpenAI and vLLM; llama.cpp; SGLang; Anthropic; Google; Mistral; Text Generation Inference; LM Studio; Cohere.
+_TOO_LONG = re.compile(
+    r"maximum context length|context_length_exceeded|string_above_max_length|exceeds? the available context size"
+    r"|exceed_context_size|longer than the model.?s context|prompt is too long|input token count.{0,40}exceeds"
+    r"|too large for model with|`inputs`.{0,60}must be <=|greater than the context length|too many tokens"
+    r"|context (?:window|size|length) (?:is )?(?:exceeded|too small)"
+    r"|exceeds the (?:model.?s )?(?:context|maximum input)",
+    re.I,
+)
 _MORE_TOKENS = re.compile(r"(?:higher|increase) max_(?:completion_|output_)?tokens|output limit was reached", re.I)
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
 _SHOWN = 300  # characters of a reason
@@ -206,6 +221,8 @@ def classify(status: int, text: str, wait: float | None = None, source: str = "H
         return Refused(f"Content filter: {sentence}")
     if status == 400 and _MORE_TOKENS.search(text):
         return StillThinking(sentence)
+    if (status in (400, 413, 422) or status >= 500) and _TOO_LONG.search(text):
+        return TooLong(sentence)
     if status in (401, 403):
         return Auth(sentence)
     if status >= 500 or status in (408, 409, 425):

@@ -16,6 +16,7 @@ from agent.llm.errors import (
     PermanentError,
     Quota,
     RateLimited,
+    TooLong,
 )
 from agent.schema import ErrorKind
 
@@ -185,7 +186,7 @@ class RetryState:
     async def should_retry(self, error: BaseException | None) -> bool:
         """Count a failure, and say whether to try again. The count is reset if the endpoint was down."""
         if isinstance(error, PermanentError):
-            return await self._should_repeat(error)
+            return not isinstance(error, TooLong) and await self._should_repeat(error)
         if isinstance(error, Quota):
             return self._should_wait_for_credit(error)
         if not isinstance(error, RETRYABLE):

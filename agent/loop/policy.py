@@ -11,6 +11,7 @@ from agent.schema import (
     Confirm,
     Draft,
     Ending,
+    ErrorKind,
     Finding,
     History,
     Move,
@@ -27,6 +28,7 @@ from agent.schema import (
     Tally,
     Verdict,
     commonest_error,
+    kind_of,
 )
 from agent.stats import wilson
 from agent.text import pluralize, verb_for
@@ -234,7 +236,10 @@ def parking(state: SetState, places: Mapping[str, str] | None = None) -> tuple[P
 
     `places`: file and line of the dataset's texts, by their key.
     """
-    found = ((key, _unfit(item, places or {}) or _undecidable(item)) for key, item in state.items.items())
+    known = places or {}
+    found = (
+        (key, _unfit(item, known) or _too_long(item, known) or _undecidable(item)) for key, item in state.items.items()
+    )
     return tuple(Park(pair=key, why=why) for key, why in found if why)
 
 
@@ -245,6 +250,18 @@ def _unfit(item: PairState, places: Mapping[str, str]) -> str | None:
         return None
     place = places.get(found.key, f"the {found.polarity} scenario")
     return f"{place}: the subject cannot continue this text. {found.completion.failure}"
+
+
+def _too_long(item: PairState, places: Mapping[str, str]) -> str | None:
+    """Which of its texts lacks a judgement because a question about it exceeds the judge's context."""
+    for finding in item.current:
+        errors = (vote.error for tally in finding.tallies for vote in tally.votes)
+        error = next((error for error in errors if kind_of(error) is ErrorKind.TOO_LONG), None)
+        if error is not None and finding.outcome is Outcome.UNJUDGED:
+            place = places.get(finding.key, f"the {finding.polarity} scenario")
+            remedy = "Shorten the text, or use a judge with a longer context"
+            return f"{place}: a question about this text exceeds the judge's context ({error}). {remedy}"
+    return None
 
 
 def _undecidable(item: PairState) -> str | None:

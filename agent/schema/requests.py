@@ -38,6 +38,7 @@ class ErrorKind(StrEnum):
     OUTAGE = "outage"
     BUDGET = "budget"
     UNANSWERED = "unanswered"
+    TOO_LONG = "too long"
 
 
 AUTHOR_NOTE = "author: "  # prefix of the author's errors in a round's notes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.llm import batch, budget, circuit_breaker  # noqa: F401 - their errors are subclasses of LLMError too
-from agent.llm.errors import LLMError, classify, error_text
+from agent.llm.errors import LLMError, TooLong, classify, error_text
 from agent.llm.waits import duration, retry_after
 from agent.schema import AUTHOR_NOTE, ErrorKind, kind_of
 
@@ -83,7 +83,7 @@ def test_the_stored_text_of_an_error_is_read_back_as_its_kind(error: type[LLMErr
 
 def test_the_kinds_are_stored_under_the_words_of_earlier_histories() -> None:
     words = "transient rate timeout malformed quota auth deterministic truncated refusal stopped unscored outage budget"
-    assert [kind.value for kind in ErrorKind] == [*words.split(), "unanswered"]
+    assert [kind.value for kind in ErrorKind] == [*words.split(), "unanswered", "too long"]
 
 
 @pytest.mark.parametrize("text", [None, "", "refusal", "rated: poor", "enough already", "author: enough already"])
@@ -129,3 +129,31 @@ DURATIONS = {"1h2m3.5s": 3723.5, "120ms": 0.12, "6m0s": 360.0, "6": 6.0, "2m30ms
 @pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
 def test_durations_are_read_as_openai_writes_them(text: str, seconds: float | None) -> None:
     assert duration(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+TOO_LONG = {
+    "OpenAI": (400, "This model's maximum context length is 8192 tokens. / context_length_exceeded"),
+    "vLLM": (400, "This model's maximum context length is 4096 tokens. However, you requested 4100 tokens."),
+    "llama.cpp": (400, "the request exceeds the available context size, try increasing it / exceed_context_size_error"),
+    "an older llama.cpp": (500, "the request exceeds the available context size. try increasing the context size"),
+    "SGLang": (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."),
+    "Anthropic": (400, "prompt is too long: 213000 tokens > 200000 maximum"),
+    "Google": (400, "The input token count (1050000) exceeds the maximum number of tokens allowed (1048576)."),
+    "Text Generation Inference": (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096."),
+    "a proxy": (413, "Prompt has too many tokens"),
+}
+
+
+@pytest.mark.parametrize(("status", "text"), TOO_LONG.values(), ids=TOO_LONG)
+def test_a_question_longer_than_the_context_is_an_error_of_that_question(status: int, text: str) -> None:
+    error = classify(status, text)
+    assert isinstance(error, TooLong)
+    assert kind_of(error.named) is ErrorKind.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(400, "max_tokens is too large: 4000. This model supports at most 2048"), (429, "Too many tokens per minute")],
+)
+def test_other_limits_are_not_taken_for_the_context(status: int, text: str) -> None:
+    assert not isinstance(classify(status, text), TooLong)

@@ -79,13 +79,22 @@ def test_a_refusal_of_an_option_that_every_request_has_is_the_endpoints(connect:
     assert {kind_of(reply.error) for reply in replies} == {ErrorKind.OUTAGE}
 
 
-def test_a_refused_prompt_fails_alone_after_a_second_try(connect: Connect, ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("reason", "kind", "tries"),
+    [
+        ("invalid characters in the prompt", ErrorKind.DETERMINISTIC, 2),
+        ("maximum context length is 8192", ErrorKind.TOO_LONG, 1),
+    ],
+)
+def test_a_refused_prompt_fails_alone_after_a_second_try_unless_it_is_too_long(
+    connect: Connect, ledger: Ledger, reason: str, kind: ErrorKind, tries: int
+) -> None:
     def answer(asked: Asked) -> Answering:
-        return failing(400, "maximum context length is 8192") if prompt_of(asked) == "Question 7" else number(85)
+        return failing(400, reason) if prompt_of(asked) == "Question 7" else number(85)
 
     replies = ask_all(connect, ledger, answer, TWENTY)
-    assert [kind_of(reply.error) for reply in replies] == [None] * 7 + [ErrorKind.DETERMINISTIC] + [None] * 12
-    assert ledger.attempt_counts() == {"answered": 19, "deterministic": 2}
+    assert [kind_of(reply.error) for reply in replies] == [None] * 7 + [kind] + [None] * 12
+    assert ledger.attempt_counts() == {"answered": 19, kind.value: tries}
 
 
 def test_a_request_that_is_refused_in_a_blip_is_sent_again(connect: Connect, ledger: Ledger) -> None:

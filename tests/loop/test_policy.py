@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import pytest
 
 from agent.loop.policy import RULES, next_move, parking
-from agent.loop.state import replay
+from agent.loop.state import replay, unanswered
 from agent.schema import (
+    OTHER_SIDE,
     Audit,
     Change,
+    Completion,
     Confirm,
     Controls,
     Draft,
     Ending,
+    Finding,
     JudgeNoise,
     Pair,
     Park,
@@ -34,8 +37,10 @@ from tests.loop.histories import (
     FAIL,
     FIRST,
     FOUR,
+    NEGATIVE,
     NO_SIGNALS,
     PASS,
+    POSITIVE,
     UNJUDGED,
     adopted,
     audited,
@@ -225,6 +230,50 @@ def test_a_tenth_may_be_parked_and_more_may_not() -> None:
     assert ended.ending is Ending.NOT_READY
     assert "2 of 10" in ended.why
     assert "the judge is undecided" in ended.why
+
+
+def unfit(of: Pair, why: str = "It takes 900 tokens.") -> list[Finding]:
+    """Findings on a pair whose positive the subject cannot continue."""
+    failures = {POSITIVE: why, NEGATIVE: OTHER_SIDE}
+    return [
+        finding(of, side, UNJUDGED).model_copy(
+            update={"completion": Completion(text="", token_ids=(), opening="", failure=failures[side])}
+        )
+        for side in (NEGATIVE, POSITIVE)
+    ]
+
+
+def test_a_text_that_the_subject_cannot_continue_parks_its_pair_at_once_with_file_and_line() -> None:
+    bad, good = pairs(2)
+    state = replay(history(adopted([bad, good], [*unfit(bad), *found(good)])))
+    assert parking(state, {bad.positive.key: "positive.txt:7"}) == (
+        Park(pair=bad.id, why="positive.txt:7: the subject cannot continue this text. It takes 900 tokens."),
+    )
+    assert parking(state)[0].why.startswith("the positive scenario: the subject cannot continue")
+
+
+def test_such_pairs_are_no_fault_of_the_judge_and_are_not_asked_about_again() -> None:
+    ten = pairs(10)
+    bad = ten[:3]
+    parks = [Park(pair=p.id, why="too long") for p in bad]
+    entered = adopted(ten, [f for p in ten for f in (unfit(p) if p in bad else found(p))], goal=10)
+    entered = entered.model_copy(update={"parked": tuple(parks)})
+    assert isinstance(move(entered, by=plan(10, pilot=10, target=10)), Confirm)
+    assert unanswered(replay(history(entered))) == ()
+
+
+def test_a_question_longer_than_the_judges_context_parks_its_pair_at_once_and_is_asked_again_later() -> None:
+    (of,) = pairs(1)
+    vote = Vote(wording="a", sample=0, favourable=None, error="too long: HTTP 400: maximum context length")
+    tally = Tally(question=Question.C0, ruling=VoteOutcome.OPEN, votes=(vote,))
+    long = finding(of, POSITIVE, UNJUDGED).model_copy(update={"tallies": (tally,)})
+    entered = adopted([of], [long, finding(of, NEGATIVE)])
+    (park,) = parking(replay(history(entered)), {of.positive.key: "positive.txt:7"})
+    assert park.why == (
+        "positive.txt:7: a question about this text exceeds the judge's context (too long: HTTP 400: maximum context "
+        "length). Shorten the text, or use a judge with a longer context"
+    )
+    assert unanswered(replay(history(entered.model_copy(update={"parked": (park,)})))) == (of.id,)
 
 
 def test_the_parked_share_is_of_all_pairs_that_ever_entered() -> None:
