@@ -233,6 +233,7 @@ def test_a_safe_trait_id_is_taken(tmp_path: Path, trait: str) -> None:
         'key = "sk-canary-1234"',
         'api_key = "sk-canary-1234"',
         'base_url = "https://me:sk-canary-1234@host/v1"',
+        'base_url = "https://host/v1?api-version=1&subscription-key=canary-1234"',
         'concurrency = "sk-canary-1234"',
     ],
 )
@@ -263,6 +264,11 @@ def test_a_mark_and_windows_line_ends_of_the_settings_are_read(tmp_path: Path, a
     folder = experiment(tmp_path, LEAST)
     (folder / "refine.toml").write_bytes(altered)
     assert load_settings(folder).traits == ("chirp/refusal",)
+
+
+def test_a_base_url_may_have_a_query_without_a_key(tmp_path: Path) -> None:
+    url = "https://host/openai/deployments/gpt?api-version=2024-10-21"
+    assert load(tmp_path, LEAST + f'[judge]\nmodel = "gpt"\nbase_url = "{url}"').judge.base_url == url
 
 
 def test_a_missing_file_says_what_to_write_and_which_experiment_was_meant(tmp_path: Path) -> None:

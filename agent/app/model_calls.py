@@ -6,6 +6,7 @@ from typing import Protocol
 
 from agent.errors import Interrupted
 from agent.llm.client import LLMClient
+from agent.llm.readability import Readability
 from agent.loop.act import Subject
 from agent.schema import (
     Cause,
@@ -15,6 +16,7 @@ from agent.schema import (
     Opener,
     Reply,
     Request,
+    Role,
     Sampling,
     Scenario,
     digest,
@@ -63,12 +65,41 @@ class NoControl:
         """Ignore progress."""
 
 
-def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control) -> Ask:
-    """A function that asks through the ledger. It raises Interrupted; requests cut off by a pause are asked again."""
+class ReadabilityMonitor:
+    """How well the answers of each role can be read so far, in one trait's run."""
 
-    def on_reply(reply: Reply) -> None:
+    def __init__(self) -> None:
+        self._roles: dict[Role, Readability] = {}
+
+    def note(self, role: Role, reply: Reply) -> None:
+        """Take in a reply, in the order in which they come."""
+        self._roles[role] = self._roles.get(role, Readability(role)).after(reply)
+
+    @property
+    def complaint(self) -> str | None:
+        """Why the run should stop; None if it need not."""
+        return next((why for one in self._roles.values() if (why := one.complaint)), None)
+
+    def raise_if_unreadable(self) -> None:
+        """Raise Interrupted where most answers of a role cannot be read."""
+        if why := self.complaint:
+            raise Interrupted(Ending.ENDPOINT, why, Cause.UNREADABLE)
+
+
+def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control) -> Ask:
+    """A function that asks through the ledger. It raises Interrupted; requests cut off by a pause are asked again.
+
+    It also stops where most answers of a role cannot be read (see `Readability`).
+    """
+    monitor = ReadabilityMonitor()
+
+    def on_reply(request: Request, reply: Reply) -> None:
+        monitor.note(request.role, reply)
         if reply.error is None:
             control.step("answers")
+
+    def should_stop() -> bool:
+        return control.should_stop() or monitor.complaint is not None
 
     def ask(requests: Sequence[Request]) -> list[Reply]:
         if not requests:
@@ -76,8 +107,9 @@ def make_ask(llm: LLMClient, ledger: Ledger, on_stage: OnStage, control: Control
         while True:
             control.check()
             on_stage(f"asks {pluralize(len(requests), 'question')}")
-            replies = llm.ask_all(requests, ledger, control.should_stop, on_reply)
+            replies = llm.ask_all(requests, ledger, should_stop, on_reply)
             raise_if_unavailable(replies)
+            monitor.raise_if_unreadable()
             if all(kind_of(reply.error) is not ErrorKind.STOPPED for reply in replies):
                 return replies
 

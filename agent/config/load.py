@@ -46,7 +46,7 @@ _REMEDIES = {
     "subject": 'write [subject] and under it model = "toyworld", or a Hugging Face id, or a path',
     "subject.model": 'write model = "toyworld", or a Hugging Face id, or a path',
     "model": 'name the model as its endpoint does, or write "toyworld" for the embedded one',
-    "base_url": 'write http://… or https://… without a name or password in it, or "toyworld"',
+    "base_url": 'write http://… or https://… without a name, password or key in it, or "toyworld"',
     "key_variable": _KEY_RULE,
     "timeout": 'write a time such as "45s", "10m" or "2h", or a number of seconds, from 1 second to 7 days',
     "device": 'write "auto", "cpu", "mps", "cuda", or "cuda:0" (or another number)',

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agent.schema import BudgetConfig, Caps, FrozenModel, Mode, NegativeTest, Rules, digest
 
@@ -48,13 +48,23 @@ class SubjectSettings(FrozenModel):
     """Tokens in one batch of completions, padding and new ones included. Chosen by judgement, for a CPU."""
 
 
+_SECRET_IN_QUERY = re.compile(r"[?&](?:\w*key|token|access_token|sig|code|secret|password)=", re.I)
+
+
+def without_secret(url: str) -> str:
+    """The URL. Raises ValueError for one whose query holds a key, since addresses are shown and stored."""
+    if _SECRET_IN_QUERY.search(url.replace("-", "_")):
+        raise ValueError("a key stands in it")
+    return url
+
+
 class EndpointSettings(FrozenModel):
     """The endpoint of one LLM role."""
 
     model: Annotated[str, Field(min_length=1)]
     """The model's name at its endpoint, or "toyworld"."""
-    base_url: Annotated[str, Field(pattern=r"^(toyworld|https?://[^\s@]+)$")]
-    """The URL of an OpenAI-compatible API, up to /v1. By default OpenAI's, or the embedded toy world."""
+    base_url: Annotated[str, Field(pattern=r"^(toyworld|https?://[^\s@]+)$"), AfterValidator(without_secret)]
+    """The URL of an OpenAI-compatible API, up to /v1, or with Azure's query. By default OpenAI's, or the toy world."""
     key_variable: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
     """The environment variable with the API key. By default OPENAI_API_KEY for OpenAI's API, else none."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 32

@@ -30,6 +30,7 @@ from agent.storage.ledger import Ledger
 from agent.storage.ledger_database import Answer
 
 OnWait = Callable[[str, str | None], None]  # who waits, and why; None when it goes on
+OnReply = Callable[[Request, Reply], None]
 Flights = SingleFlight[tuple[Hashable, str], Answer]  # by ledger and call
 
 _REJECTED = "It was stored as an answer by an earlier version and is asked anew."
@@ -238,7 +239,7 @@ class LLMClient:
         requests: Sequence[Request],
         ledger: Ledger,
         should_stop: Callable[[], bool] = lambda: False,
-        on_reply: Callable[[Reply], None] = lambda reply: None,
+        on_reply: OnReply = lambda request, reply: None,
     ) -> list[Reply]:
         """One reply per request, in order. Answers in the ledger are not bought again; new ones are stored there.
 
@@ -257,7 +258,7 @@ class LLMClient:
         clients: Mapping[Role, EndpointClient],
         ledger: Ledger,
         should_stop: Callable[[], bool],
-        on_reply: Callable[[Reply], None],
+        on_reply: OnReply,
     ) -> list[Reply]:
         """Answer the requests by a few workers per role: a task for each request would cost memory and time."""
         replies: dict[int, Reply] = {}
@@ -267,7 +268,7 @@ class LLMClient:
             while numbers:
                 number = numbers.pop()
                 replies[number] = NOT_SENT if stopping.done() else await client.reply(requests[number], ledger)
-                on_reply(replies[number])
+                on_reply(requests[number], replies[number])
 
         workers = []
         for role, client in clients.items():

@@ -51,17 +51,20 @@ class Transport:
         else:
             pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
             transport = openai.DefaultAioHttpClient(limits=pool)
-        url = self.endpoint.base_url
+        address, _, query = self.endpoint.base_url.partition("?")
         client = openai.AsyncOpenAI(
             api_key=self._key or "none",
-            base_url=url if "://" in url else f"http://{url}/v1",
+            base_url=address if "://" in address else f"http://{address}/v1",
             max_retries=0,
             timeout=None,  # asyncio.timeout bounds each attempt: the client's own timeout starts anew at every byte
             http_client=transport,
         )
         defaults = {**client.default_headers, **client.auth_headers}
         headers = {name: value for name, value in defaults.items() if isinstance(value, str)}
-        return transport, client.base_url.join("chat/completions"), httpx2.Headers(headers)
+        if self._key and "api-version" in query:  # Azure's deployments take the key in this header alone
+            headers["api-key"] = self._key
+        url = client.base_url.join("chat/completions")
+        return transport, url.copy_with(query=query.encode()) if query else url, httpx2.Headers(headers)
 
     async def send(self, body: bytes, seconds: float) -> ChatCompletion:
         """Send one attempt of at most so many seconds, without retries. Raises LLMError."""

@@ -138,7 +138,8 @@ def no_progress(state: SetState, plan: Plan, signals: Signals) -> Move | None:
         is_undecided = count - open_ > plan.rules.max_parked_share * entered
         cause = Cause.UNDECIDED if is_undecided else Cause.UNANSWERED
         reason = "the judge cannot decide here" if is_undecided else "they lack an answer"
-        why = f"{count} of {entered} pairs had to be parked: {reason}. {parked[-1].why}"
+        common = Counter(one.why for one in parked).most_common(1)[0][0]
+        why = f"{count} of {entered} pairs had to be parked: {reason}. {common}"
         return _not_ready(cause, why + judge_suspicions(state))
     if state.idle >= plan.caps.patience and not _out_of_repairs(state, plan):
         why = f"nothing improved for {state.idle} rounds (--patience)"

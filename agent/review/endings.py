@@ -129,6 +129,12 @@ ENDING_GUIDES: Mapping[Cause, EndingGuide] = {
         _AGAIN,
         "Correct the key or top up the account, then rerun the command. Completed calls are saved.",
     ),
+    Cause.UNREADABLE: EndingGuide(
+        Ending.ENDPOINT,
+        "most answers cannot be read",
+        "It asks again what could not be read.",
+        "Mend the server or name another model as said above, then rerun the command. What could be read is saved.",
+    ),
     Cause.STALLED: EndingGuide(
         Ending.STALLED,
         "no step for twenty minutes",

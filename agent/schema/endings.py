@@ -53,6 +53,7 @@ class Cause(StrEnum):
     ERROR = "error"
     OUTAGE = "outage"
     ACCOUNT = "account"
+    UNREADABLE = "unreadable"
     STALLED = "stalled"
     SIGNAL = "signal"
     STOP_FILE = "stop file"

@@ -55,7 +55,7 @@ def run_once(meter: Meter, path: Path, questions: range, leave_after: int | None
     llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE}, budget=budget)
     replies_so_far: list[Reply] = []
 
-    def stop_after(reply: Reply) -> None:
+    def stop_after(request: Request, reply: Reply) -> None:
         replies_so_far.append(reply)
         if len(replies_so_far) == leave_after:
             llm.give_up()

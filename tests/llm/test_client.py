@@ -464,6 +464,38 @@ def test_no_key_is_in_the_ledger_the_replies_or_the_errors(connect: Connect, tmp
     assert "[key]" in text
 
 
+def test_a_query_of_the_address_is_sent_with_every_request_and_azure_takes_the_key_in_its_own_header(
+    connect: Connect, ledger: Ledger
+) -> None:
+    with serving(lambda _: number(85)) as server:
+        address = server.url.replace("/v1", "/openai/deployments/gpt?api-version=2024-10-21")
+        [reply] = connect(address).ask_all([ask_number()], ledger)
+        [asked] = server.asked
+    assert reply.error is None
+    assert asked.path == "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
+    assert asked.headers["api-key"] == KEY
+
+
+def thinks_amid_the_run(asked: Asked) -> Answering:
+    """A model that thinks although the probe did not find it so."""
+    is_cut = asked.body["max_tokens"] < 1000
+    return chat("<think>Hm", finish="length") if is_cut else chat("<think>Hm.</think>85", BEHIND_THOUGHT)
+
+
+BEHIND_THOUGHT = tops(*((token, {token: 0.9, "x": 0.1}) for token in ("<think>", "Hm.", "</think>", "85")))
+
+
+def test_a_model_that_begins_to_think_amid_a_run_gets_headroom_and_then_has_it(
+    connect: Connect, ledger: Ledger
+) -> None:
+    with serving(thinks_amid_the_run) as server:
+        llm = connect(server.url)
+        replies = [llm.ask_all([ask_number(prompt)], ledger)[0] for prompt in ("one", "two", "one")]
+        assert [asked.body["max_tokens"] for asked in server.asked] == [4, 2052, 2052]
+    assert [reply.score and reply.score.value for reply in replies] == [85.0, 85.0, 85.0]
+    assert connect(server.url).ask_all([ask_number("two")], ledger)[0].score == replies[1].score  # from the ledger
+
+
 def test_a_full_disk_is_an_error_of_the_whole_call(connect: Connect, tmp_path: Path) -> None:
     with serving(lambda _: number(85)) as server, Ledger(tmp_path / "ledger.sqlite") as ledger:
         llm = connect(server.url)
