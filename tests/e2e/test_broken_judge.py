@@ -1,6 +1,7 @@
 """A judge that is broken on purpose is recognised, and nothing is scaled up on its word."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -81,7 +82,7 @@ def test_a_judge_that_babbles_stops_the_run_before_it_has_paid_for_the_pilot(tmp
     folder, judge = larger(tmp_path, GOAL), Gatekeeper(create_app(EXACT), babbling)
     done = rehearse(folder, before=judge)
     assert done.exit_code == 4, done.output
-    assert "The judge's answers cannot be read (13 of 13)." in done.output
+    assert re.search(r"The judge's answers cannot be read \((\d+) of \1\)", done.output)
     assert '"Sure! Let me see"' in done.output
     assert "thinking off" in done.output
     assert rounds(folder) == ()

@@ -395,6 +395,6 @@ def test_an_unrelated_error_message_drops_no_option() -> None:
 def test_an_endpoint_is_serialised_without_key_and_app() -> None:
     endpoint = Endpoint(model="m", base_url="http://x", key=SecretStr(KEY), app=able)
     assert set(json.loads(endpoint.model_dump_json())) == {
-        "model", "base_url", "concurrency", "input_price", "output_price",
+        "model", "base_url", "concurrency", "starts_full", "timeout", "input_price", "output_price",
     }  # fmt: skip
     assert KEY not in repr(endpoint)
