@@ -234,9 +234,11 @@ def _unequal(positive: DatasetSide, negative: DatasetSide) -> Iterator[Issue]:
         return
     place = _describe_misalignment(positive, negative, find_misalignment(_similarity(positive, negative)))
     what = "lines" if positive.empty or negative.empty else "scenarios"
+    empty = sorted(number for number in longer.empty if number < longer.size)
+    where = f"{longer.name}:{empty[0]} is empty. " if empty else ""
     message = (
-        f"has {longer.size} {what} and {shorter.name} {shorter.size}: {_span(surplus)} without a partner. {place}"
-        f"Fix the files, or pair by similarity with {OPTION}."
+        f"has {longer.size} {what} and {shorter.name} {shorter.size}: {_span(surplus)} without a partner. "
+        f"{where}{place}Fix the files, or pair by similarity with {OPTION}."
     )
     yield error(longer.name, surplus[0], "unequal-counts", message)
 

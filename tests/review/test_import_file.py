@@ -13,7 +13,7 @@ from agent.review.cards import Card
 from agent.review.exchange import merge_decisions
 from agent.schema import Act, Decision
 from agent.storage.decision_log import line_of
-from tests.review.example import BETTER, TRAIT, ReviewExample, review_example
+from tests.review.example import BETTER, TRAIT, ReviewExample, change, pair, proposal, review_example
 
 Rows = list[dict[str, Any]]
 LINE = 1  # of d0001 among the cards
@@ -39,8 +39,8 @@ class Exchange:
     def lines(self) -> list[bytes]:
         """Two decisions of a colleague, as their log holds them."""
         session = self.made.session("bob")
-        for pair in ("d0001", "n0000"):
-            session.decide(pair, Act.APPROVE, session.card(pair).version_token)
+        for name in ("d0001", "n0000"):
+            session.decide(name, Act.APPROVE, session.card(name).version_token)
         return [line_of(decision) for decision in self.made.log.read().decisions]
 
     def read(self, content: bytes | Rows | dict[str, Any]) -> ImportedFile:
@@ -208,6 +208,16 @@ SHOWN = BETTER.positive.text
 def test_blanks_and_line_ends_at_the_edges_are_no_edit(exchange: Exchange, typed: str) -> None:
     tasks = exchange.tasks(annotation(choice("approve"), area("positive", typed), area("negative", typed[:0])))
     assert decided(exchange.read(tasks)) == [("d0001", Act.APPROVE)]
+
+
+def test_a_blank_at_the_end_that_a_tool_stripped_is_no_edit_and_stays_behind_one(tmp_path: Path) -> None:
+    made = review_example(tmp_path)
+    made.proposal = proposal([change("added", None, pair("n0000", "Open her letter, so I ", "Open mine, so I"))] * 2)
+    exchange = Exchange(made)
+    stripped = annotation(choice("approve"), area("positive", "Open her letter, so I"))
+    assert decided(exchange.read(exchange.tasks(stripped))) == [("n0000", Act.APPROVE)]
+    edited = annotation(choice("approve"), area("positive", "Open his letter, so I "))
+    assert only(exchange.read(exchange.tasks(edited))).positive == "Open his letter, so I "
 
 
 def test_an_edit_is_the_text_without_what_was_typed_around_it(exchange: Exchange) -> None:

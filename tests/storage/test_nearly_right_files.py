@@ -179,7 +179,10 @@ def test_an_empty_line_in_both_files_leaves_no_partner(tmp_path: Path) -> None:
 
 def test_an_empty_line_too_many_is_an_error_that_names_the_lines(tmp_path: Path) -> None:
     said = str(refusal(dataset(tmp_path, POSITIVE.replace("\n", "\n\n", 1), NEGATIVE)))
-    assert "positive.txt:6: error: has 6 lines and negative.txt 5: line 6 is without a partner." in said
+    assert (
+        "positive.txt:6: error: has 6 lines and negative.txt 5: line 6 is without a partner. positive.txt:2 is empty."
+        in said
+    )
     loaded = load_dataset(tmp_path, TRAIT, pair_by_similarity=True)
     assert loaded.places == ((1, 1), (3, 2), (4, 3), (5, 4), (6, 5))
 
