@@ -245,13 +245,18 @@ def price_of(about: EndpointSettings) -> tuple[float, float] | None:
     )
 
 
+def key_of(about: EndpointSettings) -> str:
+    """The key of an endpoint from its environment variable, without blanks around it; empty where there is none."""
+    return os.environ.get(about.key_variable, "").strip()
+
+
 def endpoint_of(about: EndpointSettings, app: object = None) -> Endpoint:
     """The endpoint with its key and prices. `app`, if given, is an ASGI app that answers in process."""
     prices = price_of(about) or (0.0, 0.0)
     return Endpoint(
         model=about.model,
         base_url=about.base_url,
-        key=SecretStr("" if about.base_url == TOYWORLD else os.environ.get(about.key_variable, "")),
+        key=SecretStr("" if about.base_url == TOYWORLD else key_of(about)),
         concurrency=about.concurrency,
         starts_full="concurrency" in about.model_fields_set,
         timeout=about.timeout,

@@ -25,6 +25,7 @@ from agent.llm.circuit_breaker import EndpointUnavailable
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Capability
 from agent.llm.errors import Cancelled
+from agent.llm.surroundings import connection_problem, key_problem
 from agent.loop.act import Subject
 from agent.prompts import PromptBook
 from agent.schema import Cause, Ending, Role, Sampling
@@ -145,6 +146,7 @@ def free_problems(settings: Settings, jobs: Sequence[TraitJob]) -> Iterator[str]
     """Problems found without loading a model and without a call, as sentences."""
     yield from missing_keys(settings, tuple(Role))
     yield from unpriced(settings, tuple(Role))
+    yield from unreachable_by_settings(settings, tuple(Role))
     for folder in sorted({job.folder.refinement for job in jobs}):
         yield from _unwritable(folder)
     if jobs:
@@ -170,12 +172,22 @@ def missing_keys(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
         about = settings_of(settings, role)
         if about.base_url != TOYWORLD and about.key_variable and not os.environ.get(about.key_variable, "").strip():
             named.setdefault(about.key_variable, []).append(role.value)
+    for variable in dict.fromkeys(settings_of(settings, role).key_variable for role in roles):
+        if problem := key_problem(variable, os.environ.get(variable, "").strip()):
+            yield problem
     for variable, roles_of in named.items():
         yield (
             f"The environment variable {variable} is empty, but {' and '.join(roles_of)} "
             f"{verb_for(len(roles_of), 'needs', 'need')} an API key from it. Set it with export {variable}=…, or name "
             "another variable as key_variable in refine.toml."
         )
+
+
+def unreachable_by_settings(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:
+    """Proxies and certificates, as the environment names them, with which no connection can be made."""
+    urls = dict.fromkeys(settings_of(settings, role).base_url for role in roles)
+    problems = [problem for url in urls if url != TOYWORLD and (problem := connection_problem(url))]
+    yield from dict.fromkeys(problems)
 
 
 def unpriced(settings: Settings, roles: Sequence[Role]) -> Iterator[str]:

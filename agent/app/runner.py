@@ -1,7 +1,6 @@
 """Runner: traits side by side, each from its starting set through all rounds to its outputs."""
 
 import errno
-import os
 import re
 import time
 import traceback
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from agent.app import outputs
-from agent.app.composition import RunContext, TraitJob, changes, settings_of
+from agent.app.composition import RunContext, TraitJob, changes, key_of, settings_of
 from agent.app.outputs import HEADINGS, next_steps, reason_to_keep_earlier_proposal, stop_of, table_row
 from agent.errors import STOPPED, USAGE, Interrupted, UserError, worst
 from agent.llm.errors import redact, truncate
@@ -215,7 +214,7 @@ class TraitRun:
 
     def _keys(self) -> list[str]:
         settings = self.context.settings
-        return [os.environ.get(settings_of(settings, role).key_variable, "") for role in Role]
+        return [key_of(settings_of(settings, role)) for role in Role]
 
     def refine(self) -> TraitResult:
         """Run all rounds, then write history, proposal and report, whatever ended the rounds."""

@@ -16,19 +16,26 @@ class LLMError(Exception):
     """A failed call. The message is a sentence without secrets; `kind` is stored with it in ledger and replies.
 
     `retry_after`: the wait that the server asked for, in seconds; `usage`: the (input, output) tokens billed for an
-    unusable reply; `content`: what the model had written.
+    unusable reply; `content`: what the model had written; `remedy`: what to do about it, where its class does not say.
     """
 
     kind: ClassVar[ErrorKind]
 
     def __init__(
-        self, sentence: str, *, retry_after: float | None = None, usage: TokenUsage | None = None, content: str = ""
+        self,
+        sentence: str,
+        *,
+        retry_after: float | None = None,
+        usage: TokenUsage | None = None,
+        content: str = "",
+        remedy: str = "",
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.retry_after = retry_after
         self.usage = usage
         self.content = content
+        self.remedy = remedy
 
     @property
     def named(self) -> str:

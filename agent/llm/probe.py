@@ -183,7 +183,7 @@ _REMEDIES: tuple[tuple[type[LLMError] | tuple[type[LLMError], ...], str], ...] =
 
 def remedy(error: LLMError, model: str) -> str:
     """What to do about an endpoint that failed its probe, by the class of the error."""
-    found = next((text for kind, text in _REMEDIES if isinstance(error, kind)), None)
+    found = error.remedy or next((text for kind, text in _REMEDIES if isinstance(error, kind)), None)
     if found is not None:
         return found
     if isinstance(error, PermanentError):

@@ -18,11 +18,13 @@ from agent.llm.errors import (
 )
 from agent.llm.response import ChatCompletion, read_reply
 from agent.llm.retry import RetryPolicy
+from agent.llm.surroundings import ProxyVariable, allow_open_files, certificates, checked_headers, distrust, proxy_for
 from agent.llm.waits import retry_after, wait_in
 
 if TYPE_CHECKING:
     import httpx2
 
+_PROXY_LOGIN = 407
 _UNRECORDED_TIMEOUT = 60.0  # seconds for a health check or a probe; as TimeoutConfig.initial
 
 
@@ -44,13 +46,10 @@ class Transport:
         import httpx2
         import openai
 
-        many = self.endpoint.concurrency
-        transport: httpx2.AsyncClient
         if self.endpoint.app is not None:
             transport = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.endpoint.app))
         else:
-            pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
-            transport = openai.DefaultAioHttpClient(limits=pool)
+            transport = self._connecting()
         address, _, query = self.endpoint.base_url.partition("?")
         client = openai.AsyncOpenAI(
             api_key=self._key or "none",
@@ -64,7 +63,23 @@ class Transport:
         if self._key and "api-version" in query:  # Azure's deployments take the key in this header alone
             headers["api-key"] = self._key
         url = client.base_url.join("chat/completions")
-        return transport, url.copy_with(query=query.encode()) if query else url, httpx2.Headers(headers)
+        return transport, url.copy_with(query=query.encode()) if query else url, checked_headers(headers)
+
+    def _connecting(self) -> "httpx2.AsyncClient":
+        """A client with a pool for all calls and a health check. Raises SurroundingsError."""
+        import httpx2
+        import openai
+
+        url, many = self.endpoint.base_url, self.endpoint.concurrency + 1
+        allow_open_files(many)
+        pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
+        proxy = self._proxy.url if self._proxy else None
+        # Proxy and certificates come from the environment by our own reading, which names the variable in its errors.
+        return openai.DefaultAioHttpClient(limits=pool, trust_env=False, proxy=proxy, verify=certificates(url))
+
+    @cached_property
+    def _proxy(self) -> ProxyVariable | None:
+        return proxy_for(self.endpoint.base_url)
 
     async def send(self, body: bytes, seconds: float) -> ChatCompletion:
         """Send one attempt of at most so many seconds, without retries. Raises LLMError."""
@@ -101,6 +116,9 @@ class Transport:
         return response
 
     def _status_error(self, response: "httpx2.Response") -> LLMError:
+        if response.status_code == _PROXY_LOGIN and self._proxy:
+            what = f"The proxy {self._proxy.shown}, which {self._proxy.variable} names, wants a name and a password"
+            return Unreachable(f"{what} (HTTP 407).", remedy=self._proxy.remedy)
         now, body = self._policy.time_of_day(), error_body(response.content)
         waits = [wait for wait in (retry_after(response.headers, now), wait_in(body, lambda: now)) if wait is not None]
         return classify(response.status_code, redact(error_text(body), self._key), max(waits, default=None))
@@ -111,6 +129,13 @@ class Transport:
 
         cause = error.__cause__ or error  # the openai package calls a refused connection a timeout
         reason = redact(truncate(f"{type(cause).__name__}: {cause}"), self._key)
+        if self._proxy and isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+            what = f"The proxy {self._proxy.shown}, which {self._proxy.variable} names, does not connect"
+            status = f"HTTP {cause.status}" if isinstance(cause, aiohttp.ClientHttpProxyError) else "it does not answer"
+            return Unreachable(f"{what} to {self.endpoint.base_url} ({status}).", remedy=self._proxy.remedy)
+        if isinstance(cause, aiohttp.ClientSSLError):
+            remedy = distrust(self.endpoint.base_url, str(cause))
+            return Unreachable(f"No secure connection to {self.endpoint.base_url} ({reason}).", remedy=remedy)
         if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.InvalidURL | httpx2.UnsupportedProtocol):
             return Unreachable(f"No connection to {self.endpoint.base_url} ({reason}).")
         return Broken(f"The connection to {self.endpoint.base_url} broke ({reason}).")

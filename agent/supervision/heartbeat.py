@@ -151,7 +151,8 @@ def _described(error: BaseException) -> str:
 
 def without_secrets(texts: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
     """Redact the values of environment variables named like secrets, and whatever looks like an API key."""
-    secrets = [value for name, value in environment.items() if _SECRET_NAME.search(name) and len(value) >= 8]
+    values = [value.strip() for name, value in environment.items() if _SECRET_NAME.search(name)]
+    secrets = [value for value in values if len(value) >= 8]
     return tuple(_IN_URL.sub("[key]@", redact(text, *secrets)) for text in texts)
 
 
