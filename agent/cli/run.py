@@ -72,7 +72,10 @@ def run(  # noqa: PLR0913 - every option of the command is a parameter
     max_repairs: Annotated[int | None, _cap("Repairs of a pair before it is replaced. [4]")] = None,
     patience: Annotated[int | None, _cap("Rounds without progress before the run stops. [5]")] = None,
     pilot: Annotated[int | None, _cap("Pairs that must all be confirmed before more are drafted. [16]")] = None,
-    batch: Annotated[int | None, _cap("Pairs drafted per round after the pilot. [16]")] = None,
+    batch: Annotated[
+        int | None,
+        _cap("Pairs drafted per round after the pilot. Existing pairs enter in batches that double while clean. [16]"),
+    ] = None,
     target: Annotated[int | None, _cap("Pairs wanted in the final set. [48]")] = None,
     min_control_auc: Annotated[
         float | None,

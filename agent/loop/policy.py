@@ -73,7 +73,8 @@ def everything_is_audited(state: SetState, plan: Plan, signals: Signals) -> Move
         open_ = len(unanswered(state))
         lacking = f"; {open_} of the parked {verb_for(open_, 'lacks', 'lack')} an answer" if open_ else ""
         why = f"{audited} {is_} audited; {parked} {wait} for a human{lacking}"
-        cause = Cause.PARKED_UNANSWERED if open_ else Cause.PARKED
+        may_ask = open_ and signals.cap_reached is None and state.rounds < plan.caps.max_rounds
+        cause = Cause.PARKED_UNANSWERED if may_ask else Cause.PARKED
         return Stop(ending=Ending.READY_WITH_PARKED, cause=cause, why=why)
     why = f"all {len(state.items)} pairs are confirmed and audited"
     return Stop(ending=Ending.READY, cause=Cause.AUDITED, why=why)

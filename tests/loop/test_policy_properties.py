@@ -23,6 +23,7 @@ from agent.schema import (
     Polarity,
     Recheck,
     Repair,
+    Resume,
     Round,
     Rules,
     Signals,
@@ -158,6 +159,7 @@ def examined(state: SetState, move: Move, number: int) -> Iterator[tuple[Pair, D
 
 def carried_out(draw: Callable, state: SetState, move: Move, number: int) -> Round:
     """A round that does what the move says, with random results; a draft may bring less than it was asked for."""
+    before = state
     if isinstance(move, Draft):
         new = [pair(f"d{state.adopted + i:04d}") for i in range(move.adopt)]
         authored = draw(st.integers(0, move.count - move.adopt))
@@ -166,6 +168,7 @@ def carried_out(draw: Callable, state: SetState, move: Move, number: int) -> Rou
         changes += [Change(pair=p.id, what="draft", before=None, after=p) for p in own]
         found_so_far = [(p, Depth.FIRST) for p in (*new, *own)]
     else:
+        state = apply_round(state, round_(move)) if isinstance(move, Resume) else state
         found_so_far = list(examined(state, move, number))
         is_repair = isinstance(move, Repair)
         changes = [
@@ -177,7 +180,7 @@ def carried_out(draw: Callable, state: SetState, move: Move, number: int) -> Rou
         changes += [Change(pair=k, what="drop", before=state.items[k].pair, after=None) for k in gone]
     found = [draw_finding(draw, p, polarity, depth) for p, depth in found_so_far for polarity in Polarity]
     done = round_(move, changes, found).model_copy(update={"number": number})
-    return done.model_copy(update={"parked": parking(apply_round(state, done))})
+    return done.model_copy(update={"parked": parking(apply_round(before, done))})
 
 
 @given(st.data(), plans())
@@ -194,3 +197,37 @@ def test_whatever_the_judges_say_a_run_ends_within_its_caps(data: st.DataObject,
     if move.ready:
         assert set(state.at(Status.AUDITED)) == set(state.items)
         assert len(state.items) >= by.goal
+
+
+@given(st.data(), plans())
+def test_commands_given_again_and_again_even_anyway_end_within_the_same_caps(data: st.DataObject, by: Plan) -> None:
+    past: History = ()
+    for command in range(4):
+        began = len(past)
+        anyway = began if data.draw(st.booleans()) else None
+        signals_ = Signals(reported_after=began if command else None, anyway_after=anyway)
+        while not isinstance(move := next_move(past, by, signals_), Stop):
+            assert not isinstance(move, Resume) or len(past) == began, "a run resumes where it begins, or not at all"
+            past = (*past, carried_out(data.draw, replay(past), move, len(past) + 1))
+            assert len(past) <= by.caps.max_rounds
+        event(f"{command} {move.cause}")
+    state = replay(past)
+    assert state.drafted <= by.caps.max_pairs
+    assert state.adopted <= by.dataset_size
+    assert all(item.repairs <= by.caps.max_repairs for item in state.items.values())
+    assert len({park.pair for park in state.parked}) == len(state.parked)
+    assert not {park.pair for park in state.parked} & set(state.items)
+
+
+@given(st.data(), plans(), st.integers(0, 30))
+def test_a_run_that_is_killed_and_given_again_has_the_history_of_one_that_was_not(
+    data: st.DataObject, by: Plan, killed_after: int
+) -> None:
+    whole: History = ()
+    while not isinstance(move := next_move(whole, by, NO_SIGNALS), Stop):
+        whole = (*whole, carried_out(data.draw, replay(whole), move, len(whole) + 1))
+    kept = whole[:killed_after]  # nothing was reported: the process was killed
+    for done in (*whole[killed_after:], None):
+        move = next_move(kept, by, Signals())
+        assert isinstance(move, Stop) if done is None else move == done.move
+        kept = kept if done is None else (*kept, done)

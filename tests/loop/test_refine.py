@@ -208,6 +208,36 @@ def test_what_cannot_be_read_is_asked_twice_more_and_then_parked(ledger: Ledger)
     assert [len(r.parked) for r in rounds] == [0, 0, 1]
 
 
+def test_before_a_recheck_time_passes_and_what_has_passed_already_counts(tmp_path: Path) -> None:
+    clock, waits = [1000.0], []
+
+    def wait(seconds: float, what: str) -> None:
+        waits.append((seconds, what))
+        clock[0] += seconds
+
+    with Ledger(tmp_path / "ledger.sqlite", clock=lambda: clock[0]) as ledger:
+        tools = replace(make_tools(answering(c5=None), ledger), wait=wait, recheck_pauses=(20.0, 120.0))
+        run = refine(tools)
+        next(run)
+        clock[0] += 5.0
+        next(run)
+        next(run)
+    assert waits == [
+        (15.0, "waits 15 s before it asks about 1 pair again"),
+        (120.0, "waits 120 s before it asks about 1 pair again"),
+    ]
+
+
+def test_a_recheck_whose_pause_is_over_is_made_at_once(tmp_path: Path) -> None:
+    clock, waits = [1000.0], []
+    with Ledger(tmp_path / "ledger.sqlite", clock=lambda: clock[0]) as ledger:
+        tools = replace(make_tools(answering(c5=None), ledger), wait=lambda *about: waits.append(about))
+        next(refine(tools))
+        clock[0] += 3600.0
+        assert isinstance(next(refine(tools)).move, Recheck)
+    assert waits == []
+
+
 @pytest.mark.parametrize("open_answer", [{"j": 10.0, "v": None}, {"s": 10.0, "c5": None}])
 def test_what_fails_while_its_verdict_is_open_is_asked_again_and_never_ends_the_run(
     ledger: Ledger, open_answer: dict

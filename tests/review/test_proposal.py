@@ -13,6 +13,7 @@ from agent.schema import (
     Park,
     Question,
     Recheck,
+    Resume,
     Rung,
     Stop,
     Tally,
@@ -84,6 +85,15 @@ def test_every_pair_is_unchanged_changed_added_dropped_or_parked() -> None:
     }
     assert [c.why for c in got.those("parked")] == ["undecided"]
     assert final_pairs(got, (kept, mended, lost, doubtful), rounds) == (kept, after, draft)
+
+
+def test_a_parked_pair_that_another_run_asked_again_is_parked_no_more() -> None:
+    (one,) = pairs(1)
+    parking = round_(Recheck(pairs=(one.id,)), parked=[Park(pair=one.id, why="no readable judgement")])
+    rounds = history(adopted([one], found(one, UNJUDGED)), parking, round_(Resume(pairs=(one.id,)), found_=found(one)))
+    assert whats(proposal((one,), rounds)) == {"d0000": "unchanged"}
+    again = history(*rounds, parking)
+    assert whats(proposal((one,), again)) == {"d0000": "parked"}
 
 
 def test_a_pair_that_no_round_reached_stays_in_the_set_without_evidence() -> None:

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from agent.errors import UserError
+from agent.errors import Interrupted, UserError
+from agent.storage.experiment import ExperimentFolder
+from agent.storage.ledger import Ledger
 from agent.supervision.progress import Progress, ProgressSnapshot
-from agent.supervision.stop_control import StopSignals, deadline
+from agent.supervision.stop_control import StopSignals, TraitControl, deadline
 from agent.text import RESUME
 from tests.cli.scripted import ReadingSubject, cliffhanger, experiment, status_of, tree
 
@@ -185,6 +188,21 @@ def test_a_stop_ends_a_pause_although_its_file_stays(tmp_path: Path) -> None:
     assert sleep.slept == 3.0
     assert file.exists()
     assert progress.snapshot().paused is None
+
+
+@pytest.mark.parametrize(("requested_after", "slept"), [(None, 20.0), (3.0, 3.0)])
+def test_a_wait_ends_when_its_time_is_over_or_a_stop_is_requested(
+    tmp_path: Path, requested_after: float | None, slept: float
+) -> None:
+    folder = ExperimentFolder(tmp_path, "toy/a")
+    folder.refinement.mkdir(parents=True)
+    sleep = FakeSleep(requested_after or 60.0, folder.stop_file.touch)
+    with Ledger(folder.ledger_path) as ledger:
+        stops, progress = StopSignals(sleep=sleep), Progress(("toy/a",))
+        control = TraitControl("toy/a", folder, ledger, stops, progress, clock=lambda: sleep.slept)
+        with pytest.raises(Interrupted) if requested_after else nullcontext():
+            control.wait(20.0)
+    assert sleep.slept == slept
 
 
 def test_without_a_pause_file_nothing_waits(tmp_path: Path) -> None:
