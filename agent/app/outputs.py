@@ -148,6 +148,7 @@ def report_of(
         state=state,
         spent=ledger.spent_by_role(),
         completions=dict(ledger.total_usage().calls).get("subject", 0),
+        answered_by=ledger.models(campaign.id),
     )
     return build_report(run_settings, record, measure_run(history))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.llm.calls import THINKING, Call, call_for, canonical_json, options, schema_format, token_limit
-from agent.llm.endpoint import Capability, Endpoint, ScaleName, Structure
+from agent.llm.endpoint import Capability, Endpoint, ScaleName, Structure, is_same_model
 from agent.llm.errors import (
     Auth,
     Broken,
@@ -310,12 +310,6 @@ def _body(model: str, known: Capability, prompt: str, max_tokens: int, logprobs:
 
 def _in_one_token(completion: ChatCompletion, literal: str) -> bool:
     return any(strip_token_marks(position.token) == literal for position in past_lead(completion.positions)[:1])
-
-
-def is_same_model(asked: str, answered: str) -> bool:
-    """Whether two names may mean one model: one is the other's beginning, apart from case, owner and folder."""
-    a, b = ([name.lower(), re.split(r"[/\\]", name.lower())[-1]] for name in (asked, answered))
-    return any(x.startswith(y) or y.startswith(x) for x in a for y in b)
 
 
 def _note(model: str, known: Capability) -> str:

@@ -299,6 +299,15 @@ class Ledger:
         """What each role has cost so far, by name. A budget starts from this after a restart."""
         return tuple(model_from_row(Spent, row) for row in self._db.rows(_SUM_ROLES, WITHDRAWN))
 
+    def models(self, campaign: int) -> tuple[tuple[str, str, int], ...]:
+        """(role, model as its replies name it, answers) of a campaign, the most frequent of each role first."""
+        rows = self._db.rows(
+            "SELECT role, model, count(*) FROM answers WHERE campaign = ? AND model != '' "
+            "GROUP BY role, model ORDER BY role, count(*) DESC, model",
+            campaign,
+        )
+        return tuple((str(role), str(model), int_of(count)) for role, model, count in rows)
+
     # Sessions
 
     def begin_session(self) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
-from agent.llm.capability import Questions, drop_unsupported_option, is_same_model, no_questions
+from agent.llm.capability import Questions, drop_unsupported_option, no_questions
 from agent.llm.client import LLMClient
-from agent.llm.endpoint import Capability, Endpoint
+from agent.llm.endpoint import Capability, Endpoint, is_same_model
 from agent.llm.probe import ProbeError
 from agent.llm.retry import RetryPolicy
 from agent.schema import Request, Role, Shape

@@ -257,6 +257,15 @@ def test_answers_before_any_round_count_in_the_total_only(path: Path) -> None:
         assert ledger.attempt_counts(campaign) == {"answered": 1}
 
 
+def test_the_models_that_answered_a_campaign_are_counted_by_role(path: Path) -> None:
+    with Ledger(path) as ledger:
+        pay_for(ledger, answer("earlier"))
+        campaign = ledger.campaign(basis())
+        for key, model in (("a", "m"), ("b", "m-2"), ("c", "m-2"), ("d", "")):
+            pay_for(ledger, answer(key).model_copy(update={"model": model}))
+        assert ledger.models(campaign) == (("judge", "m-2", 2), ("judge", "m", 1))
+
+
 def test_the_canonical_history_knows_no_times_no_attempts_and_no_rechecks(tmp_path: Path) -> None:
     confirm = Round(number=2, move=Confirm(pairs=("d0000",)), findings=(finding(),))
     paid, half = Usage(calls=(("judge", 2),), micro_usd=60), Usage(calls=(("judge", 1),), micro_usd=30)

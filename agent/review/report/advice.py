@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from agent.llm.endpoint import is_same_model
 from agent.review.endings import next_step
 from agent.review.report.model import RELIABLE_AUC, Report, flags_of, is_in_set
 from agent.schema import ADVICE, Ending, Flag, Outcome
@@ -29,6 +30,19 @@ def reliability_warning(report: Report) -> str | None:
     )
 
 
+def model_warning(report: Report) -> str | None:
+    """Which models answered, where they are others than the one asked for or changed during the run; else None."""
+    asked = {role: model.partition(" at ")[0] for role, model in report.asked.models}
+    found = []
+    for role in dict.fromkeys(role for role, _, _ in report.answered_by):
+        names = [(name, count) for one, name, count in report.answered_by if one == role]
+        if all(is_same_model(asked.get(role, ""), name) for name, _ in names):
+            continue
+        counts = ", ".join(f"{name} ({pluralize(count, 'answer')})" for name, count in names)
+        found.append(f"Asked for {asked[role]}, the {role} was {counts}.")
+    return " ".join(found) or None
+
+
 def advice(report: Report, where: str = "below") -> list[str]:
     """What to do next, the most urgent first. `where` says where the pairs are shown."""
     return list(_advice(report, where))
@@ -46,6 +60,8 @@ def _advice(report: Report, where: str) -> Iterator[str]:
     yield from _problems(report)
     if inflated := inflation_warning(report):
         yield inflated
+    if others := model_warning(report):
+        yield others
     yield _extraction(report)
 
 

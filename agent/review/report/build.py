@@ -47,6 +47,7 @@ class RunRecord(FrozenModel):
     state: str = ""
     spent: tuple[Spent, ...] = ()
     completions: int = 0
+    answered_by: tuple[tuple[str, str, int], ...] = ()
 
 
 def measure_run(history: History) -> RunMeasures:
@@ -100,6 +101,7 @@ def build_report(settings: RunSettings, record: RunRecord, measures: RunMeasures
         hardest=hardest_pairs(history, changes),
         spent=record.spent,
         completions=record.completions,
+        answered_by=record.answered_by,
         changes=changes,
     )
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from agent.review.proposal import PairChange, Proposal, SideChange
 from agent.review.report.advice import advice as advice_of
-from agent.review.report.advice import headline, reliability_warning
+from agent.review.report.advice import headline, model_warning, reliability_warning
 from agent.review.report.model import Report, RoundFacts, RunMeasures, flags_of, is_in_set, twin_note
 from agent.review.text_diff import ending_of
 from agent.schema import Outcome
@@ -29,7 +29,8 @@ def summary(report: Report) -> str:
         *([f"**{warning}**"] if warning else []),
         f"{markdown_text(headline(report))} {_state(report)}.",
         f"* Dropped or parked: {markdown_text(dropped_and_parked(report))}.\n"
-        f"* Confidence: {confidence(report.measured)}.\n* Next: {step}",
+        f"* Confidence: {confidence(report.measured)}.\n* Next: {step}"
+        + (f"\n* Models: {markdown_text(others)}" if (others := model_warning(report)) else ""),
         _rounds(report.measured.rounds),
         *_sections(_kinds(report)),
         "All pairs with their evidence: report.html.",

@@ -141,6 +141,7 @@ class Report(FrozenModel):
     hardest: tuple[RepairHistory, ...]
     spent: tuple[Spent, ...]
     completions: int
+    answered_by: tuple[tuple[str, str, int], ...] = ()  # role, model as its replies name it, answers
     changes: tuple[PairChange, ...]
 
     @property

@@ -8,8 +8,10 @@ from agent.review.report.advice import (
     flap_note,
     headline,
     inflation_warning,
+    model_warning,
     reliability_warning,
 )
+from agent.review.report.markdown import summary
 from agent.review.report.model import Drift, Report, RunMeasures
 from agent.schema import Cause, Controls, Ending, Mode, Question, Stop
 from agent.stats import wilson
@@ -43,6 +45,25 @@ def test_every_ending_has_its_next_step(ending: Ending) -> None:
     sentences = advice(example(stop=Stop(ending=ending, why="so it is")))
     assert sentences[0].endswith(".")
     assert any("response[:5]" in sentence for sentence in sentences)
+
+
+def answered_by(*models: tuple[str, str, int]) -> Report:
+    report = example()
+    asked = report.asked.model_copy(update={"models": (("judge", "org/gpt-5 at https://x/v1 by logprobs"),)})
+    return report.model_copy(update={"asked": asked, "answered_by": models})
+
+
+def test_another_model_than_the_one_asked_for_is_named_with_its_answers() -> None:
+    report = answered_by(("judge", "gpt-5-2026-01-01", 300), ("judge", "llama-1b", 20))
+    said = "Asked for org/gpt-5, the judge was gpt-5-2026-01-01 (300 answers), llama-1b (20 answers)."
+    assert model_warning(report) == said
+    assert said in advice(report)
+    assert "* Models: Asked for org/gpt-5" in summary(report)
+
+
+@pytest.mark.parametrize("models", [(), (("judge", "GPT-5-2026-01-01", 9),), (("author", "whatever", 1),)])
+def test_the_model_that_was_asked_for_is_not_mentioned(models: tuple[tuple[str, str, int], ...]) -> None:
+    assert model_warning(answered_by(*models)) is None
 
 
 def test_failures_are_listed_with_advice_and_flags_with_a_warning() -> None:
