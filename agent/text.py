@@ -1,4 +1,4 @@
-"""Text for display: escaping, plural forms, commands as typed, and matching quotations."""
+"""Text for display: escaping, plural forms, commands as typed, matching quotations, and names of one model."""
 
 import os
 import re
@@ -133,3 +133,9 @@ def discard_stream(stream: IO[str]) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether two names may mean one model: one is the other's beginning, apart from case, owner and folder."""
+    a, b = ([name.lower(), re.split(r"[/\\]", name.lower())[-1]] for name in (asked, answered))
+    return any(x.startswith(y) or y.startswith(x) for x in a for y in b)

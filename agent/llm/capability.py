@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.llm.calls import THINKING, Call, call_for, canonical_json, options, schema_format, token_limit
-from agent.llm.endpoint import Capability, Endpoint, ScaleName, Structure, is_same_model
+from agent.llm.endpoint import Capability, Endpoint, ScaleName, Structure
 from agent.llm.errors import (
     Auth,
     Broken,
@@ -22,7 +22,7 @@ from agent.llm.errors import (
 from agent.llm.response import ChatCompletion, canonical, is_cut
 from agent.llm.scoring import past_lead, strip_token_marks
 from agent.schema import Request, Role, Shape
-from agent.text import with_period
+from agent.text import is_same_model, with_period
 
 Questions = Callable[[ScaleName], Sequence[Request]]  # questions of a run, for the scale that its prompts ask for
 

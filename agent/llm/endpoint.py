@@ -1,6 +1,5 @@
 """Endpoint: one model behind one URL, and the capability that a probe found."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
@@ -57,9 +56,3 @@ class Capability(FrozenModel):
         if not self.logprobs:
             return "samples"
         return "logprobs" if self.scale == "percent" else "letters"
-
-
-def is_same_model(asked: str, answered: str) -> bool:
-    """Whether two names may mean one model: one is the other's beginning, apart from case, owner and folder."""
-    a, b = ([name.lower(), re.split(r"[/\\]", name.lower())[-1]] for name in (asked, answered))
-    return any(x.startswith(y) or y.startswith(x) for x in a for y in b)

@@ -8,10 +8,11 @@ from pydantic import SecretStr
 
 from agent.llm.capability import Questions, drop_unsupported_option, no_questions
 from agent.llm.client import LLMClient
-from agent.llm.endpoint import Capability, Endpoint, is_same_model
+from agent.llm.endpoint import Capability, Endpoint
 from agent.llm.probe import ProbeError
 from agent.llm.retry import RetryPolicy
 from agent.schema import Request, Role, Shape
+from agent.text import is_same_model
 from tests.llm.conftest import ABLE, KEY, Clock
 from tests.llm.fault_server import Answering, Asked, chat, failing, number, serving, tops
 

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from agent.llm.endpoint import is_same_model
 from agent.review.endings import next_step
 from agent.review.report.model import RELIABLE_AUC, Report, flags_of, is_in_set
 from agent.schema import ADVICE, Ending, Flag, Outcome
 from agent.stats import error_rate
-from agent.text import pluralize, verb_for, with_period
+from agent.text import is_same_model, pluralize, verb_for, with_period
 
 
 def headline(report: Report) -> str:
