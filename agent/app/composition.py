@@ -161,6 +161,7 @@ class RunContext:
             auditor=self.llm.signature(Role.AUDITOR),
             decisions=start.decisions or None,
             starting_set=start.model_dump_json() if start.decisions else None,
+            pairing="by line" if any(issue.code == "partner-empty" for issue in job.dataset.issues) else None,
         )
 
 

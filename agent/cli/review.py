@@ -178,9 +178,10 @@ def import_decisions(
 ) -> int:
     """Import decisions that were made elsewhere on exactly these texts. Importing a file again changes nothing.
 
-    From Label Studio take the export JSON, from Argilla `to_json` or `to_list(flatten=True)`; only submitted answers
-    count. Where two reviewers disagree, the later decision counts and the disagreement is printed. Exits with 0, with 2
-    if something was left out, each with its line and the reason, or with 64 if nothing in the file can be read.
+    From Label Studio take the export JSON, from Argilla dataset.records(with_responses=True).to_datasets().to_json(…),
+    which has each response's status; only submitted answers count. Where two reviewers disagree, the later decision
+    counts and the disagreement is printed. Exits with 0, with 2 if something was left out, each with its line and the
+    reason, or with 64 if nothing in the file can be read.
 
     Example:
 

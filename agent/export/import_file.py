@@ -22,8 +22,8 @@ ACTS = (Act.APPROVE, Act.REJECT, Act.DROP)
 _TORN = "\x18"  # marks a line of a decision log that a crash cut short
 _BINARY = {b"PK\x03\x04": "a ZIP archive: unpack it", b"\x1f\x8b": "compressed: unpack it", b"PAR1": "a Parquet file"}
 _WANTED = (
-    "In Label Studio choose the export JSON; in Argilla `dataset.records(with_responses=True).to_json(…)`; a colleague "
-    "uses `cliffhanger decisions export`."
+    "In Label Studio choose the export JSON; in Argilla `dataset.records(with_responses=True).to_datasets()"
+    ".to_json(…)`; a colleague uses `cliffhanger decisions export`."
 )
 _NOT_OURS = "is not from this program: export the proposal with `cliffhanger decisions export`."
 _PAGES = ("tasks", "records", "items", "results")  # keys of a server's answer around its rows
@@ -165,7 +165,7 @@ class _RowReader:
         if self._without_status:
             yield (
                 f"{pluralize(self._without_status, 'response')} without a status: drafts and discarded ones are taken "
-                "in too. Argilla exports the status with `dataset.records(with_responses=True).to_list(flatten=True)`."
+                "in too. Argilla exports it with `dataset.records(with_responses=True).to_datasets().to_json(…)`."
             )
 
     def _take(self, row: _Row) -> None:

@@ -201,6 +201,8 @@ class CampaignBasis(FrozenModel):
     """Digest of the human decisions in force at the start; None where there were none."""
     starting_set: str | None = None
     """The StartingSet as JSON, where there were decisions: its proposal is overwritten when the campaign ends."""
+    pairing: str | None = None
+    """"by line" where an empty line took its partner along: earlier versions paired the following lines otherwise."""
 
     @property
     def items(self) -> dict[str, str]:

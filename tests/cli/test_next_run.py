@@ -187,3 +187,13 @@ def test_pairs_approved_during_a_new_campaign_can_still_be_applied(folder: Path)
     assert texts(folder)["n0000"] == before
     assert "campaign 1: 1 decision about it is unknown to this campaign. Apply first" in said
     assert "add 1 pair" in cliffhanger("apply", folder, "--dry-run").output
+
+
+def test_a_dataset_with_one_empty_line_is_another_campaign_than_before_lines_took_their_partners_along(
+    folder: Path,
+) -> None:
+    path = dataset_of(folder) / "positive.txt"
+    path.write_text(path.read_text().replace(POSITIVE[1], ""))
+    run(folder)
+    with Ledger(refinement_of(folder) / "ledger.sqlite") as ledger:
+        assert [campaign.basis.pairing for campaign in ledger.campaigns()] == [None, "by line"]
