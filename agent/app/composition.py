@@ -233,6 +233,20 @@ def changes(ledger: Ledger, basis: CampaignBasis) -> tuple[str, ...]:
     return basis.changed_since(earlier[-1]) if earlier and basis not in earlier else ()
 
 
+_FORCED_START, _OWN_START = "1", "2"  # versions of the subject's method; see `agent/subject/model.py`
+
+
+def bought_again(ledger: Ledger, basis: CampaignBasis) -> list[str]:
+    """What a new campaign cannot reuse of the latest one's answers, where the program is the cause and no setting."""
+    (model, _, method), earlier = basis.subject.rpartition("/"), ledger.campaigns()[-1:]
+    if method != _OWN_START or [one.basis.subject for one in earlier] != [f"{model}/{_FORCED_START}"]:
+        return []
+    return [
+        "The subject reads each text as its own tokenizer does now. Earlier runs put a beginning-of-sequence token in "
+        "front: all completions, and the answers about them, are made and bought again."
+    ]
+
+
 def price_of(about: EndpointSettings) -> tuple[float, float] | None:
     """(input, output) price in dollars per million tokens: from refine.toml, else the list price; None if unknown."""
     if about.input_price is not None and about.output_price is not None:

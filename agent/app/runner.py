@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from agent.app import outputs
-from agent.app.composition import RunContext, TraitJob, changes, key_of, settings_of
+from agent.app.composition import RunContext, TraitJob, bought_again, changes, key_of, settings_of
 from agent.app.outputs import HEADINGS, next_steps, reason_to_keep_earlier_proposal, stop_of, table_row
 from agent.errors import STOPPED, USAGE, Interrupted, UserError, worst
 from agent.llm.errors import redact, truncate
@@ -270,7 +270,8 @@ class TraitRun:
         changed = changes(ledger, self.context.basis(self.job, start))
         if changed:
             self.display.print(
-                f"{self.job.trait.id}: new campaign, because {', '.join(changed)} changed. Stored answers are reused."
+                f"{self.job.trait.id}: new campaign, because {', '.join(changed)} changed. Stored answers are reused.",
+                *(f"{self.job.trait.id}: {line}" for line in bought_again(ledger, self.context.basis(self.job, start))),
             )
         return self.context.campaign(self.job, ledger, self.how.new, start)
 
