@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -133,13 +134,25 @@ def _refusal(model: str, error: Exception) -> str:
         errors.RepositoryNotFoundError: f"Hugging Face has no model {repository}, or hides it from this account: "
         "correct subject.model in refine.toml, or log in with `hf auth login` or set HF_TOKEN if it is private.",
         errors.HFValidationError: f"{model!r} is neither a folder nor a Hugging Face id: correct subject.model.",
-        errors.LocalEntryNotFoundError: f"{model} is not in the local cache and Hugging Face cannot be reached: "
-        "connect once to download it, or name a local folder in subject.model.",
+        errors.LocalEntryNotFoundError: f"{model} is not in the local cache and Hugging Face cannot be reached"
+        f"{_cause(error)}: connect once to download it, or name a local folder in subject.model. {_SURROUNDINGS}",
     }
     reason = next((sentence for kind, sentence in sentences.items() if isinstance(error, kind)), None)
-    return (
-        reason or f"{model} could not be downloaded ({error}): check the network and the free disk space, then retry."
-    )
+    return reason or f"{model} could not be downloaded ({_line(error)}): check the free disk space. {_SURROUNDINGS}"
+
+
+_SURROUNDINGS = "Where set, check HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
+_MORE = re.compile(r" For more information check: \S+")  # what the HTTP library adds
+
+
+def _cause(error: Exception) -> str:
+    return f" ({_line(error.__cause__)})" if error.__cause__ is not None else ""
+
+
+def _line(error: BaseException) -> str:
+    """An error's message on one line, shortened; its kind where it has none."""
+    line = _MORE.sub("", " ".join(str(error).split())) or type(error).__name__
+    return line if len(line) <= 200 else f"{line[:200]}…"
 
 
 def _content(folder: Path) -> str:

@@ -123,5 +123,5 @@ def test_an_error_of_the_hubs_http_library_is_a_sentence(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(UserError, match="org/model could not be downloaded .*check the network"):
+    with pytest.raises(UserError, match="org/model could not be downloaded .*SSL_CERT_FILE"):
         locate("org/model")
