@@ -200,6 +200,7 @@ def described(settings: Settings, trait_id: str, definition: str) -> Trait:
         opposite=about.opposite or (low.group(1) if low else f"the opposite of {name}"),
         mode=about.mode or Mode.DECISION,
         negative_test=about.negative_test or NegativeTest.OPPOSITE,
+        nature=about.nature or Trait.model_fields["nature"].default,
     )
 
 

@@ -17,7 +17,7 @@ from agent.config.load import FILE, load_settings
 from agent.config.settings import TOYWORLD, EndpointSettings, Settings, is_trait_id
 from agent.errors import UserError
 from agent.prompts import PromptBook
-from agent.schema import Mode, NegativeTest, Reply, Request, Role, Shape, Trait
+from agent.schema import Mode, Nature, NegativeTest, Reply, Request, Role, Shape, Trait
 from agent.storage.dataset import definition_lookalikes, read_definition
 from agent.storage.durable import write_atomically
 from agent.storage.ledger import Ledger
@@ -60,7 +60,7 @@ def _is_toy(about: EndpointSettings) -> bool:
     return TOYWORLD in (about.model, about.base_url)
 
 
-_DEFINITION_LINES = ("HIGH", "MID", "LOW", "Key")
+_DEFINITION_LINES = ("HIGH", "MID", "LOW", "Near", "Key")
 
 
 class Description(BaseModel):
@@ -71,31 +71,41 @@ class Description(BaseModel):
     definition: str = Field(min_length=1)
     opposite: str = Field(min_length=1)
     mode: Mode
+    nature: tuple[Nature, ...] = Field(min_length=1)
     negative_test: NegativeTest
     reason: str
 
 
 @dataclass(frozen=True)
 class TraitOverrides:
-    """The user's description of a trait (None: from its definition.txt), mode and negative test.
+    """The user's description of a trait (None: from its definition.txt), mode, negative test and natures.
 
-    Raises UserError for an unknown mode or negative test.
+    Raises UserError for an unknown mode, negative test or nature.
     """
 
     description: str | None = None
     mode: str | None = None
     negative_test: str | None = None
+    nature: str | None = None
 
     def __post_init__(self) -> None:
         for name, value, known in (("mode", self.mode, Mode), ("negative-test", self.negative_test, NegativeTest)):
             if value is not None and value not in list(known):
                 raise UserError(f"--{name} {value}: unknown value. Use one of {', '.join(known)}.")
+        unknown = [name for name in self._natures if name not in list(Nature)]
+        if unknown:
+            raise UserError(f"--nature {self.nature}: unknown value. Use one or more of {', '.join(Nature)}, by commas.")
+
+    @property
+    def _natures(self) -> list[str]:
+        return [name.strip() for name in self.nature.split(",")] if self.nature is not None else []
 
     def applied_to(self, found: Description) -> Description:
         """The author's description with the user's choices applied."""
         return found.model_copy(
             update={
                 "mode": Mode(self.mode) if self.mode else found.mode,
+                "nature": tuple(dict.fromkeys(map(Nature, self._natures))) or found.nature,
                 "negative_test": NegativeTest(self.negative_test) if self.negative_test else found.negative_test,
             }
         )
@@ -196,6 +206,7 @@ def with_trait(written: str, trait: str, found: Description) -> str:
     sections[trait] = {
         "mode": found.mode.value,
         "opposite": found.opposite,
+        "nature": [nature.value for nature in found.nature],
         "negative_test": found.negative_test.value,
     }
     text = tomlkit.dumps(document)
@@ -204,12 +215,16 @@ def with_trait(written: str, trait: str, found: Description) -> str:
     return mark + text
 
 
+def _list(found: Description) -> str:
+    return " and ".join(found.nature)
+
+
 def _show(display: RunDisplay, trait: str, found: Description, overrides: TraitOverrides) -> None:
-    display.print(f"{trait}: mode {found.mode.value}, negatives: {found.negative_test.value}")
+    display.print(f"{trait}: mode {found.mode.value}, nature {_list(found)}, negatives: {found.negative_test.value}")
     if overrides.applied_to(found) != found:
         decided = overrides.applied_to(found)
         display.print(
-            f"  overridden by your options: mode {decided.mode.value}, negatives {decided.negative_test.value}"
+            f"  overridden by your options: mode {decided.mode.value}, nature {_list(decided)}, negatives {decided.negative_test.value}"
         )
     for line in found.definition.strip().split("\n"):
         display.print(f"  {line}")

@@ -31,9 +31,16 @@ def init(
     negative_test: Annotated[
         str | None, typer.Option(help="What a negative must show: opposite or absence. Default: the author's proposal.")
     ] = None,
+    nature: Annotated[
+        str | None,
+        typer.Option(
+            help="What the behaviour consists of: act, speech, feeling, thought, or several of them by commas. Default: "
+            "the author's proposal."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the author's description; write no file.")] = False,
 ) -> int:
-    """Have the author model describe a new trait: definition, opposite, mode and what a negative must show.
+    """Have the author model describe a new trait: definition, opposite, mode, nature and what a negative must show.
 
     Writes definition.txt into the trait's dataset folder and adds the trait to refine.toml. If the definition exists
     already, leave the description out: only refine.toml is changed. Nothing is overwritten. Check both files before
@@ -44,10 +51,12 @@ def init(
         cliffhanger init craft/envy "resenting what others have" --experiment experiments/mine
 
         cliffhanger init chirp/refusal --experiment experiments/mine --mode decision
+
+        cliffhanger init mind/dread "fear of what is coming" --experiment experiments/mine --nature feeling
     """
     from agent.app.init_trait import TraitOverrides, describe
 
-    return describe(trait, TraitOverrides(description, mode, negative_test), experiment, dry_run, backends_of(context))
+    return describe(trait, TraitOverrides(description, mode, negative_test, nature), experiment, dry_run, backends_of(context))
 
 
 _LOOP, _LIMITS, _MODES = "Loop", "Limits", "Modes"

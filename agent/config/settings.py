@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from agent.schema import BudgetConfig, Caps, FrozenModel, Mode, NegativeTest, Rules, digest
+from agent.schema import BudgetConfig, Caps, FrozenModel, Mode, Nature, NegativeTest, Rules, digest
 
 TOYWORLD = "toyworld"
 ROLES = ("judge", "author", "auditor")
@@ -116,6 +116,8 @@ class TraitSettings(FrozenModel):
     """The opposite of the trait in words; None: the LOW line of its definition."""
     negative_test: NegativeTest | None = None
     """Whether a negative must show the opposite, or only the absence of the trait; None: opposite."""
+    nature: Annotated[tuple[Nature, ...], Field(min_length=1)] | None = None
+    """What the behaviour consists of: act, speech, feeling, thought; None: act and speech."""
 
 
 class Settings(FrozenModel):

@@ -37,7 +37,6 @@ from agent.schema.judging import (
     WordingDisagreement,
     commonest_error,
     gating_questions,
-    needed_questions,
 )
 from agent.schema.pairs import (
     OTHER_SIDE,
@@ -45,6 +44,7 @@ from agent.schema.pairs import (
     Flag,
     FrozenModel,
     Mode,
+    Nature,
     NegativeTest,
     Opener,
     Pair,

@@ -26,13 +26,18 @@ class Rung(StrEnum):
 
 
 class Candidate(FrozenModel):
-    """One proposed text of a repair and why it was or was not taken."""
+    """One proposed text of a repair and why it was or was not taken.
+
+    `opening`: the subject's first k tokens after it, where it was completed.
+    """
 
     text: str
     rung: Rung
     refused: str | None = None
     verdict: Verdict | None = None
     scores: tuple[tuple[Question, float], ...] = ()
+    polarity: Polarity | None = None
+    opening: str = ""
 
 
 class Change(FrozenModel):

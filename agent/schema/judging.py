@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
-from agent.schema.pairs import Completion, Flag, FrozenModel, Mode, NegativeTest, Polarity
+from agent.schema.pairs import Completion, Flag, FrozenModel, Mode, Polarity
 from agent.schema.requests import kind_of
 
 
@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     OFF_SCRIPT = "OFF_SCRIPT"
     TOPIC = "TOPIC"
     UNSTABLE = "UNSTABLE"
+    CONTEXT = "CONTEXT"  # read alone, the completion says something else than read after its prefix
     UNSURE = "UNSURE"
 
 
@@ -37,20 +38,11 @@ class Question(StrEnum):
     CL = "cl"  # commitment of prefix + whole completion
 
 
-def needed_questions(
-    mode: Mode, negative_test: NegativeTest = NegativeTest.OPPOSITE, polarity: Polarity = Polarity.POSITIVE
-) -> tuple[Question, ...]:
-    """The questions without whose answers there is no verdict."""
-    if mode is Mode.SUSTAINED:
-        return (Question.RESPONSE, Question.OPENING)
-    if negative_test.is_met_by_absence(polarity):
-        return (Question.RESPONSE, Question.C0)
-    return (Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5, Question.CL)
-
-
 def gating_questions(mode: Mode) -> tuple[Question, ...]:
     """The questions that can fail a scenario. CL cannot: it only tells LATE from UNSURE."""
-    return (Question.FORECAST, *(q for q in needed_questions(mode) if q is not Question.CL))
+    if mode is Mode.SUSTAINED:
+        return (Question.FORECAST, Question.RESPONSE, Question.OPENING)
+    return (Question.FORECAST, Question.RESPONSE, Question.VERDICT, Question.C0, Question.C5)
 
 
 class Vote(FrozenModel):
@@ -161,6 +153,7 @@ class Finding(FrozenModel):
     lock_in: tuple[int, int] | None = None  # (samples that passed, samples judged)
     flip: Flip | None = None  # only where the votes could not decide
     flags: tuple[Flag, ...] = ()
+    drifted: tuple[str, ...] = ()  # first words of the lock-in samples that did not go the scenario's way
     reach: int | None = None  # of LATE: how many of the subject's tokens it takes until the behaviour is displayed
     divergence: float | None = None  # Jensen-Shannon, bits, between the pair's first next-token distributions
 
@@ -199,5 +192,6 @@ ADVICE = {
     Verdict.OFF_SCRIPT: "the subject wanders off: use shorter, plainer situations",
     Verdict.TOPIC: "the topics themselves decide: choose other situations",
     Verdict.UNSTABLE: "the outcome is a coin flip: give the endings stronger motives",
+    Verdict.CONTEXT: "the words after the cut show the trait only together with it: use hinges that it has to follow",
     Verdict.UNSURE: "the judge cannot decide: read these texts yourself",
 }

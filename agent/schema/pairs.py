@@ -43,6 +43,15 @@ class NegativeTest(StrEnum):
         return polarity is Polarity.NEGATIVE and self is NegativeTest.ABSENCE
 
 
+class Nature(StrEnum):
+    """What a behaviour consists of. It decides on which words a text can stop right before it."""
+
+    ACT = "act"
+    SPEECH = "speech"
+    FEELING = "feeling"
+    THOUGHT = "thought"
+
+
 class Flag(StrEnum):
     """Something a human should know about a scenario that passed."""
 
@@ -66,13 +75,17 @@ def _key(*parts: str) -> str:
 
 
 class Trait(FrozenModel):
-    """The trait to extract. `id` is category/name; `opposite` says in words what a negative shows."""
+    """The trait to extract. `id` is category/name; `opposite` says in words what a negative shows.
+
+    `nature`: what the behaviour consists of; several may be named, the most frequent one first.
+    """
 
     id: str
     definition: str
     opposite: str
     mode: Mode = Mode.DECISION
     negative_test: NegativeTest = NegativeTest.OPPOSITE
+    nature: tuple[Nature, ...] = (Nature.ACT, Nature.SPEECH)
 
 
 class Scenario(FrozenModel):

@@ -69,6 +69,7 @@ class Rules(FrozenModel):
     committed: Annotated[float, Field(gt=0, le=100)] = 60.0
     first_k: Annotated[int, Field(ge=1, le=20)] = 5
     max_new_tokens: Annotated[int, Field(ge=5, le=500)] = 50
+    response_words: Annotated[int, Field(ge=1, le=500)] = 16  # of a completion, read by the response question
     max_votes: Annotated[int, Field(ge=1, le=9)] = 5
     lock_in_samples: Annotated[int, Field(ge=1, le=32)] = 4
     lock_in_needed: Annotated[int, Field(ge=1, le=32)] = 3
@@ -77,6 +78,7 @@ class Rules(FrozenModel):
     candidates: Annotated[int, Field(ge=1, le=16)] = 4
     max_extended_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     max_ending_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    max_hinge_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     max_domain_share: Annotated[float, Field(gt=0, le=1)] = 0.25
     min_pilot_rate: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_parked_share: Annotated[float, Field(ge=0, le=1)] = 0.1

@@ -1,9 +1,9 @@
 """Requests to the author and its replies in JSON. An unusable reply yields nothing, with the reason."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,13 +20,13 @@ from agent.schema import (
     Rung,
     Scenario,
     Shape,
-    Verdict,
     joint,
     kind_of,
     split_ending,
 )
 from agent.steps.context import StepContext
 from agent.steps.cut import frozen_part
+from agent.steps.natures import hinges
 
 
 class AuthorReply(BaseModel):
@@ -85,16 +85,39 @@ def read_reply(reply: Reply, shape: type[ReplyT]) -> tuple[ReplyT | None, str | 
         return None, f"{ErrorKind.MALFORMED}: {error.error_count()} fields of the author's JSON do not fit"
 
 
+class Attempted(NamedTuple):
+    """An earlier text of a side, what was found, and the subject's first tokens after it (empty where unknown)."""
+
+    text: str
+    found: str
+    opening: str = ""
+
+
+class TopicTried(NamedTuple):
+    """An earlier topic of a pair, as its first sentence, and what was found."""
+
+    topic: str
+    found: str
+
+
 @dataclass(frozen=True)
 class RepairTask:
-    """One failing scenario to repair, with earlier texts and their verdicts, and endings that worked elsewhere."""
+    """One failing scenario to repair, with all that its author reads.
+
+    `earlier`: this side's own texts in its present situation, oldest first. For a new topic: `latest`, of each side, is
+    its latest attempt on the present topic, and `topics` are the ones tried before. `examples`: endings that worked
+    elsewhere. `common`: last words on which enough texts of the set stop.
+    """
 
     pair: Pair
     finding: Finding
     rung: Rung
-    earlier: tuple[tuple[str, Verdict | None], ...] = ()
+    earlier: tuple[Attempted, ...] = ()
+    latest: Mapping[Polarity, Attempted] = field(default_factory=dict)
+    topics: tuple[TopicTried, ...] = ()
     examples: tuple[str, ...] = ()
     excluded_topics: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
     attempt: int = 0
 
     @property
@@ -137,6 +160,7 @@ def _rewrite_prompt(context: StepContext, task: RepairTask, milder: bool) -> Pro
         definition=context.trait.definition,
         opposite=context.trait.opposite,
         mode=context.trait.mode.value,
+        **_hinges(context),
         polarity=task.finding.polarity.value,
         behaviour=context.behaviour(task.finding.polarity),
         goal=task.rung.value,
@@ -144,11 +168,12 @@ def _rewrite_prompt(context: StepContext, task: RepairTask, milder: bool) -> Pro
         ending=ending,
         span=task.finding.span or "",
         opening=completion.opening if completion else "",
+        samples=list(task.finding.drifted),
         earlier=[
-            {"ending": split_ending(text)[1], "verdict": verdict.value if verdict else ""}
-            for text, verdict in task.earlier
+            {"ending": split_ending(one.text)[1], "found": one.found, "opening": one.opening} for one in task.earlier
         ],
         examples=list(task.examples),
+        common=list(task.common),
         count=context.rules.candidates,
         milder=milder,
     )
@@ -161,12 +186,30 @@ def _retopic_prompt(context: StepContext, task: RepairTask, milder: bool) -> Pro
         definition=context.trait.definition,
         opposite=context.trait.opposite,
         mode=context.trait.mode.value,
-        positive=task.pair.positive.text,
-        negative=task.pair.negative.text,
+        **_hinges(context),
+        sides=[_side(task, polarity) for polarity in Polarity],
+        tried=[one._asdict() for one in task.topics],
         count=context.rules.candidates,
         struck=list(task.excluded_topics),
         milder=milder,
     )
+
+
+def _hinges(context: StepContext) -> dict[str, object]:
+    return {"nature": [nature.value for nature in context.trait.nature], "hinges": hinges(context.trait)}
+
+
+def _side(task: RepairTask, polarity: Polarity) -> dict[str, str]:
+    """One side of a pair that needs a new topic: as it is, and its latest attempt where that is another text."""
+    text, latest = task.pair.side(polarity).text, task.latest.get(polarity)
+    shown = latest if latest is not None and latest.text != text else None
+    return {
+        "name": polarity.value.capitalize(),
+        "tag": polarity.value,
+        "text": text,
+        "latest": shown.text if shown else "",
+        "found": shown.found if shown else "",
+    }
 
 
 def _read(task: RepairTask, reply: Reply, most: int) -> AuthoredText:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.schema import (
     Completion,
+    Depth,
     Flag,
     Flip,
     Pair,
@@ -40,11 +41,15 @@ def cases_of(pairs: Sequence[Pair], past: Mapping[tuple[str, Polarity], tuple[bo
 
 @dataclass(frozen=True)
 class LockIn:
-    """Sampled completions of a scenario, each with the outcome of its response vote; `needed` of them must pass."""
+    """Sampled completions of a scenario, each with the outcome of its response vote; `needed` of them must pass.
+
+    `contrary`: whether a sample shows the other side of the pair. One that shows neither counts for no side.
+    """
 
     samples: tuple[Completion, ...]
     outcomes: tuple[VoteOutcome, ...]
     needed: int
+    contrary: tuple[bool, ...] = ()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -74,13 +79,14 @@ class LockIn:
 class CaseResult:
     """All that is known of one case so far. `twin`: the index of the pair's other side among the results.
 
-    `tallies` are in the order in which their questions were first asked. The verdict is not stored, since it follows:
-    see `verdict_of`.
+    `depth`: of the examination; None where single votes suffice. `tallies` are in the order in which their questions
+    were first asked. The verdict is not stored, since it follows: see `verdict_of`.
     """
 
     case: Case
     completion: Completion
     twin: int | None = None
+    depth: Depth | None = None
     tallies: Mapping[Question, Tally] = field(default_factory=dict)
     lock_in: LockIn | None = None
     flip: Flip | None = None
@@ -101,27 +107,32 @@ class CaseResult:
         return tally.ruling if tally else VoteOutcome.OPEN
 
 
+def table_input(context: StepContext, result: CaseResult, twin: CaseResult | None = None) -> VerdictInput:
+    """What the table of verdicts reads of a case."""
+    trait, rules = context.trait, context.rules
+    return VerdictInput(
+        mode=trait.mode,
+        negative_test=trait.negative_test,
+        polarity=result.scenario.polarity,
+        tallies=result.tallies,
+        limit=rules.limit(trait.mode),
+        committed=rules.committed,
+        depth=result.depth,
+        twin_failed=twin is not None and twin.outcome(Question.RESPONSE) is VoteOutcome.ADVERSE,
+        topic_failed=result.case.topic_failed,
+        extended=Flag.EXTENDED in result.scenario.flags,
+        flip=flip_outcome(rules, result.flip) if result.flip else None,
+    )
+
+
 def verdict_of(context: StepContext, result: CaseResult, twin: CaseResult | None = None) -> Verdict | None:
     """The verdict by the table, None while a needed answer is missing.
 
     EXPRESS becomes UNSURE if the flip test found that the first tokens do not change how the subject continues.
     """
-    trait, rules = context.trait, context.rules
-    flip = flip_outcome(rules, result.flip) if result.flip else None
-    found = verdict(
-        VerdictInput(
-            mode=trait.mode,
-            negative_test=trait.negative_test,
-            polarity=result.scenario.polarity,
-            tallies=result.tallies,
-            limit=rules.limit(trait.mode),
-            committed=rules.committed,
-            twin_failed=twin is not None and twin.outcome(Question.RESPONSE) is VoteOutcome.ADVERSE,
-            topic_failed=result.case.topic_failed,
-            flip=flip,
-        )
-    )
-    return Verdict.UNSURE if found is Verdict.EXPRESS and flip is VoteOutcome.ADVERSE else found
+    x = table_input(context, result, twin)
+    found = verdict(x)
+    return Verdict.UNSURE if found is Verdict.EXPRESS and x.flip is VoteOutcome.ADVERSE else found
 
 
 def may_pass(result: CaseResult, found: Verdict | None) -> bool:

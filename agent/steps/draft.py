@@ -4,25 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.schema import AUTHOR_NOTE, Change, Mode, Pair, Request
+from agent.schema import AUTHOR_NOTE, Change, Mode, Pair, Polarity, Request
 from agent.steps.author import WrittenPairs, as_pair, author_request, read_reply
 from agent.steps.context import StepContext
+from agent.steps.natures import hinges
 from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
 
 PER_REQUEST = 4  # pairs asked for at once; chosen by judgement, like the two below
 WAVES = 3  # requests for what is still missing
 SHOWN = 24  # latest pairs of the set that the author sees
-
-_DECISION_KINDS = (
-    ("so", "This crossed a line, so I"),
-    ("quote", 'It went against all I had been taught, so I told him, "'),
-    ("and", "It was against everything I believe in, and I"),
-    ("colon", "I could never do a thing like that, and my answer was one line:"),
-)
-_SUSTAINED_KINDS = (
-    ("narration", "The street lay empty under the rain, and the last of the light"),
-    ("thought", "I stood at the window for a long time, thinking that"),
-)
 
 DOMAINS = (
     "work", "school", "family", "neighbours", "friends", "money", "health", "travel", "online", "sports",
@@ -44,11 +34,6 @@ class DraftRequest:
     round: int
     excluded_topics: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
-
-
-def kinds(mode: Mode) -> tuple[tuple[str, str], ...]:
-    """(kind of lock-in, example of its form) for a mode."""
-    return _SUSTAINED_KINDS if mode is Mode.SUSTAINED else _DECISION_KINDS
 
 
 @dataclass(frozen=True)
@@ -92,11 +77,11 @@ def _requests(
     context: StepContext, wanted: DraftRequest, existing: Sequence[Pair], diversity: Diversity, missing: int, wave: int
 ) -> list[tuple[str, Request]]:
     """(kind, request) for `missing` pairs: the kinds in turn, each with its own share of the domains with room."""
-    mode = context.trait.mode
+    mode, of_trait = context.trait.mode, hinges(context.trait)
     free = [domain for domain in DOMAINS if domain not in diversity.full_domains]
     asked = []
     for i in range(math.ceil(missing / PER_REQUEST)):
-        kind, example = kinds(mode)[(wanted.round + wave + i) % len(kinds(mode))]
+        hinge = of_trait[(wanted.round + wave + i) % len(of_trait)]
         prompt = context.prompts.render(
             "draft",
             trait_id=context.trait.id,
@@ -104,15 +89,18 @@ def _requests(
             opposite=context.trait.opposite,
             mode=mode.value,
             count=min(PER_REQUEST, missing - i * PER_REQUEST),
-            kind=kind,
-            kind_example=example,
+            nature=[nature.value for nature in context.trait.nature],
+            hinges=of_trait,
+            kind=hinge.kind,
+            kind_example=hinge.example,
             domain=_share(free, wanted.round + wave + i),
             accepted=[side.text for pair in existing[-SHOWN:] for side in pair.sides],
             struck=list(wanted.excluded_topics),
+            common=list(diversity.common_hinges(*Polarity)),
         )
         asked.append(
             (
-                kind,
+                hinge.kind,
                 author_request(prompt, WrittenPairs, sample=(wanted.round * WAVES + wave) * 100 + i, max_tokens=4000),
             )
         )

@@ -18,32 +18,37 @@ from agent.schema import (
     Shape,
     Verdict,
     VoteOutcome,
+    first_words,
 )
-from agent.steps.case import Case, CaseResult, may_pass, verdict_of
+from agent.steps.case import Case, CaseResult, LockIn, may_pass, table_input, verdict_of
 from agent.steps.context import StepContext
 from agent.steps.flip_test import flip_test
 from agent.steps.lock_in import is_tied, tie_break, with_lock_in
 from agent.steps.questions import WORDINGS, JudgeQuestion
 from agent.steps.screening import divergence, pair_flags
+from agent.steps.verdict import readings_differ
 from agent.steps.vet import ask, ask_second_votes, extend_single_dissent, greedy
 from agent.steps.voting import Ballot, collect_votes
 from agent.text import find_quotation
 
 
 def examine(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[Finding]:
-    """One finding per case, in order. Raises ValueError where a pair comes with one side only."""
-    results = complete(context, cases)
-    results = ask(context, results, depth)
-    results = extend_single_dissent(context, results, depth)
-    results = ask_second_votes(context, results, _with_verdict(context, results, Verdict.UNSURE))
+    """One finding per case, in order. Raises ValueError where a pair comes with one side only.
+
+    After each stage whatever its result still needs is asked, which is nothing for most cases.
+    """
+    results = ask(context, complete(context, cases, depth))
+    results = ask(context, extend_single_dissent(context, results))
+    results = ask(context, ask_second_votes(context, results, _with_verdict(context, results, Verdict.UNSURE)))
+    results = ask(context, sample_ties(context, results))
     results = sample(context, results, depth)
-    results = flip(context, results, depth)
+    results = ask(context, flip(context, results, depth))
     results = quote_spans(context, results)
     results = measure_reach(context, results)
     return [_finding(context, result, _twin(results, result), depth) for result in results]
 
 
-def complete(context: StepContext, cases: Sequence[Case]) -> list[CaseResult]:
+def complete(context: StepContext, cases: Sequence[Case], depth: Depth) -> list[CaseResult]:
     """The greedy completion of each case, which is linked to the pair's other side.
 
     Where one side cannot be continued, nothing needs to be asked about the other.
@@ -56,20 +61,29 @@ def complete(context: StepContext, cases: Sequence[Case]) -> list[CaseResult]:
         for case, made in zip(cases, completions, strict=True)
     ]
     return [
-        CaseResult(case, completion, sides.get((case.pair, case.scenario.polarity.other)))
+        CaseResult(case, completion, sides.get((case.pair, case.scenario.polarity.other)), depth)
         for case, completion in zip(cases, completions, strict=True)
     ]
 
 
-def sample(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
-    """Draw lock-in samples: for tied cases, which they decide, and, beyond depth FIRST, for all that may pass."""
+def sample_ties(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """Draw lock-in samples for tied cases, which they decide."""
     verdicts = _verdicts(context, results)
     tied = [i for i, one in enumerate(results) if is_tied(one, verdicts[i])]
-    results = tie_break(context, with_lock_in(context, results, tied))
+    return tie_break(context, with_lock_in(context, results, tied))
+
+
+def sample(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
+    """Beyond depth FIRST, draw lock-in samples for all that may pass and whose forecast does not fail."""
     if depth is Depth.FIRST:
-        return results
+        return list(results)
     verdicts = _verdicts(context, results)
-    return with_lock_in(context, results, [i for i, one in enumerate(results) if may_pass(one, verdicts[i])])
+    passing = [
+        i
+        for i, one in enumerate(results)
+        if may_pass(one, verdicts[i]) and one.outcome(Question.FORECAST) is not VoteOutcome.ADVERSE
+    ]
+    return with_lock_in(context, results, passing)
 
 
 def flip(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
@@ -175,7 +189,9 @@ _OUTCOME = {VoteOutcome.FAVOURABLE: Outcome.PASS, VoteOutcome.ADVERSE: Outcome.F
 def _finding(context: StepContext, result: CaseResult, twin: CaseResult, depth: Depth) -> Finding:
     case, completion = result.case, result.completion
     of_pair = pair_flags(context.trait.mode, (result.scenario, twin.scenario), (completion, twin.completion))
-    final = _final_verdict(result, verdict_of(context, result, twin), of_pair)
+    found = _final_verdict(result, verdict_of(context, result, twin), of_pair)
+    settled = found is Verdict.UNSURE and readings_differ(table_input(context, result, twin))
+    final = Verdict.CONTEXT if settled else found
     return Finding(
         pair=case.pair,
         polarity=case.scenario.polarity,
@@ -189,11 +205,23 @@ def _finding(context: StepContext, result: CaseResult, twin: CaseResult, depth: 
         verdict=final,
         span=result.span,
         lock_in=result.lock_in.counts if result.lock_in else None,
+        drifted=_drifted(result.lock_in) if result.lock_in else (),
         flip=result.flip,
         reach=result.reach if final is Verdict.LATE else None,
         flags=(*case.scenario.flags, *of_pair, *_flags(result, final)),
         divergence=divergence(dict(completion.next_tokens), dict(twin.completion.next_tokens)),
     )
+
+
+SHOWN = 4  # samples kept as evidence; chosen by judgement
+_SHOWN_WORDS = 8  # of each
+
+
+def _drifted(found: LockIn) -> tuple[str, ...]:
+    """First words of samples that did not go the scenario's way, each once."""
+    samples = zip(found.samples, found.outcomes, strict=True)
+    texts = [first_words(one.text, _SHOWN_WORDS) for one, outcome in samples if outcome is VoteOutcome.ADVERSE]
+    return tuple(dict.fromkeys(texts))[:SHOWN]
 
 
 def _final_verdict(result: CaseResult, found: Verdict | None, of_pair: Sequence[Flag]) -> Verdict | None:

@@ -18,6 +18,7 @@ from agent.schema import (
 from agent.steps.author import AuthorReply, author_request, read_reply
 from agent.steps.case import CaseResult
 from agent.steps.context import StepContext
+from agent.steps.natures import ends_on_link
 from agent.steps.questions import WORDINGS, JudgeQuestion
 from agent.steps.vet import sampling
 from agent.steps.voting import Ballot, collect_votes
@@ -29,6 +30,7 @@ _LONGEST = 60  # characters of an opener; chosen by judgement
 class WrittenOpeners(AuthorReply):
     narrated: list[str]
     spoken: list[str]
+    felt: list[str]
 
 
 def openers_request(context: StepContext, polarity: Polarity) -> Request:
@@ -48,7 +50,7 @@ def opposite_openers(context: StepContext, polarity: Polarity) -> WrittenOpeners
     """Up to six openers, written by the author, of what is contrary to this side; none if its reply is unusable."""
     (reply,) = context.ask([openers_request(context, polarity)])
     written, _ = read_reply(reply, WrittenOpeners)
-    return written or WrittenOpeners(narrated=[], spoken=[])
+    return written or WrittenOpeners(narrated=[], spoken=[], felt=[])
 
 
 def joinable(written: WrittenOpeners, scenario: Scenario) -> list[str]:
@@ -57,7 +59,9 @@ def joinable(written: WrittenOpeners, scenario: Scenario) -> list[str]:
     if text.endswith('"') or opens_quotation(text):
         return _usable("", written.spoken)
     blank = joint(text)
-    return _usable(f'{blank}"', written.spoken) if text.endswith((":", "：")) else _usable(blank, written.narrated)
+    if text.endswith((":", "：")):
+        return _usable(f'{blank}"', written.spoken)
+    return _usable(blank, written.felt if ends_on_link(text) else written.narrated)
 
 
 def _usable(joint: str, openers: list[str]) -> list[str]:
@@ -93,8 +97,8 @@ def _opposite(results: Sequence[CaseResult], result: CaseResult) -> list[str]:
     """Openings of its own samples judged opposite, and its twin's first tokens where the twin goes its way."""
     found = []
     if result.lock_in is not None:
-        sampled = zip(result.lock_in.samples, result.lock_in.outcomes, strict=True)
-        found = [sample.opening for sample, outcome in sampled if outcome is VoteOutcome.ADVERSE]
+        sampled = zip(result.lock_in.samples, result.lock_in.contrary, strict=True)
+        found = [sample.opening for sample, contrary in sampled if contrary]
     twin = None if result.twin is None else results[result.twin]
     if twin is not None and twin.outcome(Question.RESPONSE) is VoteOutcome.FAVOURABLE:
         found.append(twin.completion.opening)

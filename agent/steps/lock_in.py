@@ -6,8 +6,8 @@ from dataclasses import replace
 from agent.schema import Completion, Question, Tally, Verdict, VoteOutcome
 from agent.steps.case import CaseResult, LockIn, may_pass
 from agent.steps.context import StepContext
-from agent.steps.questions import EXPRESS, WORDINGS, JudgeQuestion
-from agent.steps.vet import sampling
+from agent.steps.questions import EXPRESS, WORDINGS, JudgeQuestion, favours
+from agent.steps.vet import short_sampling
 from agent.steps.voting import Ballot, collect_votes, tally
 
 TIMES = (1, 2, 4)  # multiples of `lock_in_samples`, drawn as long as the count is close; chosen by judgement
@@ -30,14 +30,22 @@ def with_lock_in(context: StepContext, results: Sequence[CaseResult], which: Seq
 
 
 def _drawn(context: StepContext, results: Sequence[CaseResult], times: int) -> list[LockIn]:
-    wanted = sampling(context, times * context.rules.lock_in_samples)
+    wanted = short_sampling(context, times * context.rules.lock_in_samples)
     drawn = context.complete([one.scenario for one in results], wanted)
     judged = _judged(context, Question.RESPONSE, results, drawn)
     needed = times * context.rules.lock_in_needed
     return [
-        LockIn(tuple(samples), tuple(found.ruling for found in own), needed)
-        for samples, own in zip(drawn, judged, strict=True)
+        LockIn(tuple(samples), tuple(found.ruling for found in own), needed, _contrary(context, one, own))
+        for one, samples, own in zip(results, drawn, judged, strict=True)
     ]
+
+
+def _contrary(context: StepContext, one: CaseResult, judged: Sequence[Tally]) -> tuple[bool, ...]:
+    """For each sample whether it shows the other side: a score between the sides' thresholds shows neither."""
+    other = one.scenario.polarity.other
+    return tuple(
+        found.score is not None and favours(context, Question.RESPONSE, other, found.score) for found in judged
+    )
 
 
 def _judged(
@@ -71,7 +79,7 @@ def tie_break(context: StepContext, results: Sequence[CaseResult]) -> list[CaseR
     """The results, with tied tallies decided by the subject's other samples, where some were drawn."""
     question = Question.OPENING if context.sustained else Question.C5
     sampled: Mapping[int, LockIn] = {i: one.lock_in for i, one in enumerate(results) if one.lock_in is not None}
-    in_doubt = [i for i in sampled if _is_decided_by_samples(results[i].tallies[question])]
+    in_doubt = [i for i in sampled if _is_decided_by_samples(results[i].tallies.get(question))]
     judged = _judged(context, question, [results[i] for i in in_doubt], [sampled[i].samples for i in in_doubt])
     openings = dict(zip(in_doubt, judged, strict=True))
     return [
@@ -80,8 +88,10 @@ def tie_break(context: StepContext, results: Sequence[CaseResult]) -> list[CaseR
     ]
 
 
-def _is_decided_by_samples(found: Tally) -> bool:
+def _is_decided_by_samples(found: Tally | None) -> bool:
     """Whether the samples decide a tally: a tie, or a C5 that did not pass (its opening may be an exception)."""
+    if found is None:
+        return False
     return found.ruling is VoteOutcome.TIE or (
         found.question is Question.C5 and found.ruling is not VoteOutcome.FAVOURABLE
     )

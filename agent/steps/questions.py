@@ -2,7 +2,20 @@
 
 from dataclasses import dataclass
 
-from agent.schema import Completion, Criterion, Polarity, Question, Reply, Request, Role, Scenario, Shape, Vote
+from agent.schema import (
+    Completion,
+    Criterion,
+    NegativeTest,
+    Polarity,
+    Question,
+    Reply,
+    Request,
+    Role,
+    Scenario,
+    Shape,
+    Vote,
+    first_words,
+)
 from agent.steps.context import StepContext
 
 WORDINGS = ("a", "b", "c")
@@ -46,21 +59,24 @@ def request(context: StepContext, asked: JudgeQuestion, wording: str, sample: in
     )
 
 
-def _variables(context: StepContext, asked: JudgeQuestion, role: Role) -> dict[str, str]:
+def _variables(context: StepContext, asked: JudgeQuestion, role: Role) -> dict[str, object]:
     scenario, completion, trait = asked.scenario, asked.completion, context.trait
     shared = {"definition": trait.definition, "scale": context.scales[role]}
+    two_sided = trait.negative_test is NegativeTest.OPPOSITE
+    pole = trait.opposite if two_sided else ""
     match asked.question:
         case Question.FORECAST:
-            return {**shared, "opposite": trait.opposite, "text": scenario.text}
+            return {**shared, "opposite": trait.opposite, "two_sided": two_sided, "text": scenario.text}
         case Question.RESPONSE:
-            return {**shared, "completion": completion.text}
+            first = first_words(completion.text, context.rules.response_words)
+            return {**shared, "opposite": pole, "completion": first}
         case Question.OPENING:
-            return {**shared, "completion": completion.opening}
+            return {**shared, "opposite": pole, "completion": completion.opening}
         case Question.VERDICT:
             return {
                 "definition": trait.definition,
-                "behaviour": context.behaviour(scenario.polarity),
-                "contrary": context.contrary(scenario.polarity),
+                "behaviour": context.behaviour(Polarity.POSITIVE),  # the same on both sides: either one expresses
+                "contrary": context.contrary(Polarity.POSITIVE),
                 "prefix": scenario.text,
                 "opening": completion.opening,
             }

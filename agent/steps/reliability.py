@@ -87,7 +87,9 @@ _NOTHING = Completion(text="", token_ids=(), opening="")
 
 
 def measure_controls(context: StepContext, expressing: Sequence[tuple[Scenario, Completion]]) -> Controls | None:
-    """C0 of committed and open control texts, made from scenarios with verdict EXPRESS; the median of three wordings.
+    """C0 of committed and open control texts, made from scenarios with verdict EXPRESS.
+
+    The score is the mean of two wordings, or the median of three where the first two lie on two sides of the middle.
 
     A committed control is the prefix plus the first clause of its completion; an open one is the stem, if it is longer
     than a sentence. None where one kind is missing or could not be scored.
@@ -127,9 +129,21 @@ def _with_text(scenario: Scenario, text: str) -> Scenario:
 
 
 def _scores(context: StepContext, texts: Sequence[Scenario]) -> list[float | None]:
-    ballots = [Ballot(JudgeQuestion(Question.C0, text, _NOTHING), WORDINGS, escalate=False) for text in texts]
-    read = [[vote.score for vote in tally.votes if vote.score is not None] for tally in collect_votes(context, ballots)]
+    read = _asked(context, texts, WORDINGS[:2])
+    split = [i for i, scores in enumerate(read) if len(scores) > 1 and min(scores) < _MIDDLE <= max(scores)]
+    third = _asked(context, [texts[i] for i in split], WORDINGS)
+    for i, scores in zip(split, third, strict=True):
+        read[i] = scores
     return [median(scores) if scores else None for scores in read]
+
+
+_MIDDLE = 50.0
+
+
+def _asked(context: StepContext, texts: Sequence[Scenario], wordings: tuple[str, ...]) -> list[list[float]]:
+    """The scores of each text in these wordings that could be read."""
+    ballots = [Ballot(JudgeQuestion(Question.C0, text, _NOTHING), wordings, escalate=False) for text in texts]
+    return [[v.score for v in found.votes if v.score is not None] for found in collect_votes(context, ballots)]
 
 
 _SIDES = 2

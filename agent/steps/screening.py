@@ -20,6 +20,7 @@ from agent.schema import (
     word_count,
     word_parts,
 )
+from agent.steps.natures import hinge_pattern, hinge_words
 
 # Limits of the screening, chosen by judgement.
 SHORTEST, LONGEST = 12, 900  # characters
@@ -85,16 +86,28 @@ class Diversity:
 
     def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair]) -> None:
         self._ending_cap = max(2, int(rules.max_ending_share * goal))
+        self._hinge_cap = max(2, int(rules.max_hinge_share * goal))
         self._domain_cap = max(2, int(rules.max_domain_share * goal))
         pairs = tuple(pairs)
         self._endings = Counter((side.polarity, ending_pattern(side.text)) for pair in pairs for side in pair.sides)
+        self._hinges = Counter((side.polarity, hinge_pattern(side.text)) for pair in pairs for side in pair.sides)
+        self._last_words = {hinge_pattern(side.text): hinge_words(side.text) for pair in pairs for side in pair.sides}
         self._domains = Counter(pair.domain for pair in pairs if pair.domain)
 
     def too_common(self, scenario: Scenario) -> str | None:
+        """Why another text with this ending is refused, or None. The last words alone have a cap of their own."""
         pattern = ending_pattern(scenario.text)
         if self._endings[scenario.polarity, pattern] >= self._ending_cap:
             return f"{self._ending_cap} scenarios already end in {pattern!r}"
+        hinge = hinge_pattern(scenario.text)
+        if self._hinges[scenario.polarity, hinge] >= self._hinge_cap:
+            return f"{self._hinge_cap} scenarios already stop on words like {hinge_words(scenario.text)!r}"
         return None
+
+    def common_hinges(self, *polarities: Polarity) -> tuple[str, ...]:
+        """Last words, as a text of the set has them, on which enough texts of one of these sides stop already."""
+        full = {hinge for (side, hinge), n in self._hinges.items() if side in polarities and n >= self._hinge_cap}
+        return tuple(sorted(self._last_words[hinge] for hinge in full if hinge in self._last_words))
 
     def full_domain(self, domain: str) -> str | None:
         return f"domain {domain!r} is full" if domain and self._domains[domain] >= self._domain_cap else None
@@ -106,6 +119,8 @@ class Diversity:
     def add(self, pair: Pair) -> None:
         for side in pair.sides:
             self._endings[side.polarity, ending_pattern(side.text)] += 1
+            self._hinges[side.polarity, hinge_pattern(side.text)] += 1
+            self._last_words[hinge_pattern(side.text)] = hinge_words(side.text)
         self._domains[pair.domain] += 1
 
 

@@ -1,27 +1,15 @@
-"""Ask a judge everything about scenarios and their completions: forecast, response, verdict, commitment."""
+"""Ask a judge about scenarios and their completions: what can decide comes first, the rest only where it still counts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from agent.schema import (
-    Completion,
-    Depth,
-    Question,
-    Sampling,
-    Scenario,
-    Tally,
-    VoteOutcome,
-    gating_questions,
-    needed_questions,
-)
-from agent.steps.case import CaseResult
+from agent.schema import Completion, Depth, Question, Sampling, Scenario, Tally, Verdict, VoteOutcome, gating_questions
+from agent.steps.case import CaseResult, may_pass, table_input
 from agent.steps.context import StepContext
 from agent.steps.questions import JudgeQuestion
-from agent.steps.verdict import contradict
-from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, NEEDED_LEAD, Ballot, collect_votes
-
-_FIRST_TOKEN = (Question.VERDICT, Question.C0, Question.C5, Question.CL)
+from agent.steps.verdict import Need, contradict, step
+from agent.steps.voting import LEAD_OF_SINGLE_DISSENT, NEEDED_LEAD, Ballot, collect_votes, is_full
 
 
 class _Vote(NamedTuple):
@@ -37,71 +25,107 @@ def greedy(context: StepContext, scenarios: Sequence[Scenario]) -> list[Completi
     return [found[0] for found in context.complete(scenarios, sampling(context, samples=0))]
 
 
+TOKENS_PER_WORD = 2  # English takes about 1.3 with the tokenizers of Gemma, Llama and Qwen; the rest is reserve
+
+
 def sampling(context: StepContext, samples: int) -> Sampling:
     """How the subject is sampled: 0 `samples` is greedy."""
     rules = context.rules
     return Sampling(samples=samples, seed=context.seed, max_new_tokens=rules.max_new_tokens, first_k=rules.first_k)
 
 
-def ask(context: StepContext, results: Sequence[CaseResult], depth: Depth, escalate: bool = True) -> list[CaseResult]:
-    """The results with all tallies. With `escalate`, a single vote against a case, or against another, is not enough.
+def short_sampling(context: StepContext, samples: int) -> Sampling:
+    """The same with no more tokens than the response question reads."""
+    whole = sampling(context, samples)
+    return whole.model_copy(
+        update={"max_new_tokens": min(whole.max_new_tokens, TOKENS_PER_WORD * context.rules.response_words)}
+    )
 
-    Forecast and response come first, then the first-token questions: in full only where the response passed.
+
+def ask(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """The results with every tally that their verdicts, and then their forecasts, turn out to need.
+
+    Each pass asks one batch: what the table of verdicts needs next, the second votes of questions that contradict each
+    other, and the forecast of what may pass. Candidates (depth None) get single votes.
     """
-    opening = (Question.OPENING,) if context.sustained else ()
-    first = [_Vote(q, depth, escalate) for q in (Question.FORECAST, Question.RESPONSE, *opening)]
-    asked = _ask_each(context, results, [first] * len(results))
-    asked = _ask_each(context, asked, [_first_token_votes(context, one, depth, escalate) for one in asked])
-    return _ask_each(context, asked, [_contradicting(context, one) for one in asked]) if escalate else asked
+    asked = list(results)
+    while any(votes := [_wanted(context, one, _twin_of(asked, one)) for one in asked]):
+        asked = _ask_each(context, asked, votes)
+    return asked
+
+
+def _twin_of(results: Sequence[CaseResult], one: CaseResult) -> CaseResult | None:
+    return None if one.twin is None else results[one.twin]
+
+
+def _wanted(context: StepContext, one: CaseResult, twin: CaseResult | None) -> list[_Vote]:
+    found = step(table_input(context, one, twin))
+    depth = one.depth or Depth.FIRST
+    if isinstance(found, Need):
+        return [_Vote(question, depth, found.full and one.depth is not None) for question in found.questions]
+    if contradicting := _contradicting(context, one):
+        return contradicting
+    forecast = one.tallies.get(Question.FORECAST)
+    if not _counts_forecast(one, found) or (forecast and (one.depth is None or is_full(forecast, depth))):
+        return []
+    return [_Vote(Question.FORECAST, depth, one.depth is not None)]
+
+
+def _counts_forecast(one: CaseResult, found: Verdict) -> bool:
+    return may_pass(one, found)
+
+
+def _contradicting(context: StepContext, result: CaseResult) -> list[_Vote]:
+    """Where V and C0 contradict each other, those of the two that rest on a single vote."""
+    v, c0 = result.tallies.get(Question.VERDICT), result.tallies.get(Question.C0)
+    if context.sustained or result.depth is None or c0 is None or not contradict(v, c0):
+        return []
+    if result.outcome(Question.RESPONSE) is not VoteOutcome.FAVOURABLE:
+        return []
+    return [_Vote(t.question, Depth.CONFIRM) for t in (v, c0) if t is not None and len(t.votes) == 1]
 
 
 def ask_second_votes(context: StepContext, results: Sequence[CaseResult], unsure: Sequence[int]) -> list[CaseResult]:
-    """The results, with a second vote on each needed question that rests on one vote, in the `unsure` cases."""
-    needed = needed_questions(context.trait.mode)
-    votes = [
-        [_Vote(t.question, Depth.CONFIRM) for t in one.tallies.values() if t.question in needed and len(t.votes) == 1]
-        if i in unsure
-        else []
-        for i, one in enumerate(results)
-    ]
-    return _ask_each(context, results, votes)
+    """The results, with a second vote on each question that rests on one vote, in the `unsure` cases."""
+    return _ask_each(
+        context, results, [_single_votes(one) if i in unsure else [] for i, one in enumerate(results)]
+    )
 
 
-def extend_single_dissent(context: StepContext, results: Sequence[CaseResult], depth: Depth) -> list[CaseResult]:
+def _single_votes(one: CaseResult) -> list[_Vote]:
+    asked = (t for t in one.tallies.values() if t.question is not Question.FORECAST)
+    return [_Vote(t.question, Depth.CONFIRM) for t in asked if len(t.votes) == 1]
+
+
+def extend_single_dissent(context: StepContext, results: Sequence[CaseResult]) -> list[CaseResult]:
     """The results, with a longer vote where a single question speaks against a case and all others for it."""
     gating = gating_questions(context.trait.mode)
     ballots = []
     for i, one in enumerate(results):
         adverse = [q for q in gating if one.outcome(q) is VoteOutcome.ADVERSE]
         if len(adverse) == 1 and len(one.tallies[adverse[0]].votes) >= NEEDED_LEAD:
-            ballot = Ballot.at(depth, JudgeQuestion(adverse[0], one.scenario, one.completion))
+            asked = JudgeQuestion(adverse[0], one.scenario, one.completion)
+            ballot = Ballot.at(one.depth or Depth.FIRST, asked)
             ballots.append((i, replace(ballot, lead_to_reject=LEAD_OF_SINGLE_DISSENT)))
     return _with_votes(context, results, ballots)
-
-
-def _first_token_votes(context: StepContext, result: CaseResult, depth: Depth, escalate: bool) -> list[_Vote]:
-    """In full only where the answer gates: a case that fails by its response is asked once per question."""
-    gates = result.outcome(Question.RESPONSE) is VoteOutcome.FAVOURABLE and not context.sustained
-    return [_Vote(q, depth if gates else Depth.FIRST, gates and escalate) for q in _FIRST_TOKEN]
-
-
-def _contradicting(context: StepContext, result: CaseResult) -> list[_Vote]:
-    """Where V and C0 contradict each other, those of the two that rest on a single vote."""
-    v, c0 = result.tallies[Question.VERDICT], result.tallies[Question.C0]
-    if context.sustained or result.outcome(Question.RESPONSE) is not VoteOutcome.FAVOURABLE or not contradict(v, c0):
-        return []
-    return [_Vote(t.question, Depth.CONFIRM) for t in (v, c0) if len(t.votes) == 1]
 
 
 def _ask_each(
     context: StepContext, results: Sequence[CaseResult], votes: Sequence[Sequence[_Vote]]
 ) -> list[CaseResult]:
     ballots = [
-        (i, Ballot.at(vote.depth, JudgeQuestion(vote.question, one.scenario, one.completion), vote.escalate))
-        for i, one in enumerate(results)
-        for vote in votes[i]
+        (i, _ballot(vote, one)) for i, one in enumerate(results) for vote in votes[i]
     ]
     return _with_votes(context, results, ballots)
+
+
+def _ballot(vote: _Vote, one: CaseResult) -> Ballot:
+    """The ballot of a vote; a second opinion at depth CONFIRM is asked in two wordings whatever the question."""
+    asked = JudgeQuestion(vote.question, one.scenario, one.completion)
+    tally = one.tallies.get(vote.question)
+    if vote.depth is Depth.CONFIRM and tally is not None and len(tally.votes) == 1:
+        return Ballot.second(asked)
+    return Ballot.at(vote.depth, asked, vote.escalate)
 
 
 def _with_votes(

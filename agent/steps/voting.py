@@ -9,8 +9,27 @@ from agent.steps.context import StepContext
 from agent.steps.questions import AUDIT, WORDINGS, JudgeQuestion, read_vote, request
 
 INITIAL_WORDINGS = {Depth.FIRST: ("a",), Depth.CONFIRM: ("a", "b"), Depth.AUDIT: ("a", "b", AUDIT)}
+_ONE_WORDING = (Question.C5, Question.CL)  # at every depth: second opinions on V, which is asked in all wordings
 NEEDED_LEAD = 2  # votes by which a side must lead; chosen by judgement
 LEAD_OF_SINGLE_DISSENT = 3  # the same against a scenario that no other question speaks against
+
+
+def initial_wordings(question: Question, depth: Depth) -> tuple[str, ...]:
+    """The wordings in which a question is asked at a depth, whatever the first one says.
+
+    The audit's own wording is not spent on the forecast: by then the subject's own samples say where a text leads.
+    """
+    if question in _ONE_WORDING:
+        return INITIAL_WORDINGS[Depth.FIRST]
+    return INITIAL_WORDINGS[Depth.CONFIRM if question is Question.FORECAST and depth is Depth.AUDIT else depth]
+
+
+def is_full(tally: Tally, depth: Depth) -> bool:
+    """Whether a tally is the whole vote of a depth, rather than one vote that was not put to the test."""
+    wanted = len(initial_wordings(tally.question, depth))
+    if tally.ruling is VoteOutcome.ADVERSE:
+        wanted = max(wanted, NEEDED_LEAD)
+    return tally.ruling is VoteOutcome.OPEN or len(tally.votes) >= wanted
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,12 @@ class Ballot:
 
     @classmethod
     def at(cls, depth: Depth, asked: JudgeQuestion, escalate: bool = True) -> "Ballot":
-        return cls(asked, INITIAL_WORDINGS[depth], escalate)
+        return cls(asked, initial_wordings(asked.question, depth) if escalate else WORDINGS[:1], escalate)
+
+    @classmethod
+    def second(cls, asked: JudgeQuestion) -> "Ballot":
+        """A question in two wordings at least, where one vote is contradicted by another question."""
+        return cls(asked, WORDINGS[:2])
 
     def order(self, max_votes: int) -> tuple[tuple[str, int], ...]:
         """(wording, sample) of each vote in turn: see `vote_order`."""

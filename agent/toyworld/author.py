@@ -177,7 +177,8 @@ def _draft_pairs(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object
 def _change_topic(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
     given = (parsed.block("positive"), parsed.block("negative"))
     writer.avoid = "\n".join(given)
-    return _pairs(parsed, writer, "", (*given, *parsed.blocks.get("struck", ())), "")
+    struck = (*parsed.blocks.get("struck", ()), *parsed.blocks.get("tried", ()))
+    return _pairs(parsed, writer, "", (*given, *struck), "")
 
 
 def _pairs(
@@ -209,7 +210,7 @@ def _openers(parsed: ParsedPrompt, writer: PhraseWriter) -> dict[str, object]:
     acts, count = list(writer.reader.entry["acts"][side]), _count(parsed, "Number of each sort")
     writer.rng.shuffle(acts)
     spoken = [act for act in acts if act[0].isupper()]
-    return {"narrated": [act for act in acts if act not in spoken][:count], "spoken": spoken[:count]}
+    return {"narrated": [act for act in acts if act not in spoken][:count], "spoken": spoken[:count], "felt": []}
 
 
 def _version_writer(parsed: ParsedPrompt, writer: PhraseWriter, side: Side) -> Callable[[int], str]:
@@ -276,9 +277,10 @@ def _describe_trait(lexicon: Lexicon, parsed: ParsedPrompt) -> dict[str, object]
     if reader is None:
         return _generic(name, description)
     return {
-        "definition": reader.entry["definition"],
+        "definition": reader.entry["definition"].replace("\nKey:", "\nNear: what only resembles it.\nKey:"),
         "opposite": reader.entry["opposite"],
         "mode": reader.entry["mode"],
+        "nature": ["act", "speech"],
         "negative_test": "opposite",
         "reason": f"The toy world knows {reader.name}, and its opposite shows in the text.",
     }
@@ -288,9 +290,10 @@ def _generic(name: str, description: str) -> dict[str, object]:
     about = " ".join(description.split()) or name
     return {
         "definition": f"HIGH (70-100): The text plainly shows this: {about}\nMID (30-70): The text shows it in part.\n"
-        f"LOW (0-30): The text shows nothing of it, or the opposite.\nKey: score what is shown, not what is announced.",
+        f"LOW (0-30): The text shows nothing of it, or the opposite.\nNear: what only resembles it.\nKey: score what is shown, not what is announced.",
         "opposite": f"the opposite of {name}",
         "mode": "decision",
+        "nature": ["act"],
         "negative_test": "absence",
         "reason": "The toy world does not know this trait, so it assumes an act whose opposite it cannot describe.",
     }

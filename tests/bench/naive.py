@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Reply, Request, Role, Rung, Scenario, Verdict
 from agent.steps.author import RepairTask, ask_author
 from agent.steps.context import StepContext
-from agent.steps.repair import CandidateResult, evaluate_candidates
+from agent.steps.candidates import RepairCandidate, Trial, evaluate, most_open
 from tests.bench.contexts import trait_context
 from tests.e2e.demo_run import decided_at_once, sides, truth
 
@@ -74,7 +74,7 @@ def _reroll(context: StepContext, texts: Sequence[Scenario]) -> set[int]:
     passed = set[int]()
     for number in range(1, MOST_ROUNDS + 1):
         waiting = [i for i in range(len(texts)) if i not in passed]
-        tried = evaluate_candidates(_judged_anew(context, number), [(texts[i], Rung.CLIFFHANGER) for i in waiting])
+        tried = _tried(_judged_anew(context, number), [texts[i] for i in waiting])
         passed |= {i for i, one in zip(waiting, tried, strict=True) if one.passes}
     return passed
 
@@ -83,9 +83,7 @@ def _rewrite(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pai
     pairs = {pair.id: pair for pair in start}
     for number in range(1, MOST_ROUNDS + 1):
         every = [(key, p) for key in pairs for p in Polarity]
-        tried = evaluate_candidates(
-            _judged_anew(context, number), [(pairs[key].side(p), Rung.CLIFFHANGER) for key, p in every]
-        )
+        tried = _tried(_judged_anew(context, number), [pairs[key].side(p) for key, p in every])
         failing = [(*side, one) for side, one in zip(every, tried, strict=True) if not one.passes]
         if not failing:
             return number, list(pairs.values())
@@ -97,7 +95,14 @@ def _rewrite(context: StepContext, start: Sequence[Pair]) -> tuple[int, list[Pai
     return MOST_ROUNDS, list(pairs.values())
 
 
-def _task(pair: Pair, polarity: Polarity, tried: CandidateResult, number: int) -> RepairTask:
+def _tried(context: StepContext, texts: Sequence[Scenario]) -> list[Trial]:
+    """Each text judged by single votes."""
+    offers = [[RepairCandidate(text, Rung.CLIFFHANGER)] for text in texts]
+    return [own[0] for own in evaluate(context, offers, [most_open] * len(offers))]
+
+
+def _task(pair: Pair, polarity: Polarity, tried: Trial, number: int) -> RepairTask:
+    (found,) = tried.verdicts or (None,)
     finding = Finding(
         pair=pair.id,
         polarity=polarity,
@@ -108,7 +113,7 @@ def _task(pair: Pair, polarity: Polarity, tried: CandidateResult, number: int) -
         scenario=Outcome.FAIL,
         response=Outcome.FAIL,
         first_token=Outcome.FAIL,
-        verdict=tried.verdict,
+        verdict=found,
     )
-    rung = _RUNG.get(tried.verdict, Rung.STRENGTHEN) if tried.verdict else Rung.STRENGTHEN
+    rung = _RUNG.get(found, Rung.STRENGTHEN) if found else Rung.STRENGTHEN
     return RepairTask(pair=pair, finding=finding, rung=rung, attempt=number)

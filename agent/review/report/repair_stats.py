@@ -9,7 +9,7 @@ from statistics import fmean, median, stdev
 from agent.review.proposal import PairChange
 from agent.review.report.model import Drift, RepairHistory, RungFacts, RungYield, Step
 from agent.schema import Change, Finding, History, Outcome, Polarity, Question, Rung, Verdict, units
-from agent.steps.repair import NOT_PASSED
+from agent.steps.candidates import JUDGED
 
 _MIN_EDITED = 8  # edited texts below which no drift is reported; chosen by judgement
 _T95 = 2.0  # standard errors; Student's quantile is 2.36 at the fewest texts and 1.96 at many
@@ -28,7 +28,7 @@ def rung_yields(history: History) -> tuple[RungYield, ...]:
 
 def _yield_of(rung: Rung, changes: Sequence[Change]) -> RungYield:
     offered = [candidate for change in changes for candidate in change.candidates if candidate.rung is rung]
-    fit = [candidate for candidate in offered if candidate.refused in (None, NOT_PASSED)]
+    fit = [candidate for candidate in offered if candidate.refused in JUDGED]
     words = [count for change in changes for count in _words_changed(change, rung)]
     return RungYield(
         rung=rung,
