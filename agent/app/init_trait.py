@@ -94,7 +94,9 @@ class TraitOverrides:
                 raise UserError(f"--{name} {value}: unknown value. Use one of {', '.join(known)}.")
         unknown = [name for name in self._natures if name not in list(Nature)]
         if unknown:
-            raise UserError(f"--nature {self.nature}: unknown value. Use one or more of {', '.join(Nature)}, by commas.")
+            raise UserError(
+                f"--nature {self.nature}: unknown value. Use one or more of {', '.join(Nature)}, by commas."
+            )
 
     @property
     def _natures(self) -> list[str]:
@@ -224,7 +226,8 @@ def _show(display: RunDisplay, trait: str, found: Description, overrides: TraitO
     if overrides.applied_to(found) != found:
         decided = overrides.applied_to(found)
         display.print(
-            f"  overridden by your options: mode {decided.mode.value}, nature {_list(decided)}, negatives {decided.negative_test.value}"
+            f"  overridden by your options: mode {decided.mode.value}, nature {_list(decided)}, "
+            f"negatives {decided.negative_test.value}"
         )
     for line in found.definition.strip().split("\n"):
         display.print(f"  {line}")

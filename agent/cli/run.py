@@ -34,8 +34,8 @@ def init(
     nature: Annotated[
         str | None,
         typer.Option(
-            help="What the behaviour consists of: act, speech, feeling, thought, or several of them by commas. Default: "
-            "the author's proposal."
+            help="What the behaviour consists of: act, speech, feeling, thought, or several of them by commas. "
+            "Default: the author's proposal."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the author's description; write no file.")] = False,
@@ -56,7 +56,9 @@ def init(
     """
     from agent.app.init_trait import TraitOverrides, describe
 
-    return describe(trait, TraitOverrides(description, mode, negative_test, nature), experiment, dry_run, backends_of(context))
+    return describe(
+        trait, TraitOverrides(description, mode, negative_test, nature), experiment, dry_run, backends_of(context)
+    )
 
 
 _LOOP, _LIMITS, _MODES = "Loop", "Limits", "Modes"

@@ -7,6 +7,7 @@ from typing import Protocol
 from agent.loop.state import PairState, SetState, Status, replay
 from agent.schema import (
     Audit,
+    Candidate,
     Change,
     Completion,
     Confirm,
@@ -29,9 +30,11 @@ from agent.schema import (
     Signals,
     Stop,
     Verdict,
+    first_sentence,
     kind_of,
 )
-from agent.steps.author import RepairTask
+from agent.steps.author import Attempted, RepairTask, TopicTried
+from agent.steps.candidates import WEAK
 from agent.steps.case import cases_of
 from agent.steps.context import StepContext
 from agent.steps.draft import DraftRequest, draft
@@ -86,6 +89,7 @@ class Tools:
     places: Mapping[str, str] = field(default_factory=dict)
 
 
+EARLIER_SHOWN = 6  # latest attempts shown to the author; chosen by judgement
 EXAMPLES = 2  # confirmed endings shown to the author; chosen by judgement
 EXCLUDED_SHOWN = 20  # latest excluded topics named to the author; chosen by judgement
 
@@ -143,19 +147,55 @@ def _repair(move: Repair, state: SetState, history: History, tools: Tools) -> tu
 
 
 def _repair_task(item: PairState, finding: Finding, state: SetState, history: History, may_extend: bool) -> RepairTask:
-    side = item.pair.side(finding.polarity)
-    past = [(text, verdict) for text, verdict in item.past if text != side.text]
-    tried = [(c.text, c.verdict) for round in history for change in round.changes if change.pair == item.pair.id
-             for c in change.candidates if c.refused and c.verdict is not None]  # fmt: skip
+    tried = [c for round in history for change in round.changes if change.pair == item.pair.id
+             for c in change.candidates if c.polarity is not None]  # fmt: skip
     return RepairTask(
         pair=item.pair,
         finding=finding,
         rung=rung_for(finding, item.rungs(finding.polarity), may_extend),
-        earlier=tuple(dict.fromkeys([*past, *tried]))[-6:],
+        earlier=_earlier(item, finding.polarity, tried),
+        latest={polarity: one[-1] for polarity in Polarity if (one := _earlier(item, polarity, tried))},
+        topics=_topics(item, tried),
         examples=_examples(item.pair, finding.polarity, state),
         excluded_topics=excluded_topics(history),
         attempt=item.repairs,
     )
+
+
+def _earlier(item: PairState, polarity: Polarity, tried: Sequence[Candidate]) -> tuple[Attempted, ...]:
+    """The latest texts of one side in its present situation, other than the present one, with what was found."""
+    side = item.pair.side(polarity)
+    versions = [Attempted(v.text, str(v.verdict or "unjudged"), v.opening) for v in item.past if v.polarity is polarity]
+    candidates = [_attempted(c) for c in tried if c.polarity is polarity and c.rung is not Rung.RETOPIC]
+    known = {one.text: one for one in [*versions, *filter(None, candidates)]}
+    own = (one for text, one in known.items() if text != side.text and text.startswith(side.situation))
+    return tuple(own)[-EARLIER_SHOWN:]
+
+
+def _attempted(candidate: Candidate) -> Attempted | None:
+    """A candidate that a judge refused, in words for the author; None for one that no judge has read."""
+    if candidate.refused == WEAK:
+        return Attempted(candidate.text, "WEAK")
+    if candidate.refused is None or candidate.verdict is None:
+        return None
+    return Attempted(candidate.text, candidate.verdict.value, candidate.opening)
+
+
+def _topics(item: PairState, tried: Sequence[Candidate]) -> tuple[TopicTried, ...]:
+    """The topics tried for this pair, each as its first sentence, with what was found of either side."""
+    found: dict[str, list[str]] = {}
+    for v in item.past:
+        found.setdefault(first_sentence(v.text), []).append(str(v.verdict or "unjudged"))
+    for candidate in tried:
+        if candidate.rung is Rung.RETOPIC and (one := _attempted(candidate)) is not None:
+            found.setdefault(first_sentence(one.text), []).append(one.found)
+    now = {side.situation for side in item.pair.sides}
+    topics = [
+        TopicTried(topic, " and ".join(dict.fromkeys(results)))
+        for topic, results in found.items()
+        if topic and topic not in now
+    ]
+    return tuple(topics[-EARLIER_SHOWN:])
 
 
 def _examples(pair: Pair, polarity: Polarity, state: SetState) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import NamedTuple
 
 from agent.schema import (
     OTHER_SIDE,
@@ -50,6 +51,15 @@ _LEVEL = {Depth.FIRST: 1, Depth.CONFIRM: 2, Depth.AUDIT: 3}  # of a side that pa
 _REACHED = {Depth.FIRST: Status.PASSED, Depth.CONFIRM: Status.CONFIRMED, Depth.AUDIT: Status.AUDITED}
 
 
+class ExaminedText(NamedTuple):
+    """One examined version of a side, with its verdict and the subject's first tokens after it."""
+
+    polarity: Polarity
+    text: str
+    verdict: Verdict | None
+    opening: str
+
+
 @dataclass(frozen=True)
 class PairState:
     """State of one pair: its present texts, its findings, and the counts of what was tried.
@@ -66,7 +76,7 @@ class PairState:
     rechecks: int = 0
     failed_audits: int = 0
     tried: tuple[tuple[Polarity, Rung, str], ...] = ()  # (side, rung, situation it was tried in)
-    past: tuple[tuple[str, Verdict | None], ...] = ()  # (text, verdict) of every examined version
+    past: tuple[ExaminedText, ...] = ()  # every examined version of both sides, oldest first
 
     def finding(self, polarity: Polarity) -> Finding | None:
         """The latest finding about this side's present text."""
@@ -257,9 +267,9 @@ def _apply_findings(items: dict[str, PairState], round: Round) -> None:
     for finding in round.findings:
         item = items[finding.pair]
         text = item.pair.side(finding.polarity).text
-        items[finding.pair] = replace(
-            item, findings=(*item.findings, finding), past=(*item.past, (text, finding.verdict))
-        )
+        opening = finding.completion.opening if finding.completion else ""
+        version = ExaminedText(finding.polarity, text, finding.verdict, opening)
+        items[finding.pair] = replace(item, findings=(*item.findings, finding), past=(*item.past, version))
     audited = {f.pair for f in round.findings if f.depth is Depth.AUDIT}
     for key in {f.pair for f in round.findings}:
         item = items[key]

@@ -59,6 +59,7 @@ from agent.schema.rules import BudgetConfig, Caps, Count, Criterion, Plan, Rules
 from agent.schema.segmentation import (
     OPENING_MARKS,
     UNSPACED,
+    first_sentence,
     first_words,
     is_complete,
     is_unfinished,

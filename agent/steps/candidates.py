@@ -101,15 +101,37 @@ def evaluate(
     C0 comes first and refuses what shows the behaviour already; then the forecast, which refuses what does not lead
     there. What is left is continued and judged best first, until one of a task's candidates passes.
     """
-    trials = [[_begun(one) for one in own] for own in offers]
-    if not context.sustained:
-        trials = _screened(context, trials, Question.C0, CLOSED)
-    trials = _screened(context, trials, Question.FORECAST, WEAK)
+    trials = _read(context, [[_begun(one) for one in own] for own in offers])
     order = [sorted(range(len(own)), key=lambda i: (rank(own[i]), i)) for own, rank in zip(trials, ranks, strict=True)]
     while wave := [(task, i) for task, own in enumerate(trials) for i in _next(own, order[task])]:
         for (task, i), trial in zip(wave, _tried(context, [trials[t][n] for t, n in wave]), strict=True):
             trials[task][i] = trial
     return [[one if one.tried or one.refused else replace(one, refused=UNTRIED) for one in own] for own in trials]
+
+
+def evaluate_in_order(
+    context: StepContext, offers: Sequence[Sequence[RepairCandidate]], ranks: Sequence[Rank]
+) -> list[list[Trial]]:
+    """As `evaluate`, for ranks that no answer changes: a few candidates at a time, the best ones first."""
+    sorted_offers = [sorted(own, key=lambda one: rank(_begun(one))) for own, rank in zip(offers, ranks, strict=True)]
+    found: list[list[Trial]] = [[] for _ in offers]
+    for start in range(0, max(map(len, offers), default=0), PER_WAVE):
+        open_tasks = [i for i, own in enumerate(found) if not any(one.passes for one in own)]
+        waves = [sorted_offers[i][start : start + PER_WAVE] for i in open_tasks]
+        for i, own in zip(open_tasks, evaluate(context, waves, [ranks[i] for i in open_tasks]), strict=True):
+            found[i] += own
+    untried = (own[len(seen) :] for own, seen in zip(sorted_offers, found, strict=True))
+    return [
+        [*seen, *(replace(_begun(one), refused=UNTRIED) for one in rest)]
+        for seen, rest in zip(found, untried, strict=True)
+    ]
+
+
+def _read(context: StepContext, trials: Sequence[Sequence[Trial]]) -> list[list[Trial]]:
+    """The trials after the questions about the texts alone."""
+    if not context.sustained:
+        trials = _screened(context, trials, Question.C0, CLOSED)
+    return _screened(context, trials, Question.FORECAST, WEAK)
 
 
 def _begun(candidate: RepairCandidate) -> Trial:

@@ -36,7 +36,7 @@ HINGES: dict[Nature, tuple[Hinge, ...]] = {
     ),
     Nature.THOUGHT: (
         Hinge("thought", "The figures had never once added up, so I thought", "he was lying"),
-        Hinge("mind", "He had sworn the same thing last year, and the one thing on my mind was", "that he would break it"),
+        Hinge("mind", "He had sworn the same thing last year, and all I could think was", "that he would break it"),
         Hinge("inner", 'I had locked that door myself, and I thought, "', "Somebody is in there"),
     ),
 }  # fmt: skip
@@ -96,4 +96,3 @@ def _last_clause(text: str) -> str:
 def ends_on_link(text: str) -> bool:
     """Whether a text stops on a verb that a feeling follows ("I was", "I felt"), degrees of it left aside."""
     return hinge_pattern(text).endswith(_LINK)
-

@@ -16,7 +16,7 @@ from agent.schema import (
     kind_of,
 )
 from agent.steps.author import AuthoredText, RepairTask, ask_author, edited
-from agent.steps.candidates import Rank, RepairCandidate, evaluate, most_open
+from agent.steps.candidates import Rank, RepairCandidate, Trial, evaluate, evaluate_in_order, most_open
 from agent.steps.context import StepContext
 from agent.steps.cut import borrowed_hinges, cut_points, hinge_of
 from agent.steps.screening import Diversity, mismatched, rejected_side, rejection_reason, texts_of
@@ -92,12 +92,13 @@ def repair(context: StepContext, tasks: Sequence[RepairTask], around: SetContext
     """
     tasks = [replace(task, common=_common(context, task, around)) for task in tasks]
     cuts = [task for task in tasks if task.rung is Rung.CUT]
-    attempts = _attempt(context, cuts, [_cuts(task) for task in cuts], around, _smallest_edit)
+    cut_candidates = [_cuts(task) for task in cuts]
+    attempts = _attempt(context, cuts, cut_candidates, around, (evaluate_in_order, _smallest_edit))
     uncut = [replace(attempt.task, rung=Rung.CLIFFHANGER) for attempt in attempts if attempt.taken is None]
     to_rewrite = uncut + [task for task in tasks if task.rung is not Rung.CUT]
     written = ask_author(context, to_rewrite)
     candidates = [_written(task, texts) for task, texts in zip(to_rewrite, written, strict=True)]
-    rewritten = _attempt(context, to_rewrite, candidates, around, lambda _: most_open)
+    rewritten = _attempt(context, to_rewrite, candidates, around, (evaluate, lambda _: most_open))
     attempts += [replace(one, why=texts.refusal or one.why) for one, texts in zip(rewritten, written, strict=True)]
     order = list(dict.fromkeys(task.pair.id for task in tasks))
     return [_change([attempt for attempt in attempts if attempt.task.pair.id == pair_id]) for pair_id in order]
@@ -122,6 +123,9 @@ def _written(task: RepairTask, texts: AuthoredText) -> list[RepairCandidate]:
     return [RepairCandidate(scenario, task.rung) for scenario in texts.scenarios] + of_pairs
 
 
+Evaluate = Callable[[StepContext, Sequence[Sequence[RepairCandidate]], Sequence[Rank]], list[list[Trial]]]
+
+
 def _smallest_edit(task: RepairTask) -> Rank:
     """Rank of a cut: deletions before borrowed words, then the shortest deletion."""
     return lambda trial: (
@@ -135,12 +139,13 @@ def _attempt(
     tasks: Sequence[RepairTask],
     candidates: Sequence[Sequence[RepairCandidate]],
     around: SetContext,
-    rank: Callable[[RepairTask], Rank],
+    how: tuple[Evaluate, Callable[[RepairTask], Rank]],
 ) -> list[RepairAttempt]:
     """Screen all candidates, evaluate the accepted ones of all tasks together, and take the best one of each task."""
     screened = [_screen(context, task, own, around) for task, own in zip(tasks, candidates, strict=True)]
+    judge, rank = how
     ranks = [rank(task) for task in tasks]
-    trials = evaluate(context, [accepted for accepted, _ in screened], ranks)
+    trials = judge(context, [accepted for accepted, _ in screened], ranks)
     attempts: list[RepairAttempt] = []
     for task, own, best, (_, refused) in zip(tasks, trials, ranks, screened, strict=True):
         passing = sorted((best(trial), i) for i, trial in enumerate(own) if trial.passes)

@@ -96,19 +96,27 @@ def step(x: VerdictInput) -> Verdict | Need:
         return _sustained(x)
     if need := x.need(Question.C0):
         return need
-    absence = x.negative_test.is_met_by_absence(x.polarity)
-    if not absence and not x.extended and x.ruling(Question.C0) is VoteOutcome.ADVERSE and _has_committed(x):
+    if _may_be_closed(x):
         if need := x.need(Question.VERDICT, full=False):
             return need
         if x.choice == EXPLAIN:
             return Verdict.EXPLAIN  # whatever the response shows
-    if need := x.need(Question.RESPONSE):
-        return need
+    return x.need(Question.RESPONSE) or _by_response(x)
+
+
+def _may_be_closed(x: VerdictInput) -> bool:
+    """Whether the prefix alone has displayed the behaviour, so that V can settle the verdict."""
+    if x.extended or x.negative_test.is_met_by_absence(x.polarity):
+        return False
+    return x.ruling(Question.C0) is VoteOutcome.ADVERSE and _has_committed(x)
+
+
+def _by_response(x: VerdictInput) -> Verdict | Need:
     if x.ruling(Question.RESPONSE) is VoteOutcome.TIE:
         return x.need(Question.VERDICT, Question.C5, full=False) or Verdict.UNSURE
     if x.ruling(Question.RESPONSE) is VoteOutcome.ADVERSE:
         return _wrong_way(x)
-    return _absent(x) if absence else _open_or_closed(x)
+    return _absent(x) if x.negative_test.is_met_by_absence(x.polarity) else _open_or_closed(x)
 
 
 FLIPS = 0.6  # value of the flip test from which the first tokens decide (LOG.md: flip test against truth)
@@ -200,12 +208,14 @@ def _open_or_closed(x: VerdictInput) -> Verdict | Need:
         return Verdict.EXPLAIN
     if c0 <= x.limit and c5 >= x.committed and x.choice == EXPRESS:
         return Verdict.EXPRESS
-    if c0 <= x.limit and c5 < x.committed:
-        if need := x.need(Question.CL):
-            return need
-        if x.ruling(Question.CL) is VoteOutcome.FAVOURABLE:
-            return Verdict.LATE
-    return _by_flip(x)
+    return _late(x) if c0 <= x.limit and c5 < x.committed else _by_flip(x)
+
+
+def _late(x: VerdictInput) -> Verdict | Need:
+    """The verdict where the first tokens do not show the behaviour: LATE where the whole completion does."""
+    if need := x.need(Question.CL):
+        return need
+    return Verdict.LATE if x.ruling(Question.CL) is VoteOutcome.FAVOURABLE else _by_flip(x)
 
 
 def _by_flip(x: VerdictInput) -> Verdict | Need:

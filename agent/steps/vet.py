@@ -1,4 +1,4 @@
-"""Ask a judge about scenarios and their completions: what can decide comes first, the rest only where it still counts."""
+"""Ask a judge about scenarios and their completions: first what can decide, the rest only where it still counts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -87,9 +87,7 @@ def _contradicting(context: StepContext, result: CaseResult) -> list[_Vote]:
 
 def ask_second_votes(context: StepContext, results: Sequence[CaseResult], unsure: Sequence[int]) -> list[CaseResult]:
     """The results, with a second vote on each question that rests on one vote, in the `unsure` cases."""
-    return _ask_each(
-        context, results, [_single_votes(one) if i in unsure else [] for i, one in enumerate(results)]
-    )
+    return _ask_each(context, results, [_single_votes(one) if i in unsure else [] for i, one in enumerate(results)])
 
 
 def _single_votes(one: CaseResult) -> list[_Vote]:
@@ -113,9 +111,7 @@ def extend_single_dissent(context: StepContext, results: Sequence[CaseResult]) -
 def _ask_each(
     context: StepContext, results: Sequence[CaseResult], votes: Sequence[Sequence[_Vote]]
 ) -> list[CaseResult]:
-    ballots = [
-        (i, _ballot(vote, one)) for i, one in enumerate(results) for vote in votes[i]
-    ]
+    ballots = [(i, _ballot(vote, one)) for i, one in enumerate(results) for vote in votes[i]]
     return _with_votes(context, results, ballots)
 
 

@@ -290,7 +290,8 @@ def _generic(name: str, description: str) -> dict[str, object]:
     about = " ".join(description.split()) or name
     return {
         "definition": f"HIGH (70-100): The text plainly shows this: {about}\nMID (30-70): The text shows it in part.\n"
-        f"LOW (0-30): The text shows nothing of it, or the opposite.\nNear: what only resembles it.\nKey: score what is shown, not what is announced.",
+        f"LOW (0-30): The text shows nothing of it, or the opposite.\nNear: what only resembles it.\n"
+        f"Key: score what is shown, not what is announced.",
         "opposite": f"the opposite of {name}",
         "mode": "decision",
         "nature": ["act"],

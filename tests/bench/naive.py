@@ -12,8 +12,8 @@ from pathlib import Path
 
 from agent.schema import Depth, Finding, Outcome, Pair, Polarity, Reply, Request, Role, Rung, Scenario, Verdict
 from agent.steps.author import RepairTask, ask_author
-from agent.steps.context import StepContext
 from agent.steps.candidates import RepairCandidate, Trial, evaluate, most_open
+from agent.steps.context import StepContext
 from tests.bench.contexts import trait_context
 from tests.e2e.demo_run import decided_at_once, sides, truth
 

@@ -236,8 +236,9 @@ def test_rungs_are_kept_for_the_stem_they_were_tried_on() -> None:
 def test_every_examined_version_is_kept_with_its_verdict() -> None:
     new = edited(ONE, POSITIVE)
     known = item(*mixed(d0000=FAIL), repaired(ONE, new, found(new, FAIL, verdict=Verdict.LATE)))
-    assert (ONE.positive.text, Verdict.WRONG) in known.past
-    assert (new.positive.text, Verdict.LATE) in known.past
+    versions = {(one.polarity, one.text, one.verdict) for one in known.past}
+    assert (POSITIVE, ONE.positive.text, Verdict.WRONG) in versions
+    assert (POSITIVE, new.positive.text, Verdict.LATE) in versions
 
 
 def test_the_fold_never_changes_what_it_was_given() -> None:
