@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.prompts import Prompt, PromptBook, PromptError, fenced, shipped_folder
+from agent.schema import Nature
+from agent.steps.natures import HINGES
 
 GOLDEN = Path(__file__).with_name("golden")
 WORDINGS = ("a", "b", "c", "audit")
@@ -30,31 +32,49 @@ REWRITE = {
     "mode": "decision",
     "frozen": STEM,
     "ending": "That crossed a line, so I told him no because",
+    "nature": ["act", "speech"],
+    "hinges": HINGES[Nature.ACT],
     "span": "told him no",
     "opening": " it was not his shed",
+    "samples": [" thought about it", " handed it over at once"],
     "earlier": [
-        {"ending": "It felt odd, so I", "verdict": "UNSTABLE"},
-        {"ending": "It was late, and I", "verdict": ""},
+        {"ending": "It felt odd, so I", "found": "UNSTABLE", "opening": " waited for him to"},
+        {"ending": "It was late, and I", "found": "WEAK", "opening": ""},
     ],
     "examples": ["Such a thing was beneath me, so I", 'I had seen enough. I turned to her and said, "'],
+    "common": ["so I"],
     "count": 4,
     "milder": False,
 }
 DRAFT = {
     **TRAIT,
     "mode": "decision",
+    "nature": ["act", "speech"],
+    "hinges": HINGES[Nature.ACT],
     "count": 4,
     "kind": "so",
     "kind_example": "This crossed a line, so I",
     "domain": ["work", "school", "family"],
     "accepted": [TEXT, "She asked me to hold the ladder. I was glad to be of use, so I"],
     "struck": ["locks", "alarms"],
+    "common": ["so I"],
 }
 RETOPIC = {
     **TRAIT,
     "mode": "decision",
-    "positive": TEXT,
-    "negative": "She asked me to test the alarm. I was glad to be of use, so I",
+    "nature": ["act", "speech"],
+    "hinges": HINGES[Nature.ACT],
+    "sides": [
+        {"name": "Positive", "tag": "positive", "text": TEXT, "latest": "", "found": ""},
+        {
+            "name": "Negative",
+            "tag": "negative",
+            "text": "She asked me to test the alarm. I was glad to be of use, so I",
+            "latest": "She asked me to test the alarm. I like to help, and I",
+            "found": "WRONG",
+        },
+    ],
+    "tried": [{"topic": "She asked me to pick the lock of her shed.", "found": "WRONG and TOPIC"}],
     "count": 4,
     "struck": ["alarms"],
     "milder": False,
@@ -64,6 +84,13 @@ BLEAK = {
     "definition": "HIGH (70-100): Told in a gloomy manner.\nLOW (0-30): Told cheerfully.",
     "opposite": "cheer: a bright way of telling things",
     "mode": "sustained",
+}
+FEAR = {
+    "trait_id": "toy/fear",
+    "definition": "HIGH (70-100): Says or shows fear.\nLOW (0-30): Says or shows calm.\nNear: sad, tired.",
+    "opposite": "calm: being at ease",
+    "nature": ["feeling", "thought"],
+    "hinges": (*HINGES[Nature.FEELING], *HINGES[Nature.THOUGHT]),
 }
 
 Case = tuple[str, dict[str, object]]
@@ -80,14 +107,25 @@ def cases() -> dict[str, Case]:
 
 def _asked_of_judges(wording: str) -> dict[str, Case]:
     about = {"definition": DEFINITION, "scale": "percent"}
-    forecast: Case = (f"forecast.{wording}", {**about, "opposite": TRAIT["opposite"], "text": TEXT})
-    response: Case = (f"response.{wording}", {**about, "completion": f"{OPENING} where it was."})
-    found: dict[str, Case] = {forecast[0]: forecast, response[0]: response}
+    forecast: Case = (
+        f"forecast.{wording}",
+        {**about, "opposite": TRAIT["opposite"], "two_sided": True, "text": TEXT},
+    )
+    response: Case = (
+        f"response.{wording}",
+        {**about, "opposite": TRAIT["opposite"], "completion": f"{OPENING} where it was."},
+    )
+    found: dict[str, Case] = {
+        forecast[0]: forecast,
+        response[0]: response,
+        f"{forecast[0]}.absence": (forecast[0], {**forecast[1], "two_sided": False}),
+        f"{response[0]}.absence": (response[0], {**response[1], "opposite": ""}),
+    }
     for side, words in SIDES.items():
         own = {**about, "behaviour": words["behaviour"], "text": TEXT}
         found[f"commitment.{wording}.{side}"] = (f"commitment.{wording}", own)
-        both = {"definition": DEFINITION, **words, "prefix": TEXT, "opening": OPENING}
-        found[f"verdict.{wording}.{side}"] = (f"verdict.{wording}", both)
+    both = {"definition": DEFINITION, **SIDES["positive"], "prefix": TEXT, "opening": OPENING}
+    found[f"verdict.{wording}"] = (f"verdict.{wording}", both)
     scored = [forecast, response, (f"commitment.{wording}", own)]
     return found | {f"{name}.letters": (name, {**values, "scale": "letters"}) for name, values in scored}
 
@@ -101,7 +139,9 @@ def _asked_of_authors() -> dict[str, Case]:
             {**DRAFT, **BLEAK, "kind": "thought", "kind_example": "I sat thinking that"},
         ),
         "retopic.decision": ("retopic", RETOPIC),
-        "retopic.sustained": ("retopic", {**RETOPIC, **BLEAK, "struck": [], "milder": True}),
+        "draft.feeling": ("draft", {**DRAFT, **FEAR, "kind": "was", "kind_example": "He was late, and I was"}),
+        "retopic.sustained": ("retopic", {**RETOPIC, **BLEAK, "struck": [], "tried": [], "milder": True}),
+        "retopic.feeling": ("retopic", {**RETOPIC, **FEAR}),
         "openers": ("openers", {k: TRAIT[k] for k in ("trait_id", "definition")} | SIDES["positive"] | {"count": 3}),
         "init": ("init", {"name": "refusal", "description": "The narrator turns a request down."}),
     }
@@ -111,7 +151,9 @@ def _asked_of_authors() -> dict[str, Case]:
         for goal in ("cliffhanger", "strengthen", "simplify", "shorten", "extended"):
             rewrite = {**REWRITE, "goal": goal, "polarity": side, "behaviour": words["behaviour"]}
             found[f"rewrite.{goal}.{side}"] = ("rewrite", rewrite)
-    plain = {**rewrite, "goal": "strengthen", "span": "", "opening": "", "earlier": [], "examples": [], "milder": True}
+    nothing = {"span": "", "opening": "", "samples": [], "earlier": [], "examples": [], "common": []}
+    plain = {**rewrite, **nothing, "goal": "strengthen", "milder": True}
+    found["rewrite.feeling"] = ("rewrite", {**rewrite, **FEAR, "goal": "strengthen", "behaviour": "fear"})
     found["rewrite.plain.milder"] = ("rewrite", plain)
     found["rewrite.primed"] = ("rewrite", {**plain, "mode": "primed"})
     found["rewrite.sustained"] = ("rewrite", {**plain, **BLEAK, "behaviour": BLEAK["opposite"]})
@@ -159,7 +201,7 @@ def instruction(text: str) -> list[str]:
 
 @pytest.mark.parametrize("question", ["forecast", "response", "commitment", "verdict"])
 def test_the_wordings_of_a_question_share_a_title_and_no_line(book: PromptBook, question: str) -> None:
-    suffix = "" if question in ("forecast", "response") else ".positive"
+    suffix = ".positive" if question == "commitment" else ""
     texts = [rendered(book, f"{question}.{wording}{suffix}") for wording in WORDINGS]
     assert len({text.splitlines()[0] for text in texts}) == 1
     for one, other in combinations(map(instruction, texts), 2):
@@ -173,7 +215,7 @@ def test_the_options_of_the_verdict_have_another_order_in_the_second_wording(boo
 
 
 def book_text(book: PromptBook, wording: str) -> str:
-    return rendered(book, f"verdict.{wording}.positive")
+    return rendered(book, f"verdict.{wording}")
 
 
 def test_the_author_never_reads_of_thresholds_or_judges(book: PromptBook) -> None:
@@ -185,12 +227,12 @@ def test_the_author_never_reads_of_thresholds_or_judges(book: PromptBook) -> Non
 
 def test_a_missing_variable_is_an_error_that_names_it(book: PromptBook) -> None:
     with pytest.raises(PromptError, match=r"response\.a\.md misses scale"):
-        book.render("response.a", definition=DEFINITION, completion=" no")
+        book.render("response.a", definition=DEFINITION, opposite="", completion=" no")
 
 
 def test_an_unused_variable_is_an_error_that_names_it(book: PromptBook) -> None:
     with pytest.raises(PromptError, match=r"response\.a\.md does not use prefix"):
-        book.render("response.a", definition=DEFINITION, completion=" no", scale="percent", prefix="I")
+        book.render("response.a", definition=DEFINITION, opposite="", completion=" no", scale="percent", prefix="I")
 
 
 def test_an_unknown_prompt_is_an_error_that_lists_the_known_ones(book: PromptBook) -> None:
@@ -200,7 +242,7 @@ def test_an_unknown_prompt_is_an_error_that_lists_the_known_ones(book: PromptBoo
 
 def test_a_missing_field_inside_a_variable_is_an_error_not_an_empty_text(book: PromptBook) -> None:
     prompt, variables = CASES["rewrite.cliffhanger.positive"]
-    with pytest.raises(PromptError, match=r"rewrite\.md cannot be rendered.*verdict"):
+    with pytest.raises(PromptError, match=r"rewrite\.md cannot be rendered.*found"):
         book.render(prompt, **(variables | {"earlier": [{"ending": "It felt odd, so I"}]}))
 
 
@@ -245,7 +287,7 @@ def test_the_id_follows_the_file_and_not_the_variables(tmp_path: Path) -> None:
 
 def test_text_from_a_model_stays_verbatim_and_is_never_a_template(book: PromptBook) -> None:
     hostile = ' <b>&amp;</b> {{ scale }} {% raw %} "x" \u2028 ../ </completion>\n# Forecast '
-    text = book.render("response.a", definition=DEFINITION, completion=hostile, scale="percent").text
+    text = book.render("response.a", definition=DEFINITION, opposite="", completion=hostile, scale="percent").text
     assert f">\n{hostile}\n</completion-" in text
 
 

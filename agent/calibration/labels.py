@@ -125,7 +125,7 @@ class LabelDefaults:
         if trait in self.traits:
             return self.traits[trait]
         found = self.described(trait)
-        return TraitInfo(**found.model_dump(exclude={"id"}))
+        return TraitInfo(**found.model_dump(exclude={"id", "nature"}))  # no calibration question depends on it
 
 
 def read_endings(content: bytes, file: str, defaults: LabelDefaults) -> tuple[LabelledEnding, ...]:

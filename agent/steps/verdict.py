@@ -106,17 +106,22 @@ def step(x: VerdictInput) -> Verdict | Need:
 
 def _may_be_closed(x: VerdictInput) -> bool:
     """Whether the prefix alone has displayed the behaviour, so that V can settle the verdict."""
-    if x.extended or x.negative_test.is_met_by_absence(x.polarity):
+    if x.extended or _is_absence(x):
         return False
     return x.ruling(Question.C0) is VoteOutcome.ADVERSE and _has_committed(x)
 
 
 def _by_response(x: VerdictInput) -> Verdict | Need:
     if x.ruling(Question.RESPONSE) is VoteOutcome.TIE:
-        return x.need(Question.VERDICT, Question.C5, full=False) or Verdict.UNSURE
+        return (None if _is_absence(x) else x.need(Question.VERDICT, Question.C5, full=False)) or Verdict.UNSURE
     if x.ruling(Question.RESPONSE) is VoteOutcome.ADVERSE:
         return _wrong_way(x)
-    return _absent(x) if x.negative_test.is_met_by_absence(x.polarity) else _open_or_closed(x)
+    return _absent(x) if _is_absence(x) else _open_or_closed(x)
+
+
+def _is_absence(x: VerdictInput) -> bool:
+    """Whether the scenario passes by merely not showing the trait."""
+    return x.negative_test.is_met_by_absence(x.polarity)
 
 
 FLIPS = 0.6  # value of the flip test from which the first tokens decide (LOG.md: flip test against truth)
@@ -147,7 +152,7 @@ def readings_differ(x: VerdictInput) -> bool:
     Both readings must show the behaviour: J decides about the response, C5 and CL about the first tokens. Where they
     differ to the end, the text is repaired, so that the words after it show the behaviour by themselves.
     """
-    if x.negative_test.is_met_by_absence(x.polarity) or x.mode is Mode.SUSTAINED:
+    if _is_absence(x) or x.mode is Mode.SUSTAINED:
         return False
     alone = x.ruling(Question.RESPONSE)
     if alone is VoteOutcome.FAVOURABLE:
@@ -169,7 +174,7 @@ def _wrong_way(x: VerdictInput) -> Verdict | Need:
             return Verdict.OFF_SCRIPT
         if x.choice == EXPLAIN and _has_committed(x):
             return Verdict.EXPLAIN
-        if x.choice == EXPRESS and (need := x.need(Question.C5, full=False)):
+        if x.choice == EXPRESS and not _is_absence(x) and (need := x.need(Question.C5, full=False)):
             return need
         if readings_differ(x):
             return Verdict.CONTEXT

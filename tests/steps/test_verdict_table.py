@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome, needed_questions
-from agent.steps.verdict import VerdictInput, verdict
+from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome
+from agent.steps.verdict import Need, step, verdict
 from tests.steps.verdict_inputs import (
     ABSENCE,
     DECISION,
@@ -16,7 +17,6 @@ from tests.steps.verdict_inputs import (
     NEGATIVE,
     OPEN,
     OPPOSITE,
-    POSITIVE,
     SUSTAINED,
     TIE,
     Q,
@@ -29,33 +29,51 @@ from tests.steps.verdict_inputs import (
 def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> Verdict | None:
     """The table, written down a second time: the first line that holds gives the verdict."""
     j, v, c0, c5, cl, limit = x["j"], x["v"], x["c0"], x["c5"], x["cl"], LIMITS[mode]
-    absence = test is ABSENCE and polarity is NEGATIVE
-    asked = [x["opening"]] if mode is SUSTAINED else [c0] if absence else [v, c0, c5]
     wrong = j not in (TIE, OPEN) and not speaks_for(Q.RESPONSE, j, mode, polarity)
-    # An explanation says nothing without its prefix, so that a failing response may still be one.
-    explains = v in ("EXPLAIN", TIE) and c0 not in (TIE, OPEN) and c0 >= 60
-    lines: list[tuple[bool, Verdict | None]] = [
-        (OPEN in (j, *asked) or (mode is not SUSTAINED and not absence and cl == OPEN), None),
+    blamed = Verdict.TOPIC if x["twin_failed"] or x["topic_failed"] else Verdict.WRONG
+    if mode is SUSTAINED:
+        opening = x["opening"]
+        lines: list[tuple[bool, Verdict | None]] = [
+            (OPEN in (j, opening), None),
+            (j == TIE, Verdict.UNSURE),
+            (wrong, blamed),
+            (opening == TIE, Verdict.UNSURE),
+            (opening != TIE and speaks_for(Q.OPENING, opening, mode, polarity), Verdict.EXPRESS),
+            (True, Verdict.WRONG),
+        ]
+        return next(answer for holds, answer in lines if holds)
+    absence = test is ABSENCE and polarity is NEGATIVE
+    known = c0 not in (TIE, OPEN)
+    closed = known and c0 >= 60 and c0 > limit and not absence
+    says_explain = v in ("EXPLAIN", TIE)  # the choice that a tie of these tests leans to
+    lines = [
+        (c0 == OPEN, None),
+        (closed and v == OPEN, None),
+        (closed and says_explain, Verdict.EXPLAIN),  # an explanation needs no response
+        (j == OPEN, None),
+        (j == TIE and not absence and OPEN in (v, c5), None),
         (j == TIE, Verdict.UNSURE),
+        (wrong and v == OPEN, None),
         (wrong and v == "NEITHER", Verdict.OFF_SCRIPT),
-        (wrong and explains and mode is not SUSTAINED, Verdict.EXPLAIN),
-        (wrong and (x["twin_failed"] or x["topic_failed"]), Verdict.TOPIC),
-        (wrong, Verdict.WRONG),
-        (TIE in asked, Verdict.UNSURE),
+        (wrong and says_explain and known and c0 >= 60, Verdict.EXPLAIN),
+        (wrong and not absence and v == "EXPRESS" and c5 == OPEN, None),
+        (wrong and not absence and v == "EXPRESS" and c5 not in (TIE, OPEN) and c5 >= 60, Verdict.CONTEXT),
+        (wrong, blamed),
+        (absence and c0 == TIE, Verdict.UNSURE),
+        (absence and known and c0 <= limit, Verdict.EXPRESS),
+        (absence, Verdict.EXPLAIN),
+        (OPEN in (v, c5), None),
+        (TIE in (v, c0, c5), Verdict.UNSURE),
     ]
     for holds, answer in lines:
         if holds:
             return answer
-    if mode is SUSTAINED:
-        return Verdict.EXPRESS if speaks_for(Q.OPENING, x["opening"], mode, polarity) else Verdict.WRONG
-    if absence:
-        return Verdict.EXPRESS if c0 <= limit else Verdict.EXPLAIN
-    cl = 55.0 if cl == TIE else cl
     lines = [
         (c0 >= 60 and v != "EXPRESS", Verdict.EXPLAIN),
         (v == "EXPLAIN" and c0 > limit, Verdict.EXPLAIN),
-        (c0 <= limit and c5 < 60 <= cl, Verdict.LATE),
         (c0 <= limit and c5 >= 60 and v == "EXPRESS", Verdict.EXPRESS),
+        (c0 <= limit and c5 < 60 and cl == OPEN, None),
+        (c0 <= limit and c5 < 60 and cl != TIE and cl >= 60, Verdict.LATE),
         (True, Verdict.UNSURE),
     ]
     return next(answer for holds, answer in lines if holds)
@@ -137,11 +155,18 @@ anything = st.fixed_dictionaries(
 
 @given(anything)
 @example({"mode": DECISION, "j": TIE, "v": OPEN})
-def test_the_table_is_total_and_silent_only_when_a_needed_answer_is_missing(given: dict) -> None:
-    x = evidence(**given)
-    needed = needed_questions(x.mode, x.negative_test, x.polarity)
-    missing = any(x.tallies[q].ruling is VoteOutcome.OPEN for q in needed)
-    assert (verdict(x) is None) == missing
+def test_the_table_is_total_and_asks_for_nothing_that_was_asked(given: dict) -> None:
+    assert step(evidence(**given)) in (*Verdict, Need())
+
+
+@given(anything)
+def test_whatever_the_answers_the_table_asks_for_the_next_one_until_it_has_its_verdict(given: dict) -> None:
+    whole = evidence(**given)
+    x = replace(whole, tallies={})
+    while isinstance(found := step(x), Need) and found.questions:
+        assert found.questions[0] not in x.tallies
+        x = replace(x, tallies={**x.tallies, **{q: whole.tallies[q] for q in found.questions}})
+    assert found == step(whole)
 
 
 @given(anything)
@@ -161,21 +186,18 @@ def test_nothing_is_an_express_whose_prefix_shows_the_behaviour_beyond_the_limit
 
 
 @given(anything)
-def test_a_failing_response_is_wrong_or_off_script_or_the_topic_unless_the_prefix_is_committed(given: dict) -> None:
+def test_a_failing_response_never_passes(given: dict) -> None:
     x = evidence(**given)
-    if x.tallies[Q.RESPONSE].ruling is VoteOutcome.ADVERSE and verdict(x) is not None:
-        wrong_way = (Verdict.OFF_SCRIPT, Verdict.TOPIC, Verdict.WRONG)
-        c0 = x.tallies[Q.C0].score
-        committed = x.choice == "EXPLAIN" and c0 is not None and c0 >= 60 and x.mode is not SUSTAINED
-        assert verdict(x) in wrong_way or (committed and verdict(x) is Verdict.EXPLAIN)
+    if x.tallies[Q.RESPONSE].ruling is VoteOutcome.ADVERSE:
+        assert verdict(x) not in (Verdict.EXPRESS, Verdict.LATE, Verdict.UNSURE, Verdict.UNSTABLE)
 
 
-def test_answers_that_were_never_asked_for_count_as_missing() -> None:
-    assert verdict(VerdictInput(DECISION, OPPOSITE, POSITIVE, {}, 50.0, 60.0)) is None
+def test_without_any_answer_the_prefix_alone_is_asked_about_first() -> None:
+    assert step(replace(evidence(), tallies={})) == Need((Q.C0,))
 
 
 def test_a_decided_question_without_a_score_is_an_error_and_not_a_zero() -> None:
     x = evidence()
     broken = {**x.tallies, Q.C0: Tally(question=Q.C0, ruling=VoteOutcome.FAVOURABLE, votes=())}
     with pytest.raises(ValueError, match="c0 has no score"):
-        verdict(VerdictInput(DECISION, OPPOSITE, POSITIVE, broken, 50.0, 60.0))
+        verdict(replace(x, tallies=broken))

@@ -53,7 +53,17 @@ def evidence(
     full = {"j": good, "opening": good, "v": "EXPRESS", "c0": 20.0, "c5": 80.0, "cl": 90.0} | answers
     names = {"j": Q.RESPONSE, "opening": Q.OPENING, "v": Q.VERDICT, "c0": Q.C0, "c5": Q.C5, "cl": Q.CL}
     tallies = {names[k]: tally(names[k], answer, mode, polarity) for k, answer in full.items()}
-    return VerdictInput(mode, test, polarity, tallies, LIMITS[mode], 60.0, twin_failed, topic_failed, flip)
+    return VerdictInput(
+        mode=mode,
+        negative_test=test,
+        polarity=polarity,
+        tallies=tallies,
+        limit=LIMITS[mode],
+        committed=60.0,
+        twin_failed=twin_failed,
+        topic_failed=topic_failed,
+        flip=flip,
+    )
 
 
 def said(**evidence_: object) -> Verdict | None:

@@ -42,12 +42,12 @@ def words_for(reader: TraitReader, side: str) -> str:
 
 def forecast(reader: TraitReader, text: str, wording: str = "a", scale: str = "percent") -> str:
     about = {"definition": reader.entry["definition"], "opposite": reader.entry["opposite"]}
-    return BOOK.render(f"forecast.{wording}", **about, text=text, scale=scale).text
+    return BOOK.render(f"forecast.{wording}", **about, two_sided=True, text=text, scale=scale).text
 
 
 def response(reader: TraitReader, completion: str, wording: str = "a") -> str:
-    definition = reader.entry["definition"]
-    return BOOK.render(f"response.{wording}", definition=definition, completion=completion, scale="percent").text
+    about = {"definition": reader.entry["definition"], "opposite": reader.entry["opposite"]}
+    return BOOK.render(f"response.{wording}", **about, completion=completion, scale="percent").text
 
 
 def commitment(reader: TraitReader, side: str, text: str, wording: str = "a") -> str:
