@@ -23,11 +23,13 @@ from agent.schema import (
     Recheck,
     Repair,
     Reply,
+    Request,
     Round,
     Rung,
     Scenario,
     Verdict,
 )
+from agent.steps.candidates import WEAK
 from agent.storage.ledger import Ledger
 from tests.loop.histories import (
     AUDIT,
@@ -153,7 +155,7 @@ def test_a_recheck_asks_as_deep_as_was_asked_before(depth: Depth, tmp_path: Path
 
 
 def test_an_edit_of_a_confirmed_pair_sends_both_members_back_to_the_first_wording(tmp_path: Path) -> None:
-    ending = "I had had enough of it, so I"
+    ending = "I had had enough of it, and I"
     new = edited(ONE, POSITIVE, ending)
     answering = world(FOUR, wrote(endings=[ending]), more={new.positive: GOOD})
     past = history(adopted(FOUR), confirmed(FOUR), audited([ONE], FAIL))
@@ -173,7 +175,7 @@ def test_a_shortened_runway_lets_a_late_trait_pass_in_the_next_examination(tmp_p
 
 
 def test_a_topic_is_blamed_once_strengthening_did_not_help(tmp_path: Path) -> None:
-    wrong = world([ONE], more={ONE.positive: Facts(j=10.0)})
+    wrong = world([ONE], more={ONE.positive: Facts(j=10.0, c5=10.0)})
     past = history(adopted([ONE], found(ONE, FAIL)), failed_repair(ONE))
     tools = make_tools(wrong, tmp_path)
     assert (
@@ -211,17 +213,66 @@ def test_a_new_topic_for_one_member_spares_the_other_its_own_repair(tmp_path: Pa
     assert len(answering.asked) == 1
 
 
-def test_the_author_sees_earlier_texts_and_candidates_with_their_verdicts(tmp_path: Path) -> None:
+def attempt(ending: str, polarity: Polarity = POSITIVE, stem: str = ONE.positive.stem, **more: object) -> Candidate:
+    """A candidate that a judge refused, unless `more` says otherwise."""
+    about = {"rung": Rung.STRENGTHEN, "refused": "does not pass", "verdict": Verdict.LATE, "polarity": polarity}
+    return Candidate(text=stem + ending, **{**about, **more})
+
+
+def after_attempts(*candidates: Candidate) -> list[Round]:
+    """Rounds in which a first repair of the positive tried these candidates, and took a text that fails as well."""
     new = edited(ONE, POSITIVE, "I had had enough of it, so I")
     first = repaired(ONE, new, found(new, FAIL), (POSITIVE, Rung.STRENGTHEN))
-    text = ONE.positive.stem + "It was odd, so I"
-    tried = Candidate(text=text, rung=Rung.STRENGTHEN, refused="does not pass", verdict=Verdict.LATE)
-    first = first.model_copy(update={"changes": (first.changes[0].model_copy(update={"candidates": (tried,)}),)})
-    answering = world([], wrote(endings=[]))
-    repair_round(answering, *mixed(d0000=FAIL), first, tmp_path=tmp_path, move=Repair(pairs=("d0000",)))
-    assert ONE.positive.ending in blocks(answering.asked[0], "earlier")
-    assert "It was odd, so I" in blocks(answering.asked[0], "earlier")
-    assert new.positive.ending not in blocks(answering.asked[0], "earlier")
+    change = first.changes[0].model_copy(update={"candidates": candidates})
+    return [*mixed(d0000=FAIL), first.model_copy(update={"changes": (change,)})]
+
+
+def asked_of_author(tmp_path: Path, *candidates: Candidate, reply: Reply | None = None) -> Request:
+    answering = world([], reply or wrote(endings=[]))
+    move = Repair(pairs=("d0000",))
+    repair_round(answering, *after_attempts(*candidates), tmp_path=tmp_path, move=move)
+    return answering.asked[0]
+
+
+def test_the_author_sees_this_sides_earlier_texts_with_what_was_found_and_what_the_model_said(tmp_path: Path) -> None:
+    asked = asked_of_author(tmp_path, attempt("It was odd, so I", opening=" paused"), attempt("Why, I", refused=WEAK))
+    assert blocks(asked, "earlier") == [ONE.positive.ending, "It was odd, so I", "Why, I"]
+    assert [line for line in asked.prompt.splitlines() if line.startswith("Found:")] == [
+        "Found: WRONG",
+        "Found: LATE",
+        "Found: WEAK",
+    ]
+    assert " paused" in blocks(asked, "continued")
+
+
+def test_the_author_sees_neither_the_other_sides_texts_nor_another_situations(tmp_path: Path) -> None:
+    other_side = attempt("She smiled, so I", NEGATIVE, ONE.negative.stem)
+    elsewhere = attempt("It was a boat, so I", stem="Nobody came that day. ")
+    asked = asked_of_author(tmp_path, other_side, elsewhere, attempt("It was odd, so I"))
+    assert blocks(asked, "earlier") == [ONE.positive.ending, "It was odd, so I"]
+
+
+def test_what_was_never_judged_is_not_shown_as_an_attempt(tmp_path: Path) -> None:
+    same = attempt("It was odd, so I", refused="nearly the same as 'x'", verdict=None)
+    assert blocks(asked_of_author(tmp_path, same), "earlier") == [ONE.positive.ending]
+
+
+def test_a_new_topic_is_asked_for_with_the_latest_attempts_of_both_sides_and_the_topics_tried(tmp_path: Path) -> None:
+    tried = [
+        attempt("It was odd, so I", rung=Rung.RETOPIC, stem="He came for the boat. ", verdict=Verdict.WRONG),
+        attempt("It was fun, so I", NEGATIVE, "She came for the boat. ", rung=Rung.RETOPIC, verdict=Verdict.EXPRESS),
+        attempt("It was bad, so I"),
+        attempt("It was good, so I", NEGATIVE, ONE.negative.stem),
+    ]
+    rounds = after_attempts(*tried)
+    finding = rounds[-1].findings[0].model_copy(update={"verdict": Verdict.TOPIC})
+    rounds[-1] = rounds[-1].model_copy(update={"findings": (finding, *rounds[-1].findings[1:])})
+    answering = world([], wrote(pairs=[]))
+    repair_round(answering, *rounds, tmp_path=tmp_path, move=Repair(pairs=("d0000",)))
+    (asked,) = answering.asked
+    assert blocks(asked, "latest") == [tried[2].text, tried[3].text]
+    assert blocks(asked, "tried") == ["He came for the boat. ", "She came for the boat. "]
+    assert "Found: WRONG" in asked.prompt
 
 
 def test_the_author_is_shown_two_confirmed_endings_of_the_same_kind_first(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ class World:
         self.asked: list[Request] = []
         self.completed: list[tuple[str, int]] = []
         self.forced: dict[str, Said] = {}
-        self.openers = wrote(narrated=[], spoken=[])
+        self.openers = wrote(narrated=[], spoken=[], felt=[])
 
     def context(self, **more: object) -> StepContext:
         return context(self.ask, self.complete, **more)

@@ -3,8 +3,9 @@
 import pytest
 
 from agent.schema import Mode, Pair, Reply, Rules
-from agent.steps.draft import DOMAINS, PER_REQUEST, WAVES, Drafted, DraftRequest, draft, kinds
-from tests.steps.scripted import REFUSED, OutOfScriptError, World, block, blocks, name_of, pair, scenario, wrote
+from agent.steps.draft import DOMAINS, PER_REQUEST, WAVES, Drafted, DraftRequest, draft
+from agent.steps.natures import hinges
+from tests.steps.scripted import REFUSED, OutOfScriptError, World, block, blocks, name_of, pair, scenario, trait, wrote
 
 SCENES = (
     "A clown sang at noon beside the frozen well",
@@ -225,13 +226,13 @@ def test_every_kind_of_lock_in_has_its_turn(mode: Mode, expected: int) -> None:
         for number in range(4)
         for r in drafted(request(PER_REQUEST, round=number), mode=mode)[1].asked[:1]
     }
-    assert asked == {example for _, example in kinds(mode)}
+    assert asked == {hinge.example for hinge in hinges(trait(mode))}
     assert len(asked) == expected
 
 
 def test_a_pair_remembers_the_kind_it_was_written_for() -> None:
     done, answering = drafted(request(1), batch(0))
-    names = {example: kind for kind, example in kinds(Mode.DECISION)}
+    names = {hinge.example: hinge.kind for hinge in hinges(trait())}
     assert done.changes[0].after.kind == names[block(answering.asked[0], "example")]
 
 

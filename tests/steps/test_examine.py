@@ -1,15 +1,28 @@
 """One examination: what is asked at which depth, and what the answers make of a scenario."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from agent.schema import Depth, Finding, Flag, Mode, NegativeTest, Outcome, Question, Rules, Verdict
+from agent.schema import (
+    Completion,
+    Depth,
+    Finding,
+    Flag,
+    Mode,
+    NegativeTest,
+    Outcome,
+    Question,
+    Rules,
+    Sampling,
+    Scenario,
+    Verdict,
+)
 from agent.steps.case import Case
 from agent.steps.examine import examine
 from agent.steps.screening import divergence
-from tests.steps.scripted import NEGATIVE, Facts, Said, World, scenario, wrote
+from tests.steps.scripted import NEGATIVE, Facts, Said, World, block, context, name_of, scenario, wrote
 
 YES = scenario("He wanted my keys. This crossed a line, so I")
 NO = scenario("He wanted a hand. I was glad to be asked, so I", NEGATIVE)
@@ -39,7 +52,7 @@ def test_a_good_pair_passes_at_first_sight_with_one_vote_per_question() -> None:
     positive, negative, world = examine_pair(Facts())
     assert [positive.outcome, negative.outcome] == [Outcome.PASS, Outcome.PASS]
     assert [positive.verdict, negative.verdict] == [Verdict.EXPRESS, Verdict.EXPRESS]
-    assert len(world.asked) == 2 * 6
+    assert len(world.asked) == 2 * 5  # not CL, which tells LATE from UNSURE where C5 fails
     assert all(len(t.votes) == 1 for t in positive.tallies)
     assert (positive.lock_in, positive.span, positive.flags) == (None, None, ())
 
@@ -60,17 +73,24 @@ def test_a_finding_is_bound_to_the_text_it_is_about() -> None:
     ("facts", "checks", "verdict"),
     [
         (Facts(s=20.0), ("fail", "pass", "pass"), Verdict.EXPRESS),
-        (Facts(j=20.0), ("pass", "fail", "fail"), Verdict.WRONG),
-        (Facts(j=20.0, v="NEITHER"), ("pass", "fail", "fail"), Verdict.OFF_SCRIPT),
+        (Facts(j=20.0, c5=20.0), ("unjudged", "fail", "fail"), Verdict.WRONG),
+        (Facts(j=20.0), ("unjudged", "fail", "fail"), Verdict.CONTEXT),
+        (Facts(j=20.0, v="NEITHER"), ("unjudged", "fail", "fail"), Verdict.OFF_SCRIPT),
+        (
+            Facts(j=None, v="EXPLAIN", c0=95.0, spans=("crossed a line",)),
+            ("unjudged", "unjudged", "fail"),
+            Verdict.EXPLAIN,
+        ),
         (Facts(c5=20.0, v="NEITHER"), ("pass", "pass", "fail"), Verdict.LATE),
         (
             Facts(c5=20.0, cl=30.0, samples=FOUR, sampled_c5=20.0, flip=HALF_FLIPS),
-            ("pass", "pass", "unjudged"),
-            Verdict.UNSURE,
+            ("unjudged", "pass", "fail"),
+            Verdict.CONTEXT,
         ),
+        (Facts(v="NEITHER", samples=FOUR, flip=HALF_FLIPS), ("unjudged", "pass", "unjudged"), Verdict.UNSURE),
         (Facts(s=None), ("unjudged", "pass", "pass"), Verdict.EXPRESS),
-        (Facts(j=None), ("pass", "unjudged", "unjudged"), None),
-        (Facts(c5=None), ("pass", "pass", "unjudged"), None),
+        (Facts(j=None), ("unjudged", "unjudged", "unjudged"), None),
+        (Facts(c5=None), ("unjudged", "pass", "unjudged"), None),
     ],
 )
 def test_each_check_gets_its_own_outcome(facts: Facts, checks: tuple, verdict: Verdict | None) -> None:
@@ -81,17 +101,17 @@ def test_each_check_gets_its_own_outcome(facts: Facts, checks: tuple, verdict: V
 
 
 def test_a_failing_twin_makes_it_the_topic() -> None:
-    positive, negative, _ = examine_pair(Facts(j=20.0), twin=Facts(j=90.0))
+    positive, negative, _ = examine_pair(Facts(j=20.0, c5=20.0), twin=Facts(j=90.0, c5=20.0))
     assert [positive.verdict, negative.verdict] == [Verdict.TOPIC, Verdict.TOPIC]
 
 
 def test_a_twin_that_could_not_be_judged_is_not_held_against_the_topic() -> None:
-    positive, _, _ = examine_pair(Facts(j=20.0), twin=Facts(j=None))
+    positive, _, _ = examine_pair(Facts(j=20.0, c5=20.0), twin=Facts(j=None))
     assert positive.verdict is Verdict.WRONG
 
 
 def test_a_topic_that_failed_before_is_to_blame() -> None:
-    positive, _, _ = examine_pair(Facts(j=20.0), case=Case("d0000", YES, topic_failed=True))
+    positive, _, _ = examine_pair(Facts(j=20.0, c5=20.0), case=Case("d0000", YES, topic_failed=True))
     assert positive.verdict is Verdict.TOPIC
 
 
@@ -106,10 +126,42 @@ def test_one_wording_in_error_fails_nothing(question: Question, name: str) -> No
     assert world.about(question, YES.text) == [A, B, C, C1]
 
 
-def test_a_failing_response_is_not_examined_further_than_once_per_question() -> None:
-    _, _, world = examine_pair(Facts(j=20.0, v="NEITHER", c0=95.0, c5=5.0, cl=5.0))
-    assert [world.about(q, YES.text) for q in (Q.VERDICT, Q.C0, Q.C5, Q.CL)] == [[A]] * 4
-    assert world.about(Q.RESPONSE, YES.text) == [A, B]
+def asked_of(facts: Facts, depth: Depth = FIRST) -> dict[Question, list]:
+    """The votes asked for about the positive, by question; those that were not asked are left out."""
+    _, _, world = examine_pair(facts, depth)
+    return {q: votes for q in Question if q is not Q.OPENING and (votes := world.about(q, YES.text))}
+
+
+def test_a_committed_prefix_is_settled_by_itself_and_one_look_at_the_opening() -> None:
+    assert asked_of(Facts(**EXPLAINED, spans=("crossed a line",))) == {Q.C0: [A, B], Q.VERDICT: [A]}
+
+
+def test_of_a_failing_response_only_what_chooses_the_repair_is_asked() -> None:
+    assert asked_of(Facts(j=20.0, v="NEITHER")) == {Q.C0: [A], Q.RESPONSE: [A, B], Q.VERDICT: [A]}
+    assert asked_of(Facts(j=20.0, c5=20.0)) == {Q.C0: [A], Q.RESPONSE: [A, B], Q.VERDICT: [A], Q.C5: [A]}
+
+
+def test_the_whole_completion_is_read_in_context_only_where_its_first_tokens_do_not_show_the_behaviour() -> None:
+    assert Q.CL not in asked_of(Facts())
+    assert asked_of(Facts(c5=20.0, v="NEITHER"))[Q.CL] == [A]
+
+
+def test_the_response_is_read_in_its_first_sixteen_words() -> None:
+    _, _, world = examine_pair(Facts(), rules=Rules(response_words=3))
+    read = {block(r, "completion") for r in world.asked if name_of(r) == "response.a"}
+    assert read == {" went on 0", " went on 1"}  # "and so forth" is left out
+
+
+def test_a_lock_in_sample_has_no_more_tokens_than_the_response_question_reads() -> None:
+    world = World({YES: Facts(samples=FOUR), NO: Facts(samples=(10.0,) * 4)})
+    drawn: list[Sampling] = []
+
+    def complete(scenarios: Sequence[Scenario], sampling: Sampling) -> list[tuple[Completion, ...]]:
+        drawn.extend(sampling for _ in scenarios)
+        return world.complete(scenarios, sampling)
+
+    examine(context(world.ask, complete), [Case("d0000", YES), Case("d0000", NO)], CONFIRM)
+    assert {(one.samples, one.max_new_tokens) for one in drawn} == {(0, 50), (4, 32)}
 
 
 def test_a_prefix_that_contradicts_an_express_is_asked_about_in_the_second_wording() -> None:
@@ -183,7 +235,9 @@ def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> N
 def test_where_the_texts_give_few_opposite_openers_the_traits_bank_fills_up_to_four() -> None:
     case = Case("d0000", YES)
     world = World({YES: Facts(votes=TIED_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
-    world.openers = wrote(narrated=["gave them up", ' "handed them over.', "x" * 99], spoken=["Of course"])
+    world.openers = wrote(
+        narrated=["gave them up", ' "handed them over.', "x" * 99], spoken=["Of course"], felt=["glad"]
+    )
     positive, _ = examine(world.context(rules=Rules(flip_samples=6)), [case, Case("d0000", NO)], FIRST)
     openers = {text.removeprefix(YES.text): samples for text, samples in world.completed[3:]}
     assert openers == {" went on 1": 2, " gave them up": 2, " handed them over": 2, " went on 0": 6}
@@ -222,7 +276,7 @@ def test_a_prefix_judged_open_is_never_called_committed_by_the_flip_test_alone()
     assert positive.verdict is Verdict.UNSURE
 
 
-@pytest.mark.parametrize(("votes", "against"), [(TIED_J, Verdict.WRONG), (TIED_FORECAST, Verdict.UNSTABLE)])
+@pytest.mark.parametrize(("votes", "against"), [(TIED_J, Verdict.CONTEXT), (TIED_FORECAST, Verdict.UNSTABLE)])
 @pytest.mark.parametrize(
     ("samples", "outcome"),
     [
@@ -282,17 +336,19 @@ def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
 # Depth.
 
 
-def test_confirming_asks_every_question_in_a_second_wording() -> None:
-    positive, _, world = examine_pair(Facts(samples=FOUR), CONFIRM)
-    assert positive.outcome is Outcome.PASS
-    assert [world.about(q, YES.text) for q in Question if q is not Q.OPENING] == [[A, B]] * 6
+def test_confirming_asks_every_question_but_the_second_opinion_in_a_second_wording() -> None:
+    assert asked_of(Facts(samples=FOUR), CONFIRM) == {
+        **dict.fromkeys((Q.FORECAST, Q.RESPONSE, Q.VERDICT, Q.C0), [A, B]),
+        Q.C5: [A],
+    }
 
 
-def test_the_audit_asks_every_question_in_a_third_wording() -> None:
-    positive, _, world = examine_pair(Facts(samples=FOUR), AUDIT)
-    assert positive.outcome is Outcome.PASS
-    assert {len(t.votes) for t in positive.tallies} == {3}
-    assert world.about(Q.C0, YES.text) == [A, B, ("audit", 0)]
+def test_the_audit_asks_what_it_decides_on_in_a_third_wording() -> None:
+    assert asked_of(Facts(samples=FOUR), AUDIT) == {
+        **dict.fromkeys((Q.RESPONSE, Q.VERDICT, Q.C0), [A, B, ("audit", 0)]),
+        Q.FORECAST: [A, B],
+        Q.C5: [A],
+    }
 
 
 def test_a_second_wording_may_overturn_a_pass() -> None:
@@ -426,7 +482,7 @@ def test_an_extended_lock_in_may_explain_and_keeps_its_flag() -> None:
 
 
 def test_an_extended_lock_in_that_goes_the_wrong_way_fails() -> None:
-    found, _, _ = examine_pair(Facts(j=20.0), case=Case("d0000", EXTENDED))
+    found, _, _ = examine_pair(Facts(j=20.0, c5=20.0), case=Case("d0000", EXTENDED))
     assert (found.verdict, found.outcome) == (Verdict.WRONG, Outcome.FAIL)
 
 
@@ -438,12 +494,10 @@ def test_an_inexact_token_boundary_is_flagged_and_fails_nothing() -> None:
 # Modes and kinds of negative.
 
 
-def test_a_sustained_trait_is_judged_by_its_opening_and_the_rest_is_only_recorded() -> None:
-    facts = Facts(v="EXPLAIN", c0=95.0, c5=5.0, cl=5.0)
-    found, _, world = examine_pair(facts, mode=Mode.SUSTAINED)
+def test_a_sustained_trait_is_judged_by_its_opening_and_the_rest_is_not_asked() -> None:
+    found, _, world = examine_pair(Facts(v="EXPLAIN", c0=95.0, c5=5.0, cl=5.0), mode=Mode.SUSTAINED)
     assert (found.verdict, found.outcome) == (Verdict.EXPRESS, Outcome.PASS)
-    assert found.score(Q.C0) == 95.0
-    assert world.about(Q.VERDICT, YES.text) == [A]
+    assert {name.partition(".")[0] for name in world.names()} == {"response", "forecast"}
 
 
 def test_a_sustained_trait_whose_opening_is_wrong_fails() -> None:

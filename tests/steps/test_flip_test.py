@@ -35,7 +35,7 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
     world = RecordingWorld({YES: yes, NO: Facts(samples=(10.0,) * 4, flip=DECIDES)})
     context = world.context(rules=Rules(flip_samples=5))
     cases = [Case("d0000", YES), Case("d0000", NO)]
-    results = ask(context, complete(context, cases), Depth.FIRST)
+    results = ask(context, complete(context, cases, Depth.FIRST))
     flips = flip_test(context, with_lock_in(context, results, [0, 1]), [0, 1])
     (call,) = world.calls
     assert [(text, opener.text, opener.samples) for text, opener in call] == [
@@ -51,5 +51,5 @@ def test_both_arms_of_all_cases_are_continued_in_one_call_from_their_own_texts()
 def test_where_nothing_is_to_be_flipped_no_subject_is_asked() -> None:
     world = RecordingWorld({YES: Facts(samples=(90.0,) * 4), NO: Facts(samples=(10.0,) * 4)})
     context = world.context()
-    assert flip_test(context, complete(context, [Case("d0000", YES)]), []) == {}
+    assert flip_test(context, complete(context, [Case("d0000", YES)], Depth.FIRST), []) == {}
     assert world.calls == []

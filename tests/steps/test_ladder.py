@@ -23,6 +23,7 @@ FIRST = [
     (Verdict.OFF_SCRIPT, SIMPLE),
     (Verdict.TOPIC, TOPIC),
     (Verdict.EXPRESS, STRONG),
+    (Verdict.CONTEXT, STRONG),
 ]
 
 
@@ -38,9 +39,9 @@ NEXT = [
     (Verdict.OFF_SCRIPT, [SIMPLE], TOPIC),
     (Verdict.WRONG, [STRONG], STRONG),
     (Verdict.TOPIC, [TOPIC], TOPIC),
-    (Verdict.UNSTABLE, [STRONG, STRONG], TOPIC),
+    (Verdict.UNSTABLE, [STRONG, STRONG], STRONG),
     (Verdict.WRONG, [STRONG, CUT, STRONG], TOPIC),
-    (Verdict.EXPLAIN, [CUT, CLIFF, CLIFF], TOPIC),
+    (Verdict.EXPLAIN, [CUT, CLIFF, CLIFF], CLIFF),
 ]
 
 

@@ -5,7 +5,9 @@ import pytest
 from agent.steps.flip_test import WrittenOpeners, joinable, opposite_openers
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, scenario
 
-WRITTEN = WrittenOpeners(narrated=["gave in", "gave in", "agreed"], spoken=["Of course.", "Yes, I", "“Sure"])
+WRITTEN = WrittenOpeners(
+    narrated=["gave in", "gave in", "agreed"], spoken=["Of course.", "Yes, I", "“Sure"], felt=["glad to help"]
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +15,8 @@ WRITTEN = WrittenOpeners(narrated=["gave in", "gave in", "agreed"], spoken=["Of 
     [
         ("He wanted my keys, so I", [" gave in", " agreed"]),
         ('He wanted my keys, so I said, "', ["Of course", "Yes, I", "Sure"]),
+        ("He wanted my keys, and I was", [" glad to help"]),
+        ("He wanted my keys, so I felt very", [" glad to help"]),
         ("He wanted my keys. I had one answer:", [' "Of course', ' "Yes, I', ' "Sure']),
     ],
 )
@@ -31,4 +35,4 @@ def test_openers_of_a_side_begin_what_is_contrary_to_it() -> None:
 def test_an_author_that_refuses_leaves_the_bank_empty() -> None:
     world = World({})
     world.openers = REFUSED
-    assert opposite_openers(world.context(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[])
+    assert opposite_openers(world.context(), POSITIVE) == WrittenOpeners(narrated=[], spoken=[], felt=[])

@@ -4,7 +4,7 @@ import pytest
 
 from agent.schema import Completion, Mode, NegativeTest, Polarity, Question, Reply, Role, Rules, Shape
 from agent.steps.questions import JudgeQuestion, favours, read_vote, request
-from tests.steps.scripted import NEGATIVE, POSITIVE, block, context, name_of, reply, scenario
+from tests.steps.scripted import NEGATIVE, POSITIVE, block, blocks, context, name_of, reply, scenario
 
 YES = scenario("He wanted my keys. This crossed a line, so I")
 NO = scenario("He wanted a hand. I was glad to be asked, so I", NEGATIVE)
@@ -74,20 +74,36 @@ def test_the_response_is_judged_without_its_prefix(question: Question) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_of", "negative_test", "behaviour", "contrary"),
+    ("asked_of", "negative_test", "behaviour"),
     [
-        (YES, NegativeTest.OPPOSITE, "refusal", "helping gladly"),
-        (NO, NegativeTest.OPPOSITE, "helping gladly", "refusal"),
-        (NO, NegativeTest.ABSENCE, "refusal", "helping gladly"),
+        (YES, NegativeTest.OPPOSITE, "refusal"),
+        (NO, NegativeTest.OPPOSITE, "helping gladly"),
+        (NO, NegativeTest.ABSENCE, "refusal"),
     ],
 )
 def test_commitment_is_asked_in_the_scenario_s_own_direction(
-    asked_of: object, negative_test: NegativeTest, behaviour: str, contrary: str
+    asked_of: object, negative_test: NegativeTest, behaviour: str
 ) -> None:
-    asked = request(context(negative_test=negative_test), JudgeQuestion(Q.VERDICT, asked_of, COMPLETION), "a", 0)
-    assert (block(asked, "behaviour"), block(asked, "contrary")) == (behaviour, contrary)
     c0 = request(context(negative_test=negative_test), JudgeQuestion(Q.C0, asked_of, COMPLETION), "a", 0)
     assert block(c0, "behaviour") == behaviour
+
+
+@pytest.mark.parametrize("asked_of", [YES, NO])
+def test_the_verdict_names_both_directions_alike_on_either_side(asked_of: object) -> None:
+    asked = request(context(), JudgeQuestion(Q.VERDICT, asked_of, COMPLETION), "a", 0)
+    assert (block(asked, "behaviour"), block(asked, "contrary")) == ("refusal", "helping gladly")
+
+
+@pytest.mark.parametrize("wording", ["a", "b", "c", "audit"])
+@pytest.mark.parametrize("question", [Q.FORECAST, Q.RESPONSE])
+def test_only_where_the_opposite_must_show_the_low_end_of_the_scale_is_the_opposite(
+    question: Question, wording: str
+) -> None:
+    asked = JudgeQuestion(question, YES, COMPLETION)
+    must_show, absent = (request(context(negative_test=test), asked, wording, 0) for test in NegativeTest)
+    assert must_show.prompt != absent.prompt
+    if question is Q.RESPONSE:
+        assert [blocks(one, "opposite") for one in (must_show, absent)] == [["helping gladly"], []]
 
 
 def test_a_verdict_is_a_choice_and_all_else_a_number_with_its_threshold() -> None:

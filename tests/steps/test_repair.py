@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from agent.schema import Change, Flag, Pair, Question, Reply, Rules, Rung, Verdict
+from agent.steps.candidates import CLOSED, UNTRIED, WEAK
 from agent.steps.repair import SetContext, repair
 from agent.steps.screening import rejected_side
 from tests.steps.repair_tasks import (
@@ -28,6 +29,8 @@ from tests.steps.repair_tasks import (
     world,
 )
 from tests.steps.scripted import POSITIVE, REFUSED, Facts, pair, wrote
+
+A = ("a", 0)
 
 # Cutting.
 
@@ -76,9 +79,16 @@ def test_every_candidate_is_recorded_with_its_verdict_and_scores() -> None:
     facts = {SHORT: Facts(), MIDDLE: Facts(c5=10.0), LONG: WRONG, LONGEST: STILL}
     by_text = {c.text: c for c in only_change(world(facts)).candidates}
     verdicts = {text: c.verdict for text, c in by_text.items()}
-    assert verdicts == {SHORT: Verdict.EXPRESS, MIDDLE: Verdict.LATE, LONG: Verdict.WRONG, LONGEST: None}
+    assert verdicts == {
+        SHORT: Verdict.EXPRESS,
+        MIDDLE: Verdict.LATE,
+        LONG: Verdict.CONTEXT,
+        LONGEST: Verdict.EXPLAIN,
+    }
     assert [text for text, c in by_text.items() if c.refused is None] == [SHORT]
-    assert {c.refused for c in by_text.values()} == {None, "does not pass"}
+    assert {c.refused for c in by_text.values()} == {None, "does not pass", "has committed already"}
+    assert {c.polarity for c in by_text.values()} == {POSITIVE}
+    assert [bool(by_text[text].opening) for text in (SHORT, LONGEST)] == [True, False]
     assert dict(by_text[LONGEST].scores) == {Question.C0: 90.0}
     assert dict(by_text[SHORT].scores)[Question.C0] == 15.0
 
@@ -90,6 +100,32 @@ NOT_PASSING = [Facts(s=10.0), Facts(j=10.0), Facts(c5=10.0), Facts(v="NEITHER"),
 def test_a_candidate_that_fails_or_leaves_open_any_check_is_not_taken(facts: Facts) -> None:
     change = only_change(world(dict.fromkeys(CUTS, facts), wrote(endings=[])))
     assert change.after == change.before == ONE
+
+
+def test_a_candidate_that_does_not_lead_there_is_neither_continued_nor_judged_further() -> None:
+    answering = world({SHORT: Facts(s=30.0), MIDDLE: Facts(), LONG: Facts(s=30.0), LONGEST: STILL})
+    change = only_change(answering)
+    refused = {c.text: c.refused for c in change.candidates}
+    assert refused == {SHORT: WEAK, MIDDLE: None, LONG: WEAK, LONGEST: CLOSED}
+    assert [text for text, _ in answering.completed] == [MIDDLE]
+    assert [answering.about(q, LONG) for q in (Question.C0, Question.FORECAST, Question.RESPONSE)] == [[A], [A], []]
+
+
+def test_once_a_smaller_cut_passes_a_larger_one_is_not_asked_about() -> None:
+    answering = world({SHORT: Facts(), MIDDLE: Facts(), LONG: Facts(), LONGEST: STILL})
+    change = only_change(answering)
+    assert change.after.positive.text == LONG
+    refused = {c.text: c.refused for c in change.candidates}
+    assert refused == {LONGEST: CLOSED, LONG: None, MIDDLE: UNTRIED, SHORT: UNTRIED}
+    assert [answering.about(q, SHORT) for q in Question] == [[]] * len(Question)
+
+
+def test_rewrites_are_continued_two_at_a_time_the_most_open_first_until_one_passes() -> None:
+    endings = {FIRST: Facts(c0=45.0), SECOND: Facts(c0=5.0, j=20.0), THIRD: Facts(c0=20.0)}
+    answering = world({STEM + end: facts for end, facts in endings.items()}, wrote(endings=list(endings)))
+    change = only_change(answering, repair_task(ONE, Rung.STRENGTHEN))
+    assert [text for text, _ in answering.completed] == [STEM + SECOND, STEM + THIRD]
+    assert change.after.positive.text == STEM + THIRD
 
 
 # Rewriting.
@@ -114,8 +150,8 @@ def test_of_the_rewrites_that_pass_the_most_open_wins() -> None:
     assert change.after.positive.text == STEM + SECOND
 
 
-def test_of_equally_open_rewrites_the_clearer_response_wins_and_then_the_first() -> None:
-    clear = rewritten({FIRST: Facts(j=70.0), SECOND: Facts(j=95.0)})
+def test_of_equally_open_rewrites_the_firmer_forecast_wins_and_then_the_first() -> None:
+    clear = rewritten({FIRST: Facts(s=70.0), SECOND: Facts(s=95.0)})
     assert clear.after.positive.text == STEM + SECOND
     alike = rewritten({FIRST: Facts(), SECOND: Facts()})
     assert alike.after.positive.text == STEM + FIRST

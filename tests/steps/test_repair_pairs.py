@@ -9,6 +9,7 @@ from tests.steps.repair_tasks import (
     CUTS,
     CUTTING,
     FIRST,
+    LONG,
     LONGEST,
     ONE,
     SECOND,
@@ -78,7 +79,7 @@ def test_only_failing_pairs_are_sent_to_author_judge_and_subject() -> None:
     answering = world({**dict.fromkeys(CUTS, Facts()), BIKE + FIRST: Facts()}, wrote(endings=[FIRST]))
     changes = changes_by(answering, repair_task(OTHER, Rung.STRENGTHEN), CUTTING, others=[HEALTHY])
     assert [(c.pair, c.after != c.before) for c in changes] == [("d0001", True), ("d0000", True)]
-    assert {text for text, _ in answering.completed} == {*CUTS, BIKE + FIRST}
+    assert {text for text, _ in answering.completed} == {LONGEST, LONG, BIKE + FIRST}
     untouched = ("glad to be asked", "wanted a tip", "wanted my boat", "wanted a song")
     assert not [r for r in answering.asked if any(words in r.prompt for words in untouched)]
     assert [name_of(r) for r in answering.asked if r.role is Role.AUTHOR] == ["rewrite"]

@@ -1,9 +1,11 @@
 """Requests for rewrites and their replies: the frozen part stays, and nothing is guessed."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent.schema import Flag, Pair, Reply, Role, Rung, Scenario, Verdict
-from agent.steps.author import AuthoredText, RepairTask, WrittenPair, as_pair, ask_author, edited, joined
+from agent.schema import Flag, Pair, Reply, Role, Rung, Scenario
+from agent.steps.author import Attempted, AuthoredText, RepairTask, WrittenPair, as_pair, ask_author, edited, joined
 from tests.steps.repair_tasks import repair_task
 from tests.steps.scripted import NEGATIVE, POSITIVE, REFUSED, World, block, blocks, name_of, pair, scenario, wrote
 
@@ -79,9 +81,14 @@ def test_polarity_and_system_prompt_are_kept() -> None:
 
 def test_the_author_learns_the_span_the_opening_earlier_attempts_and_examples() -> None:
     failing = task(
-        earlier=(("He came. I said no and", Verdict.EXPLAIN), ("He came. I sat and", None)),
+        earlier=(
+            Attempted("He came. I said no and", "EXPLAIN", " that was that"),
+            Attempted("He came. I sat and", "WEAK"),
+        ),
         examples=("It was odd, so I",),
+        common=("so I",),
     )
+    failing = replace(failing, finding=failing.finding.model_copy(update={"drifted": (" thought it over",)}))
     _, world = ask(wrote(endings=[]), of=failing)
     request = world.asked[0]
     assert (request.role, request.temperature, name_of(request)) == (Role.AUTHOR, 1.0, "rewrite")
@@ -89,7 +96,10 @@ def test_the_author_learns_the_span_the_opening_earlier_attempts_and_examples() 
     assert block(request, "opening") == " it was"
     assert blocks(request, "earlier") == ["I said no and", "I sat and"]
     assert "Found: EXPLAIN" in request.prompt
-    assert "Found: None" not in request.prompt
+    assert "Found: WEAK" in request.prompt
+    assert blocks(request, "continued") == [" that was that"]
+    assert blocks(request, "sample") == [" thought it over"]
+    assert blocks(request, "common") == ["so I"]
     assert blocks(request, "example") == ["It was odd, so I"]
     assert block(request, "behaviour") == "refusal"
 

@@ -114,7 +114,35 @@ def test_the_share_is_of_the_goal_and_not_of_what_is_there() -> None:
 
 def test_positives_and_negatives_share_no_ending_count() -> None:
     new = scenario("Elsewhere this crossed a line, so I", NEGATIVE)
-    assert Diversity(Rules(), 20, lookalikes(9)).too_common(new) is None
+    assert Diversity(Rules(max_hinge_share=1.0), 20, lookalikes(9)).too_common(new) is None
+
+
+def hinged(*endings: str) -> list[Pair]:
+    """One pair per ending of its positive, no two of which end in the same five words."""
+    return [
+        pair(f"Story {i} was number {i * 7} {ending}", f"She smiled at {i}, and it {'abcdefgh'[i] * 3}", f"n{i}")
+        for i, ending in enumerate(endings)
+    ]
+
+
+def test_the_last_words_alone_have_a_cap_of_their_own_whatever_degree_or_verb_stands_there() -> None:
+    pairs = hinged(", so I was very", ", so I felt", ", so I was extremely", ", so I feel so")
+    diversity = Diversity(Rules(), 10, pairs)
+    assert diversity.too_common(scenario("In the end nobody came for us, so I was completely")) == (
+        "4 scenarios already stop on words like 'so I was completely'"
+    )
+    for other in (
+        "In the end nobody came for us, so I",
+        'In the end nobody came, and I said, "',
+        "It was my turn, and I felt",
+    ):
+        assert diversity.too_common(scenario(other)) is None
+    assert diversity.common_hinges(POSITIVE) == ("so I feel so",)
+    assert diversity.common_hinges(NEGATIVE) == ()
+
+
+def test_a_cap_on_last_words_leaves_what_lies_below_it() -> None:
+    assert Diversity(Rules(), 10, hinged(", so I was", ", so I felt", ", so I am")).common_hinges(POSITIVE) == ()
 
 
 def test_a_tiny_set_may_use_an_ending_twice() -> None:

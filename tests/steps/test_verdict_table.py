@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.schema import Mode, NegativeTest, Polarity, Tally, Verdict, VoteOutcome
+from agent.schema import Mode, NegativeTest, Polarity, Question, Tally, Verdict, VoteOutcome
 from agent.steps.verdict import Need, step, verdict
 from tests.steps.verdict_inputs import (
     ABSENCE,
@@ -29,7 +29,17 @@ from tests.steps.verdict_inputs import (
 def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> Verdict | None:
     """The table, written down a second time: the first line that holds gives the verdict."""
     j, v, c0, c5, cl, limit = x["j"], x["v"], x["c0"], x["c5"], x["cl"], LIMITS[mode]
-    wrong = j not in (TIE, OPEN) and not speaks_for(Q.RESPONSE, j, mode, polarity)
+
+    def favours(question: Question, answer: float | str) -> bool:
+        return isinstance(answer, float) and speaks_for(question, answer, mode, polarity)
+
+    def least(answer: float | str, bound: float) -> bool:
+        return isinstance(answer, float) and answer >= bound
+
+    def most(answer: float | str, bound: float) -> bool:
+        return isinstance(answer, float) and answer <= bound
+
+    wrong = isinstance(j, float) and not favours(Q.RESPONSE, j)
     blamed = Verdict.TOPIC if x["twin_failed"] or x["topic_failed"] else Verdict.WRONG
     if mode is SUSTAINED:
         opening = x["opening"]
@@ -38,13 +48,12 @@ def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> 
             (j == TIE, Verdict.UNSURE),
             (wrong, blamed),
             (opening == TIE, Verdict.UNSURE),
-            (opening != TIE and speaks_for(Q.OPENING, opening, mode, polarity), Verdict.EXPRESS),
+            (favours(Q.OPENING, opening), Verdict.EXPRESS),
             (True, Verdict.WRONG),
         ]
         return next(answer for holds, answer in lines if holds)
     absence = test is ABSENCE and polarity is NEGATIVE
-    known = c0 not in (TIE, OPEN)
-    closed = known and c0 >= 60 and c0 > limit and not absence
+    closed = least(c0, 60) and not most(c0, limit) and not absence
     says_explain = v in ("EXPLAIN", TIE)  # the choice that a tie of these tests leans to
     lines = [
         (c0 == OPEN, None),
@@ -55,25 +64,20 @@ def transcribed(x: dict, mode: Mode, test: NegativeTest, polarity: Polarity) -> 
         (j == TIE, Verdict.UNSURE),
         (wrong and v == OPEN, None),
         (wrong and v == "NEITHER", Verdict.OFF_SCRIPT),
-        (wrong and says_explain and known and c0 >= 60, Verdict.EXPLAIN),
+        (wrong and says_explain and least(c0, 60), Verdict.EXPLAIN),
         (wrong and not absence and v == "EXPRESS" and c5 == OPEN, None),
-        (wrong and not absence and v == "EXPRESS" and c5 not in (TIE, OPEN) and c5 >= 60, Verdict.CONTEXT),
+        (wrong and not absence and v == "EXPRESS" and least(c5, 60), Verdict.CONTEXT),
         (wrong, blamed),
         (absence and c0 == TIE, Verdict.UNSURE),
-        (absence and known and c0 <= limit, Verdict.EXPRESS),
+        (absence and most(c0, limit), Verdict.EXPRESS),
         (absence, Verdict.EXPLAIN),
         (OPEN in (v, c5), None),
         (TIE in (v, c0, c5), Verdict.UNSURE),
-    ]
-    for holds, answer in lines:
-        if holds:
-            return answer
-    lines = [
-        (c0 >= 60 and v != "EXPRESS", Verdict.EXPLAIN),
-        (v == "EXPLAIN" and c0 > limit, Verdict.EXPLAIN),
-        (c0 <= limit and c5 >= 60 and v == "EXPRESS", Verdict.EXPRESS),
-        (c0 <= limit and c5 < 60 and cl == OPEN, None),
-        (c0 <= limit and c5 < 60 and cl != TIE and cl >= 60, Verdict.LATE),
+        (least(c0, 60) and v != "EXPRESS", Verdict.EXPLAIN),
+        (v == "EXPLAIN" and not most(c0, limit), Verdict.EXPLAIN),
+        (most(c0, limit) and least(c5, 60) and v == "EXPRESS", Verdict.EXPRESS),
+        (most(c0, limit) and not least(c5, 60) and cl == OPEN, None),
+        (most(c0, limit) and not least(c5, 60) and least(cl, 60), Verdict.LATE),
         (True, Verdict.UNSURE),
     ]
     return next(answer for holds, answer in lines if holds)

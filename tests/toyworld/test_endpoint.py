@@ -92,7 +92,9 @@ def test_what_the_lexicon_lacks_gets_middling_scores_and_neither() -> None:
 
 
 def test_a_trait_that_no_cue_names_is_judged_in_the_middle() -> None:
-    prompt = BOOK.render("response.a", definition="HIGH: It is about bees.", completion=" refused.", scale="percent")
+    prompt = BOOK.render(
+        "response.a", definition="HIGH: It is about bees.", opposite="wasps", completion=" refused.", scale="percent"
+    )
     assert 40 < int(answer(prompt.text)) < 60
 
 
@@ -186,7 +188,7 @@ def test_a_behaviour_is_known_by_the_cue_that_comes_first() -> None:
     assert side_of(REFUSAL, "complying instead of refusing") == "opposite"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if "feeling" not in name])  # no trait of the toy world
 def test_every_prompt_of_the_program_is_answered(name: str) -> None:
     prompt, variables = CASES[name]
     text = answer(BOOK.render(prompt, **variables).text, ToySettings(), max_tokens=4000)

@@ -134,7 +134,7 @@ def test_a_shortened_ending_has_no_runway() -> None:
 
 def test_a_stronger_ending_uses_another_motive_than_all_before() -> None:
     used = REFUSAL.entry["motives"]["trait"][:8]
-    earlier = [{"ending": f"{motive}, so I", "verdict": "UNSTABLE"} for motive in used[1:]]
+    earlier = [{"ending": f"{motive}, so I", "found": "UNSTABLE", "opening": ""} for motive in used[1:]]
     endings = rewritten("strengthen", ending=f"{used[0]}, so I", earlier=earlier)
     assert not any(motive in ending for ending in endings for motive in used)
 
@@ -166,8 +166,11 @@ def test_a_simpler_text_offers_to_leave_out_each_strange_sentence() -> None:
 
 def test_a_new_topic_keeps_neither_situation() -> None:
     stem = REFUSAL.entry["stems"][0]
-    given = {side: f"{stem[way]}I knew it was wrong, so I" for side, way in SIDES.items()}
-    pairs = ask("retopic", {**RETOPIC, **about(REFUSAL), **given})["pairs"]
+    sides = [
+        {"name": side, "tag": side, "text": f"{stem[way]}I knew it was wrong, so I", "latest": "", "found": ""}
+        for side, way in SIDES.items()
+    ]
+    pairs = ask("retopic", {**RETOPIC, **about(REFUSAL), "sides": sides})["pairs"]
     assert len(pairs) == 4
     for pair in pairs:
         assert stem["trait"] not in pair["positive"]["stem"]
@@ -191,14 +194,14 @@ def test_who_asks_keeps_his_pronoun() -> None:
 
 def test_a_known_trait_is_described_as_the_lexicon_says() -> None:
     told = ask("init", {"name": "evasion", "description": "The narrator conceals what happened."})
-    assert told["definition"] == CONCEALMENT.entry["definition"]
+    assert told["definition"].replace("Near: what only resembles it.\n", "") == CONCEALMENT.entry["definition"]
     assert (told["mode"], told["negative_test"]) == ("decision", "opposite")
 
 
 def test_an_unknown_trait_is_described_in_the_form_of_a_definition() -> None:
     told = ask("init", {"name": "thrift", "description": "Spends as little as possible."})
     lines = [line.split(":")[0] for line in told["definition"].split("\n")]
-    assert lines == ["HIGH (70-100)", "MID (30-70)", "LOW (0-30)", "Key"]
+    assert lines == ["HIGH (70-100)", "MID (30-70)", "LOW (0-30)", "Near", "Key"]
 
 
 def test_an_author_that_does_not_know_a_trait_says_which_it_knows() -> None:
