@@ -216,7 +216,7 @@ def test_before_a_recheck_time_passes_and_what_has_passed_already_counts(tmp_pat
         clock[0] += seconds
 
     with Ledger(tmp_path / "ledger.sqlite", clock=lambda: clock[0]) as ledger:
-        tools = replace(make_tools(answering(c5=None), ledger), wait=wait, recheck_pauses=(20.0, 120.0))
+        tools = replace(make_tools(answering(c0=None), ledger), wait=wait, recheck_pauses=(20.0, 120.0))
         run = refine(tools)
         next(run)
         clock[0] += 5.0
@@ -231,7 +231,7 @@ def test_before_a_recheck_time_passes_and_what_has_passed_already_counts(tmp_pat
 def test_a_recheck_whose_pause_is_over_is_made_at_once(tmp_path: Path) -> None:
     clock, waits = [1000.0], []
     with Ledger(tmp_path / "ledger.sqlite", clock=lambda: clock[0]) as ledger:
-        tools = replace(make_tools(answering(c5=None), ledger), wait=lambda *about: waits.append(about))
+        tools = replace(make_tools(answering(c0=None), ledger), wait=lambda *about: waits.append(about))
         next(refine(tools))
         clock[0] += 3600.0
         assert isinstance(next(refine(tools)).move, Recheck)

@@ -16,11 +16,11 @@ from agent.schema import (
     Scenario,
     VoteOutcome,
 )
+from agent.steps.candidates import RepairCandidate, evaluate, most_open
 from agent.steps.case import Case
 from agent.steps.draft import DraftRequest, draft
 from agent.steps.examine import examine
 from agent.steps.questions import JudgeQuestion
-from agent.steps.repair import evaluate_candidates
 from agent.steps.voting import Ballot, collect_votes
 from tests.steps.scripted import NEGATIVE, Facts, World, scenario, wrote
 
@@ -63,9 +63,10 @@ def test_a_vote_on_a_failed_sample_is_open_and_asks_nothing() -> None:
 
 def test_a_candidate_that_cannot_be_continued_is_refused_with_the_reason() -> None:
     world = Window({NO: Facts(), LONG: Facts()})
-    good, bad = evaluate_candidates(world.context(), [(NO, Rung.STRENGTHEN), (LONG, Rung.EXTENDED)])
+    offers = [[RepairCandidate(NO, Rung.STRENGTHEN)], [RepairCandidate(LONG, Rung.EXTENDED)]]
+    (good,), (bad,) = evaluate(world.context(), offers, [most_open] * 2)
     assert good.passes
-    assert (bad.passes, bad.as_candidate().refused) == (False, WHY)
+    assert (bad.passes, bad.as_candidates()[0].refused) == (False, WHY)
 
 
 def test_a_draft_that_cannot_be_continued_is_refused_and_another_takes_its_place() -> None:
