@@ -24,7 +24,6 @@ from agent.review.matching import by_line
 from agent.schema import Act, Decision, FrozenModel, Outcome, Pair, Polarity
 from agent.storage.dataset import Dataset
 from agent.storage.durable import failpoint, write_atomically
-from agent.storage.issues import Issue
 
 
 class StartingSet(FrozenModel):
@@ -149,7 +148,7 @@ def plan_changes(folder: Path, dataset: Dataset, cards: Sequence[Card], seed: in
         undecided=sum(card.state in PENDING for card in cards),
         size=len(pairs),
         seed=seed,
-        notes=(*_notes(dataset.issues), *edited.notes, *file_notes(folder, before, edited.contents)) if changed else (),
+        notes=(*edited.notes, *file_notes(folder, before, edited.contents)),
     )
 
 
@@ -191,11 +190,6 @@ def _require_same(folder: Path, dataset: Dataset, files: FileContents) -> None:
             raise ApplyError(
                 f"The {polarity} file in {folder} changed while it was read. Nothing was written; rerun the command."
             )
-
-
-def _notes(issues: Sequence[Issue]) -> tuple[str, ...]:
-    lost = sum(issue.code == "no-partner" for issue in issues)
-    return (f"{lost} × lines without a partner, which are removed",) if lost else ()
 
 
 def write(plan: ApplyPlan, refinement: Path) -> None:

@@ -5,13 +5,14 @@ must: by a shuffle, by a pairing that is not by line, and where a text needs JSO
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.review.file_transaction import NAMES, FileContents, Name
 from agent.schema import Pair, Polarity
 from agent.storage.dataset import dataset_files, is_plain, json_row
-from agent.storage.file_content import BOM, content_error
+from agent.storage.file_content import BOM, content_error, is_blank
+from agent.text import pluralize, verb_for
 
 _NAMES: Mapping[Polarity, tuple[Name, Name]] = {
     Polarity.POSITIVE: ("positive.jsonl", "positive.txt"),
@@ -55,16 +56,24 @@ def edited_files(before: FileContents, pairs: Sequence[PlacedPair], places: Sequ
     files = [_File(name, before[name] or b"") for name in names]
     if any(file.is_text and not _fits(placed, side) for side, file in enumerate(files) for placed in pairs):
         return _as_json(before, files, pairs)
-    aligned = files[0].size == files[1].size and all(one == other for one, other in places)
+    aligned = all(one == other for one, other in places)
     contents = dict(before)
+    lost = 0
     for side, file in enumerate(files):
+        taken = [place[side] for place in places]
+        others = file.others(taken)
         bodies = [file.body(placed, side) for placed in pairs]
         slots = sorted(placed.place[side] for placed in pairs if placed.place)
-        kept = file.others({place[side] for place in places}) if aligned else frozenset()
-        contents[file.name] = file.content(bodies, slots, kept)
+        contents[file.name] = file.content(bodies, slots, others if aligned else frozenset(), max(taken, default=0))
+        lost += 0 if aligned else file.texts_on(others)
     if any(content_error(file.name, contents[file.name] or b"") for file in files if file.is_text):
         return _as_json(before, files, pairs)
-    return EditedFiles(contents, () if aligned else ("lines move to stand beside their partners",))
+    return EditedFiles(contents, () if aligned else _moved(lost))
+
+
+def _moved(lost: int) -> tuple[str, ...]:
+    left = f", and {pluralize(lost, 'line')} without a partner {verb_for(lost, 'leaves', 'leave')}" if lost else ""
+    return (f"lines move to stand beside their partners{left}",)
 
 
 def _fits(placed: PlacedPair, side: int) -> bool:
@@ -88,11 +97,14 @@ class _File:
         self._mark = BOM if content.startswith(BOM) else b""
         self._rows = rows = _rows(content.removeprefix(BOM))
         self._end = b"\r\n" if 2 * sum(end == b"\r\n" for _, end in rows) > len(rows) else b"\n"
-        self.size = max((number for number, (body, _) in enumerate(rows, 1) if body.strip()), default=0)
 
-    def others(self, numbers: set[int]) -> frozenset[int]:
+    def others(self, numbers: Collection[int]) -> frozenset[int]:
         """The lines that belong to no pair."""
-        return frozenset(range(1, len(self._rows) + 1)) - numbers
+        return frozenset(range(1, len(self._rows) + 1)) - frozenset(numbers)
+
+    def texts_on(self, numbers: Collection[int]) -> int:
+        """How many of these lines are not blank."""
+        return sum(not is_blank(self._rows[number - 1][0]) for number in numbers)
 
     def body(self, placed: PlacedPair, side: int) -> bytes:
         """The line of one pair, without its end; its own bytes if it was not changed."""
@@ -108,14 +120,14 @@ class _File:
         row: dict[str, object] = json.loads(self._rows[placed.place[side] - 1][0])
         return row
 
-    def content(self, bodies: Sequence[bytes], slots: Sequence[int], kept: frozenset[int]) -> bytes:
-        """The file with these bodies on these lines, the rest of them behind its last text, and the kept lines."""
+    def content(self, bodies: Sequence[bytes], slots: Sequence[int], kept: Collection[int], last: int) -> bytes:
+        """The file with these bodies on these lines, the rest of them behind line `last`, and the kept lines."""
         at = dict(zip(slots, bodies, strict=False))
         added = [(body, self._end) for body in bodies[len(slots) :]]
-        rows = [] if self.size else added
+        rows = [] if last else added
         for number, (body, end) in enumerate(self._rows, 1):
             rows = [*rows, (at.get(number, body), end)] if number in at or number in kept else rows
-            rows = [*rows, *added] if number == self.size else rows
+            rows = [*rows, *added] if number == last else rows
         return self._mark + self._joined(rows)
 
     def _joined(self, rows: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.schema import FrozenModel, Polarity, is_complete
-from agent.storage.file_content import BOM, content_error
+from agent.storage.file_content import BOM, content_error, is_blank
 from agent.storage.issues import Issue, error, warning
 from agent.storage.lookalikes import dead_links, lookalike_errors
 from agent.storage.similarity import character_similarity, words
@@ -75,7 +75,7 @@ def read_side(folder: Path, polarity: Polarity) -> DatasetSide:
         update={
             "lines": tuple(lines),
             "issues": tuple(issues),
-            "size": max((number for number, raw in rows if raw.strip()), default=0),
+            "size": max((number for number, raw in rows if not is_blank(raw)), default=0),
             "empty": frozenset(line.number for line in found if not line.text.strip()),
         }
     )
@@ -100,14 +100,14 @@ def _raw_lines(file: str, content: bytes, issues: list[Issue]) -> Iterator[tuple
 
 def _parse_text(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iterator[DatasetLine]:
     try:
-        yield DatasetLine(number=number, text=raw.decode("utf-8"))
+        yield DatasetLine(number=number, text="" if is_blank(raw) else raw.decode("utf-8"))
     except UnicodeDecodeError as problem:
         where = f"byte {problem.start + 1} of the line"
         issues.append(error(file, number, "not-utf-8", f"is not UTF-8 ({where}). Save the file as UTF-8."))
 
 
 def _parse_json(file: str, number: int, raw: bytes, issues: list[Issue]) -> Iterator[DatasetLine]:
-    if not raw.strip():
+    if is_blank(raw):
         yield DatasetLine(number=number, text="")
         return
     try:

@@ -31,6 +31,11 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 _MERGE_MARK = re.compile(rb"(?:<{7}|>{7})(?: |$)|\|{7} ")
 
 
+def is_blank(line: bytes) -> bool:
+    """Whether a line holds nothing but whitespace, or the end mark of DOS files (Ctrl-Z)."""
+    return line == b"\x1a" or not line.decode("utf-8", "replace").strip()
+
+
 def content_error(file: str, content: bytes) -> Issue | None:
     """The first reason why a file's bytes are not lines of scenarios; None where they may be."""
     found = _format(content) or _encoding(content)

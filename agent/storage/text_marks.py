@@ -78,7 +78,8 @@ def _is_row(text: str) -> bool:
 
 
 _QUOTED = re.compile(r'^(?:"(?:[^"]|"")*"|“[^“”]*”|«[^«»]*»|„[^„“]*“|`[^`]*`)[,;]?$')
-_EXPORTED = re.compile(r'^"(?:[^"]|"")*""(?:[^"]|"")*"$|^"(?:[^"\\]|\\.|"")*",$|^\'.*\',$')
+_INSIDE = r'(?:[^"\\]|\\.|"")*'
+_EXPORTED = re.compile(rf'^"{_INSIDE}(?:""|\\"){_INSIDE}"[,;]?$|^"{_INSIDE}",$|^\'.*\',$')
 
 
 def _quoted(file: str, lines: Sequence[DatasetLine]) -> Iterator[Issue]:
@@ -156,9 +157,13 @@ _ESCAPE = re.compile(r"\\(?:[\"'nrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})")
 _DRAFT = re.compile(r"\W*(?:TODO|TBD|FIXME|XXX|PLACEHOLDER|(?i:lorem ipsum))\b|[<\[{]+\s*(?i:insert|your|add)\b")
 _STAND_IN = re.compile(
     r"#?n/?a|none|null|nan|nil|undefined|tba|placeholder|[-–—?.…]+"  # an empty cell
-    r"|positives?|negatives?|prompts?|texts?|scenarios?|sentences?",  # the heading of a column
+    r"|(?:positives?|negatives?|prompts?|texts?|scenarios?|sentences?)(?:[,;\t|]\s*\w+)*"  # the heading of a column
+    r"|(?:```|~~~).*|-{3,}|={3,}|\*{3,}",  # a fence or a rule of Markdown
     re.IGNORECASE,
 )
+_LABEL_BEFORE = re.compile(r"\s*(?:positive|negative|pos|neg|prompt|text|scenario)(?:\s*#?\d+)?\s*[:：]", re.IGNORECASE)  # noqa: RUF001
+_LABEL_BEHIND = re.compile(r"[,;\t|]\s*\"?(?:positive|negative|pos|neg|true|false|[01])\"?\s*$", re.IGNORECASE)
+_SEPARATE_ACCENT = re.compile("[A-Za-zΑ-ωА-яЁё][\u0300-\u036f]")  # noqa: RUF001 - ranges of alphabets
 _NO_BREAK = re.compile(r"(?<=[^\W\d_])[\u00a0\u2007\u202f](?=[^\W\d_])")
 
 
@@ -193,6 +198,16 @@ _MOJIBAKE = re.compile(
 
 _TRACES = (
     _Trace("list-mark", lambda text: bool(_LIST.match(text)), "begins with the mark of a list: remove it."),
+    _Trace(
+        "label",
+        lambda text: bool(_LABEL_BEFORE.match(text) or _LABEL_BEHIND.search(text)),
+        "begins or ends with a label (such as Positive:, or a column of 0 and 1): remove it.",
+    ),
+    _Trace(
+        "decomposed",
+        lambda text: bool(_SEPARATE_ACCENT.search(text)) and not unicodedata.is_normalized("NFC", text),
+        "contains letters with separate accents (Unicode NFD), which change the tokens: compose them (NFC).",
+    ),
     _Trace("markup", _has_markup, "contains HTML (such as &quot; or <p>): write the character itself."),
     _Trace(
         "escapes",

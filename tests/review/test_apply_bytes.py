@@ -140,6 +140,17 @@ def test_a_pairing_by_similarity_moves_lines_and_says_so(made: ReviewExample) ->
     assert content(made, "negative") == b"\n".join([rows[0], rows[1], *rows[2:]]) + b"\n"
 
 
+def test_a_line_without_a_partner_leaves_with_a_pairing_by_similarity_and_is_counted(made: ReviewExample) -> None:
+    rows = content(made, "negative").split(b"\n")[:-1]
+    rewrite(made, positive=b"Nobody answered the bell at noon, so I\n\n" + content(made, "positive"))
+    loaded = load_dataset(made.folder, TRAIT, pair_by_similarity=True)
+    made.pairs = lambda: loaded.pairs  # type: ignore[method-assign]
+    plan = applied(made, "d0002", similar=True)
+    assert plan.notes == ("lines move to stand beside their partners, and 1 line without a partner leaves",)
+    assert content(made, "negative").split(b"\n")[0] == rows[0]
+    assert {one - other for one, other in load_dataset(made.folder, TRAIT).places} == {0}
+
+
 def test_a_text_that_needs_json_makes_all_lines_json_and_says_so(made: ReviewExample) -> None:
     session = made.session()
     card = session.edit("n0000", "First\nsecond, so I", DRAFT.negative.text, session.card("n0000").version_token)
