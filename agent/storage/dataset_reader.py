@@ -151,6 +151,7 @@ SHORT, LONG = 10, 900  # characters
 MAX_ENDING_SHARE = 0.2  # of the scenarios, with the same last words
 _ENDING_WORDS = 3
 _FEWEST_ALIKE = 3  # scenarios with the same ending
+_LEAST_COPY = 6  # texts, from which on the same ones in another order are a copy
 _NEAR = 90.0  # percent of characters in common
 
 
@@ -200,11 +201,18 @@ def _common_endings(side: DatasetSide) -> Iterator[Issue]:
             yield warning(side.name, None, "common-ending", f'"{ending}" ends {share}: the vector may learn the words.')
 
 
+def _is_copy(sides: Sequence[Sequence[tuple[str, str | None]]]) -> bool:
+    """Whether both sides hold the same texts, in the same order or, if they are many, in any."""
+    if not sides or len(sides[0]) < 2:  # noqa: PLR2004 - one pair says of itself that it is identical
+        return False
+    one, other = sides
+    return list(one) == list(other) or (len(one) >= _LEAST_COPY and Counter(one) == Counter(other))
+
+
 def pair_issues(positive: DatasetSide, negative: DatasetSide, pairs: Sequence[tuple[int, int]]) -> Iterator[Issue]:
     """Issues of pairs; `pairs` holds positions in the two sides."""
     together = [(positive.lines[i], negative.lines[j]) for i, j in pairs]
-    texts = [sorted((line.text, line.system_prompt or "") for line in side) for side in zip(*together, strict=True)]
-    if len(together) > 1 and texts[0] == texts[1]:
+    if _is_copy([[(line.text, line.system_prompt) for line in side] for side in zip(*together, strict=True)]):
         message = f"contains the same texts as {negative.name}: one of them is a copy. Write the other side."
         yield error(positive.name, None, "same-file", message)
         return

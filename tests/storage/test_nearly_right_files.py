@@ -62,8 +62,9 @@ def test_two_copies_of_one_file_are_one_error(tmp_path: Path) -> None:
     said = str(refusal(dataset(tmp_path, POSITIVE, POSITIVE.replace("\n", "\r\n"))))
     assert said.count("error") == 1
     assert "positive.txt: error: contains the same texts as negative.txt: one of them is a copy." in said
-    swapped = "".join(reversed(POSITIVE.splitlines(keepends=True)))
-    assert "contains the same texts" in str(refusal(dataset(tmp_path / "swapped", POSITIVE, swapped)))
+    longer = f"{POSITIVE}One more came at last, so I\n"
+    swapped = "".join(reversed(longer.splitlines(keepends=True)))
+    assert "contains the same texts" in str(refusal(dataset(tmp_path / "swapped", longer, swapped)))
 
 
 TRACES = {
