@@ -114,3 +114,8 @@ def test_an_approval_holds_for_the_proposal_of_the_campaign_that_began_with_it(m
         "d0003": "remove",
         "n0000": "append",
     }
+
+
+def test_a_dataset_with_lines_left_out_loses_none_of_its_pairs() -> None:
+    present = [KEPT, UNDECIDED.model_copy(update={"line": 7})]
+    assert [pair.line for pair in starting_pairs(present, (), {})] == [0, 7]
