@@ -207,8 +207,9 @@ def described(settings: Settings, trait_id: str, definition: str) -> Trait:
 PLAIN_TEXT = "I opened the door and looked outside, and"
 
 
-def questions_for_probe(settings: Settings, prompts: PromptBook, job: TraitJob) -> Questions:
-    """Questions of a trait's run for the probe, about a text that no filter withholds."""
+def questions_for_probe(settings: Settings, prompts: PromptBook, jobs: Sequence[TraitJob]) -> Questions:
+    """Questions of a run for the probe, about a text that no filter withholds; of a trait with all of them, if any."""
+    job = next((job for job in jobs if job.trait.mode is not Mode.SUSTAINED), jobs[0])
     scenario = Scenario(polarity=Polarity.POSITIVE, stem="", ending=PLAIN_TEXT)
 
     def questions(scale: str) -> list[Request]:

@@ -100,7 +100,7 @@ def open_context(
     say(f"subject: {subject.name}, {settings.subject.dtype}; {subject.start}; {timed}")
     on_wait = control.progress.pause if control else lambda who, why: None
     with closing(backends.open_llm(settings, on_wait=on_wait)) as llm:
-        questions = questions_for_probe(settings, prompts, jobs[0])
+        questions = questions_for_probe(settings, prompts, jobs)
         for role, found in _probed(llm, jobs, questions, control).items():
             about = settings_of(settings, role)
             note = f" {found.note}" if found.note else ""

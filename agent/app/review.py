@@ -189,7 +189,7 @@ class Rechecks:
         with Ledger(job.folder.ledger_path) as ledger, closing(self.backends.open_llm(self.settings)) as llm:
             subject = self._loaded_subject()
             prompts = PromptBook.load()
-            llm.probe(questions=questions_for_probe(self.settings, prompts, job))
+            llm.probe(questions=questions_for_probe(self.settings, prompts, [job]))
             context = RunContext(self.settings, prompts, llm, subject).context(job, ledger, self.on_activity)
             return examine(context, cases_of([pair], {}), Depth.CONFIRM)
 

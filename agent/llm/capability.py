@@ -214,7 +214,8 @@ async def _try_questions(send: Send, endpoint: Endpoint, known: Capability, ques
         known, flaw = await _try_shape(send, endpoint, known, [one for one in questions if one.shape is shape])
         if flaw is None:
             continue
-        sentence = f"Its answer to a question of the run cannot be read as {_SHAPES[shape]}. {flaw.sentence}"
+        role = next(one.role for one in questions if one.shape is shape)
+        sentence = f"Its answer to a question to the {role} cannot be read as {_SHAPES[shape]}. {flaw.sentence}"
         if shape is not Shape.JSON or any(one.shape is shape and one.role is Role.AUTHOR for one in questions):
             raise Unreadable(sentence)
         known = known.model_copy(update={"note": with_period(sentence)})
@@ -245,25 +246,34 @@ async def _try_question(
     nor a failure of the server, which has answered before and is waited for during the run.
     """
     drawn = None if known.logprobs or request.shape is Shape.JSON else 0
-    call, completion = call_for(request, endpoint.model, endpoint.base_url, known, drawn), None
+    call = call_for(request, endpoint.model, endpoint.base_url, known, drawn)
+    completion, flaw = await _answer_and_flaw(send, call)
+    if isinstance(flaw, Truncated) and not known.headroom:
+        return await _try_question(send, endpoint, known.model_copy(update={"headroom": THINKING}), request)
+    if isinstance(flaw, PermanentError):
+        changed = drop_unsupported_option(known, flaw.sentence)
+        if changed is not None:
+            return await _try_question(send, endpoint, changed, request)
+        if request.shape is not Shape.JSON:
+            raise flaw
+        return known, None
+    if isinstance(flaw, InvalidJSON):
+        return known, await _flaw_after_repair(send, call, flaw)
+    return (known, None) if flaw is None else _without_logprobs(completion, request, endpoint, known, flaw)
+
+
+async def _answer_and_flaw(send: Send, call: Call) -> tuple[ChatCompletion | None, LLMError | None]:
+    """The answer to a question, and why it cannot be used. JSON that has begun is of the right form, though cut."""
+    completion = None
     try:
         completion = await send(call.body)
         call.accept(completion)
     except (Refused, Transient):
-        return known, None
-    except PermanentError as error:
-        changed = drop_unsupported_option(known, error.sentence)
-        if changed is not None:
-            return await _try_question(send, endpoint, changed, request)
-        if request.shape is not Shape.JSON:
-            raise
-    except (Truncated, InvalidJSON, Unscored, Malformed) as error:
-        if isinstance(error, Truncated) and not known.headroom:
-            return await _try_question(send, endpoint, known.model_copy(update={"headroom": THINKING}), request)
-        if isinstance(error, InvalidJSON):
-            return known, await _flaw_after_repair(send, call, error)
-        return _without_logprobs(completion, request, endpoint, known, error)
-    return known, None
+        return completion, None
+    except (PermanentError, Truncated, InvalidJSON, Unscored, Malformed) as error:
+        is_begun = call.shape is Shape.JSON and isinstance(error, Truncated) and error.content.lstrip()[:1] == "{"
+        return completion, None if is_begun else error
+    return completion, None
 
 
 async def _flaw_after_repair(send: Send, call: Call, error: InvalidJSON) -> LLMError | None:

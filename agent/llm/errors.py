@@ -168,6 +168,7 @@ _TOO_LONG = re.compile(
 )
 _MORE_TOKENS = re.compile(r"(?:higher|increase) max_(?:completion_|output_)?tokens|output limit was reached", re.I)
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SHOWN = 300  # characters of a reason
 _SECRET = re.compile(r"\bsk-[\w*.\-]{4,}|(?<=Bearer )\S+", re.I)
 
@@ -291,7 +292,7 @@ def truncate(text: str, limit: int = _SHOWN) -> str:
 
 def quoted(text: str, limit: int = 120) -> str:
     """The beginning of a text in quotation marks, on one line and without control characters."""
-    seen = "".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
+    seen = "".join(char for char in _COLOURS.sub("", text) if char.isspace() or unicodedata.category(char)[0] != "C")
     return f'"{truncate(seen, limit)}"'
 
 

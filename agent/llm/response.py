@@ -181,8 +181,8 @@ def _written(message: Mapping[str, Any], finish: str) -> _Written:
     text = _content(message.get("content"))
     hidden = message.get("reasoning_content") or message.get("reasoning")
     reasoning = _content(hidden) if isinstance(hidden, str | list) else ""
-    if not text.strip() and not is_cut(finish):  # a parser that waits for the end of reasoning that never began
-        text, reasoning = reasoning, ""
+    if not text.strip() and not is_cut(finish) and _is_bare(reasoning):
+        text, reasoning = reasoning, ""  # a parser that waits for the end of reasoning that never began
     answer = find_answer(text)
     content = text[answer.start : answer.end]
     if answer.is_reasoned and not answer.is_open:
@@ -196,6 +196,12 @@ def _written(message: Mapping[str, Any], finish: str) -> _Written:
     raise Malformed("The reply's text is empty.")
 
 
+def _is_bare(text: str) -> bool:
+    """Whether a text is as short as an answer, or JSON; reasoning is neither."""
+    return len(text) <= _BARE or text.lstrip()[:1] in ("{", "`")
+
+
+_BARE = 200  # characters; by judgement: a labelled number or word takes a fraction, reasoning several times as many
 THINKS = "The model thinks, and its tokens end before its answer begins. Start it with thinking off."
 
 

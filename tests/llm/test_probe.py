@@ -296,7 +296,12 @@ def test_only_the_questions_of_the_roles_of_an_endpoint_are_asked() -> None:
 
 
 BAD = {
-    "a sentence": (NUMBER, chat("Sure!\x1b I would", tops(("Sure", {"Sure": 0.9}))), "as a score", '"Sure! I would"'),
+    "a sentence": (
+        NUMBER,
+        chat("Sure!\x1b[1m I\x07 would", tops(("Sure", {"Sure": 0.9}))),
+        "as a score",
+        '"Sure! I would"',
+    ),
     "an empty object": (OBJECT, chat("{}"), "as JSON", "span"),
     "another word": (CHOICE, chat("MAYBE", tops(("MAYBE", {"MAYBE": 0.9}))), "as a choice", '"MAYBE"'),
     "endless thought": (NUMBER, chat("<think>Okay, so", finish="length"), "as a score", '"<think>Okay, so"'),
@@ -336,6 +341,19 @@ def test_headroom_is_found_by_a_question_of_the_run() -> None:
     with serving(answer) as server:
         known = probed(server.url, questions=lambda scale: [NUMBER])
     assert (known.headroom, known.method) == (2048, "logprobs")
+
+
+def test_json_that_is_cut_is_of_the_right_form_and_needs_no_headroom() -> None:
+    with serving(of_run({OBJECT: chat('{"span": "so so so', finish="length")})) as server:
+        assert probed(server.url, (Role.AUTHOR,), lambda scale: [OBJECT]) == ABLE
+
+
+def test_json_that_a_judge_cannot_write_is_told_and_does_not_fail_the_probe() -> None:
+    quoting = OBJECT.model_copy(update={"role": Role.JUDGE})
+    with serving(of_run({OBJECT: chat("Hello")})) as server:
+        assert (
+            "cannot be read as JSON. The reply holds no JSON" in probed(server.url, questions=lambda _: [quoting]).note
+        )
 
 
 def test_a_score_that_only_its_text_tells_is_sampled() -> None:

@@ -92,6 +92,11 @@ def test_an_answer_in_the_field_for_reasoning_is_read_where_it_is_complete(name:
     assert [position.token for position in found.positions] == ["85"]
 
 
+def test_long_reasoning_in_its_own_field_is_no_answer() -> None:
+    with pytest.raises(StillThinking):
+        read("", reasoning_content='It could be {"span": "so"}. ' * 20)
+
+
 def test_a_list_of_parts_is_read_without_its_reasoning() -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "85"}]
     assert read(parts).content == "85"
