@@ -41,6 +41,7 @@ from agent.subject.weights import (
     bytes_needed,
     free_memory,
     locate,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def _check_memory(weights: Weights, dtype: str, place: str) -> None:
 
 def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -135,14 +137,17 @@ def _load(weights: Weights, dtype: str, place: str) -> tuple[Any, Any]:
             if missing := sorted(found["missing_keys"]):
                 raise ValueError(f"its files have no weights for {', '.join(missing[:3])}, which would be random")
             return tokenizer, model.to(place).eval()
+    except SafetensorError as error:
+        why = f"{weights.name}: a safetensors file in {weights.folder} is damaged ({one_line(error)})"
+        raise SubjectError(f"{why}: fetch it again.") from error
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise SubjectError(_not_loaded(weights, error)) from error
 
 
 def _not_loaded(weights: Weights, error: Exception) -> str:
     return (
-        f"{weights.name} in {weights.folder} could not be loaded ({error}): check that it is a causal language model "
-        "which the installed transformers knows without remote code, with its tokenizer beside it."
+        f"{weights.name} in {weights.folder} could not be loaded ({one_line(error)}): check that it is a causal "
+        "language model which the installed transformers knows without remote code, with its tokenizer beside it."
     )
 
 

@@ -138,7 +138,7 @@ def _refusal(model: str, error: Exception) -> str:
         f"{_cause(error)}: connect once to download it, or name a local folder in subject.model. {_SURROUNDINGS}",
     }
     reason = next((sentence for kind, sentence in sentences.items() if isinstance(error, kind)), None)
-    return reason or f"{model} could not be downloaded ({_line(error)}): check the free disk space. {_SURROUNDINGS}"
+    return reason or f"{model} could not be downloaded ({one_line(error)}): check the free disk space. {_SURROUNDINGS}"
 
 
 _SURROUNDINGS = "Where set, check HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
@@ -146,10 +146,10 @@ _MORE = re.compile(r" For more information check: \S+")  # what the HTTP library
 
 
 def _cause(error: Exception) -> str:
-    return f" ({_line(error.__cause__)})" if error.__cause__ is not None else ""
+    return f" ({one_line(error.__cause__)})" if error.__cause__ is not None else ""
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error's message on one line, shortened; its kind where it has none."""
     line = _MORE.sub("", " ".join(str(error).split())) or type(error).__name__
     return line if len(line) <= 200 else f"{line[:200]}…"

@@ -68,6 +68,20 @@ def test_a_model_whose_files_lack_its_head_is_never_run_with_a_random_one(tmp_pa
     assert "no weights for lm_head.weight, which would be random" in refused(str(tmp_path))
 
 
+def test_a_damaged_file_of_weights_is_named(tmp_path):
+    file = save_tiny(tmp_path) / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert f"a safetensors file in {tmp_path} is damaged" in refused(str(tmp_path))
+
+
+def test_a_reason_of_the_library_stands_on_one_line(tmp_path):
+    config = json.loads((save_tiny(tmp_path) / "config.json").read_text())
+    own = {"model_type": "own", "architectures": ["OwnForCausalLM"]}
+    (tmp_path / "config.json").write_text(json.dumps(config | own))
+    assert "`own`" in refused(str(tmp_path))
+    assert "\n" not in refused(str(tmp_path))
+
+
 FORMATS = {
     "model-Q4_K_M.gguf": "is a GGUF file, which is for llama.cpp",
     "pytorch_model.bin": "is a .bin checkpoint, which can run code",
