@@ -124,10 +124,12 @@ class _File:
         """The file with these bodies on these lines, the rest of them behind line `last`, and the kept lines."""
         at = dict(zip(slots, bodies, strict=False))
         added = [(body, self._end) for body in bodies[len(slots) :]]
-        rows = [] if last else added
+        rows = [] if last else [*added]
         for number, (body, end) in enumerate(self._rows, 1):
-            rows = [*rows, (at.get(number, body), end)] if number in at or number in kept else rows
-            rows = [*rows, *added] if number == last else rows
+            if number in at or number in kept:
+                rows.append((at.get(number, body), end))
+            if number == last:
+                rows += added
         return self._mark + self._joined(rows)
 
     def _joined(self, rows: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -13,7 +13,7 @@ from agent.storage.dataset_reader import DatasetSide, pair_issues, read_side, si
 from agent.storage.durable import hash_of, sync_folder, write_atomically
 from agent.storage.file_content import content_error, prose_error
 from agent.storage.issues import Issue, error, warning
-from agent.storage.lookalikes import dead_links, lookalike_errors, other_files
+from agent.storage.lookalikes import dead_links, lookalike_errors, near_folder, other_files
 from agent.storage.similarity import Misalignment, best_pairs, find_misalignment, token_similarity
 from agent.storage.text_marks import DatasetLine
 
@@ -115,6 +115,8 @@ def read_definition(folder: Path) -> str:
     if not path.is_file():
         if near := definition_lookalikes(folder):
             raise DatasetError("\n".join([f"There is no {DEFINITION} in {folder}.", *map(str, near)]), near)
+        if (meant := near_folder(folder)) is not None:
+            raise DatasetError(f"There is no folder {folder}, but {meant}: give trait and folder the same name.")
         raise DatasetError(
             f"There is no {DEFINITION} in {folder}. Write one, or let `cliffhanger init` draft it. If the dataset lies "
             "elsewhere, set `datasets` in refine.toml to the folder that holds its category."

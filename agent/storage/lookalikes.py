@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from agent.storage.issues import Issue, error, warning
@@ -64,6 +65,25 @@ def _remedy(path: Path, stem: str) -> str:
         return f"write one scenario a line in {stem}.txt, or one object a line in {stem}.jsonl."
     name = f"{stem}.jsonl" if "jsonl" in path.name.casefold() else f"{stem}.txt"
     return f"rename it to {name}, or move it elsewhere."
+
+
+def near_folder(folder: Path) -> Path | None:
+    """The folder that was probably meant by one that is missing: in another case, or misspelt; None if there is none.
+
+    Its own name may be wrong, or that of the folder above it, which is a category.
+    """
+    if folder.is_dir() or not folder.parent.parent.is_dir():
+        return None
+    if not folder.parent.is_dir():
+        category = _close(folder.parent)
+        return category / folder.name if category and (category / folder.name).is_dir() else None
+    return _close(folder)
+
+
+def _close(missing: Path) -> Path | None:
+    by_name = {path.name.casefold(): path for path in sorted(missing.parent.iterdir()) if path.is_dir()}
+    found = get_close_matches(missing.name.casefold(), by_name, n=1, cutoff=_ALIKE / 100)
+    return by_name[found[0]] if found else None
 
 
 def other_files(folder: Path) -> Iterator[Issue]:

@@ -279,3 +279,16 @@ def test_a_definition_nearly_right_is_named(tmp_path: Path) -> None:
         read_definition(tmp_path)
     (tmp_path / "definition.txt").write_bytes(b"HIGH: refuses\rLOW: complies\r")
     assert read_definition(tmp_path) == "HIGH: refuses\nLOW: complies"
+
+
+@pytest.mark.parametrize("made", ["toy/Refusal", "toy/refusals", "toy/refussal", "Toy/refusal"])
+def test_a_trait_folder_with_nearly_the_right_name_is_named(tmp_path: Path, made: str) -> None:
+    (tmp_path / made).mkdir(parents=True)
+    with pytest.raises(DatasetError, match=rf"There is no folder .*toy/refusal, but .*{made}: give trait and folder"):
+        read_definition(tmp_path / "toy/refusal")
+
+
+def test_a_trait_folder_that_resembles_none_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "toy" / "gloom").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"There is no definition\.txt in .*toy/refusal\. Write one"):
+        read_definition(tmp_path / "toy/refusal")
