@@ -5,6 +5,7 @@ After a wanted change of a prompt: `python -m tests.test_prompts` writes the gol
 
 import re
 from itertools import combinations
+from os.path import commonprefix
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,30 @@ def test_the_options_of_the_verdict_have_another_order_in_the_second_wording(boo
 
 def book_text(book: PromptBook, wording: str) -> str:
     return rendered(book, f"verdict.{wording}")
+
+
+COMPLETIONS = (" told him to leave it where it was.", " handed it over and", " was gone before the others came")
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+@pytest.mark.parametrize("question", ["forecast", "response", "commitment", "verdict"])
+def test_most_of_two_questions_of_one_kind_about_one_trait_is_a_common_prefix(
+    book: PromptBook, repository: Path, question: str, wording: str
+) -> None:
+    """Servers compute a common prefix once, and providers charge less for it."""
+    folder = repository / "experiments/demo/datasets/traits/toy/refusal"
+    _, about = CASES[f"{question}.{wording}" + (".positive" if question == "commitment" else "")]
+    about = {**about, "definition": (folder / "definition.txt").read_text()}
+    prompts = []
+    for side, words in SIDES.items():
+        for n, text in enumerate((folder / f"{side}.txt").read_text().splitlines()[:6]):
+            varied = {"text": text, "prefix": text, "behaviour": words["behaviour"], "completion": COMPLETIONS[n % 3]}
+            varied = {name: value for name, value in varied.items() if name in about}
+            if question == "verdict":
+                varied.pop("behaviour")  # the same on both sides
+            prompts.append(book.render(f"{question}.{wording}", **{**about, **varied}).text)
+    shared = [len(commonprefix(both)) / max(map(len, both)) for both in combinations(prompts, 2) if both[0] != both[1]]
+    assert sum(shared) / len(shared) >= 0.85
 
 
 def test_the_author_never_reads_of_thresholds_or_judges(book: PromptBook) -> None:

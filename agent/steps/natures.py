@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, groupby, zip_longest
 
 from agent.schema import Mode, Nature, Trait
 
@@ -55,7 +55,7 @@ def hinges(trait: Trait) -> tuple[Hinge, ...]:
 
 
 _CLAUSE = re.compile(r"[^,;:.!?…。！？]*$")  # noqa: RUF001 - full-width marks are meant
-_LINKS = frozenset(["am", "is", "are", "was", "were", "be", "been", "feel", "feels", "felt", "feeling", "'m", "’m"])  # noqa: RUF001
+_LINKS = frozenset(["am", "is", "are", "was", "were", "be", "been", "feel", "feels", "felt", "feeling"])
 _DEGREES = frozenset(
     ["very", "so", "too", "really", "quite", "completely", "totally", "utterly", "absolutely", "extremely", "deeply",
      "incredibly", "truly", "just", "terribly", "awfully", "more", "a", "little", "bit"]
@@ -79,10 +79,11 @@ def hinge_pattern(text: str) -> str:
         return '"'
     if text.endswith(":"):
         return ":"
-    words = [_LINK if word in _LINKS else word for word in re.findall(r"[\w'’]+", _last_clause(text).lower())]  # noqa: RUF001
+    spoken = re.sub(r"\b(i)['’]m\b", r"\1 am", _last_clause(text).lower())  # noqa: RUF001
+    words = [_LINK if word in _LINKS else word for word in re.findall(r"[\w'’]+", spoken)]  # noqa: RUF001
     while words and words[-1] in _DEGREES and len(words) > 1:
         words.pop()
-    return " ".join(words[-_LAST_WORDS:])
+    return " ".join(word for word, _ in groupby(words[-_LAST_WORDS:]))
 
 
 _LINK = "(be)"
