@@ -141,7 +141,8 @@ _VERDICTS: Mapping[Verdict, str] = {
     Verdict.WRONG: "the subject goes the other way",
     Verdict.OFF_SCRIPT: "the subject does something else",
     Verdict.TOPIC: "the topic decides, whatever the ending says",
-    Verdict.UNSTABLE: "other samples go the other way",
+    Verdict.UNSTABLE: "other samples do not go this way",
+    Verdict.CONTEXT: "the first tokens show the trait only to those who have read the text before them, or only alone",
     Verdict.UNSURE: "the wordings disagree: your decision",
 }
 _SUSTAINED_VERDICTS: Mapping[Verdict, str] = {

@@ -35,7 +35,8 @@ DIAGNOSES = {
     Verdict.WRONG: "The subject goes the other way. Strengthen the motive, or change the topic.",
     Verdict.OFF_SCRIPT: "The subject wanders off. Simplify the situation.",
     Verdict.TOPIC: "The topic decides for both sides. Change it.",
-    Verdict.UNSTABLE: "Other samples go the other way. Strengthen the motive.",
+    Verdict.UNSTABLE: "Other samples do not go this way. Strengthen the motive.",
+    Verdict.CONTEXT: "Read alone and read after its text, the response says different things. Choose another hinge.",
     Verdict.UNSURE: "The judge contradicts itself. A human has to look.",
 }
 UNJUDGED = "An answer is missing. Ask again."

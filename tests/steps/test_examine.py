@@ -232,6 +232,21 @@ def test_its_own_samples_that_went_the_other_way_are_opposite_openers_too() -> N
     assert openers == [(" went on 0", 4), (" went on 0 in way 3", 2), (" went on 1", 2)]
 
 
+def test_a_sample_that_shows_neither_side_counts_for_none_and_is_no_opposite_opener() -> None:
+    drifting = Facts(votes=TIED_C0, samples=(90.0, 90.0, 90.0, 50.0) + FOUR, flip=DECIDES)
+    positive, _, world = examine_pair(drifting, rules=Rules(flip_samples=4))
+    assert positive.lock_in == (7, 8)
+    assert positive.drifted == (" went on 0 in way 3 and so",)
+    openers = [text.removeprefix(YES.text) for text, _ in world.completed[4:]]
+    assert openers == [" went on 0", " went on 1"]
+
+
+def test_a_negative_whose_samples_drift_does_not_pass_where_the_opposite_must_show() -> None:
+    drifting = Facts(samples=(50.0,) * 4)
+    _, negative, _ = examine_pair(Facts(samples=FOUR), CONFIRM, twin=drifting)
+    assert (negative.verdict, negative.lock_in) == (Verdict.UNSTABLE, (0, 4))
+
+
 def test_where_the_texts_give_few_opposite_openers_the_traits_bank_fills_up_to_four() -> None:
     case = Case("d0000", YES)
     world = World({YES: Facts(votes=TIED_C0, samples=FOUR, flip=DECIDES), NO: Facts(samples=(10.0,) * 4)})
