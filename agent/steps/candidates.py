@@ -1,7 +1,7 @@
 """Evaluation of a repair's candidates, cheapest question first: most of them need no more than one or two."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from agent.schema import (
     Candidate,
@@ -56,7 +56,7 @@ class Trial:
     results: tuple[CaseResult, ...]
     refused: str | None = None
     tried: bool = False
-    verdicts: tuple[Verdict | None, ...] = field(default=())
+    verdicts: tuple[Verdict | None, ...] = ()
 
     @property
     def passes(self) -> bool:

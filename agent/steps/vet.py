@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from agent.schema import Completion, Depth, Question, Sampling, Scenario, Tally, Verdict, VoteOutcome, gating_questions
+from agent.schema import Completion, Depth, Question, Sampling, Scenario, Tally, VoteOutcome, gating_questions
 from agent.steps.case import CaseResult, may_pass, table_input
 from agent.steps.context import StepContext
 from agent.steps.questions import JudgeQuestion
@@ -66,13 +66,9 @@ def _wanted(context: StepContext, one: CaseResult, twin: CaseResult | None) -> l
     if contradicting := _contradicting(context, one):
         return contradicting
     forecast = one.tallies.get(Question.FORECAST)
-    if not _counts_forecast(one, found) or (forecast and (one.depth is None or is_full(forecast, depth))):
+    if not may_pass(one, found) or (forecast and (one.depth is None or is_full(forecast, depth))):
         return []
     return [_Vote(Question.FORECAST, depth, one.depth is not None)]
-
-
-def _counts_forecast(one: CaseResult, found: Verdict) -> bool:
-    return may_pass(one, found)
 
 
 def _contradicting(context: StepContext, result: CaseResult) -> list[_Vote]:
