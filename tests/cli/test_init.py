@@ -13,14 +13,17 @@ from agent.app.init_trait import Description, read_description, with_trait
 from agent.cli.main import app
 from agent.config.load import load_settings
 from agent.errors import UserError
-from agent.schema import Mode, NegativeTest, Reply
+from agent.schema import Mode, Nature, NegativeTest, Reply
 from tests.cli.scripted import cliffhanger, experiment, tree
 
-DEFINITION = "HIGH (70-100): it does\nMID (30-70): it half does\nLOW (0-30): it does not\nKey: the doing"
+DEFINITION = (
+    "HIGH (70-100): it does\nMID (30-70): it half does\nLOW (0-30): it does not\nNear: it tries\nKey: the doing"
+)
 FOUND = Description(
     definition=DEFINITION,
     opposite='not doing: "leaving it"',
     mode=Mode.DECISION,
+    nature=(Nature.FEELING, Nature.SPEECH),
     negative_test=NegativeTest.OPPOSITE,
     reason="It is an act.",
 )
@@ -96,12 +99,31 @@ def test_a_trait_without_definition_and_description_is_refused(tmp_path: Path) -
 
 def test_options_override_the_author_and_both_are_shown(tmp_path: Path) -> None:
     folder = experiment(tmp_path)
-    done = init(folder, "toy/gloom", "a gloomy way", "--mode", "primed", "--negative-test", "absence")
+    done = init(
+        folder,
+        "toy/gloom",
+        "a gloomy way",
+        "--mode",
+        "primed",
+        "--negative-test",
+        "absence",
+        "--nature",
+        "feeling, act",
+    )
     assert done.exit_code == 0, done.output
     assert "mode sustained" in done.output
-    assert "overridden by your options: mode primed, negatives absence" in done.output
+    assert "overridden by your options: mode primed, nature feeling and act, negatives absence" in done.output
     chosen = load_settings(folder).of("toy/gloom")
     assert (chosen.mode, chosen.negative_test) == (Mode.PRIMED, NegativeTest.ABSENCE)
+    assert chosen.nature == (Nature.FEELING, Nature.ACT)
+
+
+def test_an_unknown_nature_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    done = init(experiment(tmp_path), "toy/gloom", "a gloomy way", "--nature", "feeling,mood")
+    assert done.exit_code == 64
+    assert "--nature feeling,mood: unknown value. Use one or more of act, speech, feeling, thought, by commas." in (
+        " ".join(done.output.split())
+    )
 
 
 def test_an_unknown_mode_is_refused_with_the_known_ones(tmp_path: Path) -> None:
@@ -152,6 +174,7 @@ def test_the_settings_gain_the_trait_and_keep_everything_else(written: str) -> N
     assert after["trait"].pop("new/one") == {
         "mode": "decision",
         "opposite": 'not doing: "leaving it"',
+        "nature": ["feeling", "speech"],
         "negative_test": "opposite",
     }
     assert after["trait"] == before.get("trait", {})
@@ -213,7 +236,7 @@ def test_whatever_the_author_writes_is_one_toml_string(opposite: str) -> None:
         (Reply(error="refusal: no"), "no description (refusal: no)"),
         (Reply(data="{}"), "is invalid"),
         (Reply(data=json.dumps(FOUND.model_dump() | {"mode": "vibes"})), "is invalid"),
-        (Reply(data=json.dumps(FOUND.model_dump() | {"definition": "HIGH only"})), "lacks MID, LOW, Key"),
+        (Reply(data=json.dumps(FOUND.model_dump() | {"definition": "HIGH only"})), "lacks MID, LOW, Near, Key"),
     ],
 )
 def test_a_description_that_cannot_be_used_is_refused_with_the_reason(reply: Reply, why: str) -> None:
