@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.text import RESUME
 from agent.toyworld.server import create_app
 from tests.cli.scripted import experiment, status_of
 from tests.e2e.rehearsal import CANARY, EXACT, PLACE, Gatekeeper, outcome, rehearse
@@ -103,7 +102,8 @@ def test_a_stop_ends_the_wait_well(begun: Path, way: str) -> None:
     closed = Closed(small=2, do=stop)
     done = rehearse(begun, before=Gatekeeper(create_app(EXACT), closed))
     assert done.exit_code == 6, done.output
-    assert RESUME in done.output
+    assert "Progress is saved." in done.output
+    assert ("cliffhanger resume" in done.output) == (way == "a file")
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["a first run", "another endpoint than before"])
