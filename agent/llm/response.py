@@ -184,7 +184,7 @@ def _written(message: Mapping[str, Any], finish: str) -> _Written:
     if not text.strip() and not is_cut(finish) and _is_bare(reasoning):
         text, reasoning = reasoning, ""  # a parser that waits for the end of reasoning that never began
     answer = find_answer(text)
-    content = text[answer.start : answer.end]
+    content = text[answer.start : answer.end] if answer.is_reasoned else text
     if answer.is_reasoned and not answer.is_open:
         content = content.lstrip()
     if content.strip():

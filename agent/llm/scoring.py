@@ -28,7 +28,7 @@ _LEAD = (
     r"|\b(?:(?:the|my|final|overall)\s+){0,3}(?:score|answer|rating|number|letter|choice|option|verdict|label|result)\b"
     r"(?:\s+is\b)?)*+"
 )
-_TAIL = r"(?i:[\s*_\"'`)\]}.!$]|</\w+>|<\|end_of_box\|>)*"
+_TAIL = r"(?i:[\s*_\"'`)\]}.!$]|</\w+>|<\|\w+\|>|<end_of_turn>)*"
 _NUMBER = r"(100|[1-9]?[0-9])(?!\d)(?:\.0+(?!\d))?(?:\s*(?:%|/\s*100(?!\d)|out of 100(?!\d)))?"
 _LEADS = re.compile(_LEAD)
 _ONE_NUMBER = re.compile(rf"{_LEAD}{_NUMBER}{_TAIL}(?:\n\D*)?", re.ASCII)

@@ -252,6 +252,7 @@ def test_choice_probabilities_sum_to_one_however_options_are_cut(raw: Sequence[f
 
 READ = {"85": 85, " 85.": 85, "**85**": 85, "85%": 85, "85/100": 85, "85 out of 100": 85, '"0"': 0, "100\n": 100}
 READ |= {"Score: 85": 85, "**Score:** 85": 85, "The answer is 7.": 7, "Score (0-100): 85": 85, "\\boxed{85}": 85}
+READ |= {"85<|im_end|>": 85, "85</s>": 85}
 READ |= {"85.0": 85, "<answer> 85 </answer>": 85, '{"score": 85}': 85, "85\n\nIt shows the trait.": 85}
 UNREAD = ("-5", "8.5", "101", "85 or 90", "about 85", "eighty", "", "0x10", "85/10", "05", "٨", "85-90")
 UNREAD += ("Score: 85 or 90", "Score 1: 85", "85\nor 90", "The text has 85 words", "Score: -5", "85.5", "9" * 5000)
