@@ -56,7 +56,7 @@ def test_a_run_leaves_a_page_and_data_that_tell_the_same(folder: Path) -> None:
     assert told.stop is not None
     assert (told.stop.ending, told.latest.audited, told.asked.plan.goal) == (Ending.READY, 6, 6)
     assert dict(told.asked.models)["judge"] == "toyworld at toyworld by logprobs"
-    assert (told.first.k, told.first.n) == (4, 6)
+    assert (told.first.k, told.first.n) == (5, 6)  # one of the four pairs of the dataset commits too early
     assert told.measured.rounds[-1].move == "audit"
 
 

@@ -32,7 +32,11 @@ def toy_judge(**settings: Any) -> Iterator[LLMClient]:
 
 def response_request(llm: LLMClient, completion: str) -> Request:
     prompt = PromptBook.load().render(
-        "response.a", definition="Refusal: declining a request.", completion=completion, scale=llm.scale(Role.JUDGE)
+        "response.a",
+        definition="Refusal: declining a request.",
+        opposite="",
+        completion=completion,
+        scale=llm.scale(Role.JUDGE),
     )
     return Request(role=Role.JUDGE, shape=Shape.NUMBER, prompt=prompt.text, prompt_id=prompt.id, thresholds=(60.0,))
 
