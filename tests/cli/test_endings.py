@@ -253,7 +253,10 @@ WALKS: dict[Cause, Walk] = {
     Cause.UNTIL: Walk(past_the_deadline, options=("--until", "07:00"), said="a later --until", stays=False),
     Cause.BUG: Walk(at_text(3, raise_(ZeroDivisionError("once"))), said="report refinement/error.log", stays=False),
 }
-ELSEWHERE = {Cause.STALLED: "test_a_run_that_stalls_or_is_killed_goes_on_by_the_same_command"}
+ELSEWHERE = {
+    Cause.STALLED: "test_a_run_that_stalls_or_is_killed_goes_on_by_the_same_command",
+    Cause.UNREADABLE: "tests/e2e/test_broken_judge.py: test_a_judge_that_babbles_stops_the_run_before_it_has_paid_for_the_pilot",
+}
 
 
 def test_every_cause_is_walked_through() -> None:
