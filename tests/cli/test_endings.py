@@ -255,7 +255,7 @@ WALKS: dict[Cause, Walk] = {
 }
 ELSEWHERE = {
     Cause.STALLED: "test_a_run_that_stalls_or_is_killed_goes_on_by_the_same_command",
-    Cause.UNREADABLE: "tests/e2e/test_broken_judge.py: test_a_judge_that_babbles_stops_the_run_before_it_has_paid_for_the_pilot",
+    Cause.UNREADABLE: "test_a_judge_that_babbles_stops_the_run_before_it_has_paid_for_the_pilot",
 }
 
 
