@@ -74,8 +74,13 @@ class Transport:
         allow_open_files(many)
         pool = httpx2.Limits(max_connections=many, max_keepalive_connections=many)
         proxy = self._proxy.url if self._proxy else None
-        # Proxy and certificates come from the environment by our own reading, which names the variable in its errors.
-        return openai.DefaultAioHttpClient(limits=pool, trust_env=False, proxy=proxy, verify=certificates(url))
+        # The package's own limit of 600 s would end a patient attempt: `send` bounds each attempt, and only the time to
+        # connect keeps the package's limit. Proxy and certificates come from the environment by our own reading, which
+        # names the variable in its errors.
+        patience = httpx2.Timeout(None, connect=openai.DEFAULT_TIMEOUT.connect)
+        return openai.DefaultAioHttpClient(
+            limits=pool, timeout=patience, trust_env=False, proxy=proxy, verify=certificates(url)
+        )
 
     @cached_property
     def _proxy(self) -> ProxyVariable | None:

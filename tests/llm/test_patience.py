@@ -4,6 +4,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from agent.app.composition import endpoint_of
@@ -57,6 +58,21 @@ def test_a_stated_concurrency_is_used_from_the_start(tmp_path: Path, line: str, 
     endpoint = endpoint_of(settings(tmp_path, line))
     admission = AdmissionController(endpoint, RetryPolicy(), lambda: asyncio.sleep(0), lambda why: None)
     assert admission.status().limit == (endpoint.concurrency if is_full else 4)
+
+
+def test_an_answer_may_take_longer_than_the_http_packages_own_limit(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = httpx2.Timeout(0.05, connect=5.0)
+    monkeypatch.setattr("openai._base_client.DEFAULT_TIMEOUT", short)  # 600 s, at which every patient attempt broke
+    slow = Answering(body=number(85).body, delay=0.5)
+    with serving([slow]) as server:
+        endpoint = Endpoint(model="m", base_url=server.url, timeout=HOUR)
+        llm = LLMClient({Role.JUDGE: endpoint}, known={Role.JUDGE: ABLE})
+        (reply,) = llm.ask_all([ask_number()], ledger)
+        llm.close()
+    assert reply.error is None
+    assert len(server.asked) == 1
 
 
 def test_a_thousand_questions_are_in_flight_at_once(ledger: Ledger) -> None:
