@@ -135,7 +135,7 @@ def test_no_blank_joins_a_chinese_text_to_its_continuation() -> None:
     assert joined("他来了。", "所以我") == "他来了。所以我"
     assert joined("He came.", "So I") == "He came. So I"
     assert joined("그가 왔다.", "그래서 나는") == "그가 왔다. 그래서 나는"
-    written = WrittenOpeners(narrated=["同意了"], spoken=["好的"])
+    written = WrittenOpeners(narrated=["同意了"], spoken=["好的"], felt=[])
     assert joinable(written, scenario("他要我帮忙，所以我")) == ["同意了"]
     assert joinable(written, scenario("他要我帮忙，我说：「")) == ["好的"]
     assert joinable(written, scenario("He asked for help. So I")) == [" 同意了"]

@@ -290,13 +290,13 @@ def _dominating(state: SetState) -> str:
 # Limits of the judge's self-check, chosen by judgement.
 _TEXTS = 4  # on each side, from which on one score for all of them is no accident
 _ANSWERS = 20  # pairs of answers, from which on their disagreement is judged
-_TOO_OFTEN = 0.3  # lower end of the disagreement rate; two random answers disagree at 0.5
+_TOO_OFTEN = 0.2  # lower end of the disagreement rate; a random judge disagrees with itself in 0.4 to 0.5
 
 
 def judge_suspicions(state: SetState) -> str:
     """A sentence for the reason of a stop where the judge itself is broken, else an empty string."""
     found = [finding for item in (*state.items.values(), *state.removed) for finding in item.findings]
-    why = [reason for reason in (_one_score(found), _contradiction(found)) if reason]
+    why = [reason for reason in (_one_score(found), _one_commitment(found), _contradiction(found)) if reason]
     return f". The judge is unreliable: {'; '.join(why)}. Use another one" if why else ""
 
 
@@ -306,6 +306,16 @@ def _one_score(found: Sequence[Finding]) -> str | None:
     sides = [[s for (side, _), s in first.items() if side is polarity and s is not None] for polarity in Polarity]
     if min(map(len, sides)) >= _TEXTS and len({*sides[0], *sides[1]}) == 1:
         return f"it scores all {len(first)} responses {sides[0][0]:g}"
+    return None
+
+
+def _one_commitment(found: Sequence[Finding]) -> str | None:
+    """That prefixes alone and prefixes with their first tokens all got one score for commitment."""
+    first = {(f.polarity, f.key, q): t.votes[0].score for f in found for q in (Question.C0, Question.C5)
+             if (t := f.tally(q)) and t.votes}  # fmt: skip
+    of_each = [[s for (*_, q), s in first.items() if q is question] for question in (Question.C0, Question.C5)]
+    if min(map(len, of_each)) >= 2 * _TEXTS and len({*of_each[0], *of_each[1]}) == 1 and of_each[0][0] is not None:
+        return f"it scores all {len(first)} commitments {of_each[0][0]:g}"
     return None
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from itertools import count
 
-LOOKS = 200  # at the clock, after which it is set; a small campaign takes several hundred
+LOOKS = 120  # at the clock, after which it is set; a small campaign takes several hundred
 
 _right, _looks = time.time, count()
 

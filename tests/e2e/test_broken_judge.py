@@ -16,7 +16,7 @@ from tests.e2e.rehearsal import EXACT, PLACE, Gatekeeper, is_of_probe, larger, r
 from tests.llm.fault_server import chat_body, tops
 from tests.support.fault_kinds import Answered, failing
 
-PILOT, GOAL = 4, 12
+PILOT, GOAL = 8, 24
 SCORED = {"# Forecast", "# Response", "# Commitment"}
 CHOICES = ("EXPRESS", "EXPLAIN", "NEITHER")
 
@@ -58,14 +58,14 @@ def rounds(folder: Path) -> tuple[Round, ...]:
     [
         (at_random, "its second wording contradicts the first"),
         (always_ninety, "responses 90"),
-        (always_thirty, "had to be parked: the judge cannot decide here"),
+        (always_thirty, "commitments 30"),
     ],
 )
 def test_a_broken_judge_is_recognised_before_anything_is_scaled_up(
     judge: Callable[[str], Answered | None], said: str, tmp_path: Path
 ) -> None:
     folder = larger(tmp_path, GOAL)
-    done = rehearse(folder, before=Gatekeeper(create_app(EXACT), judge))
+    done = rehearse(folder, "--pilot", str(PILOT), before=Gatekeeper(create_app(EXACT), judge))
     assert done.exit_code == 3, done.output
     assert "not ready" in done.output
     assert said in done.output

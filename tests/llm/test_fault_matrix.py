@@ -91,7 +91,7 @@ BALANCE = "Your credit balance is too low to access the API. Please go to Plans 
 
 STATUSES = {
     "400": status(400, "deterministic", "messages: field required"),
-    "400 context length": status(400, "deterministic", "maximum context length is 8192", "context_length_exceeded"),
+    "400 context length": status(400, "too long", "maximum context length is 8192", "context_length_exceeded"),
     "400 content filter": status(400, "refusal", "The response was filtered", "content_filter"),
     "400 without credit": status(400, "quota", BALANCE, "invalid_request_error"),
     "401": status(401, "auth", "Incorrect API key", "invalid_api_key"),
