@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from agent.llm import concurrency
@@ -78,6 +79,13 @@ class EndpointClient:
         if self.probed is None:
             raise ProbeError(f"{self.role}: its endpoint has not been probed. {_PROBE_FIRST}")
         return self.probed
+
+    def status(self) -> EndpointStatus:
+        """The endpoint's present state, with the questions of a probe and health checks among those in flight."""
+        status, (count, age) = self.admission.status(), self.transport.unrecorded
+        if not count:
+            return status
+        return replace(status, in_flight=status.in_flight + count, slowest=max(status.slowest, age))
 
     async def check_health(self) -> ChatCompletion:
         """Send the smallest request there is. Raises LLMError."""
@@ -317,7 +325,7 @@ class LLMClient:
         roles: dict[EndpointClient, list[str]] = {}
         for role, client in self._clients.items():
             roles.setdefault(client, []).append(role.value)
-        return {" and ".join(names): client.admission.status() for client, names in roles.items()}
+        return {" and ".join(names): client.status() for client, names in roles.items()}
 
     def close(self) -> None:
         """Close the connections. The client is not used afterwards."""

@@ -35,6 +35,7 @@ class Transport:
         self.endpoint = endpoint
         self._policy = policy
         self._key = endpoint.key.get_secret_value()
+        self._unrecorded: dict[object, float] = {}  # when each health check or probe in flight was sent
 
     @cached_property
     def _http(self) -> tuple["httpx2.AsyncClient", "httpx2.URL", "httpx2.Headers"]:
@@ -103,7 +104,18 @@ class Transport:
 
     async def send_unrecorded(self, body: bytes) -> ChatCompletion:
         """Send a health check or a probe, which no ledger records. Raises LLMError."""
-        return await self.send(body, self._policy.attempt_timeout or _UNRECORDED_TIMEOUT)
+        sent = object()
+        self._unrecorded[sent] = self._policy.clock.now()
+        try:
+            return await self.send(body, self._policy.attempt_timeout or _UNRECORDED_TIMEOUT)
+        finally:
+            del self._unrecorded[sent]
+
+    @property
+    def unrecorded(self) -> tuple[int, float]:
+        """(health checks and probes in flight, age of the oldest in seconds)."""
+        begun = list(self._unrecorded.values())
+        return len(begun), self._policy.clock.now() - min(begun) if begun else 0.0
 
     async def _post(
         self, transport: "httpx2.AsyncClient", url: "httpx2.URL", headers: "httpx2.Headers", body: bytes

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -15,6 +16,7 @@ from agent.llm.admission import AdmissionController, EndpointStatus
 from agent.llm.client import LLMClient
 from agent.llm.endpoint import Endpoint
 from agent.llm.errors import AttemptTimeout, Transient
+from agent.llm.probe import ProbeError
 from agent.llm.retry import RetryPolicy, RetryState
 from agent.schema import Role
 from agent.storage.ledger import Ledger
@@ -73,6 +75,31 @@ def test_an_answer_may_take_longer_than_the_http_packages_own_limit(
         llm.close()
     assert reply.error is None
     assert len(server.asked) == 1
+
+
+def test_an_endpoint_that_is_patient_is_awaited_while_it_is_probed(ledger: Ledger) -> None:
+    asked, probed = threading.Event(), threading.Event()
+
+    def answer(_: Asked) -> Answering:
+        asked.set()
+        probed.wait(60)
+        return Answering(400, b'{"error": {"message": "Not today."}}')
+
+    def probe() -> None:
+        with suppress(ProbeError):
+            llm.probe()
+
+    with serving(answer) as server:
+        endpoint = Endpoint(model="m", base_url=server.url, timeout=HOUR)
+        llm = LLMClient({Role.JUDGE: endpoint})
+        probing = threading.Thread(target=probe)
+        probing.start()
+        assert asked.wait(60)
+        status = llm.statuses()["judge"]
+        probed.set()
+        probing.join(60)
+        llm.close()
+    assert (status.in_flight, status.waits) == (1, True)
 
 
 def test_a_thousand_questions_are_in_flight_at_once(ledger: Ledger) -> None:
