@@ -77,9 +77,9 @@ class TypicalCost(FrozenModel):
 
 # Measured on experiments/demo, mean of 4 seeds.
 _TYPICAL = {
-    Role.JUDGE: TypicalCost(calls=62, tokens_in=335, tokens_out=1),
-    Role.AUDITOR: TypicalCost(calls=11.5, tokens_in=355, tokens_out=1),
-    Role.AUTHOR: TypicalCost(calls=0.9, tokens_in=1080, tokens_out=240),
+    Role.JUDGE: TypicalCost(calls=38.3, tokens_in=410, tokens_out=1),
+    Role.AUDITOR: TypicalCost(calls=4.2, tokens_in=415, tokens_out=1),
+    Role.AUTHOR: TypicalCost(calls=0.8, tokens_in=1250, tokens_out=260),
 }
 _CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English
 
