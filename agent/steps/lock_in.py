@@ -108,11 +108,33 @@ def _untied(found: Tally, held: LockIn, openings: Sequence[Tally] | None) -> Tal
     if found.question not in (Question.C5, Question.OPENING) or openings is None:
         return found
     outcome = _majority([opening.ruling for opening in openings])
+    if outcome is VoteOutcome.TIE and _leans_as_its_samples_hold(found, held):
+        return tally(found.question, VoteOutcome.FAVOURABLE, found.votes)
     if outcome not in (VoteOutcome.FAVOURABLE, VoteOutcome.ADVERSE):
         return found
     scores = [opening.score for opening in openings if opening.ruling is outcome and opening.score is not None]
     return found.model_copy(update={"ruling": outcome, "score": round(sum(scores) / len(scores), 3)})
 
 
+def _leans_as_its_samples_hold(found: Tally, held: LockIn) -> bool:
+    """Whether a tie on a sustained trait's opening leans to the scenario, all samples of which go its way.
+
+    Such samples often share the opening, so that there is no other one to compare it with.
+    """
+    votes = [vote.favourable for vote in found.votes]
+    leans = found.question is Question.OPENING and votes.count(True) > votes.count(False)
+    return leans and held.outcomes.count(VoteOutcome.FAVOURABLE) == len(held.outcomes)
+
+
+_FEWEST_DECIDED = 2  # samples without a tie, below which they settle nothing; chosen by judgement
+
+
 def _majority(outcomes: Sequence[VoteOutcome]) -> VoteOutcome:
-    return next((side for side in VoteOutcome if outcomes.count(side) > len(outcomes) / 2), VoteOutcome.TIE)
+    """The side of most samples that are decided; samples may share an opening, and with it a tie, that says nothing."""
+    decided = [one for one in outcomes if one in (VoteOutcome.FAVOURABLE, VoteOutcome.ADVERSE)]
+    if len(decided) < _FEWEST_DECIDED:
+        return VoteOutcome.TIE
+    favourable = sum(one is VoteOutcome.FAVOURABLE for one in decided)
+    if 2 * favourable == len(decided):
+        return VoteOutcome.TIE
+    return VoteOutcome.FAVOURABLE if 2 * favourable > len(decided) else VoteOutcome.ADVERSE

@@ -342,6 +342,21 @@ def test_in_a_sustained_trait_a_tie_on_the_opening_is_settled_by_the_openings_of
     assert positive.verdict is verdict
 
 
+LEANING = dict(
+    zip([(Q.OPENING, vote) for vote in (A, B, C, C1, ("b", 1))], (20.0, 90.0, 90.0, 20.0, 90.0), strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("samples", "verdict"), [(FOUR, Verdict.EXPRESS), ((90.0, 90.0, 90.0, 10.0) + FOUR, Verdict.UNSURE)]
+)
+def test_a_tie_on_an_opening_that_all_samples_share_goes_the_way_it_leans_if_all_of_them_hold(
+    samples: tuple[Said, ...], verdict: Verdict
+) -> None:
+    positive, _, _ = examine_pair(Facts(votes=LEANING, samples=samples, sampled_opening=None), mode=Mode.SUSTAINED)
+    assert positive.verdict is verdict
+
+
 def test_what_would_fail_its_lock_in_anyway_is_not_left_to_the_human() -> None:
     positive, _, world = examine_pair(Facts(votes=TIED_C0, samples=(10.0,) * 4))
     assert (positive.verdict, positive.outcome, positive.lock_in) == (Verdict.UNSTABLE, Outcome.FAIL, (0, 4))
