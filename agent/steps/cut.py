@@ -26,6 +26,8 @@ _JOINING = frozenset(["and", "but", "or", "so", "because", "since", "then"])
 _NEED_A_NOUN = frozenset(  # "her" may end a clause
     ["a", "an", "the", "my", "your", "his", "its", "our", "their", "of", "every", "another"]
 )
+_NEGATIONS = frozenset(["not", "no", "never", "cannot", "hardly", "barely", "scarcely", "without", "nor", "neither"])
+_NEGATED_WORDS = 2  # last words among which a negation stands too close to the cut: "I wasn't particularly"
 _CLAUSE_MARKS = ",;，；、،؛"
 
 
@@ -48,7 +50,14 @@ def cut_points(scenario: Scenario, span: str | None) -> list[str]:
         candidate = _without_comma(text[:point].rstrip(), text[point:].lstrip())
         if _stays_open(candidate, text[point:]) and candidate not in found:
             found.append(candidate)
-    return found[:MOST]
+    return [one for one in found if not any(_leads_no_further(one, other) for other in found)][:MOST]
+
+
+def _leads_no_further(candidate: str, other: str) -> bool:
+    """Whether another candidate is this one with nothing but joining words and a subject behind it (", so I")."""
+    more = units(other[len(candidate) :].lower()) if other.startswith(candidate) else []
+    words = [word for one in more if (word := one.strip(",;"))]
+    return bool(words) and all(word in _SUBJECTS | _JOINING for word in words)
 
 
 def borrowed_hinges(scenario: Scenario, span: str | None, hinges: Sequence[str]) -> list[str]:
@@ -125,10 +134,18 @@ def _without_comma(candidate: str, removed: str) -> str:
 def _stays_open(candidate: str, removed: str) -> bool:
     if not candidate or not removed or not is_unfinished(candidate) or _is_too_short(candidate):
         return False
+    if _ends_negated(candidate):
+        return False
     if candidate.endswith(OPENING_MARKS):
         return opens_quotation(candidate)
     in_word = unicodedata.category(candidate[-1])[0] in "LNM"
     return in_word or candidate[-1] in ":'’："  # noqa: RUF001 - a typographic apostrophe and colon are meant
+
+
+def _ends_negated(candidate: str) -> bool:
+    """Whether the last words negate what comes next: read alone, the continuation would say the opposite."""
+    last = candidate.lower().replace("’", "'").split()[-_NEGATED_WORDS:]  # noqa: RUF001 - a typographic apostrophe
+    return any(word in _NEGATIONS or word.endswith("n't") for word in last)
 
 
 def _is_too_short(candidate: str) -> bool:

@@ -1,5 +1,7 @@
 """Cutting back to the cliffhanger: what is proposed, what is never proposed, and what stays."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +30,7 @@ CUTS = [
     (
         "He wanted my keys. This crossed a line, so I refused to hand them",
         "refused",
-        ["He wanted my keys. This crossed a line, so I",
-         "He wanted my keys. This crossed a line, so",
-         "He wanted my keys. This crossed a line"],
+        ["He wanted my keys. This crossed a line, so I"],
     ),
     (
         "He wanted my keys. My answer was short: no",
@@ -42,8 +42,7 @@ CUTS = [
     (
         "When he asked for the keys to my house, I refused and said",
         "refused",
-        ["When he asked for the keys to my house, I",
-         "When he asked for the keys to my house"],
+        ["When he asked for the keys to my house, I"],
     ),
     (
         "He wanted my keys. I put on my coat, walked out and",
@@ -105,7 +104,7 @@ def test_a_text_that_opens_with_the_act_cannot_be_cut(text: str, span: str | Non
 
 def test_a_cut_never_ends_on_a_finished_sentence_or_a_comma() -> None:
     found = cut_points(scenario("He wanted my keys. I was tired, cold, and I told him no, since"), "I told him no")
-    assert found[0] == "He wanted my keys. I was tired, cold, and"
+    assert "He wanted my keys. I was tired, cold, and I" in found
     assert not [text for text in found if text.endswith((".", ","))]
 
 
@@ -213,3 +212,23 @@ def test_the_text_before_the_sentence_of_the_span_is_frozen(
 def test_the_frozen_part_and_the_ending_are_the_text_byte_for_byte(parts: list[str], data: st.DataObject) -> None:
     text = " ".join(parts)
     assert "".join(frozen_part(scenario(text), data.draw(st.sampled_from([None, *parts])))) == text
+
+
+def test_a_cut_that_another_one_only_extends_by_a_subject_is_left_out() -> None:
+    text = "The boat was not his to lend. I knew whose it was, so I told him no, because"
+    points = cut_points(scenario(text), "told him no")
+    assert "The boat was not his to lend. I knew whose it was, so I" in points
+    assert not [one for one in points if one.endswith((", so", "so", "whose it was"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("The review was near. I wasn't particularly worried about it, because", "worried"),
+        ("He asked me for the key twice. I would never give it to him, since", "give it"),
+        ("She rang at noon. I had hardly felt any fear of her until", "felt any fear"),
+    ],
+)
+def test_a_cut_behind_a_negation_is_none_since_what_follows_would_be_read_as_its_opposite(text: str, span: str) -> None:
+    for point in cut_points(scenario(text), span):
+        assert not re.search(r"(n't|never|hardly)( \w+)?$", point), point
