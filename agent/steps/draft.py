@@ -46,7 +46,7 @@ class Drafted:
 
 def draft(context: StepContext, wanted: DraftRequest) -> Drafted:
     """Draft up to `count` new pairs. What is refused is asked for again, in at most three waves."""
-    diversity = Diversity(context.rules, wanted.goal, wanted.pairs)
+    diversity = Diversity(context.rules, wanted.goal, wanted.pairs, context.trait.mode)
     accepted: list[Pair] = []
     notes: list[str] = []
     for wave in range(WAVES):

@@ -106,7 +106,7 @@ def repair(context: StepContext, tasks: Sequence[RepairTask], around: SetContext
 
 def _common(context: StepContext, task: RepairTask, around: SetContext) -> tuple[str, ...]:
     """Last words on which enough other texts of this side stop already."""
-    diversity = Diversity(context.rules, around.goal, around.without(task.pair))
+    diversity = Diversity(context.rules, around.goal, around.without(task.pair), context.trait.mode)
     return diversity.common_hinges(task.finding.polarity)
 
 
@@ -176,7 +176,7 @@ def _screen(
     context: StepContext, task: RepairTask, candidates: Sequence[RepairCandidate], around: SetContext
 ) -> tuple[list[RepairCandidate], list[Candidate]]:
     """(accepted candidates, refused ones with their reasons)."""
-    diversity = Diversity(context.rules, around.goal, around.without(task.pair))
+    diversity = Diversity(context.rules, around.goal, around.without(task.pair), context.trait.mode)
     accepted: list[RepairCandidate] = []
     refused = []
     for one in candidates:

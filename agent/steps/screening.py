@@ -84,9 +84,11 @@ def ending_pattern(text: str) -> str:
 class Diversity:
     """Counts of endings and domains in a set, and what would exceed its share of `goal` pairs."""
 
-    def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair]) -> None:
+    def __init__(self, rules: Rules, goal: int, pairs: Iterable[Pair], mode: Mode = Mode.DECISION) -> None:
         self._ending_cap = max(2, int(rules.max_ending_share * goal))
-        self._hinge_cap = max(2, int(rules.max_hinge_share * goal))
+        # In mode sustained the manner goes through the whole text: on which words it stops decides nothing.
+        share = 1.0 if mode is Mode.SUSTAINED else rules.max_hinge_share
+        self._hinge_cap = max(2, int(share * goal)) if share < 1 else math.inf
         self._domain_cap = max(2, int(rules.max_domain_share * goal))
         pairs = tuple(pairs)
         self._endings = Counter((side.polarity, ending_pattern(side.text)) for pair in pairs for side in pair.sides)

@@ -141,6 +141,13 @@ def test_the_last_words_alone_have_a_cap_of_their_own_whatever_degree_or_verb_st
     assert diversity.common_hinges(NEGATIVE) == ()
 
 
+def test_a_sustained_trait_may_stop_on_the_same_words_as_often_as_it_likes() -> None:
+    pairs = hinged(", so I was very", ", so I felt", ", so I was extremely", ", so I feel so")
+    diversity = Diversity(Rules(), 10, pairs, Mode.SUSTAINED)
+    assert diversity.too_common(scenario("In the end nobody came for us, so I was completely")) is None
+    assert diversity.common_hinges(POSITIVE) == ()
+
+
 def test_a_cap_on_last_words_leaves_what_lies_below_it() -> None:
     assert Diversity(Rules(), 10, hinged(", so I was", ", so I felt", ", so I am")).common_hinges(POSITIVE) == ()
 
