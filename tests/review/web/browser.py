@@ -42,13 +42,16 @@ def _address() -> str:
     return f"http://127.0.0.1:{ready.read_text().split()[0]}"
 
 
+_PATIENCE = 180_000  # milliseconds to connect: a browser's first start on a busy machine takes over half a minute
+
+
 @contextmanager
 def connected() -> Iterator[Browser]:
     """The first browser on the PATH. While the connection is open, its event loop runs in the calling thread."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.connect_over_cdp(_address())
+        browser = play.chromium.connect_over_cdp(_address(), timeout=_PATIENCE)
         yield browser
         browser.close()
 
